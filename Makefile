@@ -1,0 +1,160 @@
+# The only door to this repository: everything a person or CI runs is a target here.
+# `make serve` and `make test` set themselves up; they need Python 3.11 or newer, make and git.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+# gpu takes onnxruntime-gpu; both runtimes are one Python package, so .venv holds one of them.
+RUNTIME ?= $(if $(shell command -v nvidia-smi),gpu,cpu)
+PORT ?= 8000
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+OTHER_RUNTIME_gpu := onnxruntime
+OTHER_RUNTIME_cpu := onnxruntime-gpu
+SERVE_READY := $(VENV)/.serve-$(RUNTIME)
+DEV_READY := $(VENV)/.dev-$(RUNTIME)
+DEV_EXTRAS := $(RUNTIME),train,load,dev
+
+ifeq ($(OTHER_RUNTIME_$(RUNTIME)),)
+$(error RUNTIME is "$(RUNTIME)"; it must be cpu or gpu)
+endif
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "variables: PORT=$(PORT) RUNTIME=$(RUNTIME) (cpu or gpu) PYTHON=$(PYTHON) ARGS=... (further arguments of the tool)"
+
+# --- set-up: stamps in .venv, made again when pyproject.toml or the lock file change ---
+
+$(VENV)/.created:
+	@for candidate in $(PYTHON) python3.13 python3.12 python3.11; do \
+	  if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	    python=$$candidate; break; \
+	  fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+	  echo "error: Python 3.11 or newer is needed, $(PYTHON) is $$($(PYTHON) --version 2>&1 || true)." >&2; \
+	  echo "Install it, or name it: make PYTHON=/path/to/python3.12 ..." >&2; exit 1; \
+	fi; \
+	echo "creating $(VENV) with $$($$python --version)"; \
+	if ! $$python -m venv --clear $(VENV) >.venv.log 2>&1; then \
+	  cat .venv.log >&2; rm -rf $(VENV) .venv.log; \
+	  echo "error: $$python cannot make a virtual environment; install its venv module" >&2; \
+	  echo "(Debian, Ubuntu: apt-get install python3-venv) and try again." >&2; exit 1; \
+	fi; \
+	rm -f .venv.log; touch $@
+
+# $(call install,EXTRAS): the other runtime goes first, since removing it later would take shared files along.
+define install
+@echo "installing seqserve[$(1)] into $(VENV); the first time this takes a while"
+@$(PIP) uninstall -q -y $(OTHER_RUNTIME_$(RUNTIME)) 2>/dev/null
+@rm -f $(VENV)/.serve-* $(VENV)/.dev-*
+@$(PIP) install -q -c requirements.lock -e ".[$(1)]"
+endef
+
+$(SERVE_READY): $(VENV)/.created pyproject.toml requirements.lock
+	$(call install,$(RUNTIME))
+	@touch $@
+
+$(DEV_READY): $(VENV)/.created pyproject.toml requirements.lock
+	$(call install,$(DEV_EXTRAS))
+	@touch $(SERVE_READY) $@
+
+.PHONY: setup
+setup: $(DEV_READY) ## everything for development, in .venv
+
+# --- run ---
+
+.PHONY: serve
+serve: $(SERVE_READY) ## serve the shipped models on 127.0.0.1:PORT (installs no torch)
+	@exec $(BIN)/seqserve serve --port $(PORT) $(ARGS)
+
+.PHONY: train
+train: $(DEV_READY) ## train: TASK=sentiment|translation DATA=folder [CONFIG=file]
+	@$(if $(DATA),,echo "usage: make train TASK=sentiment|translation DATA=folder [CONFIG=file] [ARGS=...]" >&2; exit 2)
+	@$(if $(or $(CONFIG),$(DEFAULT_CONFIG_$(TASK))),,echo "TASK must be sentiment or translation, or name a CONFIG" >&2; exit 2)
+	$(BIN)/python -m models.train --config $(or $(CONFIG),$(DEFAULT_CONFIG_$(TASK))) --data $(DATA) $(ARGS)
+
+DEFAULT_CONFIG_sentiment := models/configs/sentiment-ko.toml
+DEFAULT_CONFIG_translation := models/configs/translation-en-de.toml
+
+.PHONY: export
+export: $(DEV_READY) ## turn a trained run into a version of the model repository: RUN=folder
+	@$(if $(RUN),,echo "usage: make export RUN=runs/NAME [ARGS=...]" >&2; exit 2)
+	$(BIN)/python -m export torch --run $(RUN) $(ARGS)
+
+.PHONY: load
+load: $(DEV_READY) ## one minute of load on HOST=http://..., or on a service of its own: [USERS=16]
+	@VENV=$(VENV) HOST=$(HOST) USERS=$(or $(USERS),16) ./loadtests/run.sh $(ARGS)
+
+# --- check ---
+
+.PHONY: fmt
+fmt: $(DEV_READY) ## format, and fix what can be fixed
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+.PHONY: fmt-check
+fmt-check: $(DEV_READY)
+	$(BIN)/ruff format --check .
+
+.PHONY: lint
+lint: $(DEV_READY) ## ruff
+	$(BIN)/ruff check .
+
+.PHONY: types
+types: $(DEV_READY) ## mypy --strict
+	$(BIN)/mypy
+
+.PHONY: imports
+imports: $(DEV_READY) ## the import contracts
+	$(BIN)/lint-imports
+
+.PHONY: test
+test: $(DEV_READY) ## the tests, with the coverage gate
+	$(BIN)/pytest -m "not slow and not gpu" --cov --cov-fail-under=85 $(ARGS)
+
+.PHONY: test-slow
+test-slow: $(DEV_READY) ## the tests that take longer
+	$(BIN)/pytest -m "slow and not gpu" $(ARGS)
+
+.PHONY: gpu-check
+gpu-check: $(DEV_READY) ## the tests that need a GPU
+	$(BIN)/pytest -m gpu $(ARGS)
+
+.PHONY: chart
+chart: $(DEV_READY) ## lint the chart, render it, check it against the Kubernetes schemas
+	$(BIN)/pytest tests/integration/test_chart.py $(ARGS)
+
+.PHONY: check
+check: fmt-check lint types imports test ## all that CI gates
+
+# --- build ---
+
+.PHONY: dist
+dist: $(SERVE_READY) ## the wheel, in dist/
+	$(PIP) wheel -q --no-deps --wheel-dir dist .
+
+CONTAINER_TOOL ?= $(firstword $(foreach tool,docker podman buildah,$(if $(shell command -v $(tool)),$(tool))))
+
+.PHONY: image
+image: ## the container image, seqserve:cpu or seqserve:gpu by RUNTIME
+	@$(if $(CONTAINER_TOOL),,echo "error: docker, podman or buildah is needed" >&2; exit 1)
+	$(CONTAINER_TOOL) build --target $(RUNTIME) --tag seqserve:$(RUNTIME) $(ARGS) .
+
+.PHONY: lock
+lock: $(VENV)/.created ## make requirements.lock again (ARGS=--upgrade for newer versions)
+	@$(PIP) install -q $(addprefix -c ,$(wildcard requirements.lock)) uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras \
+	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+	  --output-file requirements.lock $(ARGS) pyproject.toml
+
+.PHONY: clean
+clean: ## remove .venv, caches and build results (never runs/ or models/)
+	rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage .coverage.*
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

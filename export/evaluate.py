@@ -1,0 +1,101 @@
+"""Measures what ships: the served graphs on the test sets, figures written into the manifest."""
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from models.config import RunConfig, SourceConfig, parse_config
+from models.data import Row, read_source
+from models.metrics import Figure, accuracy, translation_figures
+from service.engine import Device, available_cpus
+from service.loader import LoadedModel, load_model, make_requests, run_requests
+from service.manifest import Quality, read_manifest, write_manifest
+
+
+def evaluate_version(folder: Path, run_folder: Path, data: Path, beam_size: int) -> None:
+    """Runs each source's test set through the version's best CPU precision, rewrites the manifest.
+
+    Args:
+        folder: the version.
+        run_folder: the training run, for the configured sources.
+        data: the data folder.
+        beam_size: a second decoding to measure beside greedy, for translation; 1 leaves it out.
+    """
+    config = parse_config(json.loads((run_folder / "config.json").read_text(encoding="utf-8")))
+    model = load_model(folder, Device("cpu"), num_threads=available_cpus())
+    quality: list[Quality] = []
+    for source in tqdm(config.sources, desc="test sets", unit="set"):
+        if source.test:
+            quality += evaluate_source(model, config, source, data, beam_size)
+    write_manifest(read_manifest(folder).model_copy(update={"quality": tuple(quality)}), folder)
+
+
+def evaluate_source(
+    model: LoadedModel, config: RunConfig, source: SourceConfig, data: Path, beam_size: int
+) -> list[Quality]:
+    """Figures of one test set."""
+    rows = [
+        row
+        for row in read_source(config, source, data, "test")
+        if all(text.strip() for text in row)
+    ]
+    name = f"{source.path} {source.test}"
+    if config.task == "sentiment":
+        return [as_quality(model, name, classify_rows(model, rows))]
+    quality = []
+    for side, (first, second) in enumerate(config.pairs):
+        for beam in dict.fromkeys([1, beam_size]):
+            started = time.monotonic()
+            texts = translate_texts(model, [row[side] for row in rows], second, beam)
+            decoding = "greedy" if beam == 1 else f"beam {beam}"
+            figures = translation_figures(texts, [row[1 - side] for row in rows], second)
+            quality += [
+                as_quality(model, name, figure, f"{first}-{second}", decoding) for figure in figures
+            ]
+            print(
+                f"{name} {first}-{second} {decoding}: {describe(quality[-2:])}, "
+                f"{time.monotonic() - started:.0f} s"
+            )
+    return quality
+
+
+def classify_rows(model: LoadedModel, rows: Sequence[Row]) -> Figure:
+    results = run_requests(model.runner, make_requests(model, [text for _, text in rows]))
+    predicted = [int(result.argmax()) for result in results if not isinstance(result, list)]
+    return accuracy(predicted, [int(label) for label, _ in rows])
+
+
+def translate_texts(
+    model: LoadedModel, texts: Sequence[str], target: str, beam_size: int
+) -> list[str]:
+    results = run_requests(model.runner, make_requests(model, texts, target, beam_size))
+    return [
+        model.tokenizer.decode(result[0].token_ids)
+        for result in results
+        if isinstance(result, list)
+    ]
+
+
+def as_quality(
+    model: LoadedModel,
+    data: str,
+    figure: Figure,
+    pair: str | None = None,
+    decoding: str | None = None,
+) -> Quality:
+    return Quality(
+        data=data,
+        metric=figure.metric,
+        value=round(figure.value, 2),
+        precision=model.precision,
+        signature=figure.signature,
+        pair=pair,
+        decoding=decoding,
+    )
+
+
+def describe(quality: Sequence[Quality]) -> str:
+    return ", ".join(f"{figure.metric} {figure.value}" for figure in quality)

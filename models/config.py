@@ -1,0 +1,159 @@
+"""What a training run is made of: data sources, architecture, schedule.
+
+Read from one TOML file, saved with the weights.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+Cell = Literal["lstm", "gru", "rnn"]
+Rate = Annotated[float, Field(ge=0.0, lt=1.0)]
+Size = Annotated[int, Field(ge=1)]
+
+STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+@dataclass(frozen=True, config=STRICT)
+class SourceConfig:
+    """One data set below the `--data` folder.
+
+    Attributes:
+        path: folder relative to `--data`; holds train/valid/test files (see `models.data`).
+        licence: name of the licence, repeated in the manifest and on the model card.
+        commercial_use: whether the licence lets the trained weights be used commercially.
+        weight: share of the training set seen per epoch; 0 keeps it for evaluation only, 2 shows
+            it twice.
+        train: stem of the file that holds the split, "train" for train.tsv.
+        valid: the same; "" where there is no such split.
+        test: the same; "" where there is no such split.
+        style: `ptb` joins Penn-Treebank tokens again ("it 's good ." -> "it's good.").
+    """
+
+    path: str
+    licence: str
+    commercial_use: bool
+    weight: Annotated[float, Field(ge=0.0)] = 1.0
+    train: str = "train"
+    valid: str = "valid"
+    test: str = "test"
+    style: Literal["plain", "ptb"] = "plain"
+
+
+@dataclass(frozen=True, config=STRICT)
+class ModelConfig:
+    """Sizes of the network; what does not apply to the task is ignored.
+
+    Attributes:
+        encoder_size: hidden units per direction.
+        decoder_size: hidden units of each of the two decoder layers.
+        max_tokens: longest input, in tokens, that the exported model accepts.
+    """
+
+    cell: Cell = "lstm"
+    vocab_size: Size = 8000
+    lowercase: bool = False
+    embedding_size: Size = 256
+    encoder_size: Size = 256
+    encoder_layers: Size = 2
+    decoder_size: Size = 384
+    attention_size: Size = 256
+    max_tokens: Size = 256
+    dropout: Rate = 0.3
+    word_dropout: Rate = 0.05
+
+
+@dataclass(frozen=True, config=STRICT)
+class TrainingConfig:
+    """The schedule.
+
+    Attributes:
+        epochs: passes over the (weighted) data; the learning rate decays to zero along a cosine
+            over all of them.
+        batch_tokens: padded tokens per batch, the longer side counting.
+        crop_tokens: longer training texts are cut to a random window of this many tokens
+            (classification only).
+        patience: epochs without a better validation figure after which training stops.
+        valid_limit: validation rows used per source after each epoch.
+    """
+
+    seed: int = 1
+    epochs: Size = 10
+    batch_tokens: Size = 4096
+    crop_tokens: Size = 200
+    learning_rate: Annotated[float, Field(gt=0.0)] = 1e-3
+    warmup_steps: Size = 200
+    weight_decay: Annotated[float, Field(ge=0.0)] = 0.0
+    label_smoothing: Rate = 0.1
+    clip_norm: Annotated[float, Field(gt=0.0)] = 1.0
+    patience: Size = 4
+    valid_limit: Size = 1000
+
+
+@dataclass(frozen=True, config=STRICT)
+class RunConfig:
+    """One shipped or user-made model, whole.
+
+    Attributes:
+        labels: class names by id (sentiment).
+        languages: ISO 639-1 codes; sentiment: the languages read; translation: a pair, served in
+            both directions.
+    """
+
+    name: str
+    task: Literal["sentiment", "translation"]
+    languages: tuple[str, ...]
+    sources: tuple[SourceConfig, ...]
+    labels: tuple[str, ...] = ()
+    model: ModelConfig = ModelConfig()
+    training: TrainingConfig = TrainingConfig()
+
+    def __post_init__(self) -> None:
+        if not self.sources:
+            raise ValueError("sources: name at least one data set")
+        if self.task == "sentiment" and not 2 <= len(self.labels) == len(set(self.labels)):
+            raise ValueError(f"labels: two or more different names are needed, not {self.labels}")
+        if self.task == "translation" and not 2 == len(self.languages) == len(set(self.languages)):
+            raise ValueError(f"languages: two different codes are needed, not {self.languages}")
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """Translation directions served: both ways of the pair."""
+        first, second = self.languages
+        return ((first, second), (second, first))
+
+
+_ADAPTER = TypeAdapter(RunConfig)
+
+
+def read_config(path: Path) -> RunConfig:
+    """Reads one TOML configuration.
+
+    Raises:
+        ValueError: not TOML, or unknown or ill-typed fields; the message names file and fields.
+        OSError: the file cannot be read.
+    """
+    try:
+        return parse_config(tomllib.loads(path.read_text(encoding="utf-8")))
+    except ValueError as exc:
+        raise ValueError(f"{path}: {exc}") from exc
+
+
+def parse_config(fields: dict[str, Any]) -> RunConfig:
+    """Configuration from plain fields, as `dump_config` makes them.
+
+    Raises:
+        ValueError: see `read_config`.
+    """
+    try:
+        return _ADAPTER.validate_python(fields)
+    except ValidationError as exc:
+        raise ValueError(f"configuration does not fit: {exc}") from exc
+
+
+def dump_config(config: RunConfig) -> dict[str, Any]:
+    fields: dict[str, Any] = _ADAPTER.dump_python(config, mode="json")
+    return fields

@@ -1,0 +1,150 @@
+"""Reads data sets, and cuts them into batches of like lengths.
+
+A source is a folder with a file per split: `train.tsv[.gz]` with `label TAB text` or
+`first TAB second`, or, for translation, parallel files `train.en[.gz]` and `train.de[.gz]`.
+"""
+
+import gzip
+import random
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.config import RunConfig, SourceConfig
+
+Item = TypeVar("Item")
+Row = tuple[str, str]
+"""Sentiment: (label index as text, text). Translation: (first language, second language)."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One training example in token ids.
+
+    Attributes:
+        input_ids: the source, language tag and eos included (translation), or the text (sentiment).
+        target_ids: the target without bos and eos (translation), or [label] (sentiment).
+    """
+
+    input_ids: list[int]
+    target_ids: list[int]
+
+    def __len__(self) -> int:
+        return max(len(self.input_ids), len(self.target_ids) + 1)
+
+
+def read_split(folder: Path, stem: str, languages: Sequence[str]) -> list[Row]:
+    """Rows of one split, in file order.
+
+    Raises:
+        FileNotFoundError: neither a TSV nor parallel files are there.
+        ValueError: a line has no TAB, parallel files differ in length, or a file is not UTF-8.
+    """
+    table = _find(folder, f"{stem}.tsv")
+    if table is not None:
+        return [
+            _split_line(table, number, line) for number, line in enumerate(_lines(table), 1) if line
+        ]
+    sides = [_find(folder, f"{stem}.{language}") for language in languages]
+    if len(sides) == 2 and sides[0] is not None and sides[1] is not None:
+        return _zip_lines(sides[0], sides[1])
+    raise FileNotFoundError(f"{folder} holds neither {stem}.tsv[.gz] nor {stem}.<language>[.gz]")
+
+
+def read_source(config: RunConfig, source: SourceConfig, data: Path, split: str) -> list[Row]:
+    """Rows of one split ("train", "valid" or "test") of a source, cleaned as its style asks."""
+    rows = read_split(data / source.path, getattr(source, split), config.languages)
+    if source.style == "ptb":
+        return [(first, join_ptb(second)) for first, second in rows]
+    return rows
+
+
+_PTB_RULES = [
+    (re.compile(r" (n't|'s|'re|'ve|'ll|'d|'m)\b"), r"\1"),
+    (re.compile(r" ([.,!?;:%)\]}]|\.\.\.)"), r"\1"),
+    (re.compile(r"([(\[{$]) "), r"\1"),
+    (re.compile(r"\s*``\s*|\s*''\s*"), ' "'),
+    (re.compile(r"\s{2,}"), " "),
+]
+
+
+def join_ptb(text: str) -> str:
+    """Undoes Penn-Treebank tokenization, so that training text looks like what people type."""
+    text = (
+        text.replace("-lrb-", "(").replace("-rrb-", ")").replace("lrb ", "(").replace(" rrb", ")")
+    )
+    for pattern, replacement in _PTB_RULES:
+        text = pattern.sub(replacement, text)
+    return text.strip()
+
+
+def sample_weighted(items: Sequence[Item], weight: float, rng: random.Random) -> list[Item]:
+    """A weight of 0.3 draws 30 % of the items, 2.5 gives each twice and half of them once more."""
+    whole, part = divmod(weight, 1.0)
+    return list(items) * int(whole) + rng.sample(list(items), round(part * len(items)))
+
+
+def bucket_batches(
+    lengths: Sequence[int], batch_tokens: int, rng: random.Random | None = None
+) -> list[list[int]]:
+    """Groups indices of like lengths into batches of at most `batch_tokens` padded tokens.
+
+    What is longer than that by itself is a batch of its own. With `rng` the order is shuffled, and
+    equal lengths meet different neighbours each time; without, it is sorted.
+    """
+    order = list(range(len(lengths)))
+    if rng is not None:
+        rng.shuffle(order)
+    order.sort(key=lambda index: lengths[index])  # stable: shuffled within a length
+    batches: list[list[int]] = []
+    for index in order:
+        if batches and (len(batches[-1]) + 1) * lengths[index] <= batch_tokens:
+            batches[-1].append(index)
+        else:
+            batches.append([index])
+    if rng is not None:
+        rng.shuffle(batches)
+    return batches
+
+
+def pad_ids(rows: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
+    """Rows of ids -> ids (B, T) int64 padded with pad_id, and lengths (B) int64."""
+    lengths = [len(row) for row in rows]
+    ids = np.full((len(rows), max(lengths)), pad_id, dtype=np.int64)
+    for row, padded in zip(rows, ids, strict=True):
+        padded[: len(row)] = row
+    return torch.from_numpy(ids), torch.tensor(lengths)
+
+
+def _find(folder: Path, name: str) -> Path | None:
+    return next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)
+
+
+def _lines(path: Path) -> Iterator[str]:
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rt", encoding="utf-8", newline="\n") as lines:
+        try:
+            for line in lines:
+                yield line.rstrip("\r\n")
+        except UnicodeDecodeError as exc:
+            raise ValueError(f"{path} is not UTF-8: {exc.reason}") from exc
+
+
+def _zip_lines(first: Path, second: Path) -> list[Row]:
+    left, right = list(_lines(first)), list(_lines(second))
+    if len(left) != len(right):
+        raise ValueError(f"{first} has {len(left)} lines, {second} {len(right)}")
+    return list(zip(left, right, strict=True))
+
+
+def _split_line(path: Path, number: int, line: str) -> Row:
+    first, tab, second = line.partition("\t")
+    if not tab:
+        raise ValueError(f"{path}, line {number}: expected two columns with a TAB between")
+    return first, second

@@ -1,0 +1,88 @@
+"""Sequence-to-sequence model: shared embedding, encoder, attention decoder, tied output layer."""
+
+import torch
+from torch import Tensor, nn
+
+from models.config import ModelConfig
+from models.decoder import Decoder
+from models.dropout import WordDropout
+from models.encoder import Encoder, length_mask
+
+
+class Seq2Seq(nn.Module):
+    """Translates padded batches of token ids.
+
+    One embedding matrix serves source, target and output (Press and Wolf 2017); the target
+    language is the first source token (Johnson et al. 2017).
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embedding = nn.Embedding(config.vocab_size, config.embedding_size)
+        nn.init.normal_(self.embedding.weight, std=config.embedding_size**-0.5)
+        self.encoder = Encoder(
+            config.cell,
+            config.embedding_size,
+            config.encoder_size,
+            config.encoder_layers,
+            config.dropout,
+        )
+        self.decoder = Decoder(config)
+        self.word_dropout = WordDropout(config.word_dropout)
+        self.output_bias = nn.Parameter(torch.zeros(config.vocab_size))
+
+    def forward(self, input_ids: Tensor, lengths: Tensor, target_ids: Tensor) -> Tensor:
+        """Logits under teacher forcing.
+
+        Args:
+            input_ids: (B, S) int64, padded.
+            lengths: (B) int64, tokens per source, >= 1.
+            target_ids: (B, T) int64, starting with bos, padded.
+
+        Returns:
+            logits: (B, T, V).
+        """
+        keys, values, mask, state = self.encode(input_ids, lengths)
+        embedded = self.word_dropout(self.embedding(target_ids))
+        readout, _, _ = self.decoder(embedded, state, keys, values, mask)
+        return self.logits(readout)
+
+    def logits(self, readout: Tensor) -> Tensor:
+        """(…, E) -> (…, V)."""
+        return nn.functional.linear(readout, self.embedding.weight, self.output_bias)
+
+    def encode(
+        self, input_ids: Tensor, lengths: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, list[tuple[Tensor, ...]]]:
+        """Keys (B, S, A), values (B, S, M), mask (B, S) and the decoder's first state."""
+        embedded = self.word_dropout(self.embedding(input_ids))
+        values = self.encoder(embedded, lengths)
+        state = self.decoder.initial_state(self.encoder.final_states(values, lengths))
+        return (
+            self.decoder.attention.key(values),
+            values,
+            length_mask(lengths, input_ids.shape[1]),
+            state,
+        )
+
+    @torch.inference_mode()
+    def translate(
+        self, input_ids: Tensor, lengths: Tensor, bos_id: int, eos_id: int, max_new_tokens: int
+    ) -> list[list[int]]:
+        """Greedy translation, the reference for the served search; ids without bos and eos."""
+        keys, values, mask, state = self.encode(input_ids, lengths)
+        token_ids = torch.full_like(lengths, bos_id)
+        finished = torch.zeros_like(lengths, dtype=torch.bool)
+        columns: list[Tensor] = []
+        for _ in range(max_new_tokens):
+            readout, state, _ = self.decoder(
+                self.embedding(token_ids[:, None]), state, keys, values, mask
+            )
+            token_ids = self.logits(readout[:, 0]).argmax(dim=-1)
+            finished |= token_ids == eos_id
+            columns.append(torch.where(finished, eos_id, token_ids))
+            if bool(finished.all()):
+                break
+        rows: list[list[int]] = torch.stack(columns, dim=1).tolist()
+        return [row[: row.index(eos_id)] if eos_id in row else row for row in rows]

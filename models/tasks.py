@@ -1,0 +1,255 @@
+"""What differs between the tasks while training: examples, loss, validation.
+
+The loop is in `trainer`.
+"""
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from models.classifier import Classifier
+from models.config import RunConfig, SourceConfig
+from models.data import Example, Row, bucket_batches, pad_ids, read_source, sample_weighted
+from models.metrics import accuracy, translation_figures
+from models.seq2seq import Seq2Seq
+from models.vocabulary import BOS, EOS, PAD, language_tag
+from service.tokenizer import Tokenizer
+
+VALID_BATCH_TOKENS = 8192
+
+
+class Task(Protocol):
+    """A task with its data in memory."""
+
+    def build_model(self) -> nn.Module: ...
+
+    def sample_epoch(self, rng: random.Random) -> list[Example]: ...
+
+    def loss(
+        self, model: nn.Module, examples: Sequence[Example], device: torch.device
+    ) -> Tensor: ...
+
+    def validate(self, model: nn.Module, device: torch.device) -> dict[str, float]:
+        """Figures of the validation split; "score", higher is better, chooses the checkpoint."""
+        ...
+
+
+def build_task(config: RunConfig, tokenizer: Tokenizer, data: Path) -> Task:
+    """The configured task with its data read and encoded.
+
+    Raises:
+        ValueError: there is nothing to train on or to validate with, or the labels do not fit.
+        FileNotFoundError: a configured file is missing.
+    """
+    if config.task == "sentiment":
+        return SentimentTask(config, tokenizer, data)
+    return TranslationTask(config, tokenizer, data)
+
+
+def training_texts(config: RunConfig, data: Path) -> Iterator[str]:
+    """Texts that the vocabulary is learnt from, each source at its weight."""
+    rng = random.Random(config.training.seed)
+    for source in config.sources:
+        if not source.weight:
+            continue
+        rows = read_source(config, source, data, "train")
+        for first, second in sample_weighted(rows, source.weight, rng):
+            yield second
+            if config.task == "translation":
+                yield first
+
+
+def build_model(config: RunConfig) -> Classifier | Seq2Seq:
+    """The untrained network of a configuration."""
+    if config.task == "sentiment":
+        return Classifier(config.model, len(config.labels))
+    return Seq2Seq(config.model)
+
+
+class SentimentTask:
+    """Label by text."""
+
+    def __init__(self, config: RunConfig, tokenizer: Tokenizer, data: Path) -> None:
+        self.config, self.tokenizer, self.data = config, tokenizer, data
+        self.pad_id = tokenizer.token_id(PAD)
+        limit = config.training.valid_limit
+        self._train = [
+            (source.weight, self._read_examples(source, "train"))
+            for source in config.sources
+            if source.weight
+        ]
+        self._valid = {
+            source.path: self._read_examples(source, "valid", limit)
+            for source in config.sources
+            if source.valid
+        }
+        _check_data(self._train, self._valid)
+
+    def build_model(self) -> nn.Module:
+        return build_model(self.config)
+
+    def sample_epoch(self, rng: random.Random) -> list[Example]:
+        size = self.config.training.crop_tokens
+        return [
+            crop(example, size, rng)
+            for weight, examples in self._train
+            for example in sample_weighted(examples, weight, rng)
+        ]
+
+    def loss(self, model: nn.Module, examples: Sequence[Example], device: torch.device) -> Tensor:
+        input_ids, lengths = pad_ids([example.input_ids for example in examples], self.pad_id)
+        labels = torch.tensor([example.target_ids[0] for example in examples], device=device)
+        logits = model(input_ids.to(device), lengths.to(device))
+        return cross_entropy(
+            logits.float(), labels, label_smoothing=self.config.training.label_smoothing
+        )
+
+    @torch.inference_mode()
+    def validate(self, model: nn.Module, device: torch.device) -> dict[str, float]:
+        figures: dict[str, float] = {}
+        for path, examples in self._valid.items():
+            predicted = [0] * len(examples)
+            for batch in bucket_batches([len(example) for example in examples], VALID_BATCH_TOKENS):
+                input_ids, lengths = pad_ids(
+                    [examples[index].input_ids for index in batch], self.pad_id
+                )
+                logits = model(input_ids.to(device), lengths.to(device))
+                for index, label in zip(batch, logits.argmax(dim=-1).tolist(), strict=True):
+                    predicted[index] = label
+            figures[f"{path} accuracy"] = accuracy(
+                predicted, [example.target_ids[0] for example in examples]
+            ).value
+        return {"score": sum(figures.values()) / len(figures), **figures}
+
+    def _read_examples(
+        self, source: SourceConfig, split: str, limit: int | None = None
+    ) -> list[Example]:
+        rows = read_source(self.config, source, self.data, split)[:limit]
+        known = [str(index) for index in range(len(self.config.labels))]
+        strangers = sorted({label for label, _ in rows} - set(known))
+        if strangers:
+            raise ValueError(
+                f"{source.path}, {split}: the first column must be one of {', '.join(known)}, "
+                f"the place of a label in the configuration, not {strangers[0][:20]!r}"
+            )
+        encoded = self.tokenizer.encode_batch([text for _, text in rows])
+        return [
+            Example(ids, [int(label)]) for ids, (label, _) in zip(encoded, rows, strict=True) if ids
+        ]
+
+
+class TranslationTask:
+    """Both directions of one language pair; the target language is the first source token."""
+
+    def __init__(self, config: RunConfig, tokenizer: Tokenizer, data: Path) -> None:
+        self.config, self.tokenizer = config, tokenizer
+        self.pad_id, self.bos_id, self.eos_id = (
+            tokenizer.token_id(token) for token in (PAD, BOS, EOS)
+        )
+        self._tags = [tokenizer.token_id(language_tag(language)) for language in config.languages]
+        self._train = [
+            (source.weight, self._encode_pairs(read_source(config, source, data, "train")))
+            for source in config.sources
+            if source.weight
+        ]
+        self._valid = {
+            source.path: read_source(config, source, data, "valid")[: config.training.valid_limit]
+            for source in config.sources
+            if source.valid
+        }
+        _check_data(self._train, self._valid)
+
+    def build_model(self) -> nn.Module:
+        return build_model(self.config)
+
+    def sample_epoch(self, rng: random.Random) -> list[Example]:
+        return [
+            example
+            for weight, examples in self._train
+            for example in sample_weighted(examples, weight, rng)
+        ]
+
+    def loss(self, model: nn.Module, examples: Sequence[Example], device: torch.device) -> Tensor:
+        input_ids, lengths = pad_ids([example.input_ids for example in examples], self.pad_id)
+        inputs, _ = pad_ids(
+            [[self.bos_id, *example.target_ids] for example in examples], self.pad_id
+        )
+        outputs, _ = pad_ids(
+            [[*example.target_ids, self.eos_id] for example in examples], self.pad_id
+        )
+        logits = model(input_ids.to(device), lengths.to(device), inputs.to(device))
+        return cross_entropy(
+            logits.float().flatten(0, 1),
+            outputs.to(device).flatten(),
+            ignore_index=self.pad_id,
+            label_smoothing=self.config.training.label_smoothing,
+        )
+
+    def validate(self, model: nn.Module, device: torch.device) -> dict[str, float]:
+        figures: dict[str, float] = {}
+        for path, rows in self._valid.items():
+            for side, (source, target) in enumerate(self.config.pairs):
+                translations = self._translate(model, [row[side] for row in rows], 1 - side, device)
+                for figure in translation_figures(
+                    translations, [row[1 - side] for row in rows], target
+                ):
+                    figures[f"{path} {source}-{target} {figure.metric}"] = figure.value
+        chrfs = [value for name, value in figures.items() if name.endswith("chrf")]
+        return {"score": sum(chrfs) / len(chrfs), **figures}
+
+    def _encode_pairs(self, rows: Sequence[Row]) -> list[Example]:
+        sides = [self.tokenizer.encode_batch([row[side] for row in rows]) for side in (0, 1)]
+        limit = self.config.model.max_tokens - 2
+        return [
+            Example(
+                [self._tags[1 - side], *sides[side][index], self.eos_id], sides[1 - side][index]
+            )
+            for index in range(len(rows))
+            for side in (0, 1)
+            if 0 < len(sides[side][index]) <= limit and 0 < len(sides[1 - side][index]) <= limit
+        ]
+
+    def _translate(
+        self, model: nn.Module, texts: list[str], target: int, device: torch.device
+    ) -> list[str]:
+        assert isinstance(model, Seq2Seq)
+        encoded = [
+            [self._tags[target], *ids, self.eos_id] for ids in self.tokenizer.encode_batch(texts)
+        ]
+        translations = [""] * len(texts)
+        for batch in bucket_batches([len(ids) for ids in encoded], VALID_BATCH_TOKENS // 2):
+            input_ids, lengths = pad_ids([encoded[index] for index in batch], self.pad_id)
+            max_new_tokens = 10 + int(1.5 * input_ids.shape[1])
+            rows = model.translate(
+                input_ids.to(device), lengths.to(device), self.bos_id, self.eos_id, max_new_tokens
+            )
+            for index, row in zip(batch, rows, strict=True):
+                translations[index] = self.tokenizer.decode(row)
+        return translations
+
+
+def crop(example: Example, max_tokens: int, rng: random.Random) -> Example:
+    """A random window of a long text, so that the longest review does not set a batch's cost."""
+    surplus = len(example.input_ids) - max_tokens
+    if surplus <= 0:
+        return example
+    start = rng.randint(0, surplus)
+    return Example(example.input_ids[start : start + max_tokens], example.target_ids)
+
+
+def _check_data(
+    train: Sequence[tuple[float, Sequence[Example]]], valid: Mapping[str, Sequence[Example | Row]]
+) -> None:
+    # said before the first epoch, not after it
+    if not any(round(weight * len(examples)) for weight, examples in train):
+        raise ValueError("no source with a weight above 0 has a usable training row")
+    if not valid:
+        raise ValueError("no source names a validation split, and only that can choose weights")
+    empty = [path for path, rows in valid.items() if not rows]
+    if empty:
+        raise ValueError(f"the validation split of {', '.join(empty)} has no usable row")

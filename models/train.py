@@ -1,0 +1,183 @@
+"""Trains a model from a configuration: `python -m models.train --config FILE --data FOLDER`.
+
+Writes config.json, tokenizer.json, history.jsonl, last.pt and best.pt into the run's folder; run
+again to resume.
+"""
+
+import argparse
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from models.config import RunConfig, SourceConfig, dump_config, parse_config, read_config
+from models.tasks import build_task, training_texts
+from models.trainer import LAST, Trainer
+from models.vocabulary import train_tokenizer
+from service.errors import ArtefactError
+from service.tokenizer import Tokenizer
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    arguments = parse_arguments(argv)
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    try:
+        trainer = open_trainer(arguments)
+    except (ValueError, OSError, ArtefactError) as exc:
+        raise SystemExit(f"models.train: {exc}") from exc
+    num_parameters = sum(parameter.numel() for parameter in trainer.model.parameters())
+    print(
+        f"{trainer.folder}: {num_parameters / 1e6:.1f} M parameters, {trainer.device}, "
+        f"{'bf16' if trainer.use_bf16 else 'fp32'}"
+    )
+    progress = trainer.train()
+    print(
+        f"best validation score {progress.best_score:.2f} after {progress.seconds / 60:.0f} min; "
+        f"run is in {trainer.folder}"
+    )
+
+
+def open_trainer(arguments: argparse.Namespace) -> Trainer:
+    """Everything before the first step.
+
+    Raises:
+        ValueError: configuration, data or device do not fit.
+        OSError: a file is missing or cannot be read.
+        ArtefactError: the tokenizer of the run to resume is missing or damaged.
+    """
+    config = choose_config(arguments)
+    device = choose_device(arguments.device)
+    folder: Path = arguments.out or Path("runs") / config.name
+    config, tokenizer = prepare_run(config, folder, arguments.data)
+    return Trainer(
+        build_task(config, tokenizer, arguments.data),
+        config.training,
+        folder,
+        device,
+        use_bf16=is_bf16_faster(device) if arguments.bf16 is None else arguments.bf16,
+        checkpoint_seconds=arguments.checkpoint_seconds,
+    )
+
+
+def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m models.train", description=__doc__)
+    parser.add_argument("--config", type=Path, required=True, help="TOML file, see models/configs")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder that the sources' paths are relative to"
+    )
+    parser.add_argument("--out", type=Path, help="the run's folder (default: runs/NAME)")
+    parser.add_argument(
+        "--sources", nargs="+", help="use these folders below --data instead of the configured ones"
+    )
+    parser.add_argument("--epochs", type=int, help="override the configured number of epochs")
+    parser.add_argument("--seed", type=int, help="override the configured seed")
+    parser.add_argument("--device", help="cpu, cuda or cuda:N (default: cuda where there is one)")
+    parser.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
+    parser.add_argument(
+        "--bf16",
+        action=argparse.BooleanOptionalAction,
+        help="autocast to bfloat16 (default: where it is faster)",
+    )
+    parser.add_argument(
+        "--checkpoint-seconds",
+        type=float,
+        default=120.0,
+        help="time between checkpoints, what a kill can lose (default: 120)",
+    )
+    return parser.parse_args(argv)
+
+
+def choose_config(arguments: argparse.Namespace) -> RunConfig:
+    """The configuration file with the command line's overrides."""
+    config = read_config(arguments.config)
+    overrides = {
+        name: getattr(arguments, name)
+        for name in ("epochs", "seed")
+        if getattr(arguments, name) is not None
+    }
+    if overrides:
+        config = dataclasses.replace(
+            config, training=dataclasses.replace(config.training, **overrides)
+        )
+    if arguments.sources:
+        sources = tuple(
+            SourceConfig(path=path, licence="unstated", commercial_use=False)
+            for path in arguments.sources
+        )
+        config = dataclasses.replace(config, sources=sources)
+    return config
+
+
+def choose_device(name: str | None) -> torch.device:
+    """The device asked for, or the best there is.
+
+    Raises:
+        ValueError: no such device here.
+    """
+    num_gpus = torch.cuda.device_count()
+    if name is None:
+        return torch.device("cuda" if num_gpus else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as exc:
+        raise ValueError(f"--device {name}: use cpu, cuda or cuda:N") from exc
+    if device.type == "cuda" and (device.index or 0) >= num_gpus:
+        raise ValueError(f"--device {name}: torch sees {num_gpus} CUDA devices here")
+    return device
+
+
+def prepare_run(config: RunConfig, folder: Path, data: Path) -> tuple[RunConfig, Tokenizer]:
+    """Opens the folder of a run, or starts it.
+
+    The vocabulary is learnt once, and its true size goes into the configuration.
+
+    Raises:
+        ValueError: the folder belongs to another configuration.
+    """
+    config_path, tokenizer_path = folder / "config.json", folder / "tokenizer.json"
+    if config_path.exists():
+        tokenizer = Tokenizer.load(tokenizer_path)
+        config = fit_vocabulary(config, tokenizer)
+        if parse_config(json.loads(config_path.read_text(encoding="utf-8"))) != config:
+            raise ValueError(
+                f"{folder} was made with another configuration; choose another --out or remove it"
+            )
+        return config, tokenizer
+    if (folder / LAST).exists():
+        raise ValueError(f"{folder} has weights but no config.json; choose another --out")
+    folder.mkdir(parents=True, exist_ok=True)
+    languages = config.languages if config.task == "translation" else ()
+    texts = training_texts(config, data)
+    tokenizer = train_tokenizer(texts, config.model.vocab_size, languages, config.model.lowercase)
+    tokenizer.save(tokenizer_path)
+    config = fit_vocabulary(config, tokenizer)
+    partial = config_path.with_suffix(".partial")  # whole or not at all, also after a kill
+    partial.write_text(
+        json.dumps(dump_config(config), ensure_ascii=False, indent=1), encoding="utf-8"
+    )
+    partial.replace(config_path)
+    return config, tokenizer
+
+
+def fit_vocabulary(config: RunConfig, tokenizer: Tokenizer) -> RunConfig:
+    """Small data may give fewer tokens than asked for."""
+    return dataclasses.replace(
+        config, model=dataclasses.replace(config.model, vocab_size=tokenizer.vocab_size)
+    )
+
+
+def is_bf16_faster(device: torch.device) -> bool:
+    """Whether bfloat16 pays: on GPUs and on CPUs with AMX.
+
+    With AVX-512 alone it measured 0.6 times the speed of float32.
+    """
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    return bool(torch.cpu._is_amx_tile_supported())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""Learns the subword vocabulary: BPE over sentencepiece-like words.
+
+Each byte has a token, as a last resort.
+"""
+
+import json
+from collections.abc import Iterable
+
+import tokenizers
+from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
+
+from service.tokenizer import Tokenizer
+
+PAD, BOS, EOS = "<pad>", "<bos>", "<eos>"
+BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
+
+
+def language_tag(language: str) -> str:
+    """The special token that asks for a translation into a language."""
+    return f"<2{language}>"
+
+
+def train_tokenizer(
+    texts: Iterable[str], vocab_size: int, languages: Iterable[str], lowercase: bool
+) -> Tokenizer:
+    """Learns a vocabulary of exactly `vocab_size` tokens, or fewer if the text gives no more.
+
+    Ids: pad 0, bos 1, eos 2, one tag per language, 256 bytes, then characters and merges by
+    frequency. A character outside the learnt alphabet is spelt in bytes, so no input becomes
+    unknown. "▁" (U+2581) stands for the space, and comes back as one where the text has it.
+
+    Raises:
+        ValueError: `vocab_size` leaves no room beside the special tokens and the bytes.
+    """
+    specials = [PAD, BOS, EOS, *(language_tag(language) for language in languages)]
+    reserved = len(specials) + len(BYTES)
+    if vocab_size <= reserved:
+        raise ValueError(f"vocab_size is {vocab_size}; it must be above {reserved}")
+    backend = _build_backend(tokenizers.models.BPE(), lowercase)
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size - reserved,
+        min_frequency=2,
+        limit_alphabet=max(200, vocab_size // 4),
+        show_progress=False,
+    )
+    backend.train_from_iterator(texts, trainer)
+    learnt = json.loads(backend.to_str())["model"]
+    pieces = sorted(learnt["vocab"], key=learnt["vocab"].__getitem__)
+    vocab = {piece: index for index, piece in enumerate([*specials, *BYTES, *pieces])}
+    merges = [tuple(merge) for merge in learnt["merges"]]
+    backend = _build_backend(models.BPE(vocab=vocab, merges=merges, byte_fallback=True), lowercase)
+    backend.add_special_tokens(specials)
+    return Tokenizer(backend)
+
+
+def _build_backend(model: models.BPE, lowercase: bool) -> tokenizers.Tokenizer:
+    backend = tokenizers.Tokenizer(model)
+    # NFC, not NFKC: the compatibility forms would turn the Korean laugh "ㅋㅋ" into other letters
+    steps = [normalizers.NFC(), *([normalizers.Lowercase()] if lowercase else [])]
+    backend.normalizer = normalizers.Sequence(steps)
+    backend.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Metaspace(),
+            pre_tokenizers.Punctuation("isolated"),
+            pre_tokenizers.Digits(),
+        ]
+    )
+    backend.decoder = decoders.Sequence(
+        [
+            decoders.Replace("▁", " "),
+            decoders.ByteFallback(),
+            decoders.Fuse(),
+            decoders.Strip(" ", 1, 0),
+        ]
+    )
+    return backend

@@ -1,0 +1,255 @@
+"""Puts the service together: lifespan, middleware, error handlers, routers.
+
+Holds the only table from an exception's class to an HTTP status.
+"""
+
+import http
+import logging
+import math
+import re
+import time
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from importlib import metadata
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import FastAPI, Request, Response
+from prometheus_client import CollectorRegistry, ProcessCollector
+from pydantic.json_schema import models_json_schema
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service import errors
+from service.metrics import NO_MODEL, Metrics
+from service.pipeline import Pipeline
+from service.registry import Registry
+from service.routes import Services, operations, pages, tasks
+from service.schemas import REQUESTS, Problem
+from service.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+STATUSES: dict[type[errors.ServingError], int] = {
+    errors.InvalidInput: 422,
+    errors.InputTooLong: 413,
+    errors.NotAuthorized: 403,
+    errors.ModelNotFound: 404,
+    errors.ModelNotReady: 503,
+    errors.Overloaded: 429,
+    errors.DeadlineExceeded: 504,
+    errors.InferenceFailed: 500,
+    errors.ArtefactError: 500,
+    errors.DeviceUnavailable: 500,
+}
+
+# What nginx calls a client that hung up; it is logged and counted, never sent.
+CLIENT_CLOSED = 499
+
+OUTCOMES = {
+    401: "unauthorized",
+    403: "unauthorized",
+    404: "not_found",
+    429: "overloaded",
+    CLIENT_CLOSED: "cancelled",
+    503: "not_ready",
+    504: "deadline",
+}
+
+TASK_PATHS = frozenset({"/translate", "/classify"})
+SEVERAL_MODELS = "several"
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+
+DETAILS = {
+    404: "There is no such route; GET /docs lists all.",
+    405: "The route does not take this method; the header Allow names those that it takes.",
+}
+
+
+class Service(FastAPI):
+    """FastAPI, with the bodies that we parse ourselves in its OpenAPI document."""
+
+    def openapi(self) -> dict[str, Any]:
+        if not self.openapi_schema:
+            document = super().openapi()
+            template = "#/components/schemas/{model}"
+            _, bodies = models_json_schema(
+                [(model, "validation") for model in REQUESTS], ref_template=template
+            )
+            document["components"]["schemas"].update(bodies["$defs"])
+        assert self.openapi_schema is not None
+        return self.openapi_schema
+
+
+def create_app(
+    settings: Settings,
+    *,
+    registry: Registry | None = None,
+    pipeline: Pipeline | None = None,
+    collector_registry: CollectorRegistry | None = None,
+) -> FastAPI:
+    """The application; its lifespan starts and stops the registry.
+
+    Args:
+        settings: see `Settings`.
+        registry: the models; by default those of `settings.models_dir`.
+        pipeline: by default one over the registry.
+        collector_registry: where metrics live; by default a new one with the process's figures.
+    """
+    metrics = Metrics(collector_registry or make_collectors())
+    registry = registry or Registry(settings, metrics)
+    pipeline = pipeline or Pipeline(registry, settings, metrics)
+    app = Service(
+        title="seqserve",
+        version=read_version(),
+        summary="Text classification and translation with recurrent models",
+        lifespan=run_lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.services = Services(settings, metrics, registry, pipeline)
+    for router in (tasks, operations, pages):
+        app.include_router(router, responses=document_errors())
+    app.mount("/docs/assets", StaticFiles(packages=[("fastapi_swagger", "resources")]))
+    app.add_exception_handler(errors.ServingError, answer_serving_error)
+    app.add_exception_handler(HTTPException, answer_http_error)
+    app.add_middleware(RequestTrail, metrics=metrics)
+    return app
+
+
+@asynccontextmanager
+async def run_lifespan(app: FastAPI) -> AsyncIterator[None]:
+    services: Services = app.state.services
+    await services.registry.start()
+    try:
+        yield
+    finally:
+        services.is_draining = True
+        await services.registry.stop()
+
+
+def make_collectors() -> CollectorRegistry:
+    collectors = CollectorRegistry()
+    ProcessCollector(registry=collectors)
+    return collectors
+
+
+def read_version() -> str:
+    try:
+        return metadata.version("seqserve")
+    except metadata.PackageNotFoundError:  # a source tree that is not installed
+        return "0.0.0"
+
+
+def document_errors() -> dict[int | str, dict[str, Any]]:
+    return {"default": {"model": Problem, "description": "What went wrong, as RFC 9457 says"}}
+
+
+def status_of(error: errors.ServingError) -> int:
+    """The status of the closest class in the table."""
+    return next(STATUSES[parent] for parent in type(error).__mro__ if parent in STATUSES)
+
+
+async def answer_serving_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, errors.ServingError)
+    status = status_of(error)
+    if status == http.HTTPStatus.INTERNAL_SERVER_ERROR:
+        logger.error("%s: %s", type(error).__name__, error, exc_info=error)
+    headers = {}
+    if isinstance(error, errors.Overloaded):
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_seconds)))
+    return problem_response(status, str(error), headers)
+
+
+async def answer_http_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    detail = DETAILS.get(error.status_code, error.detail)
+    return problem_response(error.status_code, detail, dict(error.headers or {}))
+
+
+def problem_response(status: int, detail: str, headers: dict[str, str]) -> Response:
+    """RFC 9457; `error` repeats the sentence for clients of LibreTranslate and Hugging Face."""
+    title = http.HTTPStatus(status).phrase
+    problem = Problem(title=title, status=status, detail=detail, error=detail)
+    return Response(
+        problem.model_dump_json(), status, headers, media_type="application/problem+json"
+    )
+
+
+class RequestTrail:
+    """Gives every request its id, its log line, its place in the metrics, and an answer at all.
+
+    The outermost middleware; plain ASGI, so that a hang-up reaches the routes.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self.app = app
+        self.metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = time.monotonic()
+        state = scope.setdefault("state", {})
+        state["request_id"] = choose_id(Headers(scope=scope).get("x-request-id", ""))
+        state["status"] = 0
+        tracked = partial(send_tracked, state, send)
+        try:
+            await self.app(scope, receive, tracked)
+        except ClientDisconnect:
+            state["status"] = CLIENT_CLOSED
+        except Exception:  # the outermost handler: whatever it is, the client gets an answer
+            logger.exception("unexpected error", extra={"request_id": state["request_id"]})
+            if not state["status"]:
+                failure = problem_response(500, "The server failed; see its log.", {})
+                await failure(scope, receive, tracked)
+        finally:
+            self.conclude(scope, time.monotonic() - started)
+
+    def conclude(self, scope: Scope, seconds: float) -> None:
+        """Counts and logs one request, once. Never the text, never a key."""
+        state = scope["state"]
+        status = state["status"] or CLIENT_CLOSED
+        model = state.get("model") or NO_MODEL
+        if scope["path"] in TASK_PATHS and scope["method"] == "POST":
+            label = SEVERAL_MODELS if "," in model else model
+            self.metrics.requests_total.labels(label, outcome_of(status)).inc()
+            self.metrics.request_duration_seconds.labels(label).observe(seconds)
+        logger.info(
+            "request",
+            extra={
+                "method": scope["method"],
+                "path": quote(scope["path"])[:200],  # quoted: a path can hold line ends
+                "status": status,
+                "duration_ms": round(1000 * seconds, 3),
+                "model": model,
+                "request_id": state["request_id"],
+            },
+        )
+
+
+async def send_tracked(state: dict[str, Any], send: Send, message: Message) -> None:
+    if message["type"] == "http.response.start":
+        state["status"] = message["status"]
+        MutableHeaders(scope=message)["X-Request-ID"] = state["request_id"]
+    await send(message)
+
+
+def choose_id(given: str) -> str:
+    return given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def outcome_of(status: int) -> str:
+    """The closed set of outcomes that `requests_total` knows."""
+    if status < http.HTTPStatus.BAD_REQUEST:
+        return "ok"
+    return OUTCOMES.get(
+        status, "invalid" if status < http.HTTPStatus.INTERNAL_SERVER_ERROR else "error"
+    )

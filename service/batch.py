@@ -1,0 +1,113 @@
+"""What travels between pipeline and engine: requests, padded batches, results."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """How one sentence is decoded.
+
+    Attributes:
+        beam_size: hypotheses kept; 1 is greedy.
+        max_new_tokens: tokens after which a hypothesis ends even without eos.
+        with_attention: keep the attention weights of each step.
+    """
+
+    beam_size: int = 1
+    max_new_tokens: int = 256
+    with_attention: bool = False
+
+
+@dataclass(eq=False)
+class Request:
+    """One text, or one sentence of a text, on its way through a batcher; compared by identity.
+
+    Attributes:
+        input_ids: token ids, >= 1 of them.
+        arrived_at, deadline, dispatched_at, finished_at: monotonic seconds.
+        search: set for translation only.
+        is_abandoned: nobody waits for the answer any more; the engine drops it at the next step.
+    """
+
+    input_ids: list[int]
+    arrived_at: float
+    deadline: float
+    search: SearchOptions | None = None
+    dispatched_at: float = 0.0
+    finished_at: float = 0.0
+    is_abandoned: bool = False
+
+    @property
+    def num_tokens(self) -> int:
+        return len(self.input_ids)
+
+    @property
+    def num_rows(self) -> int:
+        """Rows of the engine that it takes."""
+        return self.search.beam_size if self.search else 1
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Where the time of one request went, in seconds; queue and inference of its slowest part."""
+
+    tokenize_seconds: float
+    queue_seconds: float
+    inference_seconds: float
+    total_seconds: float
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """One finished translation.
+
+    Attributes:
+        token_ids: without bos and eos.
+        score: mean log-probability per token, eos included.
+        is_complete: whether it ended with eos rather than at its length limit.
+        attention: (T, S) float32, one row per step (the last is eos's), if it was asked for.
+    """
+
+    token_ids: list[int]
+    score: float
+    is_complete: bool
+    attention: FloatArray | None = None
+
+
+Result = FloatArray | list[Hypothesis]
+"""Label scores (C) of one text, or hypotheses of one sentence, best first."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Padded rows.
+
+    Attributes:
+        input_ids: (B, T) int64, padded with pad_id.
+        lengths: (B) int64.
+    """
+
+    input_ids: IntArray
+    lengths: IntArray
+
+
+def pad_requests(requests: Sequence[Request], pad_id: int) -> Batch:
+    """Requests -> one batch, in the same order."""
+    lengths = np.array([request.num_tokens for request in requests], dtype=np.int64)
+    input_ids = np.full((len(requests), int(lengths.max())), pad_id, dtype=np.int64)
+    for row, request in zip(input_ids, requests, strict=True):
+        row[: request.num_tokens] = request.input_ids
+    return Batch(input_ids, lengths)
+
+
+def padding_ratio(requests: Sequence[Request]) -> float:
+    """Share of a batch's padded tokens that is padding, 0 to 1."""
+    lengths = [request.num_tokens for request in requests]
+    return 1.0 - sum(lengths) / (len(lengths) * max(lengths))

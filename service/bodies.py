@@ -1,0 +1,147 @@
+"""Request bodies: read within a bound, then parsed from JSON or a form into a plain dictionary.
+
+Knows no field but what a form cannot say by itself. Whatever a client sends ends in a dictionary or
+in an `InvalidInput`.
+"""
+
+from collections.abc import AsyncGenerator, Iterable
+from urllib.parse import parse_qsl
+
+from pydantic_core import from_json
+from starlette.datastructures import Headers
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import Request
+
+from service.errors import EmptyInput, InputTooLong, InvalidInput
+from service.schemas import kind_of
+
+FORM, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
+MAX_FORM_FIELDS = 1000
+
+# Of a body that is too long, so much is read and thrown away: a client that is still sending would
+# otherwise see a broken connection instead of the answer.
+MAX_DISCARDED_BYTES = 64 * 1024 * 1024
+
+
+async def read_body(request: Request, max_bytes: int) -> bytes:
+    """The body, as it was sent.
+
+    Raises:
+        InputTooLong: it is longer than `max_bytes`, or says that it will be.
+        ClientDisconnect: the client hung up meanwhile.
+    """
+    declared = declared_length(request.headers)
+    if declared > max_bytes and is_discard_pointless(request.headers, declared):
+        raise too_long(max_bytes)
+    body = bytearray()
+    received = 0
+    async for chunk in request.stream():
+        received += len(chunk)
+        if max(received, declared) <= max_bytes:
+            body += chunk
+        elif received > MAX_DISCARDED_BYTES:
+            break
+    if max(received, declared) > max_bytes:
+        raise too_long(max_bytes)
+    return bytes(body)
+
+
+def declared_length(headers: Headers) -> int:
+    value = headers.get("content-length", "")
+    return int(value) if value.isdecimal() and value.isascii() and len(value) < 20 else 0
+
+
+def is_discard_pointless(headers: Headers, declared: int) -> bool:
+    # A client that asks first has not begun to send.
+    return headers.get("expect", "").lower() == "100-continue" or declared > MAX_DISCARDED_BYTES
+
+
+def too_long(max_bytes: int) -> InputTooLong:
+    return InputTooLong(
+        f"The body is above the limit of {max_bytes} bytes; split it over several requests."
+    )
+
+
+async def parse_body(body: bytes, headers: Headers) -> dict[str, object]:
+    """The fields of a body.
+
+    Whatever calls itself no form is taken for JSON, and so is a form that begins like JSON: that
+    is what curl -d sends without a header.
+
+    Raises:
+        InvalidInput: it is neither, or not UTF-8, or no object.
+    """
+    if not body.strip():
+        raise EmptyInput("The body is empty; send a JSON object or a form.")
+    content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type == MULTIPART:
+        return await parse_multipart(body, headers)
+    if content_type == FORM and not body.lstrip().startswith((b"{", b"[")):
+        return parse_form(body)
+    return parse_json(body)
+
+
+def parse_json(body: bytes) -> dict[str, object]:
+    """A JSON object; strict about UTF-8, lone surrogates, NaN and nesting.
+
+    Raises:
+        InvalidInput: the message has the position, never the text.
+    """
+    try:
+        value = from_json(body.removeprefix(b"\xef\xbb\xbf"), allow_inf_nan=False)
+    except ValueError as exc:
+        raise InvalidInput(f"The body is not valid JSON in UTF-8: {exc}.") from None
+    if not isinstance(value, dict):
+        raise InvalidInput(f"The body must be a JSON object, got {kind_of(value)}.")
+    return value
+
+
+def parse_form(body: bytes) -> dict[str, object]:
+    try:
+        text = body.decode("utf-8")
+        pairs = parse_qsl(
+            text, keep_blank_values=True, errors="strict", max_num_fields=MAX_FORM_FIELDS
+        )
+    except UnicodeDecodeError:
+        raise InvalidInput("The form is not UTF-8; encode it as UTF-8.") from None
+    except ValueError:
+        raise InvalidInput(f"The form has more than {MAX_FORM_FIELDS} fields.") from None
+    return collect_fields(pairs)
+
+
+async def parse_multipart(body: bytes, headers: Headers) -> dict[str, object]:
+    if not is_utf8(body):  # the parser would fall back to latin-1 without a word
+        raise InvalidInput("The form is not UTF-8; encode it as UTF-8.")
+    parser = MultiPartParser(
+        headers, feed(body), max_files=1, max_fields=MAX_FORM_FIELDS, max_part_size=len(body)
+    )
+    try:
+        form = await parser.parse()
+    except (MultiPartException, KeyError):  # KeyError: a part without a name, or no boundary
+        raise InvalidInput("The body is not a valid multipart form.") from None
+    fields = form.multi_items()
+    await form.close()
+    texts = [(name, value) for name, value in fields if isinstance(value, str)]
+    if len(texts) < len(fields):
+        raise InvalidInput("Files are not accepted; send the text in a field.")
+    return collect_fields(texts)
+
+
+def collect_fields(pairs: Iterable[tuple[str, str]]) -> dict[str, object]:
+    """Fields by name; one that is repeated becomes a list."""
+    values: dict[str, list[str]] = {}
+    for name, value in pairs:
+        values.setdefault(name, []).append(value)
+    return {name: found[0] if len(found) == 1 else found for name, found in values.items()}
+
+
+def is_utf8(body: bytes) -> bool:
+    try:
+        body.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+async def feed(body: bytes) -> AsyncGenerator[bytes, None]:
+    yield body

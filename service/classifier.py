@@ -1,0 +1,42 @@
+"""Runs the classifier graph: a batch of requests in, the label scores of each out."""
+
+from service.batch import FloatArray, Request, Result, pad_requests
+from service.engine import Session
+
+
+class ClassifierRunner:
+    """A runner whose every step answers what arrived.
+
+    Args:
+        session: the classifier graph; output "logits" (B, C).
+        pad_id: fills short rows; any id will do, the graph masks by length.
+        max_rows: rows per step.
+    """
+
+    def __init__(self, session: Session, pad_id: int, max_rows: int) -> None:
+        self._session = session
+        self._pad_id = pad_id
+        self._max_rows = max_rows
+
+    @property
+    def free_rows(self) -> int:
+        return self._max_rows
+
+    @property
+    def num_running(self) -> int:
+        return 0
+
+    def step(self, arrivals: list[Request]) -> list[tuple[Request, Result]]:
+        """Scores all arrivals in one run.
+
+        Raises:
+            InferenceFailed: none of the arrivals has an answer.
+        """
+        batch = pad_requests(arrivals, self._pad_id)
+        logits: FloatArray = self._session.run(
+            {"input_ids": batch.input_ids, "lengths": batch.lengths}
+        )["logits"]
+        return list(zip(arrivals, logits, strict=True))
+
+    def reset(self) -> None:
+        """Nothing outlives a step."""

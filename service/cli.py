@@ -1,0 +1,341 @@
+"""The command line: `seqserve serve`, `classify`, `translate`, `models list`, `models verify`.
+
+Knows arguments, exit codes and what lines look like; the work is the app's and the pipeline's.
+"""
+
+import argparse
+import asyncio
+import json
+import math
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import uvicorn
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from service.app import create_app, read_version
+from service.errors import ServingError
+from service.logs import configure_logging
+from service.manifest import Manifest, read_manifest
+from service.metrics import Metrics
+from service.pipeline import ClassifyOptions, Pipeline, TranslateOptions
+from service.registry import Registry, find_versions, verify
+from service.settings import Settings, SettingsError, load_settings
+
+# What the commands that load models in this process can use; `serve` takes them all.
+LOCAL_SETTINGS = ("models_dir", "device", "precision", "threads_per_engine")
+FAILED, MISUSED, INTERRUPTED = 1, 2, 130
+
+
+if TYPE_CHECKING:
+    # Generic for the type checker alone, and private, for want of a public name.
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit code, with one sentence per fault on stderr."""
+    given = build_parser().parse_args(arguments)
+    overrides = {
+        name: value for name, value in vars(given).items() if name in Settings.model_fields
+    }
+    try:
+        code: int = given.run(given, load_settings(overrides))
+    except SettingsError as exc:
+        return complain(exc, MISUSED)
+    except (ServingError, OSError) as exc:
+        return complain(exc, FAILED)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return code
+
+
+def complain(error: Exception, code: int) -> int:
+    print(f"seqserve: {error}", file=sys.stderr)
+    return code
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="seqserve",
+        description="Serves recurrent sequence models for text classification and translation.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"seqserve {read_version()}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    serve = add_command(commands, "serve", "answer over HTTP", Settings.model_fields)
+    serve.set_defaults(run=run_serve)
+    add_classify(commands)
+    add_translate(commands)
+    add_models(commands)
+    return parser
+
+
+def add_command(
+    commands: "Commands",
+    name: str,
+    purpose: str,
+    settings: Iterable[str],
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(
+        name, help=purpose, description=purpose.capitalize() + ".", allow_abbrev=False
+    )
+    for setting in settings:
+        add_setting(parser, setting)
+    return parser
+
+
+def add_setting(parser: argparse.ArgumentParser, name: str) -> None:
+    """A flag for a setting; absent unless given, so that the environment and defaults hold."""
+    field = Settings.model_fields[name]
+    default = "none" if field.default == () else field.default
+    parser.add_argument(
+        "--" + name.replace("_", "-"),
+        dest=name,
+        metavar="VALUE",
+        default=argparse.SUPPRESS,
+        help=f"{field.description} Default: {default}.".replace("%", "%%"),
+    )
+
+
+def add_classify(commands: "Commands") -> None:
+    parser = add_command(commands, "classify", "classify texts", LOCAL_SETTINGS)
+    add_texts(parser)
+    parser.add_argument("--model", help="name of the model; by default chosen by language")
+    parser.add_argument("--top-k", type=positive, default=1, help="labels per text; default 1")
+    parser.add_argument("--function-to-apply", choices=["softmax", "sigmoid", "none"])
+    parser.set_defaults(run=run_classify)
+
+
+def add_translate(commands: "Commands") -> None:
+    parser = add_command(commands, "translate", "translate texts", LOCAL_SETTINGS)
+    add_texts(parser)
+    parser.add_argument("--source", default="auto", help="language code; default auto")
+    parser.add_argument("--target", required=True, help="language code")
+    parser.add_argument("--format", choices=["text", "html"], default="text")
+    parser.add_argument("--beam-size", type=positive, help="hypotheses kept; 1 is greedy")
+    parser.add_argument("--max-new-tokens", type=positive, dest="new_tokens")
+    parser.add_argument("--alternatives", type=positive, default=0, help="default none")
+    parser.set_defaults(run=run_translate)
+
+
+def add_texts(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("texts", nargs="*", metavar="TEXT", help="by default the lines of stdin")
+    parser.add_argument("--json", action="store_true", help="one JSON object per text")
+
+
+def add_models(commands: "Commands") -> None:
+    models = commands.add_parser("models", help="look at the model repository", allow_abbrev=False)
+    actions = models.add_subparsers(required=True, metavar="ACTION")
+    listing = add_command(actions, "list", "list the models that would be served", LOCAL_SETTINGS)
+    listing.set_defaults(run=run_list)
+    checking = add_command(actions, "verify", "check hashes and golden answers", LOCAL_SETTINGS)
+    checking.set_defaults(run=run_verify)
+
+
+def positive(value: str) -> int:
+    number = int(value)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
+
+
+class Server(uvicorn.Server):
+    """uvicorn, but told to stop it is unready at once, and its exit code is 0."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI, url: str) -> None:
+        super().__init__(config)
+        self.app = app
+        self.url = url
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        print(f"seqserve is ready on {self.url} (documentation: {self.url}/docs)", flush=True)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        # uvicorn's own raises the signal once more in the end, which would spoil the exit code.
+        self.app.state.services.is_draining = True
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
+
+
+def run_serve(_: argparse.Namespace, settings: Settings) -> int:
+    configure_logging(settings.log_level, settings.log_format)
+    # As the first process of a container it would otherwise not hear a signal while models load.
+    signal.signal(signal.SIGTERM, stop_loading)
+    listener = open_listener(settings.host, settings.port)
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app,
+        lifespan="off",  # `serve_app` runs it: what fails there arrives here as an exception
+        log_config=None,
+        access_log=False,  # the app writes one line per request itself
+        server_header=False,
+        timeout_graceful_shutdown=math.ceil(settings.drain_seconds),
+    )
+    server = Server(config, app, format_url(listener))
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(serve_app(app, server, listener))
+    return 0
+
+
+async def serve_app(app: FastAPI, server: uvicorn.Server, listener: socket.socket) -> None:
+    async with app.router.lifespan_context(app):
+        await server.serve(sockets=[listener])
+
+
+def stop_loading(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a signal handler
+    raise SystemExit(0)
+
+
+def open_listener(host: str, port: int) -> socket.socket:
+    """Takes the address before models are loaded; nobody can connect until uvicorn listens.
+
+    Raises:
+        OSError: in one sentence, for instance that the port is in use.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as exc:
+        listener.close()
+        reason = exc.strerror or str(exc)
+        raise OSError(
+            f"Cannot listen on {host} port {port}: {reason}; choose another with --port."
+        ) from None
+    return listener
+
+
+def format_url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+@asynccontextmanager
+async def open_pipeline(settings: Settings) -> AsyncIterator[Pipeline]:
+    """A pipeline over models in this process."""
+    metrics = Metrics(CollectorRegistry())
+    registry = Registry(settings, metrics)
+    await registry.start()
+    try:
+        yield Pipeline(registry, settings, metrics)
+    finally:
+        await registry.stop()
+
+
+def find_deadline(settings: Settings) -> float:
+    return time.monotonic() + settings.max_timeout_ms / 1000
+
+
+def run_classify(given: argparse.Namespace, settings: Settings) -> int:
+    return asyncio.run(classify_texts(given, settings))
+
+
+async def classify_texts(given: argparse.Namespace, settings: Settings) -> int:
+    options = ClassifyOptions(given.model, given.top_k, given.function_to_apply)
+    async with open_pipeline(settings) as pipeline:
+        for text in read_texts(given.texts):
+            answer = await pipeline.classify([text], options, find_deadline(settings))
+            (found,) = answer.labels
+            line = "\t".join(f"{each.label} {each.score:.4f}" for each in found)
+            labels = [asdict(each) for each in found]
+            print_line({"model": answer.model_name, "labels": labels}, line, given.json)
+    return 0
+
+
+def run_translate(given: argparse.Namespace, settings: Settings) -> int:
+    return asyncio.run(translate_texts(given, settings))
+
+
+async def translate_texts(given: argparse.Namespace, settings: Settings) -> int:
+    options = TranslateOptions(
+        source=given.source,
+        target=given.target,
+        text_format=given.format,
+        alternatives=given.alternatives,
+        beam_size=given.beam_size,
+        max_new_tokens=given.new_tokens,
+    )
+    async with open_pipeline(settings) as pipeline:
+        for text in read_texts(given.texts):
+            answer = await pipeline.translate([text], options, find_deadline(settings))
+            (found,) = answer.translations
+            members = {"translatedText": found.text, "alternatives": found.alternatives}
+            lines = "\n".join([found.text, *found.alternatives])
+            print_line({"model": answer.model_name, **members}, lines, given.json)
+    return 0
+
+
+def read_texts(texts: Sequence[str]) -> Iterable[str]:
+    """The arguments, or the lines of stdin that are not empty."""
+    return texts or (line.rstrip("\r\n") for line in sys.stdin if line.strip())
+
+
+def print_line(members: dict[str, object], line: str, is_json: bool) -> None:
+    print(json.dumps(members, ensure_ascii=False) if is_json else line, flush=True)
+
+
+def run_list(_: argparse.Namespace, settings: Settings) -> int:
+    manifests = [read_manifest(folder) for folder in find_versions(settings.models_dir)]
+    for line in format_table([HEADINGS, *map(describe_manifest, manifests)]):
+        print(line)
+    return 0
+
+
+HEADINGS = (
+    "NAME",
+    "VERSION",
+    "TASK",
+    "LANGUAGES",
+    "PRECISIONS",
+    "SIZE",
+    "COMMERCIAL",
+    "QUALITY",
+    "LICENCES",
+)
+
+
+def describe_manifest(manifest: Manifest) -> tuple[str, ...]:
+    pairs = ",".join(f"{source}-{target}" for source, target in manifest.pairs)
+    trained_on = [source for source in manifest.sources if source.weight]
+    figures = [
+        " ".join(filter(None, (figure.pair, figure.metric, f"{figure.value:.1f}")))
+        for figure in manifest.quality
+    ]
+    return (
+        manifest.name,
+        manifest.version,
+        f"{manifest.task} ({manifest.cell})",
+        pairs or ",".join(manifest.languages),
+        ",".join(manifest.precisions),
+        f"{manifest.num_bytes / 2**20:.1f} MiB",
+        "yes" if manifest.commercial_use else "no",
+        "; ".join(figures[:3]) or "-",
+        ", ".join(dict.fromkeys(source.licence for source in trained_on)) or "-",
+    )
+
+
+def format_table(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def run_verify(_: argparse.Namespace, settings: Settings) -> int:
+    faults = verify(settings.models_dir, settings)
+    for fault in faults:
+        print(f"seqserve: {fault}", file=sys.stderr)
+    if not faults:
+        print(f"all models of {settings.models_dir} are whole and answer as they should")
+    return FAILED if faults else 0

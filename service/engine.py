@@ -1,0 +1,173 @@
+"""The only file that imports onnxruntime: devices, sessions, arrays in and arrays out."""
+
+import ctypes
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from service.errors import ArtefactError, DeviceUnavailable, InferenceFailed
+
+Array = NDArray[Any]
+CUDA_PROVIDER, CPU_PROVIDER = "CUDAExecutionProvider", "CPUExecutionProvider"
+
+
+class Session(Protocol):
+    """One graph that can be run; the seam at which the engine could move to another process."""
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """Runs the graph once.
+
+        Args:
+            feeds: arrays by the engine's input names; those the graph does not have are ignored.
+
+        Returns:
+            All outputs, by the engine's output names.
+
+        Raises:
+            InferenceFailed: the runtime refused or broke.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where a session runs."""
+
+    kind: str
+    index: int = 0
+
+    def __str__(self) -> str:
+        return self.kind if self.kind == "cpu" else f"{self.kind}:{self.index}"
+
+
+def resolve_device(name: str) -> Device:
+    """The device behind `auto`, `cpu`, `cuda` or `cuda:N`.
+
+    Raises:
+        DeviceUnavailable: CUDA was asked for by name and this installation or machine has none.
+    """
+    if name == "cpu":
+        return Device("cpu")
+    has_provider = CUDA_PROVIDER in onnxruntime.get_available_providers()
+    if name == "auto":
+        return Device("cuda") if has_provider and _has_cuda_driver() else Device("cpu")
+    if not has_provider:
+        raise DeviceUnavailable(
+            f"device {name} was asked for, but the installed onnxruntime has no CUDA "
+            f"provider; install the gpu extra "
+            "(onnxruntime-gpu) or set the device to cpu"
+        )
+    return Device("cuda", int(name.partition(":")[2] or 0))
+
+
+def available_cpus() -> int:
+    """Processors that this process may use, by affinity mask and cgroup quota."""
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
+    except (OSError, ValueError):
+        return cpus
+    return cpus if quota == "max" else max(1, min(cpus, round(int(quota) / int(period))))
+
+
+class OnnxSession:
+    """A graph loaded by onnxruntime. Not locked: one thread runs it.
+
+    Args:
+        path: the `.onnx` file; external weights lie beside it.
+        device: where it runs; a CUDA session that cannot be made is an error, never a CPU session.
+        num_threads: threads within an operator, CPU only.
+        inputs, outputs: the graph's names by the engine's names, where they differ.
+
+    Raises:
+        ArtefactError: the graph cannot be loaded.
+        DeviceUnavailable: the CUDA provider cannot be started.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        device: Device,
+        num_threads: int = 1,
+        inputs: Mapping[str, str] | None = None,
+        outputs: Mapping[str, str] | None = None,
+    ) -> None:
+        self._session = _open_session(path, device, num_threads)
+        by_graph_name = {theirs: ours for ours, theirs in (inputs or {}).items()}
+        self._inputs = [
+            (by_graph_name.get(node.name, node.name), node.name)
+            for node in self._session.get_inputs()
+        ]
+        by_output_name = {theirs: ours for ours, theirs in (outputs or {}).items()}
+        self._output_names = [node.name for node in self._session.get_outputs()]
+        self._our_output_names = [by_output_name.get(name, name) for name in self._output_names]
+
+    @property
+    def input_names(self) -> list[str]:
+        return [ours for ours, _ in self._inputs]
+
+    @property
+    def output_names(self) -> list[str]:
+        return self._our_output_names
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """See `Session.run`."""
+        try:
+            arrays = self._session.run(
+                self._output_names, {theirs: feeds[ours] for ours, theirs in self._inputs}
+            )
+        except KeyError as exc:
+            raise InferenceFailed(
+                f"the graph wants an input {exc} that the engine does not give"
+            ) from exc
+        except Exception as exc:  # onnxruntime's exceptions share no base of their own
+            raise InferenceFailed(f"the runtime failed on a batch: {exc}") from exc
+        return dict(
+            zip(self._our_output_names, (np.asarray(array) for array in arrays), strict=True)
+        )
+
+
+def _open_session(path: Path, device: Device, num_threads: int) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = num_threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.enable_mem_pattern = False  # shapes change with every batch
+    options.add_session_config_entry(
+        "session.intra_op.allow_spinning", "0"
+    )  # spinning starves the other engines
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=_providers(device))
+    except Exception as exc:  # as above
+        raise ArtefactError(f"{path} cannot be loaded: {str(exc).splitlines()[0]}") from exc
+    if device.kind == "cuda" and session.get_providers()[0] != CUDA_PROVIDER:
+        raise DeviceUnavailable(
+            f"device {device} was asked for, but the CUDA provider did not start; check the "
+            f"driver and the CUDA and "
+            "cuDNN libraries, or set the device to cpu"
+        )
+    return session
+
+
+def _providers(device: Device) -> list[Any]:
+    if device.kind == "cpu":
+        return [CPU_PROVIDER]
+    onnxruntime.preload_dlls()
+    return [
+        (CUDA_PROVIDER, {"device_id": device.index, "arena_extend_strategy": "kSameAsRequested"}),
+        CPU_PROVIDER,
+    ]
+
+
+def _has_cuda_driver() -> bool:
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    return True

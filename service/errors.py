@@ -1,0 +1,76 @@
+"""What can go wrong while serving. Knows no HTTP: `app` maps each class to a status.
+
+ServingError
+  InvalidInput
+    InputTooLong
+    EmptyInput
+    LanguageNotSupported
+  NotAuthorized
+  ModelNotFound
+  ModelNotReady
+  Overloaded
+  DeadlineExceeded
+  InferenceFailed
+  ArtefactError
+  DeviceUnavailable
+"""
+
+
+class ServingError(Exception):
+    """Base of all errors of the service; the message may be shown to a client."""
+
+
+class InvalidInput(ServingError):
+    """The client sent something that cannot be served as it is."""
+
+
+class InputTooLong(InvalidInput):
+    """A text, or a request, is above a limit."""
+
+
+class EmptyInput(InvalidInput):
+    """There is nothing to work on."""
+
+
+class LanguageNotSupported(InvalidInput):
+    """The language of the text cannot be told or served."""
+
+
+class NotAuthorized(ServingError):
+    """The API key is missing or unknown."""
+
+
+class ModelNotFound(ServingError):
+    """No model of that name, version or language pair is loaded."""
+
+
+class ModelNotReady(ServingError):
+    """The model is known but cannot answer now."""
+
+
+class Overloaded(ServingError):
+    """The queue is full; the request was refused at once.
+
+    Attributes:
+        retry_after_seconds: when a retry has a fair chance.
+    """
+
+    def __init__(self, message: str, retry_after_seconds: float) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class DeadlineExceeded(ServingError):
+    """The request's own deadline passed before its answer was ready."""
+
+
+class InferenceFailed(ServingError):
+    """The runtime failed on a batch."""
+
+
+class ArtefactError(ServingError):
+    """A version of the model repository is damaged or does not fit its manifest."""
+
+
+class DeviceUnavailable(ServingError):
+    """The device asked for cannot be used."""

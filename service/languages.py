@@ -1,0 +1,165 @@
+"""Which language a text is written in, and what languages are called.
+
+Script first (Hangul can only be Korean), then a statistical detector among the languages that share
+the script. Knows no models: the caller says which languages are in question.
+"""
+
+import copy
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from functools import lru_cache
+
+from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+# Enough to be sure; detection is linear in the length, and texts may be long.
+SAMPLE_CHARS = 2000
+
+# One syllable or ideogram says as much as about three letters: a Korean sentence with one English
+# brand name in it stays Korean.
+SCRIPT_WEIGHTS = {"hangul": 3, "han": 3, "kana": 2}
+
+# Languages whose usual script is not Latin; the rest is.
+SCRIPTS = {
+    "ar": ("arabic",),
+    "be": ("cyrillic",),
+    "bg": ("cyrillic",),
+    "bn": ("bengali",),
+    "el": ("greek",),
+    "fa": ("arabic",),
+    "he": ("hebrew",),
+    "hi": ("devanagari",),
+    "ja": ("kana", "han"),
+    "ka": ("georgian",),
+    "ko": ("hangul",),
+    "ru": ("cyrillic",),
+    "sr": ("cyrillic", "latin"),
+    "th": ("thai",),
+    "uk": ("cyrillic",),
+    "zh": ("han",),
+}
+
+# Unicode names begin with the script, but for these.
+SCRIPT_NAMES = {"cjk": "han", "hiragana": "kana", "katakana": "kana", "ideographic": "han"}
+
+NAMES = {
+    "ar": "Arabic",
+    "be": "Belarusian",
+    "bg": "Bulgarian",
+    "bn": "Bengali",
+    "cs": "Czech",
+    "da": "Danish",
+    "de": "German",
+    "el": "Greek",
+    "en": "English",
+    "es": "Spanish",
+    "et": "Estonian",
+    "fa": "Persian",
+    "fi": "Finnish",
+    "fr": "French",
+    "he": "Hebrew",
+    "hi": "Hindi",
+    "hu": "Hungarian",
+    "id": "Indonesian",
+    "it": "Italian",
+    "ja": "Japanese",
+    "ka": "Georgian",
+    "ko": "Korean",
+    "lt": "Lithuanian",
+    "lv": "Latvian",
+    "nb": "Norwegian Bokmål",
+    "nl": "Dutch",
+    "pl": "Polish",
+    "pt": "Portuguese",
+    "ro": "Romanian",
+    "ru": "Russian",
+    "sk": "Slovak",
+    "sl": "Slovenian",
+    "sr": "Serbian",
+    "sv": "Swedish",
+    "th": "Thai",
+    "tr": "Turkish",
+    "uk": "Ukrainian",
+    "vi": "Vietnamese",
+    "zh": "Chinese",
+}
+
+
+def display_name(code: str) -> str:
+    """English name of a language code; the code itself where none is known."""
+    return NAMES.get(code, code)
+
+
+def dominant_script(text: str) -> str:
+    """The script of most of the text: "latin", "hangul", "han" and so on; "" without letters."""
+    weights = weigh_scripts(text)
+    return weights.most_common(1)[0][0] if weights else ""
+
+
+def detect(text: str, languages: Sequence[str]) -> list[tuple[str, float]]:
+    """The languages, most likely first.
+
+    Args:
+        text: of any length; a sample of it is looked at.
+        languages: codes to choose among; where nothing tells them apart their order decides.
+
+    Returns:
+        Each code with its confidence, 0..100. All are 0 where the text has no letters, or is
+        written in a script that none of the languages uses.
+    """
+    weights = weigh_scripts(text[:SAMPLE_CHARS])
+    if not weights:
+        return [(code, 0.0) for code in languages]
+    script, weight = weights.most_common(1)[0]
+    share = weight / weights.total()
+    fitting = [code for code in languages if script in SCRIPTS.get(code, ("latin",))]
+    likelihoods = rank_languages(text[:SAMPLE_CHARS], fitting)
+    scored = [(code, round(100 * share * likelihoods.get(code, 0.0), 1)) for code in languages]
+    return sorted(scored, key=lambda pair: -pair[1])  # stable: the caller's order breaks ties
+
+
+def weigh_scripts(text: str) -> Counter[str]:
+    weights: Counter[str] = Counter()
+    for character, count in Counter(text).items():
+        if character.isalpha():
+            script = script_of(character)
+            weights[script] += count * SCRIPT_WEIGHTS.get(script, 1)
+    return weights
+
+
+def script_of(letter: str) -> str:
+    """The script of a letter, by its Unicode name: the standard library has no such property."""
+    words = unicodedata.name(letter, "UNKNOWN").lower().replace("-", " ").split()
+    if words[0] in ("fullwidth", "halfwidth"):
+        words = words[1:]
+    return SCRIPT_NAMES.get(words[0], words[0])
+
+
+def rank_languages(text: str, languages: Sequence[str]) -> dict[str, float]:
+    """Likelihood (0..1) of each language, given that the text is in one of them."""
+    if len(languages) < 2:
+        return dict.fromkeys(languages, 1.0)
+    known = tuple(sorted({code for code in languages if code in load_detector().labels}))
+    if len(known) < 2:
+        return dict.fromkeys(languages, 1.0 / len(languages))
+    return dict(restrict_detector(known).rank(text))
+
+
+@lru_cache(maxsize=1)
+def load_detector() -> LanguageIdentifier:
+    """Takes about a second and 80 MB, hence on first use only; `warm_up` moves it to the start."""
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+
+
+@lru_cache(maxsize=16)
+def restrict_detector(languages: tuple[str, ...]) -> LanguageIdentifier:
+    # A shallow copy shares the big tables; set_languages replaces what differs, so that the
+    # identifiers are read-only afterwards and safe to use from any thread.
+    detector = copy.copy(load_detector())
+    detector.set_languages(languages)
+    return detector
+
+
+def warm_up(languages: Sequence[str]) -> None:
+    """Loads the detector if these languages will ever need it, so that no request waits for it."""
+    detect("warm up", languages)

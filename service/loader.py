@@ -1,0 +1,214 @@
+"""Turns a version folder into a model that runs, its files and goldens checked."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from service.batch import FloatArray, Request, Result, SearchOptions
+from service.classifier import ClassifierRunner
+from service.engine import Device, OnnxSession
+from service.errors import ArtefactError
+from service.manifest import (
+    TOKENIZER,
+    Golden,
+    Manifest,
+    Precision,
+    Role,
+    check_files,
+    read_manifest,
+)
+from service.scheduler import Scheduler
+from service.search import TranslatorRunner
+from service.tokenizer import Tokenizer
+
+# int8 arithmetic differs between processors with and without VNNI, and a near tie can fall the
+# other way
+SCORE_TOLERANCE = 0.1
+PREFERENCE: dict[str, tuple[Precision, ...]] = {
+    "cpu": ("int8", "fp32", "w8"),
+    "cuda": ("fp32", "w8"),
+}
+
+
+class Runner(Protocol):
+    """Steps one model; owned by one thread."""
+
+    @property
+    def free_rows(self) -> int: ...
+
+    @property
+    def num_running(self) -> int: ...
+
+    def step(self, arrivals: list[Request]) -> list[tuple[Request, Result]]: ...
+
+    def reset(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """One version, ready to answer."""
+
+    manifest: Manifest
+    tokenizer: Tokenizer
+    runner: Runner
+    device: Device
+    precision: Precision
+
+    def encode(self, texts: Sequence[str], target: str | None = None) -> list[list[int]]:
+        """Input ids of each text; language tag, tokens and eos where it is to be translated.
+
+        An empty list stands for a text without tokens.
+        """
+        encoded = self.tokenizer.encode_batch(texts)
+        if target is None:
+            return encoded
+        ids = self.manifest.ids
+        assert ids.eos_id is not None, "the manifest of a translation model has an eos_id"
+        tag = [ids.language_tags[target]] if target in ids.language_tags else []
+        return [[*tag, *tokens, ids.eos_id] if tokens else [] for tokens in encoded]
+
+    def probabilities(self, scores: FloatArray) -> FloatArray:
+        """The classifier graph's output (..., C) as probabilities that sum to one."""
+        return scores if self.manifest.output_kind == "probabilities" else softmax(scores)
+
+
+def softmax(logits: FloatArray) -> FloatArray:
+    """(..., C) -> (..., C)."""
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    result: FloatArray = powers / powers.sum(axis=-1, keepdims=True)
+    return result
+
+
+def load_model(
+    folder: Path,
+    device: Device,
+    *,
+    precision: str = "auto",
+    num_threads: int = 1,
+    max_rows: int = 64,
+) -> LoadedModel:
+    """Loads one version.
+
+    Raises:
+        ArtefactError: files are damaged, or the version lacks the precision.
+        DeviceUnavailable: the device cannot be used.
+    """
+    manifest = read_manifest(folder)
+    check_files(manifest, folder)
+    tokenizer = Tokenizer.load(folder / TOKENIZER)
+    chosen = choose_precision(manifest, device, precision)
+
+    def open_graph(role: Role) -> OnnxSession:
+        graph = manifest.graph(role, chosen)
+        return OnnxSession(folder / graph.file, device, num_threads, graph.inputs, graph.outputs)
+
+    ids = manifest.ids
+    runner: Runner
+    if manifest.task == "sentiment":
+        runner = ClassifierRunner(open_graph("classifier"), ids.pad_id, max_rows)
+    else:
+        assert ids.bos_id is not None
+        assert ids.eos_id is not None
+        runner = TranslatorRunner(
+            open_graph("encoder"),
+            open_graph("decoder"),
+            ids.pad_id,
+            ids.bos_id,
+            ids.eos_id,
+            max_rows,
+        )
+    return LoadedModel(manifest, tokenizer, runner, device, chosen)
+
+
+def choose_precision(manifest: Manifest, device: Device, wanted: str) -> Precision:
+    """The wanted precision, or for `auto` the best of those that the version has for the device.
+
+    Raises:
+        ArtefactError: there is none.
+    """
+    usable = [
+        precision for precision in PREFERENCE[device.kind] if precision in manifest.precisions
+    ]
+    if wanted == "auto" and usable:
+        return usable[0]
+    for precision in usable:
+        if precision == wanted:
+            return precision
+    raise ArtefactError(
+        f"{manifest.name}/{manifest.version} has no graphs in precision {wanted} for "
+        f"{device.kind}; "
+        f"it has {', '.join(manifest.precisions)}, of which {', '.join(usable) or 'none'} "
+        f"can run there"
+    )
+
+
+def run_requests(
+    runner: Runner, requests: Sequence[Request], max_batch_tokens: int = 4096
+) -> list[Result]:
+    """Runs requests to their end on the calling thread; results in the order of the requests."""
+    scheduler = Scheduler(runner.free_rows, max_batch_tokens)
+    scheduler.add(list(requests))
+    results: dict[Request, Result] = {}
+    while scheduler.num_waiting or runner.num_running:
+        results.update(runner.step(scheduler.next_batch(runner.free_rows)))
+    return [results[request] for request in requests]
+
+
+def make_requests(
+    model: LoadedModel, texts: Sequence[str], target: str | None = None, beam_size: int = 1
+) -> list[Request]:
+    """Requests without a deadline, for goldens, evaluation and the command line.
+
+    Raises:
+        ValueError: a text has no tokens.
+    """
+    now = time.monotonic()
+    requests = []
+    for text, input_ids in zip(texts, model.encode(texts, target), strict=True):
+        if not input_ids:
+            raise ValueError(f"no tokens in {text!r}")
+        search = (
+            SearchOptions(beam_size, new_token_limit(input_ids, model.manifest)) if target else None
+        )
+        requests.append(Request(input_ids, now, float("inf"), search))
+    return requests
+
+
+def new_token_limit(input_ids: Sequence[int], manifest: Manifest) -> int:
+    """Where a translation ends at the latest: no pair here doubles the length, a loop would."""
+    return min(manifest.limits.max_new_tokens, 16 + 2 * len(input_ids))
+
+
+def answer_golden(model: LoadedModel, golden: Golden) -> tuple[str, float]:
+    """What the model gives for a golden: label and probability, or translation and score."""
+    request = make_requests(model, [golden.text], golden.target)
+    (result,) = run_requests(model.runner, request)
+    if isinstance(result, list):
+        return model.tokenizer.decode(result[0].token_ids), result[0].score
+    probabilities = model.probabilities(result)
+    best = int(probabilities.argmax())
+    return model.manifest.labels[best], float(probabilities[best])
+
+
+def check_goldens(model: LoadedModel) -> None:
+    """Runs every golden; this also warms the model up.
+
+    Raises:
+        ArtefactError: an output differs by more than a near tie explains, named in the message.
+    """
+    for golden in model.manifest.goldens:
+        output, score = answer_golden(model, golden)
+        # a translation may differ where its score says that it is as good; a label may not
+        same = output == golden.output or golden.target is not None
+        if not same or abs(score - golden.score) > SCORE_TOLERANCE:
+            raise ArtefactError(
+                f"{model.manifest.name}/{model.manifest.version} fails its golden check on "
+                f"{model.device} in "
+                f"{model.precision}: for {golden.text!r} it gives {output!r} ({score:.3f}), "
+                f"expected "
+                f"{golden.output!r} ({golden.score:.3f})"
+            )

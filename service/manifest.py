@@ -1,0 +1,263 @@
+"""The contract between export and server: what one version of a model is made of.
+
+A version is the folder `<models_dir>/<name>/<version>/` with `manifest.json`, the graphs and
+`tokenizer.json`.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from service.errors import ArtefactError
+
+MANIFEST, TOKENIZER = "manifest.json", "tokenizer.json"
+
+Precision = Literal["fp32", "w8", "int8"]
+"""fp32: plain. w8: int8 weights, float32 arithmetic, any device. int8: int8 arithmetic, "
+"CPU only."""
+
+Role = Literal["classifier", "encoder", "decoder"]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
+
+
+class Part(BaseModel):
+    """Base of all parts: frozen; a field that the server does not know is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FileEntry(Part):
+    """One file of the version, with what proves that it is whole."""
+
+    name: FileName
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    num_bytes: Annotated[int, Field(ge=0)]
+
+
+class Graph(Part):
+    """One ONNX graph.
+
+    Attributes:
+        inputs, outputs: names in the graph by the names that the engine uses; equal unless the
+            graph is somebody
+            else's.
+    """
+
+    role: Role
+    precision: Precision
+    file: FileName
+    inputs: dict[str, str] = {}
+    outputs: dict[str, str] = {}
+
+
+class SpecialIds(Part):
+    """Token ids with a meaning.
+
+    Attributes:
+        language_tags: id of the token that, as the first source token, asks for a target language.
+    """
+
+    pad_id: Annotated[int, Field(ge=0)]
+    bos_id: int | None = None
+    eos_id: int | None = None
+    language_tags: dict[Language, int] = {}
+
+
+class Limits(Part):
+    """What the model accepts, in tokens."""
+
+    max_input_tokens: Annotated[int, Field(ge=1)]
+    max_new_tokens: Annotated[int, Field(ge=1)] = 256
+
+
+class Source(Part):
+    """A data set behind the weights.
+
+    Attributes:
+        weight: share of the set seen per epoch; 0 where it served evaluation only.
+    """
+
+    name: str
+    licence: str
+    commercial_use: bool
+    weight: float = 1.0
+
+
+class Quality(Part):
+    """A figure measured on the served graphs.
+
+    Attributes:
+        pair: direction as `en-de`, for translation.
+        decoding: `greedy` or `beam N`, for translation.
+        signature: how it was computed.
+    """
+
+    data: str
+    metric: str
+    value: float
+    precision: Precision
+    signature: str
+    pair: str | None = None
+    decoding: str | None = None
+
+
+class Parity(Part):
+    """Agreement of a graph with the float32 torch model over batch sizes and mixed lengths.
+
+    Attributes:
+        max_difference: largest absolute difference of a probability.
+        agreement: share of equal top choices, 0 to 1.
+    """
+
+    precision: Precision
+    provider: str
+    batch_sizes: tuple[int, ...]
+    max_difference: float
+    agreement: float
+
+
+class Golden(Part):
+    """An input and its expected output, checked at every start.
+
+    Attributes:
+        target: target language, for translation.
+        output: label, or translation.
+        score: probability of the label, or mean log-probability per token of the translation.
+    """
+
+    text: str
+    output: str
+    score: float
+    source: Language | None = None
+    target: Language | None = None
+
+
+class Manifest(Part):
+    """One version of one model.
+
+    Attributes:
+        output_kind: what the classifier graph gives.
+        pairs: translation directions.
+        tools: versions of the programs that made it.
+    """
+
+    format: Literal[1] = 1
+    name: Name
+    version: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,8}$")]
+    task: Literal["sentiment", "translation"]
+    description: str = ""
+    cell: Literal["lstm", "gru", "rnn", "unknown"]
+    languages: tuple[Language, ...]
+    pairs: tuple[tuple[Language, Language], ...] = ()
+    labels: tuple[str, ...] = ()
+    output_kind: Literal["logits", "probabilities"] = "logits"
+    ids: SpecialIds
+    limits: Limits
+    opset: int
+    graphs: tuple[Graph, ...]
+    files: tuple[FileEntry, ...]
+    sources: tuple[Source, ...] = ()
+    quality: tuple[Quality, ...] = ()
+    parity: tuple[Parity, ...] = ()
+    goldens: tuple[Golden, ...] = ()
+    num_parameters: int | None = None
+    trained_minutes: float | None = None
+    tools: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _check_task(self) -> "Manifest":
+        if self.task == "sentiment" and len(self.labels) < 2:
+            raise ValueError("a sentiment model needs at least two labels")
+        if self.task == "translation" and (
+            not self.pairs or self.ids.bos_id is None or self.ids.eos_id is None
+        ):
+            raise ValueError("a translation model needs pairs, bos_id and eos_id")
+        roles = {"classifier"} if self.task == "sentiment" else {"encoder", "decoder"}
+        for precision in self.precisions:
+            found = {graph.role for graph in self.graphs if graph.precision == precision}
+            if found != roles:
+                raise ValueError(
+                    f"precision {precision} has graphs {sorted(found)}, needs {sorted(roles)}"
+                )
+        listed = {entry.name for entry in self.files}
+        missing = ({graph.file for graph in self.graphs} | {TOKENIZER}) - listed
+        if missing:
+            raise ValueError(f"files does not list {', '.join(sorted(missing))}")
+        return self
+
+    @property
+    def precisions(self) -> tuple[Precision, ...]:
+        return tuple(dict.fromkeys(graph.precision for graph in self.graphs))
+
+    @property
+    def commercial_use(self) -> bool:
+        """Whether every source that trained the weights lets them be used commercially."""
+        return all(source.commercial_use for source in self.sources if source.weight)
+
+    @property
+    def num_bytes(self) -> int:
+        return sum(entry.num_bytes for entry in self.files)
+
+    def graph(self, role: Role, precision: Precision) -> Graph:
+        return next(
+            graph for graph in self.graphs if (graph.role, graph.precision) == (role, precision)
+        )
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Reads and checks `manifest.json` of a version folder.
+
+    Raises:
+        ArtefactError: it is missing, does not fit, or names another model or version than its
+            folder does.
+    """
+    path = folder / MANIFEST
+    try:
+        manifest = Manifest.model_validate_json(path.read_bytes())
+    except OSError as exc:
+        raise ArtefactError(f"{path} cannot be read: {exc.strerror}") from exc
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        place = ".".join(str(step) for step in first["loc"]) or "manifest"
+        raise ArtefactError(f"{path} does not fit: {place}: {first['msg']}") from exc
+    if (folder.parent.name, folder.name) != (manifest.name, manifest.version):
+        raise ArtefactError(
+            f"{path} describes {manifest.name}/{manifest.version} but lies in "
+            f"{folder.parent.name}/{folder.name}"
+        )
+    return manifest
+
+
+def write_manifest(manifest: Manifest, folder: Path) -> None:
+    text = manifest.model_dump_json(indent=1, exclude_defaults=True)
+    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+
+
+def describe_file(path: Path) -> FileEntry:
+    """Hash and size of a file."""
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return FileEntry(name=path.name, sha256=digest, num_bytes=path.stat().st_size)
+
+
+def check_files(manifest: Manifest, folder: Path) -> None:
+    """Compares every file with its entry.
+
+    Raises:
+        ArtefactError: a file is missing or differs, named in the message.
+    """
+    for expected in manifest.files:
+        path = folder / expected.name
+        if not path.is_file():
+            raise ArtefactError(f"{path} is missing")
+        found = describe_file(path)
+        if found != expected:
+            raise ArtefactError(
+                f"{path} is damaged: {found.num_bytes} bytes, sha256 {found.sha256[:12]}…; "
+                f"the manifest says "
+                f"{expected.num_bytes} bytes, sha256 {expected.sha256[:12]}…; copy it again"
+            )

@@ -1,0 +1,101 @@
+"""Every Prometheus collector and its buckets; the registry is injected.
+
+Labels are few and closed: never a text, an id or a message. `model` is a name of the repository,
+or `NO_MODEL` where a request was refused before a model was chosen.
+"""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+NO_MODEL = "none"
+
+# Geometric, doubling: 1 ms (a short classification) to 30 s (the default deadline) and beyond.
+SECONDS = (
+    0.001,
+    0.002,
+    0.004,
+    0.007,
+    0.013,
+    0.025,
+    0.05,
+    0.1,
+    0.2,
+    0.4,
+    0.8,
+    1.5,
+    3.0,
+    6.0,
+    12.0,
+    30.0,
+    120.0,
+)
+# Stages are shorter than requests: from 0.1 ms.
+STAGE_SECONDS = (0.0001, 0.00025, 0.0005, *SECONDS)
+ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+RATIOS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75)
+
+
+class Metrics:
+    """The collectors of one server.
+
+    Attributes:
+        registry: where the collectors live; `/metrics` renders it.
+        requests_total: by model and outcome (see `OUTCOMES` in routes).
+        batch_padding_ratio: padded positions without a token, as a share of all, 0..1.
+        shed_total: refusals at admission, by model and reason (requests, tokens, deadline).
+        tokens_total: by model and direction (input, output).
+        running_sequences: sequences in decoder slots now.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = registry
+        self.requests_total = Counter(
+            "seqserve_requests_total", "Requests answered.", ["model", "outcome"], registry=registry
+        )
+        self.request_duration_seconds = Histogram(
+            "seqserve_request_duration_seconds",
+            "Time from the request's head to its answer.",
+            ["model"],
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.stage_duration_seconds = Histogram(
+            "seqserve_stage_duration_seconds",
+            "Time of one stage of a request: tokenize, queue, inference.",
+            ["model", "stage"],
+            buckets=STAGE_SECONDS,
+            registry=registry,
+        )
+        self.queue_requests = Gauge(
+            "seqserve_queue_requests", "Requests waiting for a batch.", ["model"], registry=registry
+        )
+        self.batch_rows = Histogram(
+            "seqserve_batch_rows", "Rows of a batch.", ["model"], buckets=ROWS, registry=registry
+        )
+        self.batch_padding_ratio = Histogram(
+            "seqserve_batch_padding_ratio",
+            "Share of a batch that is padding.",
+            ["model"],
+            buckets=RATIOS,
+            registry=registry,
+        )
+        self.shed_total = Counter(
+            "seqserve_shed_total",
+            "Requests refused at admission.",
+            ["model", "reason"],
+            registry=registry,
+        )
+        self.tokens_total = Counter(
+            "seqserve_tokens_total",
+            "Tokens read and written.",
+            ["model", "direction"],
+            registry=registry,
+        )
+        self.running_sequences = Gauge(
+            "seqserve_running_sequences", "Sequences being decoded.", ["model"], registry=registry
+        )
+        self.model_info = Gauge(
+            "seqserve_model_info",
+            "Always 1; the labels say what is loaded.",
+            ["model", "version", "task", "cell", "precision", "device"],
+            registry=registry,
+        )

@@ -1,0 +1,214 @@
+"""Reads the model repository and keeps its models: load, warm up, look up, verify, stop."""
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from service import languages
+from service.batcher import Batcher, QueueLimits
+from service.engine import Device, available_cpus, resolve_device
+from service.errors import ArtefactError, ModelNotFound, ServingError
+from service.loader import LoadedModel, check_goldens, load_model
+from service.manifest import MANIFEST, Manifest
+from service.metrics import Metrics
+from service.scheduler import Scheduler
+from service.settings import Settings
+
+STALL_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """A loaded model with the batcher in front of it."""
+
+    model: LoadedModel
+    batcher: Batcher
+
+    @property
+    def manifest(self) -> Manifest:
+        return self.model.manifest
+
+    @property
+    def device(self) -> str:
+        return str(self.model.device)
+
+    @property
+    def precision(self) -> str:
+        return self.model.precision
+
+
+class Registry:
+    """All models of one server, by name; the highest version of each is served."""
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self._settings, self._metrics = settings, metrics
+        self._served: dict[str, ServedModel] = {}
+        self._started = False
+
+    async def start(self) -> None:
+        """Loads and warms up every model.
+
+        Raises:
+            ArtefactError: the repository is empty, or a version does not fit.
+            DeviceUnavailable: the device asked for cannot be used.
+        """
+        device = resolve_device(self._settings.device)
+        folders = find_versions(self._settings.models_dir)
+        loop = asyncio.get_running_loop()
+        with ThreadPoolExecutor(max_workers=1) as thread:
+            for folder in folders:
+                model = await loop.run_in_executor(
+                    thread, prepare_model, folder, device, self._settings
+                )
+                self._serve(model)
+            await loop.run_in_executor(
+                thread, languages.warm_up, [source for source, _ in self.pairs()]
+            )
+        self._started = True
+
+    async def stop(self) -> None:
+        """Drains every model; admitted requests get `drain_seconds` to finish."""
+        self._started = False
+        await asyncio.gather(
+            *(served.batcher.stop(self._settings.drain_seconds) for served in self._served.values())
+        )
+
+    def models(self) -> list[ServedModel]:
+        return list(self._served.values())
+
+    @property
+    def is_ready(self) -> bool:
+        return not self.faults()
+
+    def faults(self) -> list[str]:
+        """Why the server cannot answer, one sentence each; empty when it can."""
+        if not self._started:
+            return ["the models are not loaded"]
+        faults = (served.batcher.fault(STALL_SECONDS) for served in self._served.values())
+        return [fault for fault in faults if fault]
+
+    def find_model(self, name: str, task: str) -> ServedModel:
+        """The model of that name.
+
+        Raises:
+            ModelNotFound: there is none, or it does another task.
+        """
+        served = self._served.get(name)
+        names = [served.manifest.name for served in self.models() if served.manifest.task == task]
+        if served is None or served.manifest.task != task:
+            raise ModelNotFound(
+                f"no {task} model is called {name!r}; there are {', '.join(names) or 'none'}"
+            )
+        return served
+
+    def find_classifier(self, language: str) -> ServedModel:
+        """The sentiment model that reads a language.
+
+        Raises:
+            ModelNotFound: no sentiment model reads it.
+        """
+        for served in self.models():
+            if served.manifest.task == "sentiment" and language in served.manifest.languages:
+                return served
+        raise ModelNotFound(f"no sentiment model reads the language {language!r}")
+
+    def find_translator(self, source: str, target: str) -> ServedModel:
+        """The translation model for a direction.
+
+        Raises:
+            ModelNotFound: no model translates that way.
+        """
+        for served in self.models():
+            if (source, target) in served.manifest.pairs:
+                return served
+        pairs = ", ".join(f"{first}-{second}" for first, second in self.pairs())
+        raise ModelNotFound(f"no model translates {source}-{target}; there are {pairs or 'none'}")
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """All translation directions."""
+        return [pair for served in self.models() for pair in served.manifest.pairs]
+
+    def sentiment_languages(self) -> list[str]:
+        """Languages that some sentiment model reads."""
+        found = (served.manifest for served in self.models() if served.manifest.task == "sentiment")
+        return list(
+            dict.fromkeys(language for manifest in found for language in manifest.languages)
+        )
+
+    def _serve(self, model: LoadedModel) -> None:
+        settings, manifest = self._settings, model.manifest
+        batcher = Batcher(
+            manifest.name,
+            model.runner,
+            Scheduler(settings.max_batch_size, settings.max_batch_tokens),
+            QueueLimits(settings.max_queue_size, settings.max_queue_tokens),
+            self._metrics,
+            time.monotonic,
+        )
+        batcher.start()
+        self._served[manifest.name] = ServedModel(model, batcher)
+        self._metrics.model_info.labels(
+            manifest.name,
+            manifest.version,
+            manifest.task,
+            manifest.cell,
+            model.precision,
+            str(model.device),
+        ).set(1)
+
+
+def prepare_model(folder: Path, device: Device, settings: Settings) -> LoadedModel:
+    """Loads a version with the server's settings and passes its goldens.
+
+    Raises:
+        ArtefactError: the version is damaged or does not answer as it should.
+        DeviceUnavailable: the device cannot be used.
+    """
+    model = load_model(
+        folder,
+        device,
+        precision=settings.precision,
+        num_threads=settings.threads_per_engine or default_threads(),
+        max_rows=settings.max_batch_size,
+    )
+    check_goldens(model)
+    return model
+
+
+def default_threads() -> int:
+    """Threads per engine: half of the processors, so that two busy models fit; at most 4."""
+    return max(1, min(4, available_cpus() // 2))
+
+
+def find_versions(models_dir: Path) -> list[Path]:
+    """The folder of the highest version of each model, by name.
+
+    Raises:
+        ArtefactError: there is no model at all.
+    """
+    newest: dict[str, Path] = {}
+    for path in models_dir.glob(f"*/*/{MANIFEST}"):
+        folder = path.parent
+        if folder.name.isdecimal():
+            best = newest.setdefault(folder.parent.name, folder)
+            newest[folder.parent.name] = max(best, folder, key=lambda version: int(version.name))
+    if not newest:
+        raise ArtefactError(
+            f"{models_dir} holds no model (<name>/<version>/{MANIFEST}); set "
+            f"SEQSERVE_MODELS_DIR or --models-dir"
+        )
+    return [newest[name] for name in sorted(newest)]
+
+
+def verify(models_dir: Path, settings: Settings) -> list[str]:
+    """Checks hashes and goldens of every served version; returns one sentence per fault."""
+    faults = []
+    device = resolve_device(settings.device)
+    for folder in find_versions(models_dir):
+        try:
+            prepare_model(folder, device, settings)
+        except ServingError as exc:
+            faults.append(str(exc))
+    return faults

@@ -1,0 +1,94 @@
+"""Cuts a text into sentences and back without losing a character. Knows no models.
+
+The rules for each language (abbreviations, quotes, brackets) are sentencex's.
+"""
+
+from itertools import accumulate, pairwise
+
+import sentencex
+
+# One character for one, so that lengths stay. Surrogates are no valid Unicode, and sentencex 1.0.32
+# panics where a capital letter is followed by a white space outside ASCII and a full stop.
+SUBSTITUTES = dict.fromkeys(range(0xD800, 0xE000), "\ufffd") | {
+    code: " " for code in range(0x80, 0x3001) if chr(code).isspace()
+}
+
+# sentencex is quadratic in the length of a line full of opening quotes, so it sees so much at once.
+# No sentence that a model takes is longer.
+WINDOW_CHARS = 4000
+
+
+def split(text: str, language: str) -> list[tuple[str, str]]:
+    """Sentences, each with the white space that follows it.
+
+    Concatenating all parts gives the text back exactly. White space before the first sentence, and
+    an empty line, is a pair whose sentence is empty. A line end always ends a sentence.
+
+    Args:
+        text: anything.
+        language: code; where its rules are unknown the general ones are used.
+    """
+    pairs: list[tuple[str, str]] = []
+    for line in text.splitlines(keepends=True):
+        for segment in segment_line(line, language):
+            append_segment(pairs, segment)
+    return pairs
+
+
+def join(pairs: list[tuple[str, str]]) -> str:
+    """The text of sentences (translated or not), with the white space they came with."""
+    return "".join(sentence + space for sentence, space in pairs)
+
+
+def segment_line(line: str, language: str) -> list[str]:
+    """The line cut into sentences with their white space; what does not end in time is cut, too."""
+    segments: list[str] = []
+    start = 0
+    while start < len(line):
+        window = line[start : start + WINDOW_CHARS]
+        found = segment_window(window, language)
+        if start + len(window) < len(line):
+            # The last one may go on beyond the window: the next window begins with it.
+            found = found[:-1] or [cut_words(window)]
+        segments += found
+        start += sum(map(len, found))
+    return segments
+
+
+def segment_window(window: str, language: str) -> list[str]:
+    lengths = [len(part) for part in call_sentencex(window.translate(SUBSTITUTES), language)]
+    if sum(lengths) != len(window):
+        return [window]  # a poor sentence, but a lost character would be worse
+    # Cut the window itself: the parts have lost what was substituted.
+    return [window[start:end] for start, end in pairwise(accumulate(lengths, initial=0))]
+
+
+def cut_words(window: str) -> str:
+    """As many whole words as there are, or all where there is only one."""
+    return window[: window.rfind(" ") + 1] or window
+
+
+def call_sentencex(line: str, language: str) -> list[str]:
+    try:
+        return list(sentencex.segment(language, line))
+    except BaseException as exc:
+        # A panic in Rust arrives as a BaseException whose class cannot be imported.
+        if type(exc).__name__ != "PanicException":
+            raise
+        return [line]
+
+
+def append_segment(pairs: list[tuple[str, str]], segment: str) -> None:
+    body = segment.lstrip()
+    leading = segment[: len(segment) - len(body)]
+    sentence = body.rstrip()
+    trailing = body[len(sentence) :]
+    if leading:
+        append_space(pairs, leading)
+    if sentence:
+        pairs.append((sentence, trailing))
+
+
+def append_space(pairs: list[tuple[str, str]], space: str) -> None:
+    before = pairs.pop() if pairs else ("", "")
+    pairs.append((before[0], before[1] + space))

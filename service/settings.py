@@ -1,0 +1,257 @@
+"""What an operator can set, by `SEQSERVE_*` variables or by flags.
+
+The only reader of the environment. What belongs to a model (ids, limits, input names) is in its
+manifest, never here.
+"""
+
+import difflib
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+ENV_PREFIX = "SEQSERVE_"
+
+
+class SettingsError(ValueError):
+    """A setting is unknown or out of bounds; the message is one readable sentence per fault."""
+
+
+class Settings(BaseSettings):
+    """Every setting of the server, frozen once it is built."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, frozen=True, extra="forbid", env_ignore_empty=True
+    )
+
+    host: Annotated[
+        str,
+        Field(min_length=1, description="Address to listen on; 0.0.0.0 is reachable from outside."),
+    ] = "127.0.0.1"
+    port: Annotated[
+        int, Field(ge=0, le=65535, description="Port to listen on; 0 lets the system choose one.")
+    ] = 8000
+    models_dir: Annotated[
+        Path, Field(description="Model repository, <name>/<version>/ below it.")
+    ] = Path("models/repository")
+    device: Annotated[
+        str,
+        Field(
+            pattern=r"^(auto|cpu|cuda(:\d{1,3})?)$",
+            description="auto, cpu, cuda or cuda:N; cuda asked for and absent stops the start.",
+        ),
+    ] = "auto"
+    precision: Annotated[
+        Literal["auto", "fp32", "int8", "w8"],
+        Field(description="Precision of the graphs to load; auto takes what suits the device."),
+    ] = "auto"
+    threads_per_engine: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=256,
+            description="Threads of each engine; 0 shares the CPUs there are; more is not faster.",
+        ),
+    ] = 0
+    max_batch_size: Annotated[
+        int,
+        Field(
+            ge=1, le=4096, description="Rows in one batch; more gives throughput and costs latency."
+        ),
+    ] = 64
+    max_batch_tokens: Annotated[
+        int,
+        Field(
+            ge=16,
+            le=1_048_576,
+            description="Padded tokens in one batch; more gives throughput, takes memory.",
+        ),
+    ] = 4096
+    max_queue_delay_ms: Annotated[
+        float,
+        Field(
+            ge=0.0,
+            le=1000.0,
+            description="Longest wait for batch mates; more fills batches, costs latency.",
+        ),
+    ] = 2.0
+    max_queue_size: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=1_000_000,
+            description="Requests waiting per model; more waits longer before it sheds.",
+        ),
+    ] = 1024
+    max_queue_tokens: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=1_000_000_000,
+            description="Tokens waiting per model; more waits longer before it sheds.",
+        ),
+    ] = 262_144
+    default_timeout_ms: Annotated[
+        int, Field(ge=1, le=3_600_000, description="Deadline of a request that names none.")
+    ] = 30_000
+    max_timeout_ms: Annotated[
+        int, Field(ge=1, le=3_600_000, description="Longest deadline a request may ask for.")
+    ] = 120_000
+    max_body_bytes: Annotated[
+        int,
+        Field(
+            ge=1024,
+            le=1_073_741_824,
+            description="Longest request body; more takes memory per request.",
+        ),
+    ] = 1_048_576
+    max_texts: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=100_000,
+            description="Texts in one request; more lets one client fill the queue.",
+        ),
+    ] = 256
+    max_text_chars: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=100_000_000,
+            description="Characters in one text; more lets one client fill the queue.",
+        ),
+    ] = 100_000
+    max_beam_size: Annotated[
+        int,
+        Field(ge=1, le=64, description="Widest beam a request may ask for; cost grows with it."),
+    ] = 8
+    default_beam_size: Annotated[
+        int,
+        Field(
+            ge=1, le=64, description="Beam of a request that names none; 1 is greedy and fastest."
+        ),
+    ] = 1
+    max_alternatives: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=64,
+            description="Most alternatives a request may ask for; each widens the beam.",
+        ),
+    ] = 5
+    max_new_tokens: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=4096,
+            description="Tokens a translated sentence may have; more takes longer at worst.",
+        ),
+    ] = 256
+    api_keys: Annotated[
+        tuple[SecretStr, ...],
+        NoDecode,
+        Field(description="Comma list of accepted API keys; none means anonymous access."),
+    ] = ()
+    drain_seconds: Annotated[
+        float,
+        Field(
+            ge=0.0,
+            le=3600.0,
+            description="How long a stopping server lets running requests finish.",
+        ),
+    ] = 20.0
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Field(description="Least severity that is logged."),
+    ] = "info"
+    log_format: Annotated[
+        Literal["text", "json"],
+        Field(description="Log lines for people (text) or for a collector (json)."),
+    ] = "text"
+
+    @field_validator("api_keys", mode="before")
+    @classmethod
+    def split_keys(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(key.strip() for key in value.split(",") if key.strip())
+        return value
+
+    @field_validator("api_keys")
+    @classmethod
+    def require_ascii(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        # A header carries ASCII only, so another key could never be matched.
+        if not all(key.get_secret_value().isascii() for key in value):
+            raise ValueError("a comma list of ASCII keys")
+        return value
+
+    @field_validator("log_level", "log_format", "device", "precision", mode="before")
+    @classmethod
+    def lower_case(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def check_defaults(self) -> Self:
+        if self.default_timeout_ms > self.max_timeout_ms:
+            raise ValueError("default_timeout_ms must not be above max_timeout_ms")
+        if self.default_beam_size > self.max_beam_size:
+            raise ValueError("default_beam_size must not be above max_beam_size")
+        return self
+
+
+def load_settings(overrides: Mapping[str, object] | None = None) -> Settings:
+    """Settings from the defaults, the environment, then `overrides` (field name to value).
+
+    The last one wins.
+
+    Raises:
+        SettingsError: a variable or a name is unknown, or a value is out of bounds.
+    """
+    values: dict[str, Any] = dict(overrides or {})
+    # pydantic-settings ignores a misspelt variable even with extra="forbid", hence our own look.
+    faults = unknown_variables(os.environ)
+    try:
+        settings = Settings(**values)
+    except ValidationError as exc:
+        faults += [describe_fault(error) for error in exc.errors(include_url=False)]
+    if faults:
+        raise SettingsError("\n".join(faults))
+    return settings
+
+
+def unknown_variables(environ: Iterable[str]) -> list[str]:
+    """One sentence for each `SEQSERVE_*` name that is no setting, with the closest known one."""
+    known = [ENV_PREFIX + name.upper() for name in Settings.model_fields]
+    strangers = sorted(
+        name
+        for name in environ
+        if name.upper().startswith(ENV_PREFIX) and name.upper() not in known
+    )
+    return [f"{name} is not a setting{suggest_name(name.upper(), known)}." for name in strangers]
+
+
+def suggest_name(name: str, known: Iterable[str]) -> str:
+    """A clause naming the known spelling closest to `name`, or the Kubernetes cause, or nothing."""
+    if "_SERVICE_" in name or "_TCP" in name:
+        # Kubernetes injects <SERVICE>_SERVICE_HOST and the like for a Service called seqserve.
+        return " (a Kubernetes service link? set enableServiceLinks: false in the pod)"
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f" (closest: {close[0]})" if close else ""
+
+
+def describe_fault(error: ErrorDetails) -> str:
+    """One sentence for one pydantic error, with both spellings of the setting, never a key."""
+    reason = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    if not error["loc"]:
+        return f"Settings do not fit each other: {reason}."
+    name = str(error["loc"][0])
+    if error["type"] == "extra_forbidden":
+        return f"{name} is not a setting{suggest_name(name, Settings.model_fields)}."
+    if error["type"] == "string_pattern_mismatch":
+        reason = "auto, cpu, cuda or cuda:N"  # `device` is the one field with a pattern
+    given = "" if name == "api_keys" else f", got {str(error['input'])[:100]!r}"
+    flag = "--" + name.replace("_", "-")
+    return f"{ENV_PREFIX}{name.upper()} ({flag}) must be {reason}{given}."
