@@ -94,6 +94,9 @@ load: $(DEV_READY) ## one minute of load on HOST=http://..., or on a service of 
 
 # --- check ---
 
+# The tests' models are tiny: on two busy cores torch took 148 s with two threads for what took 35 s with one.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest
+
 .PHONY: fmt
 fmt: $(DEV_READY) ## format, and fix what can be fixed
 	$(BIN)/ruff check --fix-only --quiet .
@@ -117,19 +120,19 @@ imports: $(DEV_READY) ## the import contracts
 
 .PHONY: test
 test: $(DEV_READY) ## the tests, with the coverage gate
-	$(BIN)/pytest -m "not slow and not gpu" --cov --cov-fail-under=85 $(ARGS)
+	$(PYTEST) -m "not slow and not gpu" --cov --cov-fail-under=85 $(ARGS)
 
 .PHONY: test-slow
 test-slow: $(DEV_READY) ## the tests that take longer
-	$(BIN)/pytest -m "slow and not gpu" $(ARGS)
+	$(PYTEST) -m "slow and not gpu" $(ARGS)
 
 .PHONY: gpu-check
 gpu-check: $(DEV_READY) ## the tests that need a GPU
-	$(BIN)/pytest -m gpu $(ARGS)
+	$(PYTEST) -m gpu $(ARGS)
 
 .PHONY: chart
 chart: $(DEV_READY) ## lint the chart, render it, check it against the Kubernetes schemas
-	$(BIN)/pytest tests/integration/test_chart.py $(ARGS)
+	$(PYTEST) tests/integration/test_chart.py $(ARGS)
 
 .PHONY: check
 check: fmt-check lint types imports test ## all that CI gates

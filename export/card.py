@@ -3,80 +3,68 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from service.manifest import Manifest, Quality, read_manifest
+from service.manifest import Manifest, Parity, Quality, Source, read_manifest
 
+CARD = "README.md"
 LIMITS = {
-    "sentiment": "Made for film reviews; other subjects, irony and mixed feelings are read "
-    "less well. Gives one of the "
-    "labels always, also for text without any sentiment.",
-    "translation": "A small recurrent model trained on the sets below: good on text like "
-    "theirs, unreliable elsewhere. "
-    "Names and numbers can be wrong, and rare words may be left out or replaced. Not for "
-    "text where an error does harm.",
+    "sentiment": "Made for film reviews; other subjects, irony and mixed feelings are read less "
+    "well. It always gives one of its labels, also for text without any sentiment.",
+    "translation": "A small recurrent model trained on the sets above: good on text like theirs, "
+    "unreliable elsewhere. Names and numbers can be wrong, and rare words may be left out or "
+    "replaced. Not for text where an error does harm.",
 }
+BROUGHT = "Made elsewhere and wrapped as it is: what it is good for, its owner knows."
 
 
 def write_card(folder: Path) -> None:
-    (folder / "README.md").write_text(render_card(read_manifest(folder)), encoding="utf-8")
+    (folder / CARD).write_text(render_card(read_manifest(folder)), encoding="utf-8")
 
 
 def render_card(manifest: Manifest) -> str:
-    """The card as Markdown."""
-    directions = ", ".join(f"{source} to {target}" for source, target in manifest.pairs)
-    parameters = (
-        f"{manifest.num_parameters / 1e6:.1f} M parameters, " if manifest.num_parameters else ""
-    )
-    trained = (
-        f"Trained in {manifest.trained_minutes:.0f} minutes. " if manifest.trained_minutes else ""
-    )
+    """The card as Markdown; a section that has nothing to say is left out."""
+    is_ours = bool(manifest.parity)  # what is wrapped has no torch model to be compared with
+    unit = "text" if manifest.task == "sentiment" else "sentence"
+    limits = LIMITS[manifest.task] if is_ours else BROUGHT
+    may_use = "yes" if manifest.commercial_use else "no"
     parts = [
         f"# {manifest.name}, version {manifest.version}",
-        f"{manifest.task.capitalize()} ({directions or ', '.join(manifest.languages)}); cell "
-        f"{manifest.cell}, {parameters}"
-        f"{manifest.num_bytes / 2**20:.1f} MiB in precisions "
-        f"{', '.join(manifest.precisions)}. {trained}",
-        f"**Commercial use of the weights: {'yes' if manifest.commercial_use else 'no'}**, "
-        f"by the licences of the data "
-        "below.",
+        describe_model(manifest),
+        f"**Commercial use of the weights: {may_use}**, by the licences below.",
         "## Quality",
         render_quality(manifest.quality),
-        "## Data",
-        render_table(
-            ("set", "licence", "commercial use", "weight"),
-            [
-                (
-                    source.name,
-                    source.licence,
-                    "yes" if source.commercial_use else "no",
-                    f"{source.weight:g}" if source.weight else "evaluation only",
-                )
-                for source in manifest.sources
-            ],
-        ),
-        "## Parity with the torch model",
-        render_table(
-            ("precision", "provider", "batch sizes", "largest difference", "same choice"),
-            [
-                (
-                    row.precision,
-                    row.provider,
-                    ", ".join(map(str, row.batch_sizes)),
-                    f"{row.max_difference:.1e}",
-                    f"{row.agreement:.1%}",
-                )
-                for row in manifest.parity
-            ],
-        ),
-        "## Limits",
-        f"{LIMITS[manifest.task]} At most {manifest.limits.max_input_tokens} tokens a "
-        f"{'text' if manifest.task == 'sentiment' else 'sentence'}.",
-        "## Made with",
-        ", ".join(f"{tool} {version}" for tool, version in manifest.tools.items()) or "unknown",
+        "## Data" if is_ours else "## Licence",
+        render_sources(manifest.sources),
     ]
+    if is_ours:
+        parts += ["## Parity with the torch model", render_parity(manifest.parity)]
+    limit = manifest.limits.max_input_tokens
+    parts += ["## Limits", f"{limits} At most {limit} tokens a {unit}."]
+    if manifest.tools:
+        tools = ", ".join(f"{tool} {version}" for tool, version in manifest.tools.items())
+        parts += ["## Made with", tools]
     return "\n\n".join(parts) + "\n"
 
 
-def render_quality(quality: tuple[Quality, ...]) -> str:
+def describe_model(manifest: Manifest) -> str:
+    """What it does, what it is made of, how large it is."""
+    pairs = ", ".join(f"{source} to {target}" for source, target in manifest.pairs)
+    facts = [f"cell {manifest.cell}"]
+    if manifest.num_parameters:
+        facts.append(f"{manifest.num_parameters / 1e6:.1f} M parameters")
+    size, precisions = manifest.num_bytes / 2**20, ", ".join(manifest.precisions)
+    facts.append(f"{size:.1f} MiB in {precisions}")
+    sentences = [
+        f"{manifest.task.capitalize()} ({pairs or ', '.join(manifest.languages)}); "
+        f"{', '.join(facts)}."
+    ]
+    if manifest.labels:
+        sentences.append(f"Labels: {', '.join(manifest.labels)}.")
+    if manifest.trained_minutes:
+        sentences.append(f"Trained in {manifest.trained_minutes:.0f} minutes.")
+    return " ".join(sentences)
+
+
+def render_quality(quality: Sequence[Quality]) -> str:
     if not quality:
         return "Not measured."
     columns = ("test set", "direction", "decoding", "metric", "value", "precision", "signature")
@@ -88,13 +76,44 @@ def render_quality(quality: tuple[Quality, ...]) -> str:
             figure.metric,
             f"{figure.value:.2f}",
             figure.precision,
-            f"`{figure.signature.replace('|', ' ')}`",
+            f"`{figure.signature}`",
         )
         for figure in quality
     ]
     return render_table(columns, rows)
 
 
+def render_sources(sources: Sequence[Source]) -> str:
+    rows = [
+        (
+            source.name,
+            source.licence,
+            "yes" if source.commercial_use else "no",
+            f"{source.weight:g}" if source.weight else "evaluation only",
+        )
+        for source in sources
+    ]
+    return render_table(("set", "licence", "commercial use", "weight"), rows)
+
+
+def render_parity(parity: Sequence[Parity]) -> str:
+    columns = ("precision", "provider", "batch sizes", "largest difference", "same choice")
+    rows = [
+        (
+            row.precision,
+            row.provider,
+            ", ".join(map(str, row.batch_sizes)),
+            f"{row.max_difference:.1e}",
+            f"{row.agreement:.1%}",
+        )
+        for row in parity
+    ]
+    return render_table(columns, rows)
+
+
 def render_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table; a bar within a cell is escaped, which also holds inside backticks."""
     lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return "\n".join(
+        f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |" for cells in lines
+    )

@@ -33,6 +33,19 @@ def evaluate_version(folder: Path, run_folder: Path, data: Path, beam_size: int)
     write_manifest(read_manifest(folder).model_copy(update={"quality": tuple(quality)}), folder)
 
 
+def check_tests(run_folder: Path, data: Path) -> None:
+    """Reads the test sets of a run, so that a wrong folder is known before a long export.
+
+    Raises:
+        FileNotFoundError: a test set is missing.
+        ValueError: a test set cannot be read.
+    """
+    config = parse_config(json.loads((run_folder / "config.json").read_text(encoding="utf-8")))
+    for source in config.sources:
+        if source.test:
+            read_source(config, source, data, "test")
+
+
 def evaluate_source(
     model: LoadedModel, config: RunConfig, source: SourceConfig, data: Path, beam_size: int
 ) -> list[Quality]:

@@ -6,6 +6,7 @@ precision w8.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,32 +46,28 @@ class LayerBuilder:
         graph = self.graph
         if self.precision == "fp32":
             return graph.op("Gather", graph.weight(name, matrix), ids, axis=0)
-        levels, scales = quantize_columns(matrix.T)  # one scale per token
-        rows = graph.op("Gather", graph.weight(f"{name}.levels", levels.T), ids, axis=0)
-        row_scales = graph.op(
-            "Gather", graph.weight(f"{name}.scales", scales[:, None]), ids, axis=0
-        )
-        return graph.op("Mul", graph.op("Cast", rows, to=1), row_scales)
+        levels, scales = self._quantize_rows(name, matrix)
+        rows = graph.op("Cast", graph.op("Gather", levels, ids, axis=0), to=1)
+        row_scales = graph.op("Gather", scales, ids, axis=0)  # (...)
+        return graph.op("Mul", rows, graph.op("Unsqueeze", row_scales, graph.ints(-1)))
 
     def linear(self, name: str, inputs: str, weight: Matrix, bias: Matrix | None = None) -> str:
-        """Inputs (..., K) times torch's weight (N, K), plus bias (N) -> (..., N)."""
+        """Inputs (..., K) times torch's weight (N, K), plus bias (N) -> (..., N).
+
+        The weight is stored as torch has it, so that an output layer tied to the embedding shares
+        its bytes; onnxruntime turns it once, when it loads the graph.
+        """
         graph = self.graph
         if self.precision == "int8":
-            levels, scales = quantize_columns(weight.T)
-            product = graph.op(
-                "DynamicQuantizeMatMul",
-                inputs,
-                graph.weight(f"{name}.levels", levels),
-                graph.weight(f"{name}.scales", scales),
-                domain=MICROSOFT,
-            )
+            levels, scales = self._quantize_rows(name, weight)
+            turned = graph.op("Transpose", levels, perm=[1, 0])
+            product = graph.op("DynamicQuantizeMatMul", inputs, turned, scales, domain=MICROSOFT)
         else:
-            product = graph.op("MatMul", inputs, self._dense(name, weight.T))
-        return (
-            product
-            if bias is None
-            else graph.op("Add", product, graph.weight(f"{name}.bias", bias))
-        )
+            turned = graph.op("Transpose", self._dense(name, weight), perm=[1, 0])
+            product = graph.op("MatMul", inputs, turned)
+        if bias is None:
+            return product
+        return graph.op("Add", product, graph.weight(f"{name}.bias", bias))
 
     def recurrent(
         self,
@@ -95,85 +92,72 @@ class LayerBuilder:
         Returns:
             outputs (T, D, B, H), final hidden (D, B, H) and, for lstm, final cell.
         """
-        hidden_size = directions[0]["weight_hh_l0"].shape[1]
-        input_weights, recurrent_weights = (
+        input_weights, recurrent_weights, input_biases, recurrent_biases = (
             np.stack([reorder_gates(weights[key], cell) for weights in directions])
-            for key in ("weight_ih_l0", "weight_hh_l0")
+            for key in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
         )
-        biases = np.stack(
-            [
-                np.concatenate(
-                    [reorder_gates(weights[key], cell) for key in ("bias_ih_l0", "bias_hh_l0")]
-                )
-                for weights in directions
-            ]
-        )
+        biases = np.concatenate([input_biases, recurrent_biases], axis=-1)  # (D, 2 x gates x H)
         attributes = {
-            "hidden_size": hidden_size,
+            "hidden_size": recurrent_weights.shape[-1],
             "direction": "bidirectional" if len(directions) == 2 else "forward",
+            "num_outputs": 3 if cell == "lstm" else 2,
         }
         if cell == "gru":
             attributes["linear_before_reset"] = self._linear_before_reset
-        num_outputs = 3 if cell == "lstm" else 2
-        bias = self.graph.weight(f"{name}.bias", biases)
+        others = [self.graph.weight(f"{name}.bias", biases), lengths, *states]
+        stacked = {f"{name}.input": input_weights, f"{name}.recurrent": recurrent_weights}
         if self.precision == "int8" and cell == "lstm":
-            w_levels, w_scales = self._quantize_gates(f"{name}.input", input_weights)
-            r_levels, r_scales = self._quantize_gates(f"{name}.recurrent", recurrent_weights)
-            zeros = self.graph.weight(
-                f"{name}.zero",
-                np.zeros(biases.shape[0] * biases.shape[1] // 2, np.int8).reshape(
-                    biases.shape[0], -1
-                ),
-            )
-            arguments = [inputs, w_levels, r_levels, bias, lengths, *states]
-            arguments += [""] * (8 - len(arguments)) + [w_scales, zeros, r_scales, zeros]
-            return self.graph.ops(
-                "DynamicQuantizeLSTM",
-                *arguments,
-                num_outputs=num_outputs,
-                domain=MICROSOFT,
-                **attributes,
-            )
-        weights = [
-            self._dense_gates(f"{name}.input", input_weights),
-            self._dense_gates(f"{name}.recurrent", recurrent_weights),
-        ]
-        return self.graph.ops(
-            OP_TYPE[cell],
-            inputs,
-            *weights,
-            bias,
-            lengths,
-            *states,
-            num_outputs=num_outputs,
-            **attributes,
-        )
+            return self._quantized_lstm(name, inputs, stacked, others, attributes)
+        weights = [self._dense_gates(part, matrices) for part, matrices in stacked.items()]
+        return self.graph.ops(OP_TYPE[cell], inputs, *weights, *others, **attributes)
+
+    def _quantized_lstm(
+        self,
+        name: str,
+        inputs: str,
+        stacked: Mapping[str, Matrix],
+        others: list[str],
+        attributes: dict[str, Any],
+    ) -> list[str]:
+        quantized = [self._quantize_gates(part, matrices) for part, matrices in stacked.items()]
+        (input_levels, input_scales), (recurrent_levels, recurrent_scales) = quantized
+        arguments = [inputs, input_levels, recurrent_levels, *others]
+        arguments += [""] * (8 - len(arguments))
+        gates = next(iter(stacked.values())).shape[:2]  # (D, gates x H)
+        zeros = self.graph.weight(f"{name}.zeros", np.zeros(gates, np.int8))
+        arguments += [input_scales, zeros, recurrent_scales, zeros]
+        return self.graph.ops("DynamicQuantizeLSTM", *arguments, domain=MICROSOFT, **attributes)
 
     def _dense(self, name: str, matrix: Matrix) -> str:
-        """A float32 matrix (K, N); in w8 from int8 levels, folded into a constant at load."""
+        """A float32 matrix (N, K); in w8 from int8 levels, folded into a constant at load."""
         if self.precision == "fp32":
             return self.graph.weight(name, matrix)
-        levels, scales = quantize_columns(matrix)
-        cast = self.graph.op("Cast", self.graph.weight(f"{name}.levels", levels), to=1)
-        return self.graph.op("Mul", cast, self.graph.weight(f"{name}.scales", scales))
+        levels, scales = self._quantize_rows(name, matrix)
+        cast = self.graph.op("Cast", levels, to=1)
+        return self.graph.op("Mul", cast, self.graph.op("Unsqueeze", scales, self.graph.ints(-1)))
+
+    def _quantize_rows(self, name: str, matrix: Matrix) -> tuple[str, str]:
+        """(N, K) -> names of levels (N, K) int8 and scales (N), one per output channel or token."""
+        levels, scales = quantize_columns(matrix.T)
+        graph = self.graph
+        return graph.weight(f"{name}.levels", levels.T), graph.weight(f"{name}.scales", scales)
 
     def _quantize_gates(self, name: str, stacked: Matrix) -> tuple[str, str]:
         """(D, gates x H, I) -> names of levels (D, I, gates x H) int8 and scales (D, gates x H)."""
         parts = [quantize_columns(matrix.T) for matrix in stacked]
-        levels = self.graph.weight(f"{name}.levels", np.stack([levels for levels, _ in parts]))
-        return levels, self.graph.weight(
-            f"{name}.scales", np.stack([scales for _, scales in parts])
-        )
+        levels, scales = (np.stack(arrays) for arrays in zip(*parts, strict=True))
+        graph = self.graph
+        return graph.weight(f"{name}.levels", levels), graph.weight(f"{name}.scales", scales)
 
     def _dense_gates(self, name: str, stacked: Matrix) -> str:
         """Name of float32 (D, gates x H, I); levels as DynamicQuantizeLSTM stores them."""
         if self.precision == "fp32":
             return self.graph.weight(name, stacked)
-        levels, _ = self._quantize_gates(name, stacked)
-        scales = np.stack([quantize_columns(matrix.T)[1] for matrix in stacked])[:, None, :]
-        cast = self.graph.op("Cast", levels, to=1)
-        product = self.graph.op("Mul", cast, self.graph.weight(f"{name}.row_scales", scales))
-        return self.graph.op("Transpose", product, perm=[0, 2, 1])
+        graph = self.graph
+        levels, scales = self._quantize_gates(name, stacked)
+        row_scales = graph.op("Unsqueeze", scales, graph.ints(1))
+        product = graph.op("Mul", graph.op("Cast", levels, to=1), row_scales)
+        return graph.op("Transpose", product, perm=[0, 2, 1])
 
 
 def reorder_gates(stacked: Matrix, cell: str) -> Matrix:

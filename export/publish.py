@@ -1,16 +1,18 @@
 """Turns a training run into a version of the model repository, whole or not at all."""
 
+import contextlib
 import json
-import shutil
+import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version as package_version
+from importlib import metadata
 from pathlib import Path
 
 import onnx
 import torch
 
+from export.card import write_card
 from export.graph import OPSET, save_graphs
 from export.layers import Weights
 from export.parity import check_parity
@@ -20,13 +22,14 @@ from models.config import RunConfig, parse_config
 from models.seq2seq import Seq2Seq
 from models.tasks import build_model
 from models.trainer import BEST, LAST
-from models.vocabulary import BOS, EOS, PAD, language_tag
+from models.vocabulary import EOS, PAD, start_token
 from service.engine import Device, OnnxSession, resolve_device
 from service.errors import ArtefactError
-from service.loader import answer_golden, load_model
+from service.loader import answer_golden, check_goldens, load_model
 from service.manifest import (
     MANIFEST,
     TOKENIZER,
+    FileEntry,
     Golden,
     Graph,
     Limits,
@@ -52,16 +55,24 @@ TRANSLATION_TEXTS = {
     "ko": ["한 남자가 자전거를 타고 있다.", "지하철역이 어디예요?"],
 }
 PARITY_LENGTH = 48
+TOOLS = ("torch", "onnx", "onnxruntime", "onnxruntime-gpu", "tokenizers")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+VERSION = re.compile(r"[1-9][0-9]{0,8}")
 
 
 @dataclass(frozen=True)
 class Run:
-    """A finished training run."""
+    """A training run.
+
+    Attributes:
+        model: its best weights, float32, in eval mode.
+        minutes: time spent training, if the folder still has the last checkpoint.
+    """
 
     config: RunConfig
     tokenizer: Tokenizer
     model: Classifier | Seq2Seq
-    minutes: float
+    minutes: float | None
 
     @property
     def special_ids(self) -> SpecialIds:
@@ -69,21 +80,18 @@ class Run:
             return SpecialIds(pad_id=self.tokenizer.token_id(PAD))
         return SpecialIds(
             pad_id=self.tokenizer.token_id(PAD),
-            bos_id=self.tokenizer.token_id(BOS),
             eos_id=self.tokenizer.token_id(EOS),
-            language_tags={
-                language: self.tokenizer.token_id(language_tag(language))
+            start_ids={
+                language: self.tokenizer.token_id(start_token(language))
                 for language in self.config.languages
             },
         )
 
     @property
     def forbidden_ids(self) -> list[int]:
-        """What a translation never contains: bos first, then padding and language tags."""
+        """What a translation never contains: start tokens and padding."""
         ids = self.special_ids
-        return (
-            [ids.bos_id, ids.pad_id, *ids.language_tags.values()] if ids.bos_id is not None else []
-        )
+        return [*ids.start_ids.values(), ids.pad_id]
 
 
 def read_run(folder: Path) -> Run:
@@ -97,10 +105,16 @@ def read_run(folder: Path) -> Run:
     config = parse_config(json.loads((folder / "config.json").read_text(encoding="utf-8")))
     model = build_model(config)
     model.load_state_dict(torch.load(folder / BEST, map_location="cpu", weights_only=True))
-    progress = torch.load(folder / LAST, map_location="cpu", weights_only=True)["progress"]
-    return Run(
-        config, Tokenizer.load(folder / TOKENIZER), model.float().eval(), progress["seconds"] / 60
-    )
+    tokenizer = Tokenizer.load(folder / TOKENIZER)
+    return Run(config, tokenizer, model.float().eval(), read_minutes(folder))
+
+
+def read_minutes(folder: Path) -> float | None:
+    if not (folder / LAST).exists():
+        return None
+    # mapped: the optimizer's states, which are most of the file, are never read
+    state = torch.load(folder / LAST, map_location="cpu", weights_only=True, mmap=True)
+    return round(float(state["progress"]["seconds"]) / 60, 1)
 
 
 def build_graphs(
@@ -133,12 +147,49 @@ def check_run(
     Raises:
         ParityError: they differ.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        graphs = build_graphs(run, precision, linear_before_reset)
-        save_graphs({f"{role}.onnx": graph for role, graph in graphs.items()}, Path(folder))
-        sessions = {role: OnnxSession(Path(folder) / f"{role}.onnx", device) for role in graphs}
-        length = min(max_length, run.config.model.max_tokens)
-        return check_parity(run.model, sessions, precision, device.kind, length, run.forbidden_ids)
+    graphs = build_graphs(run, precision, linear_before_reset)
+    return check_graphs(run, graphs, precision, device, max_length)
+
+
+def check_graphs(
+    run: Run,
+    graphs: Mapping[Role, onnx.ModelProto],
+    precision: Precision,
+    device: Device,
+    max_length: int = PARITY_LENGTH,
+) -> Parity:
+    """Compares graphs that are not written yet with the torch model.
+
+    Raises:
+        ParityError: they differ.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        save_graphs({graph_file(role, precision): graph for role, graph in graphs.items()}, folder)
+        return check_folder(run, folder, precision, device, max_length)
+
+
+def check_folder(
+    run: Run, folder: Path, precision: Precision, device: Device, max_length: int = PARITY_LENGTH
+) -> Parity:
+    """Compares the graphs of one precision, as they lie in a folder, with the torch model.
+
+    Raises:
+        ParityError: they differ.
+    """
+    sessions = {
+        role: OnnxSession(folder / graph_file(role, precision), device) for role in roles_of(run)
+    }
+    length = min(max_length, run.config.model.max_tokens)
+    return check_parity(run.model, sessions, precision, device.kind, length, run.forbidden_ids)
+
+
+def roles_of(run: Run) -> tuple[Role, ...]:
+    return ("classifier",) if run.config.task == "sentiment" else ("encoder", "decoder")
+
+
+def graph_file(role: Role, precision: Precision) -> str:
+    return f"{role}.{precision}.onnx"
 
 
 def export_run(
@@ -153,51 +204,39 @@ def export_run(
     """Writes `<repository>/<name>/<version>/`, or nothing at all.
 
     The float32 graphs are always built and checked, also when they are not among the precisions
-        written: their
-    tolerance is the tight one.
+    written: their tolerance is the tight one.
 
     Raises:
         ParityError: a graph does not answer as the torch model does.
         FileExistsError: the version is there already.
+        ArtefactError: name or version cannot be a folder's, or the goldens fail.
     """
     run = read_run(run_folder)
-    checked = dict.fromkeys(["fp32", *precisions])
-    parity = {precision: check_run(run, precision, resolve_device(device)) for precision in checked}
     name = name or run.config.name
-    version = version or next_version(repository / name)
     target = claim_folder(repository, name, version)
-    with tempfile.TemporaryDirectory(dir=repository) as scratch:
-        folder = Path(scratch) / name / version
-        folder.mkdir(parents=True)
+    where = resolve_device(device)
+    parity = [] if "fp32" in precisions else [check_run(run, "fp32", where)]
+    with open_scratch(repository, target) as folder:
         graphs = {
-            (role, precision): graph
+            graph_file(role, precision): graph
             for precision in precisions
             for role, graph in build_graphs(run, precision).items()
         }
-        save_graphs(
-            {f"{role}.{precision}.onnx": graph for (role, precision), graph in graphs.items()},
-            folder,
-        )
+        save_graphs(graphs, folder)
+        parity += [check_folder(run, folder, precision, where) for precision in precisions]
         run.tokenizer.save(folder / TOKENIZER)
-        manifest = describe_run(
-            run, name, version, folder, [parity[precision] for precision in checked]
-        )
-        write_manifest(manifest, folder)
-        write_manifest(add_goldens(folder), folder)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(folder, target)
+        publish_folder(describe_run(run, precisions, folder, parity), folder, target)
     return target
 
 
 def describe_run(
-    run: Run, name: str, version: str, folder: Path, parity: Sequence[Parity]
+    run: Run, precisions: Sequence[Precision], folder: Path, parity: Sequence[Parity]
 ) -> Manifest:
-    """The manifest of the files in a folder, without goldens and quality."""
+    """The manifest of the files in a folder `<name>/<version>`, without goldens and quality."""
     config = run.config
-    graph_files = sorted(folder.glob("*.onnx"))
     return Manifest(
-        name=name,
-        version=version,
+        name=folder.parent.name,
+        version=folder.name,
         task=config.task,
         cell=config.model.cell,
         languages=config.languages,
@@ -207,12 +246,11 @@ def describe_run(
         limits=Limits(max_input_tokens=config.model.max_tokens),
         opset=OPSET,
         graphs=tuple(
-            Graph(role=file.name.split(".")[0], precision=file.name.split(".")[1], file=file.name)  # type: ignore[arg-type]
-            for file in graph_files
+            Graph(role=role, precision=precision, file=graph_file(role, precision))
+            for precision in precisions
+            for role in roles_of(run)
         ),
-        files=tuple(
-            describe_file(file) for file in sorted(folder.iterdir()) if file.name != MANIFEST
-        ),
+        files=describe_files(folder),
         sources=tuple(
             Source(
                 name=source.path,
@@ -224,54 +262,104 @@ def describe_run(
         ),
         parity=tuple(parity),
         num_parameters=sum(parameter.numel() for parameter in run.model.parameters()),
-        trained_minutes=round(run.minutes, 1),
-        tools={
-            package: package_version(package)
-            for package in ("torch", "onnx", "onnxruntime", "tokenizers")
-        },
+        trained_minutes=run.minutes,
+        tools=find_tools(),
     )
 
 
+def find_tools() -> dict[str, str]:
+    """Versions of what made the graphs; one of the two runtimes is installed."""
+    found = {}
+    for package in TOOLS:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[package] = metadata.version(package)
+    return found
+
+
+def describe_files(folder: Path) -> tuple[FileEntry, ...]:
+    return tuple(describe_file(file) for file in sorted(folder.iterdir()) if file.name != MANIFEST)
+
+
+@contextlib.contextmanager
+def open_scratch(repository: Path, target: Path) -> Iterator[Path]:
+    """A folder `<name>/<version>` in the repository that nobody serves, removed in the end."""
+    repository.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=repository, prefix=".partial-") as scratch:
+        folder = Path(scratch) / target.parent.name / target.name
+        folder.mkdir(parents=True)
+        yield folder
+
+
+def publish_folder(manifest: Manifest, folder: Path, target: Path) -> None:
+    """Completes a version in its scratch folder, and moves it to its place in one step.
+
+    Raises:
+        ArtefactError: the precisions do not agree on the goldens.
+        OSError: somebody else made the version meanwhile.
+    """
+    write_manifest(manifest, folder)
+    write_manifest(add_goldens(folder), folder)
+    for precision in manifest.precisions:
+        check_goldens(load_model(folder, Device("cpu"), precision=precision))
+    write_card(folder)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    folder.rename(target)
+
+
 def add_goldens(folder: Path) -> Manifest:
-    """The manifest with goldens as the first of its precisions answers them."""
+    """The manifest with goldens as the first of its precisions answers them.
+
+    Raises:
+        ArtefactError: no golden text fits the model's limit.
+    """
     model = load_model(folder, Device("cpu"))
-    manifest = model.manifest
-    if manifest.task == "sentiment":
-        wanted = [
-            Golden(text=text, output="", score=0.0)
-            for language in manifest.languages
-            for text in GOLDEN_TEXTS.get(language, GOLDEN_TEXTS["en"])
-        ]
-    else:
-        wanted = [
-            Golden(text=text, output="", score=0.0, source=source, target=target)
-            for source, target in manifest.pairs
-            for text in TRANSLATION_TEXTS.get(source, TRANSLATION_TEXTS["en"])
-        ]
     goldens = []
-    for golden in wanted:
-        output, score = answer_golden(model, golden)
-        goldens.append(golden.model_copy(update={"output": output, "score": round(score, 4)}))
-    return manifest.model_copy(update={"goldens": tuple(goldens)})
+    for golden in list_goldens(model.manifest):
+        (input_ids,) = model.encode([golden.text])
+        if 0 < len(input_ids) <= model.manifest.limits.max_input_tokens:
+            output, score = answer_golden(model, golden)
+            goldens.append(golden.model_copy(update={"output": output, "score": round(score, 4)}))
+    if not goldens:
+        limit = model.manifest.limits.max_input_tokens
+        raise ArtefactError(f"no golden text has 1 to {limit} tokens; raise the limit")
+    return model.manifest.model_copy(update={"goldens": tuple(goldens)})
+
+
+def list_goldens(manifest: Manifest) -> list[Golden]:
+    """Texts in the languages of a model, English where there are none, without their answers."""
+    if manifest.task == "sentiment":
+        texts = [GOLDEN_TEXTS.get(code, GOLDEN_TEXTS["en"]) for code in manifest.languages]
+        unique = dict.fromkeys(text for group in texts for text in group)
+        return [Golden(text=text, output="", score=0.0) for text in unique]
+    return [
+        Golden(text=text, output="", score=0.0, source=source, target=target)
+        for source, target in manifest.pairs
+        for text in TRANSLATION_TEXTS.get(source, TRANSLATION_TEXTS["en"])
+    ]
 
 
 def next_version(folder: Path) -> str:
     """One above the highest version of a model."""
-    versions = [int(path.name) for path in folder.glob("*") if path.name.isdecimal()]
+    versions = [int(path.name) for path in folder.glob("*") if VERSION.fullmatch(path.name)]
     return str(max(versions, default=0) + 1)
 
 
-def claim_folder(repository: Path, name: str, version: str) -> Path:
-    """Where a new version goes; the repository is made if need be.
+def claim_folder(repository: Path, name: str, version: str | None) -> Path:
+    """Where a new version goes, by default one above the highest; makes nothing.
 
     Raises:
         FileExistsError: the version is there already.
-        ArtefactError: the version is no number.
+        ArtefactError: the name or the version cannot be a folder's.
     """
-    if not version.isdecimal():
+    if not NAME.fullmatch(name):
+        raise ArtefactError(
+            f"{name!r} cannot name a model; take up to 64 of A-Z a-z 0-9 . _ -, a letter or a "
+            "digit first"
+        )
+    version = version or next_version(repository / name)
+    if not VERSION.fullmatch(version):
         raise ArtefactError(f"version {version!r} is not a positive whole number")
     folder = repository / name / version
     if folder.exists():
         raise FileExistsError(f"{folder} exists; remove it or choose another version")
-    repository.mkdir(parents=True, exist_ok=True)
     return folder

@@ -15,6 +15,8 @@ def quantize_columns(matrix: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDA
     Returns:
         levels (K, N) int8 in -127..127 and scales (N) float32, with matrix ~ levels * scales.
     """
-    scales = np.maximum(np.abs(matrix).max(axis=0), np.finfo(np.float32).tiny) / MAX_LEVEL
+    peaks = np.abs(matrix).max(axis=0)
+    # as small as it may get, a scale must neither be zero nor lose digits as a subnormal
+    scales = np.maximum(peaks / MAX_LEVEL, np.finfo(np.float32).tiny).astype(np.float32)
     levels = np.clip(np.rint(matrix / scales), -MAX_LEVEL, MAX_LEVEL).astype(np.int8)
-    return levels, scales.astype(np.float32)
+    return levels, scales

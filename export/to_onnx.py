@@ -8,6 +8,7 @@ from onnx import TensorProto
 
 from export.graph import GraphBuilder
 from export.layers import LayerBuilder, Matrix, Weights
+from models.seq2seq import EMBEDDING_SCALE
 from service.manifest import Precision
 
 FLOAT, INT32, INT64 = TensorProto.FLOAT, TensorProto.INT32, TensorProto.INT64
@@ -34,7 +35,8 @@ def build_classifier(
     layers = LayerBuilder(graph, precision, linear_before_reset)
     input_ids = graph.input("input_ids", INT64, ["B", "T"])
     lengths = graph.input("lengths", INT64, ["B"])
-    outputs, _ = _encode(layers, weights, cell, num_layers, input_ids, lengths)  # (B, T, 2H)
+    embedded = _embed(layers, weights, input_ids)
+    outputs, _ = _encode(layers, weights, cell, num_layers, embedded, lengths)  # (B, T, 2H)
     mask = graph.op(
         "Unsqueeze", _length_mask(graph, input_ids, lengths), graph.ints(2)
     )  # (B, T, 1)
@@ -60,9 +62,11 @@ def build_encoder(
     layers = LayerBuilder(graph, precision, linear_before_reset)
     input_ids = graph.input("input_ids", INT64, ["N", "S"])
     lengths = graph.input("lengths", INT64, ["N"])
-    values, final_states = _encode(layers, weights, cell, num_layers, input_ids, lengths)
+    embedded = _embed(layers, weights, input_ids)
+    outputs, final_states = _encode(layers, weights, cell, num_layers, embedded, lengths)
+    values = graph.op("Concat", outputs, _words(graph, embedded, input_ids, lengths), axis=-1)
     decoder = select(weights, "decoder")
-    keys = layers.linear("key", values, decoder["attention.key.weight"])
+    keys = _normalize(graph, layers.linear("key", values, decoder["attention.key.weight"]))
     bridge = graph.op(
         "Tanh",
         layers.linear("bridge", final_states, decoder["bridge.weight"], decoder["bridge.bias"]),
@@ -89,11 +93,12 @@ def build_decoder(
     """Graph of one decoder step over R hypotheses of N sentences.
 
     Inputs:
-        token_ids (R) int64: last token of each hypothesis.
-        parents (R) int64: row of `hidden` and `cell` that each hypothesis continues; beams reorder
-        by it. sentences (R) int64: row of the memory that each hypothesis reads. hidden, and cell
-        for lstm (2, P, H) float32: states after the step before. keys (N, A, S), values (N, S, M)
-        float32, lengths (N) int64: the memory, from the encoder. num_candidates (1) int64: K.
+        token_ids (R) int64: last token of each hypothesis, at first the start token.
+        parents (R) int64: row of `hidden` and `cell` that each continues; beams reorder by it.
+        sentences (R) int64: row of the memory that each hypothesis reads.
+        hidden, and cell for lstm (2, P, H) float32: states after the step before.
+        keys (N, A, S), values (N, S, M) float32, lengths (N) int64: the memory.
+        num_candidates (1) int64: K.
 
     Outputs:
         scores (R, K) float32: log-probabilities of the best next tokens, best first.
@@ -147,13 +152,34 @@ def build_decoder(
     return graph.build()
 
 
+def _embed(layers: LayerBuilder, weights: Weights, input_ids: str) -> str:
+    """Ids (B, T) -> embeddings (T, B, E), time first, as the recurrent operators take them."""
+    steps = layers.graph.op("Transpose", input_ids, perm=[1, 0])
+    return layers.embed("embedding", steps, weights["embedding.weight"])
+
+
+def _words(graph: GraphBuilder, embedded: str, input_ids: str, lengths: str) -> str:
+    """Embeddings (T, B, E) as they stand in the memory: (B, T, E), scaled, zero at padding."""
+    mask = graph.op("Cast", _length_mask(graph, input_ids, lengths), to=FLOAT)
+    scale = graph.weight("embedding.scale", np.array(EMBEDDING_SCALE, np.float32))
+    factors = graph.op("Unsqueeze", graph.op("Mul", mask, scale), graph.ints(2))  # (B, T, 1)
+    return graph.op("Mul", graph.op("Transpose", embedded, perm=[1, 0, 2]), factors)
+
+
+def _normalize(graph: GraphBuilder, vectors: str) -> str:
+    """Unit vectors along the last axis, as torch's `normalize` makes them."""
+    norms = graph.op("ReduceL2", vectors, axes=[-1], keepdims=1)
+    return graph.op(
+        "Div", vectors, graph.op("Max", norms, graph.weight("tiny", np.array(1e-12, np.float32)))
+    )
+
+
 def _encode(
-    layers: LayerBuilder, weights: Weights, cell: str, num_layers: int, input_ids: str, lengths: str
+    layers: LayerBuilder, weights: Weights, cell: str, num_layers: int, embedded: str, lengths: str
 ) -> tuple[str, str]:
-    """Embedding and stack: outputs (B, T, 2H), zero beyond each length, final states (B, 2H)."""
+    """Stack over (T, B, E): outputs (B, T, 2H), zero beyond each length, final states (B, 2H)."""
     graph = layers.graph
-    steps = graph.op("Transpose", input_ids, perm=[1, 0])
-    outputs = layers.embed("embedding", steps, weights["embedding.weight"])  # (T, B, E)
+    outputs = embedded
     lengths32 = graph.op("Cast", lengths, to=INT32)
     final = ""
     for index in range(num_layers):
@@ -213,15 +239,14 @@ def _attend(
     sentences: str,
     memory: list[str],
 ) -> tuple[str, str]:
-    """Scaled general attention of `models.attention`: context (1, R, M) and weights (R, S)."""
+    """Cosine attention of `models.attention`: context (1, R, M) and weights (R, S)."""
     graph = layers.graph
     keys, values, lengths = (graph.op("Gather", part, sentences, axis=0) for part in memory)
-    weight = decoder["attention.query.weight"]
-    scaled = weight / np.sqrt(np.float32(weight.shape[0]))
-    query = graph.op(
-        "Transpose", layers.linear("query", queries, scaled), perm=[1, 0, 2]
-    )  # (R, 1, A)
-    scores = graph.op("Squeeze", graph.op("MatMul", query, keys), graph.ints(1))  # (R, S)
+    query = _normalize(graph, layers.linear("query", queries, decoder["attention.query.weight"]))
+    query = graph.op("Transpose", query, perm=[1, 0, 2])  # (R, 1, A)
+    cosines = graph.op("Squeeze", graph.op("MatMul", query, keys), graph.ints(1))  # (R, S)
+    sharpness = graph.weight("attention.sharpness", decoder["attention.sharpness"])
+    scores = graph.op("Mul", cosines, sharpness)
     mask = _mask(graph, graph.op("Shape", memory[1], start=1, end=2), lengths)
     scores = graph.op(
         "Where", mask, scores, graph.weight("minus_infinity", np.array(-np.inf, np.float32))

@@ -1,33 +1,39 @@
 """Bring your own: makes somebody else's ONNX classifier a version of the model repository."""
 
 import json
+import re
 import shutil
-import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import onnx
+import tokenizers
 
-from export.publish import add_goldens, claim_folder, next_version
-from service.engine import Device, OnnxSession
-from service.errors import ArtefactError
-from service.manifest import (
-    MANIFEST,
-    TOKENIZER,
-    Graph,
-    Limits,
-    Manifest,
-    Source,
-    SpecialIds,
-    describe_file,
-    write_manifest,
-)
+from export.publish import claim_folder, describe_files, open_scratch, publish_folder
+from service.engine import Array, Device, OnnxSession, Session
+from service.errors import ArtefactError, InferenceFailed
+from service.loader import softmax
+from service.manifest import TOKENIZER, Graph, Limits, Manifest, Source, SpecialIds
 from service.tokenizer import Tokenizer
 
 OutputKind = Literal["logits", "probabilities"]
 GRAPH_FILE = "classifier.fp32.onnx"
+PROBE_LENGTHS = (1, 17, 5)
+LANGUAGE = re.compile(r"[a-z]{2,3}")
+
+# Neighbours in a batch may change a probability by no more; int8 activations are rounded on a
+# scale of the whole batch.
+MAX_CHANGE, MAX_INT8_CHANGE = 1e-3, 0.05
+INT8_OPS = {
+    "DynamicQuantizeLinear",
+    "DynamicQuantizeLSTM",
+    "DynamicQuantizeMatMul",
+    "MatMulInteger",
+    "MatMulIntegerToFloat",
+}
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,17 @@ class WrapOptions:
     licence: str = "unstated"
     commercial_use: bool = False
 
+    def __post_init__(self) -> None:
+        if not 2 <= len(self.labels) == len(set(self.labels)):
+            raise ArtefactError(
+                f"labels are {', '.join(self.labels)}; two or more different ones are needed"
+            )
+        strangers = [code for code in self.languages if not LANGUAGE.fullmatch(code)]
+        if strangers or not self.languages:
+            raise ArtefactError(f"languages must be ISO 639 codes like en, got {strangers}")
+        if self.max_tokens < 1 or (self.pad_id or 0) < 0:
+            raise ArtefactError("max_tokens must be at least 1 and pad_id at least 0")
+
 
 def wrap_classifier(
     options: WrapOptions, repository: Path, name: str, version: str | None = None
@@ -68,53 +85,40 @@ def wrap_classifier(
         ArtefactError: the graph or the tokenizer does not fit, with the reason.
         FileExistsError: the version is there already.
     """
+    target = claim_folder(repository, name, version)
     proto = load_graph(options.graph)
     inputs, outputs = find_names(proto, options)
-    version = version or next_version(repository / name)
-    target = claim_folder(repository, name, version)
-    with tempfile.TemporaryDirectory(dir=repository) as scratch:
-        folder = Path(scratch) / name / version
-        folder.mkdir(parents=True)
+    Tokenizer.load(options.tokenizer)  # refuses what is none, with a reason
+    with open_scratch(repository, target) as folder:
         onnx.save(proto, str(folder / GRAPH_FILE))
         shutil.copyfile(options.tokenizer, folder / TOKENIZER)
-        tokenizer = Tokenizer.load(folder / TOKENIZER)
         session = OnnxSession(folder / GRAPH_FILE, Device("cpu"), inputs=inputs, outputs=outputs)
-        kind = probe_graph(session, tokenizer.vocab_size, options)
+        pad_id = find_pad_id(options)
+        scores = probe_graph(session, options, pad_id, MAX_INT8_CHANGE if is_int8(proto) else None)
+        graph = Graph(
+            role="classifier", precision="fp32", file=GRAPH_FILE, inputs=inputs, outputs=outputs
+        )
+        source = Source(
+            name="brought by its owner",
+            licence=options.licence,
+            commercial_use=options.commercial_use,
+        )
         manifest = Manifest(
-            name=name,
-            version=version,
+            name=target.parent.name,
+            version=target.name,
             task="sentiment",
             cell=find_cell(proto),
             languages=options.languages,
             labels=options.labels,
-            output_kind=kind,
-            ids=SpecialIds(pad_id=find_pad_id(options)),
+            output_kind=options.output_kind or find_kind(scores),
+            ids=SpecialIds(pad_id=pad_id),
             limits=Limits(max_input_tokens=options.max_tokens),
-            opset=max(entry.version for entry in proto.opset_import),
-            graphs=(
-                Graph(
-                    role="classifier",
-                    precision="fp32",
-                    file=GRAPH_FILE,
-                    inputs=inputs,
-                    outputs=outputs,
-                ),
-            ),
-            files=tuple(
-                describe_file(file) for file in sorted(folder.iterdir()) if file.name != MANIFEST
-            ),
-            sources=(
-                Source(
-                    name="brought by its owner",
-                    licence=options.licence,
-                    commercial_use=options.commercial_use,
-                ),
-            ),
+            opset=find_opset(proto),
+            graphs=(graph,),
+            files=describe_files(folder),
+            sources=(source,),
         )
-        write_manifest(manifest, folder)
-        write_manifest(add_goldens(folder), folder)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(folder, target)
+        publish_folder(manifest, folder, target)
     return target
 
 
@@ -146,25 +150,32 @@ def find_names(
         "input_ids": options.input_ids or find_value(values, rank=2, dtype=onnx.TensorProto.INT64),
         "lengths": options.lengths or find_value(values, rank=1, dtype=onnx.TensorProto.INT64),
     }
-    strangers = {value.name for value in values} - set(found.values())
-    if strangers or "" in found.values():
+    if sorted(found.values()) != sorted(value.name for value in values):
         raise ArtefactError(
-            "the graph must have exactly two inputs, ids (B, T) int64 and lengths (B) "
-            "int64; it has " + ", ".join(describe_value(value) for value in values)
+            "the graph must have exactly two inputs, ids (B, T) int64 and lengths (B) int64; "
+            f"it has {describe_values(values)}"
         )
-    output = options.output or find_value(proto.graph.output, rank=2, dtype=onnx.TensorProto.FLOAT)
-    if not output:
-        raise ArtefactError("the graph has no float output of rank 2 (B, labels)")
+    outputs = proto.graph.output
+    output = options.output or find_value(outputs, rank=2, dtype=onnx.TensorProto.FLOAT)
+    if output not in {value.name for value in outputs}:
+        raise ArtefactError(
+            f"the graph has no float output {output or 'of rank 2 (B, labels)'}; "
+            f"it has {describe_values(outputs)}"
+        )
     return found, {"logits": output}
 
 
-def find_value(values: object, *, rank: int, dtype: int) -> str:
+def find_value(values: Iterable[onnx.ValueInfoProto], *, rank: int, dtype: int) -> str:
     """Name of the first value of that rank and type, or an empty string."""
-    for value in values:  # type: ignore[attr-defined]
+    for value in values:
         tensor = value.type.tensor_type
         if tensor.elem_type == dtype and len(tensor.shape.dim) == rank:
             return str(value.name)
     return ""
+
+
+def describe_values(values: Iterable[onnx.ValueInfoProto]) -> str:
+    return ", ".join(describe_value(value) for value in values) or "none"
 
 
 def describe_value(value: onnx.ValueInfoProto) -> str:
@@ -174,16 +185,28 @@ def describe_value(value: onnx.ValueInfoProto) -> str:
 
 
 def find_cell(proto: onnx.ModelProto) -> Literal["lstm", "gru", "rnn", "unknown"]:
-    kinds = {node.op_type for node in proto.graph.node}
-    return (
-        "lstm"
-        if "LSTM" in kinds
-        else "gru"
-        if "GRU" in kinds
-        else "rnn"
-        if "RNN" in kinds
-        else "unknown"
-    )
+    """The recurrent operator that the graph has, named inside its functions or not."""
+    kinds = op_types(proto)
+    if "LSTM" in kinds or "DynamicQuantizeLSTM" in kinds:
+        return "lstm"
+    if "GRU" in kinds:
+        return "gru"
+    return "rnn" if "RNN" in kinds else "unknown"
+
+
+def is_int8(proto: onnx.ModelProto) -> bool:
+    return not INT8_OPS.isdisjoint(op_types(proto))
+
+
+def op_types(proto: onnx.ModelProto) -> set[str]:
+    nodes = [*proto.graph.node, *(node for each in proto.functions for node in each.node)]
+    return {node.op_type for node in nodes}
+
+
+def find_opset(proto: onnx.ModelProto) -> int:
+    """Version of the standard operators; 0 where the graph uses none."""
+    versions = [int(each.version) for each in proto.opset_import if each.domain in ("", "ai.onnx")]
+    return max(versions, default=0)
 
 
 def find_pad_id(options: WrapOptions) -> int:
@@ -194,30 +217,89 @@ def find_pad_id(options: WrapOptions) -> int:
     return int(padding.get("pad_id", 0))
 
 
-def probe_graph(session: OnnxSession, vocab_size: int, options: WrapOptions) -> OutputKind:
-    """Runs a batch of mixed lengths; tells logits from probabilities.
+def probe_graph(
+    session: Session, options: WrapOptions, pad_id: int, max_change: float | None = None
+) -> Array:
+    """Runs texts of mixed lengths together and alone, of all ids there are.
+
+    Returns:
+        scores: (3, labels).
 
     Raises:
-        ArtefactError: another number of columns than labels, or an answer that depends on padding.
+        ArtefactError: the graph fails on a batch, on an id of the tokenizer or on the longest text,
+            gives another number of columns than labels, or an answer that depends on padding.
     """
     rng = np.random.default_rng(7)
-    lengths = np.array([1, min(17, options.max_tokens), min(5, options.max_tokens)])
-    input_ids = rng.integers(0, vocab_size, (3, int(lengths.max())))
-    together = session.run({"input_ids": input_ids, "lengths": lengths})["logits"]
-    if together.shape != (3, len(options.labels)):
+    num_ids = count_ids(options.tokenizer)
+    lengths = np.minimum(PROBE_LENGTHS, options.max_tokens)
+    input_ids = rng.integers(0, num_ids, (len(lengths), int(lengths.max())))
+    together = run_graph(session, input_ids, lengths, "a batch of texts")
+    if together.shape != (len(lengths), len(options.labels)):
         raise ArtefactError(
-            f"the graph gives {together.shape} for 3 texts, expected (3, "
-            f"{len(options.labels)} labels)"
+            f"the graph gives an array of shape {together.shape} for {len(lengths)} texts, "
+            f"expected ({len(lengths)}, {len(options.labels)}), a column for each label"
         )
-    alone = session.run({"input_ids": input_ids[2:, : lengths[2]], "lengths": lengths[2:]})[
-        "logits"
-    ]
-    if not np.allclose(together[2:], alone, atol=1e-3):
-        raise ArtefactError(
-            "the graph's answer to a text changes when it is padded: it ignores lengths and "
-            "cannot be served in batches"
+    check_padding(session, input_ids, lengths, together, max_change or MAX_CHANGE)
+    highest = np.array([[num_ids - 1, pad_id]])
+    problem = f"the ids 0 to {num_ids - 1} of the tokenizer and {pad_id} for padding"
+    run_graph(session, highest, np.array([1]), problem)
+    longest = rng.integers(0, num_ids, (1, options.max_tokens))
+    problem = f"a text of {options.max_tokens} tokens, the limit asked for"
+    run_graph(session, longest, np.array([options.max_tokens]), problem)
+    return together
+
+
+def check_padding(
+    session: Session, input_ids: Array, lengths: Array, together: Array, max_change: float
+) -> None:
+    """Each text alone must get the answer that it got among longer ones.
+
+    Raises:
+        ArtefactError: it does not.
+    """
+    kind = find_kind(together)
+    expected = as_probabilities(together, kind)
+    for row, length in enumerate(lengths):
+        alone = run_graph(
+            session, input_ids[row : row + 1, :length], lengths[row : row + 1], "a single text"
         )
-    if options.output_kind:
-        return options.output_kind
-    sums_to_one = np.allclose(together.sum(axis=-1), 1.0, atol=1e-3) and bool((together >= 0).all())
+        change = float(np.abs(as_probabilities(alone, kind)[0] - expected[row]).max())
+        if change > max_change:
+            raise ArtefactError(
+                f"the graph's answer to a text of {length} tokens changes by {change:.3f} when it "
+                "is padded: it ignores lengths and cannot be served in batches"
+            )
+
+
+def run_graph(session: Session, input_ids: Array, lengths: Array, what: str) -> Array:
+    """The scores (B, C) of a batch.
+
+    Raises:
+        ArtefactError: the graph cannot compute what is described, or gives no numbers.
+    """
+    try:
+        scores = session.run(
+            {"input_ids": input_ids.astype(np.int64), "lengths": lengths.astype(np.int64)}
+        )["logits"]
+    except InferenceFailed as exc:
+        raise ArtefactError(f"the graph fails on {what}: {exc}") from exc
+    if not np.isfinite(scores).all():
+        raise ArtefactError(f"the graph gives infinite values, or none, for {what}")
+    return scores
+
+
+def count_ids(path: Path) -> int:
+    """One above the highest id that a tokenizer gives; some vocabularies have holes."""
+    vocabulary = tokenizers.Tokenizer.from_file(str(path)).get_vocab(with_added_tokens=True)
+    highest: int = max(vocabulary.values())
+    return highest + 1
+
+
+def find_kind(scores: Array) -> OutputKind:
+    """Logits or probabilities, by whether rows (B, C) sum to one."""
+    sums_to_one = np.allclose(scores.sum(axis=-1), 1.0, atol=1e-3) and bool((scores >= 0).all())
     return "probabilities" if sums_to_one else "logits"
+
+
+def as_probabilities(scores: Array, kind: OutputKind) -> Array:
+    return scores if kind == "probabilities" else softmax(scores)

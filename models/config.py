@@ -65,6 +65,11 @@ class ModelConfig:
     dropout: Rate = 0.3
     word_dropout: Rate = 0.05
 
+    @property
+    def memory_size(self) -> int:
+        """What the decoder attends to per source token: both directions, and the embedding."""
+        return 2 * self.encoder_size + self.embedding_size
+
 
 @dataclass(frozen=True, config=STRICT)
 class TrainingConfig:

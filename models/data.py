@@ -28,15 +28,16 @@ class Example:
     """One training example in token ids.
 
     Attributes:
-        input_ids: the source, language tag and eos included (translation), or the text (sentiment).
-        target_ids: the target without bos and eos (translation), or [label] (sentiment).
+        input_ids: the source with eos (translation), or the text (sentiment).
+        target_ids: the target with its start token, without eos (translation), or [label]
+            (sentiment).
     """
 
     input_ids: list[int]
     target_ids: list[int]
 
     def __len__(self) -> int:
-        return max(len(self.input_ids), len(self.target_ids) + 1)
+        return max(len(self.input_ids), len(self.target_ids))
 
 
 def read_split(folder: Path, stem: str, languages: Sequence[str]) -> list[Row]:

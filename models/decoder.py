@@ -24,13 +24,13 @@ class Decoder(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        memory_size, hidden_size = 2 * config.encoder_size, config.decoder_size
+        memory_size, hidden_size = config.memory_size, config.decoder_size
         self.cell = config.cell
         self.bottom = build_layer(config.cell, config.embedding_size, hidden_size)
         self.top = build_layer(config.cell, hidden_size + memory_size, hidden_size)
         self.attention = Attention(hidden_size, memory_size, config.attention_size)
         num_states = NUM_LAYERS * (2 if config.cell == "lstm" else 1)
-        self.bridge = nn.Linear(memory_size, num_states * hidden_size)
+        self.bridge = nn.Linear(2 * config.encoder_size, num_states * hidden_size)
         self.readout = nn.Linear(hidden_size + memory_size, config.embedding_size)
         self.dropout = LockedDropout(config.dropout)
 

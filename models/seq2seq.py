@@ -8,12 +8,17 @@ from models.decoder import Decoder
 from models.dropout import WordDropout
 from models.encoder import Encoder, length_mask
 
+# brings embeddings and encoder outputs to like size when training starts
+EMBEDDING_SCALE = 2.0
+
 
 class Seq2Seq(nn.Module):
     """Translates padded batches of token ids.
 
-    One embedding matrix serves source, target and output (Press and Wolf 2017); the target
-    language is the first source token (Johnson et al. 2017).
+    One embedding matrix serves source, target and output (Press and Wolf 2017). The token that
+    starts a translation names its language, so one decoder serves several (Johnson et al. 2017,
+    who put it into the source). The memory holds each word's own embedding beside its encoding: a
+    short way from a word to its translation, which small data needs.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -38,7 +43,7 @@ class Seq2Seq(nn.Module):
         Args:
             input_ids: (B, S) int64, padded.
             lengths: (B) int64, tokens per source, >= 1.
-            target_ids: (B, T) int64, starting with bos, padded.
+            target_ids: (B, T) int64, starting with the language's start token, padded.
 
         Returns:
             logits: (B, T, V).
@@ -57,22 +62,20 @@ class Seq2Seq(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor, list[tuple[Tensor, ...]]]:
         """Keys (B, S, A), values (B, S, M), mask (B, S) and the decoder's first state."""
         embedded = self.word_dropout(self.embedding(input_ids))
-        values = self.encoder(embedded, lengths)
-        state = self.decoder.initial_state(self.encoder.final_states(values, lengths))
-        return (
-            self.decoder.attention.key(values),
-            values,
-            length_mask(lengths, input_ids.shape[1]),
-            state,
-        )
+        outputs = self.encoder(embedded, lengths)
+        state = self.decoder.initial_state(self.encoder.final_states(outputs, lengths))
+        mask = length_mask(lengths, input_ids.shape[1])
+        words = embedded * EMBEDDING_SCALE * mask[:, :, None]
+        memory = torch.cat([outputs, words.to(outputs.dtype)], dim=-1)  # (B, S, M)
+        return self.decoder.attention.project_keys(memory), memory, mask, state
 
     @torch.inference_mode()
     def translate(
-        self, input_ids: Tensor, lengths: Tensor, bos_id: int, eos_id: int, max_new_tokens: int
+        self, input_ids: Tensor, lengths: Tensor, start_id: int, eos_id: int, max_new_tokens: int
     ) -> list[list[int]]:
-        """Greedy translation, the reference for the served search; ids without bos and eos."""
+        """Greedy translation, the reference for the served search; ids without start and eos."""
         keys, values, mask, state = self.encode(input_ids, lengths)
-        token_ids = torch.full_like(lengths, bos_id)
+        token_ids = torch.full_like(lengths, start_id)
         finished = torch.zeros_like(lengths, dtype=torch.bool)
         columns: list[Tensor] = []
         for _ in range(max_new_tokens):

@@ -17,7 +17,7 @@ from models.config import RunConfig, SourceConfig
 from models.data import Example, Row, bucket_batches, pad_ids, read_source, sample_weighted
 from models.metrics import accuracy, translation_figures
 from models.seq2seq import Seq2Seq
-from models.vocabulary import BOS, EOS, PAD, language_tag
+from models.vocabulary import EOS, PAD, start_token
 from service.tokenizer import Tokenizer
 
 VALID_BATCH_TOKENS = 8192
@@ -144,14 +144,14 @@ class SentimentTask:
 
 
 class TranslationTask:
-    """Both directions of one language pair; the target language is the first source token."""
+    """Both directions of one language pair; the start token of a target names its language."""
 
     def __init__(self, config: RunConfig, tokenizer: Tokenizer, data: Path) -> None:
         self.config, self.tokenizer = config, tokenizer
-        self.pad_id, self.bos_id, self.eos_id = (
-            tokenizer.token_id(token) for token in (PAD, BOS, EOS)
-        )
-        self._tags = [tokenizer.token_id(language_tag(language)) for language in config.languages]
+        self.pad_id, self.eos_id = tokenizer.token_id(PAD), tokenizer.token_id(EOS)
+        self.start_ids = [
+            tokenizer.token_id(start_token(language)) for language in config.languages
+        ]
         self._train = [
             (source.weight, self._encode_pairs(read_source(config, source, data, "train")))
             for source in config.sources
@@ -176,11 +176,9 @@ class TranslationTask:
 
     def loss(self, model: nn.Module, examples: Sequence[Example], device: torch.device) -> Tensor:
         input_ids, lengths = pad_ids([example.input_ids for example in examples], self.pad_id)
-        inputs, _ = pad_ids(
-            [[self.bos_id, *example.target_ids] for example in examples], self.pad_id
-        )
+        inputs, _ = pad_ids([example.target_ids for example in examples], self.pad_id)
         outputs, _ = pad_ids(
-            [[*example.target_ids, self.eos_id] for example in examples], self.pad_id
+            [[*example.target_ids[1:], self.eos_id] for example in examples], self.pad_id
         )
         logits = model(input_ids.to(device), lengths.to(device), inputs.to(device))
         return cross_entropy(
@@ -204,10 +202,11 @@ class TranslationTask:
 
     def _encode_pairs(self, rows: Sequence[Row]) -> list[Example]:
         sides = [self.tokenizer.encode_batch([row[side] for row in rows]) for side in (0, 1)]
-        limit = self.config.model.max_tokens - 2
+        limit = self.config.model.max_tokens - 1  # eos
         return [
             Example(
-                [self._tags[1 - side], *sides[side][index], self.eos_id], sides[1 - side][index]
+                [*sides[side][index], self.eos_id],
+                [self.start_ids[1 - side], *sides[1 - side][index]],
             )
             for index in range(len(rows))
             for side in (0, 1)
@@ -218,15 +217,14 @@ class TranslationTask:
         self, model: nn.Module, texts: list[str], target: int, device: torch.device
     ) -> list[str]:
         assert isinstance(model, Seq2Seq)
-        encoded = [
-            [self._tags[target], *ids, self.eos_id] for ids in self.tokenizer.encode_batch(texts)
-        ]
+        encoded = [[*ids, self.eos_id] for ids in self.tokenizer.encode_batch(texts)]
+        start_id = self.start_ids[target]
         translations = [""] * len(texts)
         for batch in bucket_batches([len(ids) for ids in encoded], VALID_BATCH_TOKENS // 2):
             input_ids, lengths = pad_ids([encoded[index] for index in batch], self.pad_id)
             max_new_tokens = 10 + int(1.5 * input_ids.shape[1])
             rows = model.translate(
-                input_ids.to(device), lengths.to(device), self.bos_id, self.eos_id, max_new_tokens
+                input_ids.to(device), lengths.to(device), start_id, self.eos_id, max_new_tokens
             )
             for index, row in zip(batch, rows, strict=True):
                 translations[index] = self.tokenizer.decode(row)

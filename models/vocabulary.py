@@ -4,18 +4,19 @@ Each byte has a token, as a last resort.
 """
 
 import json
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
 
 from service.tokenizer import Tokenizer
 
-PAD, BOS, EOS = "<pad>", "<bos>", "<eos>"
+PAD, EOS = "<pad>", "<eos>"
 BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
 
 
-def language_tag(language: str) -> str:
+def start_token(language: str) -> str:
     """The special token that asks for a translation into a language."""
     return f"<2{language}>"
 
@@ -25,22 +26,25 @@ def train_tokenizer(
 ) -> Tokenizer:
     """Learns a vocabulary of exactly `vocab_size` tokens, or fewer if the text gives no more.
 
-    Ids: pad 0, bos 1, eos 2, one tag per language, 256 bytes, then characters and merges by
+    Ids: pad 0, eos 1, one start token per language, 256 bytes, then characters and merges by
     frequency. A character outside the learnt alphabet is spelt in bytes, so no input becomes
     unknown. "▁" (U+2581) stands for the space, and comes back as one where the text has it.
 
     Raises:
         ValueError: `vocab_size` leaves no room beside the special tokens and the bytes.
     """
-    specials = [PAD, BOS, EOS, *(language_tag(language) for language in languages)]
+    specials = [PAD, EOS, *(start_token(language) for language in languages)]
     reserved = len(specials) + len(BYTES)
     if vocab_size <= reserved:
         raise ValueError(f"vocab_size is {vocab_size}; it must be above {reserved}")
-    backend = _build_backend(tokenizers.models.BPE(), lowercase)
+    backend = _build_backend(models.BPE(), lowercase)
+    texts = list(texts)
+    alphabet = _choose_alphabet(backend, texts, max(200, vocab_size // 4))
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size - reserved,
         min_frequency=2,
-        limit_alphabet=max(200, vocab_size // 4),
+        initial_alphabet=alphabet,
+        limit_alphabet=len(alphabet),
         show_progress=False,
     )
     backend.train_from_iterator(texts, trainer)
@@ -51,6 +55,20 @@ def train_tokenizer(
     backend = _build_backend(models.BPE(vocab=vocab, merges=merges, byte_fallback=True), lowercase)
     backend.add_special_tokens(specials)
     return Tokenizer(backend)
+
+
+def _choose_alphabet(
+    backend: tokenizers.Tokenizer, texts: Sequence[str], max_characters: int
+) -> list[str]:
+    """The most frequent characters of the texts as the tokenizer sees them.
+
+    Chosen here because BpeTrainer's own `limit_alphabet` settles equal counts by the order of a
+    hash map, which differs from run to run in spite of any seed.
+    """
+    counts = Counter({"▁": len(texts)})  # one before each text
+    for text in texts:
+        counts.update(backend.normalizer.normalize_str(text).replace(" ", "▁"))
+    return sorted(counts, key=lambda character: (-counts[character], character))[:max_characters]
 
 
 def _build_backend(model: models.BPE, lowercase: bool) -> tokenizers.Tokenizer:

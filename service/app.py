@@ -3,6 +3,7 @@
 Holds the only table from an exception's class to an HTTP status.
 """
 
+import asyncio
 import http
 import logging
 import math
@@ -119,7 +120,7 @@ def create_app(
     app.mount("/docs/assets", StaticFiles(packages=[("fastapi_swagger", "resources")]))
     app.add_exception_handler(errors.ServingError, answer_serving_error)
     app.add_exception_handler(HTTPException, answer_http_error)
-    app.add_middleware(RequestTrail, metrics=metrics)
+    app.add_middleware(RequestTrail, services=app.state.services)
     return app
 
 
@@ -188,9 +189,9 @@ class RequestTrail:
     The outermost middleware; plain ASGI, so that a hang-up reaches the routes.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, services: Services) -> None:
         self.app = app
-        self.metrics = metrics
+        self.services = services
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -205,6 +206,12 @@ class RequestTrail:
             await self.app(scope, receive, tracked)
         except ClientDisconnect:
             state["status"] = CLIENT_CLOSED
+        except asyncio.CancelledError:
+            if not self.services.is_draining or state["status"]:
+                raise
+            # The time to drain is over: the client is told, and the task ends as it was asked to.
+            stopped = problem_response(503, "The server is stopping; send it again.", {})
+            await stopped(scope, receive, tracked)
         except Exception:  # the outermost handler: whatever it is, the client gets an answer
             logger.exception("unexpected error", extra={"request_id": state["request_id"]})
             if not state["status"]:
@@ -219,9 +226,10 @@ class RequestTrail:
         status = state["status"] or CLIENT_CLOSED
         model = state.get("model") or NO_MODEL
         if scope["path"] in TASK_PATHS and scope["method"] == "POST":
+            metrics = self.services.metrics
             label = SEVERAL_MODELS if "," in model else model
-            self.metrics.requests_total.labels(label, outcome_of(status)).inc()
-            self.metrics.request_duration_seconds.labels(label).observe(seconds)
+            metrics.requests_total.labels(label, outcome_of(status)).inc()
+            metrics.request_duration_seconds.labels(label).observe(seconds)
         logger.info(
             "request",
             extra={

@@ -1,5 +1,6 @@
 """What travels between pipeline and engine: requests, padded batches, results."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -31,8 +32,9 @@ class Request:
 
     Attributes:
         input_ids: token ids, >= 1 of them.
-        arrived_at, deadline, dispatched_at, finished_at: monotonic seconds.
+        arrived_at, deadline, dispatched_at, finished_at: monotonic seconds; infinite until then.
         search: set for translation only.
+        start_id: the token that starts the translation and names its language.
         is_abandoned: nobody waits for the answer any more; the engine drops it at the next step.
     """
 
@@ -40,13 +42,18 @@ class Request:
     arrived_at: float
     deadline: float
     search: SearchOptions | None = None
-    dispatched_at: float = 0.0
-    finished_at: float = 0.0
+    start_id: int = 0
+    dispatched_at: float = math.inf
+    finished_at: float = math.inf
     is_abandoned: bool = False
 
     @property
     def num_tokens(self) -> int:
         return len(self.input_ids)
+
+    @property
+    def is_dispatched(self) -> bool:
+        return self.dispatched_at < math.inf
 
     @property
     def num_rows(self) -> int:
@@ -69,7 +76,7 @@ class Hypothesis:
     """One finished translation.
 
     Attributes:
-        token_ids: without bos and eos.
+        token_ids: without the start token and eos.
         score: mean log-probability per token, eos included.
         is_complete: whether it ended with eos rather than at its length limit.
         attention: (T, S) float32, one row per step (the last is eos's), if it was asked for.

@@ -1,7 +1,6 @@
 """The asyncio shell around one model: admission, futures, the loop that feeds the engine thread."""
 
 import asyncio
-import contextlib
 import functools
 import logging
 import time
@@ -13,6 +12,7 @@ from service.batch import Request, Result, padding_ratio
 from service.errors import (
     DeadlineExceeded,
     InferenceFailed,
+    InputTooLong,
     ModelNotReady,
     Overloaded,
     ServingError,
@@ -38,8 +38,7 @@ class Batcher:
     """Owns one runner and the only thread that calls it.
 
     The loop hands the thread one step at a time: it waits for nothing while the engine is idle, and
-        what arrives
-    during a step forms the next batch.
+    what arrives during a step forms the next batch.
     """
 
     def __init__(
@@ -62,6 +61,7 @@ class Batcher:
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name=f"batcher-{self._name}")
+        self._task.add_done_callback(self._bury)
 
     async def stop(self, drain_seconds: float) -> None:
         """Refuses new requests, lets admitted ones finish for `drain_seconds`, fails the rest."""
@@ -70,8 +70,7 @@ class Batcher:
         if self._task is not None:
             await asyncio.wait([self._task], timeout=drain_seconds)
             self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.wait([self._task])
         self._fail(
             list(self._futures), ModelNotReady, f"model {self._name} was stopped; retry elsewhere"
         )
@@ -84,6 +83,7 @@ class Batcher:
         step.
 
         Raises:
+            InputTooLong: together they are above the queue's limit, so waiting is no help.
             Overloaded: the queue is full.
             ModelNotReady: the batcher is stopping, or its loop has died.
         """
@@ -102,6 +102,11 @@ class Batcher:
         self._arrival.set()
         return futures
 
+    @property
+    def num_pending(self) -> int:
+        """Admitted requests that somebody still waits for."""
+        return len(self._futures)
+
     def fault(self, stall_seconds: float) -> str | None:
         """Why this model cannot answer: its loop died, or a step has run for `stall_seconds`."""
         if self._task is None or self._task.done():
@@ -113,20 +118,27 @@ class Batcher:
         return None
 
     def _check_room(self, requests: list[Request]) -> None:
-        num_requests = self._scheduler.num_waiting + len(requests)
-        num_tokens = self._scheduler.waiting_tokens + sum(
-            request.num_tokens for request in requests
-        )
-        for reason, count, limit in (
-            ("requests", num_requests, self._limits.max_requests),
-            ("tokens", num_tokens, self._limits.max_tokens),
+        scheduler, limits = self._scheduler, self._limits
+        num_tokens = sum(request.num_tokens for request in requests)
+        if (
+            scheduler.num_waiting + len(requests) > limits.max_requests
+            or scheduler.waiting_tokens + num_tokens > limits.max_tokens
+        ):
+            self._expire()  # nobody is refused for the sake of the dead
+        for reason, count, waiting, limit in (
+            ("requests", len(requests), scheduler.num_waiting, limits.max_requests),
+            ("tokens", num_tokens, scheduler.waiting_tokens, limits.max_tokens),
         ):
             if count > limit:
+                raise InputTooLong(
+                    f"{count} {reason} at once are above the limit of {limit} for the queue of "
+                    f"model {self._name}; send less at a time"
+                )
+            if waiting + count > limit:
                 self._metrics.shed_total.labels(self._name, reason).inc()
                 raise Overloaded(
-                    f"the queue of model {self._name} would hold {count} {reason}, above the "
-                    f"limit of {limit}; "
-                    "retry later or send less at a time",
+                    f"the queue of model {self._name} holds {waiting} {reason}, and {count} more "
+                    f"are above the limit of {limit}; retry later or send less at a time",
                     retry_after_seconds=1.0,
                 )
 
@@ -176,12 +188,17 @@ class Batcher:
         if not isinstance(exc, InferenceFailed):
             logger.exception("a step of model %s failed", self._name, exc_info=exc)
         self._runner.reset()
-        running = [request for request in self._futures if request.dispatched_at]
-        self._fail(
-            running,
-            InferenceFailed,
-            str(exc) if isinstance(exc, ServingError) else "the engine failed",
-        )
+        self._metrics.running_sequences.labels(self._name).set(0)
+        message = str(exc) if isinstance(exc, ServingError) else "the engine failed"
+        running = [request for request in self._futures if request.is_dispatched]
+        self._fail(running, InferenceFailed, message)
+
+    def _bury(self, task: asyncio.Task[None]) -> None:
+        """When the loop itself dies, nobody is left waiting; `fault` tells of it from then on."""
+        if not task.cancelled() and (exc := task.exception()) is not None:
+            logger.error("the batcher of model %s died", self._name, exc_info=exc)
+            message = f"the batcher of model {self._name} died; retry elsewhere"
+            self._fail(list(self._futures), ModelNotReady, message)
 
     def _expire(self) -> None:
         now = self._clock()

@@ -11,8 +11,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import asdict
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -33,6 +32,8 @@ from service.settings import Settings, SettingsError, load_settings
 # What the commands that load models in this process can use; `serve` takes them all.
 LOCAL_SETTINGS = ("models_dir", "device", "precision", "threads_per_engine")
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
+
+Work = Callable[[Pipeline, argparse.Namespace, Settings], Awaitable[None]]
 
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         print(f"seqserve is ready on {self.url} (documentation: {self.url}/docs)", flush=True)
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
         # uvicorn's own raises the signal once more in the end, which would spoil the exit code.
         self.app.state.services.is_draining = True
         self.force_exit = self.should_exit and sig == signal.SIGINT
@@ -171,7 +172,12 @@ def run_serve(_: argparse.Namespace, settings: Settings) -> int:
     # As the first process of a container it would otherwise not hear a signal while models load.
     signal.signal(signal.SIGTERM, stop_loading)
     listener = open_listener(settings.host, settings.port)
-    app = create_app(settings)
+    run_app(create_app(settings), settings, listener)
+    return 0
+
+
+def run_app(app: FastAPI, settings: Settings, listener: socket.socket) -> None:
+    """Serves until a signal; running requests get `drain_seconds` to finish."""
     config = uvicorn.Config(
         app,
         lifespan="off",  # `serve_app` runs it: what fails there arrives here as an exception
@@ -183,7 +189,6 @@ def run_serve(_: argparse.Namespace, settings: Settings) -> int:
     server = Server(config, app, format_url(listener))
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(serve_app(app, server, listener))
-    return 0
 
 
 async def serve_app(app: FastAPI, server: uvicorn.Server, listener: socket.socket) -> None:
@@ -220,16 +225,16 @@ def format_url(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-@asynccontextmanager
-async def open_pipeline(settings: Settings) -> AsyncIterator[Pipeline]:
-    """A pipeline over models in this process."""
+async def use_pipeline(work: Work, given: argparse.Namespace, settings: Settings) -> int:
+    """Does the work of a command with models in this process."""
     metrics = Metrics(CollectorRegistry())
     registry = Registry(settings, metrics)
     await registry.start()
     try:
-        yield Pipeline(registry, settings, metrics)
+        await work(Pipeline(registry, settings, metrics), given, settings)
     finally:
         await registry.stop()
+    return 0
 
 
 def find_deadline(settings: Settings) -> float:
@@ -237,26 +242,26 @@ def find_deadline(settings: Settings) -> float:
 
 
 def run_classify(given: argparse.Namespace, settings: Settings) -> int:
-    return asyncio.run(classify_texts(given, settings))
+    return asyncio.run(use_pipeline(classify_texts, given, settings))
 
 
-async def classify_texts(given: argparse.Namespace, settings: Settings) -> int:
+async def classify_texts(pipeline: Pipeline, given: argparse.Namespace, settings: Settings) -> None:
     options = ClassifyOptions(given.model, given.top_k, given.function_to_apply)
-    async with open_pipeline(settings) as pipeline:
-        for text in read_texts(given.texts):
-            answer = await pipeline.classify([text], options, find_deadline(settings))
-            (found,) = answer.labels
-            line = "\t".join(f"{each.label} {each.score:.4f}" for each in found)
-            labels = [asdict(each) for each in found]
-            print_line({"model": answer.model_name, "labels": labels}, line, given.json)
-    return 0
+    for text in read_texts(given.texts):
+        answer = await pipeline.classify([text], options, find_deadline(settings))
+        (found,) = answer.labels
+        line = "\t".join(f"{each.label} {each.score:.4f}" for each in found)
+        labels = [asdict(each) for each in found]
+        print_line({"model": answer.model_name, "labels": labels}, line, given.json)
 
 
 def run_translate(given: argparse.Namespace, settings: Settings) -> int:
-    return asyncio.run(translate_texts(given, settings))
+    return asyncio.run(use_pipeline(translate_texts, given, settings))
 
 
-async def translate_texts(given: argparse.Namespace, settings: Settings) -> int:
+async def translate_texts(
+    pipeline: Pipeline, given: argparse.Namespace, settings: Settings
+) -> None:
     options = TranslateOptions(
         source=given.source,
         target=given.target,
@@ -265,14 +270,12 @@ async def translate_texts(given: argparse.Namespace, settings: Settings) -> int:
         beam_size=given.beam_size,
         max_new_tokens=given.new_tokens,
     )
-    async with open_pipeline(settings) as pipeline:
-        for text in read_texts(given.texts):
-            answer = await pipeline.translate([text], options, find_deadline(settings))
-            (found,) = answer.translations
-            members = {"translatedText": found.text, "alternatives": found.alternatives}
-            lines = "\n".join([found.text, *found.alternatives])
-            print_line({"model": answer.model_name, **members}, lines, given.json)
-    return 0
+    for text in read_texts(given.texts):
+        answer = await pipeline.translate([text], options, find_deadline(settings))
+        (found,) = answer.translations
+        members = {"translatedText": found.text, "alternatives": found.alternatives}
+        lines = "\n".join([found.text, *found.alternatives])
+        print_line({"model": answer.model_name, **members}, lines, given.json)
 
 
 def read_texts(texts: Sequence[str]) -> Iterable[str]:

@@ -56,24 +56,36 @@ def resolve_device(name: str) -> Device:
         return Device("cpu")
     has_provider = CUDA_PROVIDER in onnxruntime.get_available_providers()
     if name == "auto":
-        return Device("cuda") if has_provider and _has_cuda_driver() else Device("cpu")
+        return Device("cuda") if has_provider and _has_cuda_device() else Device("cpu")
     if not has_provider:
         raise DeviceUnavailable(
-            f"device {name} was asked for, but the installed onnxruntime has no CUDA "
-            f"provider; install the gpu extra "
-            "(onnxruntime-gpu) or set the device to cpu"
+            f"device {name} was asked for, but the installed onnxruntime has no CUDA provider; "
+            "install the gpu extra (onnxruntime-gpu) or set the device to cpu"
         )
     return Device("cuda", int(name.partition(":")[2] or 0))
 
 
-def available_cpus() -> int:
+def available_cpus(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
     """Processors that this process may use, by affinity mask and cgroup quota."""
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = _read_quota(cgroup)
+    return cpus if quota is None else max(1, min(cpus, round(quota)))
+
+
+def _read_quota(cgroup: Path) -> float | None:
+    """The container's limit in processors, from cgroup v2 or v1; None where there is none."""
     try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
-    except (OSError, ValueError):
-        return cpus
-    return cpus if quota == "max" else max(1, min(cpus, round(int(quota) / int(period))))
+        if (cgroup / "cpu.max").exists():
+            quota, period = (cgroup / "cpu.max").read_text(encoding="ascii").split()
+        else:
+            quota, period = (
+                (cgroup / "cpu" / f"cpu.cfs_{name}_us").read_text(encoding="ascii")
+                for name in ("quota", "period")
+            )
+        processors = int(quota) / int(period)
+    except (OSError, ValueError, ZeroDivisionError):  # "max" is no number: no limit
+        return None
+    return processors if processors > 0 else None
 
 
 class OnnxSession:
@@ -139,19 +151,23 @@ def _open_session(path: Path, device: Device, num_threads: int) -> onnxruntime.I
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     options.enable_mem_pattern = False  # shapes change with every batch
-    options.add_session_config_entry(
-        "session.intra_op.allow_spinning", "0"
-    )  # spinning starves the other engines
+    # spinning starves the other engines
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    unavailable = (
+        f"device {device} was asked for, but the CUDA provider did not start; check the driver and "
+        "the CUDA and cuDNN libraries, or set the device to cpu"
+    )
     try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=_providers(device))
+        # the fall-back that is off here would go on with the CPU after a fault of the GPU
+        session = onnxruntime.InferenceSession(
+            str(path), options, providers=_providers(device), enable_fallback=0
+        )
     except Exception as exc:  # as above
+        if device.kind == "cuda" and "CUDA" in str(exc):
+            raise DeviceUnavailable(unavailable) from exc
         raise ArtefactError(f"{path} cannot be loaded: {str(exc).splitlines()[0]}") from exc
     if device.kind == "cuda" and session.get_providers()[0] != CUDA_PROVIDER:
-        raise DeviceUnavailable(
-            f"device {device} was asked for, but the CUDA provider did not start; check the "
-            f"driver and the CUDA and "
-            "cuDNN libraries, or set the device to cpu"
-        )
+        raise DeviceUnavailable(unavailable)
     return session
 
 
@@ -165,9 +181,12 @@ def _providers(device: Device) -> list[Any]:
     ]
 
 
-def _has_cuda_driver() -> bool:
+def _has_cuda_device() -> bool:
+    """Whether the driver is installed and sees a device; images carry it to machines without."""
     try:
-        ctypes.CDLL("libcuda.so.1")
+        driver = ctypes.CDLL("libcuda.so.1")
     except OSError:
         return False
-    return True
+    count = ctypes.c_int(0)
+    is_up = driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0
+    return bool(is_up and count.value > 0)

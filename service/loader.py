@@ -11,7 +11,7 @@ import numpy as np
 from service.batch import FloatArray, Request, Result, SearchOptions
 from service.classifier import ClassifierRunner
 from service.engine import Device, OnnxSession
-from service.errors import ArtefactError
+from service.errors import ArtefactError, InferenceFailed, InvalidInput
 from service.manifest import (
     TOKENIZER,
     Golden,
@@ -26,11 +26,27 @@ from service.search import TranslatorRunner
 from service.tokenizer import Tokenizer
 
 # int8 arithmetic differs between processors with and without VNNI, and a near tie can fall the
-# other way
+# other way.
 SCORE_TOLERANCE = 0.1
 PREFERENCE: dict[str, tuple[Precision, ...]] = {
     "cpu": ("int8", "fp32", "w8"),
     "cuda": ("fp32", "w8"),
+}
+
+
+# What the runners feed and read, by role.
+INPUTS: dict[Role, set[str]] = {
+    "classifier": {"input_ids", "lengths"},
+    "encoder": {"input_ids", "lengths"},
+    "decoder": {
+        *("token_ids", "parents", "sentences", "hidden", "cell"),
+        *("keys", "values", "lengths", "num_candidates"),
+    },
+}
+OUTPUTS: dict[Role, set[str]] = {
+    "classifier": {"logits"},
+    "encoder": {"keys", "values", "hidden"},
+    "decoder": {"scores", "candidates", "next_hidden", "attention"},
 }
 
 
@@ -58,18 +74,19 @@ class LoadedModel:
     device: Device
     precision: Precision
 
-    def encode(self, texts: Sequence[str], target: str | None = None) -> list[list[int]]:
-        """Input ids of each text; language tag, tokens and eos where it is to be translated.
+    @property
+    def title(self) -> str:
+        """What is loaded, for messages."""
+        manifest = self.manifest
+        return f"{manifest.name}/{manifest.version} in {self.precision} on {self.device}"
 
-        An empty list stands for a text without tokens.
-        """
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """Input ids of each text, with eos where the model translates; empty without tokens."""
         encoded = self.tokenizer.encode_batch(texts)
-        if target is None:
+        eos_id = self.manifest.ids.eos_id
+        if eos_id is None:
             return encoded
-        ids = self.manifest.ids
-        assert ids.eos_id is not None, "the manifest of a translation model has an eos_id"
-        tag = [ids.language_tags[target]] if target in ids.language_tags else []
-        return [[*tag, *tokens, ids.eos_id] if tokens else [] for tokens in encoded]
+        return [[*tokens, eos_id] if tokens else [] for tokens in encoded]
 
     def probabilities(self, scores: FloatArray) -> FloatArray:
         """The classifier graph's output (..., C) as probabilities that sum to one."""
@@ -104,24 +121,36 @@ def load_model(
 
     def open_graph(role: Role) -> OnnxSession:
         graph = manifest.graph(role, chosen)
-        return OnnxSession(folder / graph.file, device, num_threads, graph.inputs, graph.outputs)
+        path = folder / graph.file
+        session = OnnxSession(path, device, num_threads, graph.inputs, graph.outputs)
+        check_names(session, role, path)
+        return session
 
     ids = manifest.ids
     runner: Runner
     if manifest.task == "sentiment":
         runner = ClassifierRunner(open_graph("classifier"), ids.pad_id, max_rows)
     else:
-        assert ids.bos_id is not None
-        assert ids.eos_id is not None
-        runner = TranslatorRunner(
-            open_graph("encoder"),
-            open_graph("decoder"),
-            ids.pad_id,
-            ids.bos_id,
-            ids.eos_id,
-            max_rows,
-        )
+        assert ids.eos_id is not None, "the manifest of a translation model has an eos_id"
+        graphs = open_graph("encoder"), open_graph("decoder")
+        runner = TranslatorRunner(*graphs, ids.pad_id, ids.eos_id, max_rows)
     return LoadedModel(manifest, tokenizer, runner, device, chosen)
+
+
+def check_names(session: OnnxSession, role: Role, path: Path) -> None:
+    """Refuses a graph that the runner of its role could not feed or read.
+
+    Raises:
+        ArtefactError: names what is too much or too little.
+    """
+    strange = set(session.input_names) - INPUTS[role]
+    missing = OUTPUTS[role] - set(session.output_names)
+    if strange or missing:
+        raise ArtefactError(
+            f"{path} does not fit its role {role}: unknown inputs: "
+            f"{', '.join(sorted(strange)) or 'none'}, missing outputs: "
+            f"{', '.join(sorted(missing)) or 'none'}; the manifest can map names"
+        )
 
 
 def choose_precision(manifest: Manifest, device: Device, wanted: str) -> Precision:
@@ -140,9 +169,8 @@ def choose_precision(manifest: Manifest, device: Device, wanted: str) -> Precisi
             return precision
     raise ArtefactError(
         f"{manifest.name}/{manifest.version} has no graphs in precision {wanted} for "
-        f"{device.kind}; "
-        f"it has {', '.join(manifest.precisions)}, of which {', '.join(usable) or 'none'} "
-        f"can run there"
+        f"{device.kind}; it has {', '.join(manifest.precisions)}, of which "
+        f"{', '.join(usable) or 'none'} can run there"
     )
 
 
@@ -168,13 +196,14 @@ def make_requests(
     """
     now = time.monotonic()
     requests = []
-    for text, input_ids in zip(texts, model.encode(texts, target), strict=True):
+    for text, input_ids in zip(texts, model.encode(texts), strict=True):
         if not input_ids:
             raise ValueError(f"no tokens in {text!r}")
-        search = (
-            SearchOptions(beam_size, new_token_limit(input_ids, model.manifest)) if target else None
-        )
-        requests.append(Request(input_ids, now, float("inf"), search))
+        request = Request(input_ids, now, float("inf"))
+        if target is not None:
+            request.search = SearchOptions(beam_size, new_token_limit(input_ids, model.manifest))
+            request.start_id = model.manifest.ids.start_ids[target]
+        requests.append(request)
     return requests
 
 
@@ -201,14 +230,16 @@ def check_goldens(model: LoadedModel) -> None:
         ArtefactError: an output differs by more than a near tie explains, named in the message.
     """
     for golden in model.manifest.goldens:
-        output, score = answer_golden(model, golden)
+        try:
+            output, score = answer_golden(model, golden)
+        except (ValueError, InvalidInput, InferenceFailed) as exc:
+            raise ArtefactError(
+                f"{model.title} fails its golden check for {golden.text!r}: {exc}"
+            ) from exc
         # a translation may differ where its score says that it is as good; a label may not
         same = output == golden.output or golden.target is not None
         if not same or abs(score - golden.score) > SCORE_TOLERANCE:
             raise ArtefactError(
-                f"{model.manifest.name}/{model.manifest.version} fails its golden check on "
-                f"{model.device} in "
-                f"{model.precision}: for {golden.text!r} it gives {output!r} ({score:.3f}), "
-                f"expected "
-                f"{golden.output!r} ({golden.score:.3f})"
+                f"{model.title} fails its golden check for {golden.text!r}: it gives {output!r} "
+                f"({score:.3f}), expected {golden.output!r} ({golden.score:.3f})"
             )

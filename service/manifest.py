@@ -15,8 +15,7 @@ from service.errors import ArtefactError
 MANIFEST, TOKENIZER = "manifest.json", "tokenizer.json"
 
 Precision = Literal["fp32", "w8", "int8"]
-"""fp32: plain. w8: int8 weights, float32 arithmetic, any device. int8: int8 arithmetic, "
-"CPU only."""
+"""fp32: plain. w8: int8 weights, float32 arithmetic, any device. int8: int8 arithmetic, CPU."""
 
 Role = Literal["classifier", "encoder", "decoder"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -43,8 +42,7 @@ class Graph(Part):
 
     Attributes:
         inputs, outputs: names in the graph by the names that the engine uses; equal unless the
-            graph is somebody
-            else's.
+            graph is somebody else's.
     """
 
     role: Role
@@ -58,13 +56,12 @@ class SpecialIds(Part):
     """Token ids with a meaning.
 
     Attributes:
-        language_tags: id of the token that, as the first source token, asks for a target language.
+        start_ids: the token that starts a translation, by target language.
     """
 
     pad_id: Annotated[int, Field(ge=0)]
-    bos_id: int | None = None
     eos_id: int | None = None
-    language_tags: dict[Language, int] = {}
+    start_ids: dict[Language, int] = {}
 
 
 class Limits(Part):
@@ -173,16 +170,28 @@ class Manifest(Part):
         if self.task == "sentiment" and len(self.labels) < 2:
             raise ValueError("a sentiment model needs at least two labels")
         if self.task == "translation" and (
-            not self.pairs or self.ids.bos_id is None or self.ids.eos_id is None
+            not self.pairs
+            or self.ids.eos_id is None
+            or not {target for _, target in self.pairs} <= set(self.ids.start_ids)
         ):
-            raise ValueError("a translation model needs pairs, bos_id and eos_id")
-        roles = {"classifier"} if self.task == "sentiment" else {"encoder", "decoder"}
+            raise ValueError("a translation model needs pairs, eos_id, and a start id per target")
+        return self
+
+    @model_validator(mode="after")
+    def _check_graphs(self) -> "Manifest":
+        if not self.graphs:
+            raise ValueError("a version needs graphs")
+        roles = ["classifier"] if self.task == "sentiment" else ["decoder", "encoder"]
         for precision in self.precisions:
-            found = {graph.role for graph in self.graphs if graph.precision == precision}
+            found = sorted(graph.role for graph in self.graphs if graph.precision == precision)
             if found != roles:
                 raise ValueError(
-                    f"precision {precision} has graphs {sorted(found)}, needs {sorted(roles)}"
+                    f"precision {precision} has graphs {', '.join(found)}, needs {', '.join(roles)}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _check_listing(self) -> "Manifest":
         listed = {entry.name for entry in self.files}
         missing = ({graph.file for graph in self.graphs} | {TOKENIZER}) - listed
         if missing:
@@ -257,7 +266,7 @@ def check_files(manifest: Manifest, folder: Path) -> None:
         found = describe_file(path)
         if found != expected:
             raise ArtefactError(
-                f"{path} is damaged: {found.num_bytes} bytes, sha256 {found.sha256[:12]}…; "
-                f"the manifest says "
-                f"{expected.num_bytes} bytes, sha256 {expected.sha256[:12]}…; copy it again"
+                f"{path} is damaged: {found.num_bytes} bytes, sha256 {found.sha256[:12]}…; the "
+                f"manifest says {expected.num_bytes} bytes, sha256 {expected.sha256[:12]}…; "
+                "copy it again"
             )

@@ -39,7 +39,7 @@ class Metrics:
 
     Attributes:
         registry: where the collectors live; `/metrics` renders it.
-        requests_total: by model and outcome (see `OUTCOMES` in routes).
+        requests_total: by model and outcome (`app` has the table).
         batch_padding_ratio: padded positions without a token, as a share of all, 0..1.
         shed_total: refusals at admission, by model and reason (requests, tokens, deadline).
         tokens_total: by model and direction (input, output).

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,6 +16,7 @@ from service.errors import (
     InputTooLong,
     InvalidInput,
     LanguageNotSupported,
+    ModelNotFound,
 )
 from service.loader import LoadedModel, new_token_limit
 from service.markup import Piece, render_text, split_markup
@@ -142,7 +143,27 @@ class Passage:
     sentences: list[Sentence]
 
 
-Document = list[Passage]
+@dataclass(frozen=True)
+class Document:
+    """A text on its way through a model.
+
+    Attributes:
+        served: the model; None where the text is in the target language already.
+        detected: set where the source was `auto`.
+    """
+
+    served: ServedModel | None
+    detected: Detection | None
+    passages: list[Passage]
+
+    @property
+    def requests(self) -> list[Request]:
+        return [
+            sentence.request
+            for passage in self.passages
+            for sentence in passage.sentences
+            if sentence.request
+        ]
 
 
 class Pipeline:
@@ -155,12 +176,8 @@ class Pipeline:
         metrics: Metrics,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._registry, self._settings, self._metrics, self._clock = (
-            registry,
-            settings,
-            metrics,
-            clock,
-        )
+        self._registry, self._settings = registry, settings
+        self._metrics, self._clock = metrics, clock
 
     async def classify(
         self, texts: Sequence[str], options: ClassifyOptions, deadline: float
@@ -178,26 +195,21 @@ class Pipeline:
         arrived_at = self._clock()
         self._check_texts(texts)
         chosen = [self._choose_classifier(text, options.model) for text in texts]
-        work: dict[str, Work] = {}
-        requests: list[Request] = []
-        for text, served in zip(texts, chosen, strict=True):
-            (input_ids,) = served.model.encode([text])
-            if not input_ids:
-                raise EmptyInput(
-                    "a text has nothing to classify; send at least one visible character"
-                )
-            check_length(input_ids, served.model)
-            request = Request(input_ids, arrived_at, deadline)
-            work.setdefault(served.manifest.name, Work(served, [])).requests.append(request)
-            requests.append(request)
+        requests = [
+            Request(encode_text(text, served.model), arrived_at, deadline)
+            for text, served in zip(texts, chosen, strict=True)
+        ]
+        work = group_requests(
+            (served, [request]) for served, request in zip(chosen, requests, strict=True)
+        )
         encoded_at = self._clock()
-        results = await self._run(list(work.values()), deadline)
+        results = await self._run(work, deadline)
         labels = [
             rank_labels(served.model, results[request], options)
             for served, request in zip(chosen, requests, strict=True)
         ]
-        timings = self._observe(list(work.values()), arrived_at, encoded_at)
-        return ClassifyAnswer(*describe(list(work.values())), timings, labels)
+        timings = self._observe(work, results, arrived_at, encoded_at)
+        return ClassifyAnswer(*describe(work), timings, labels)
 
     async def translate(
         self, texts: Sequence[str], options: TranslateOptions, deadline: float
@@ -215,38 +227,16 @@ class Pipeline:
         """
         arrived_at = self._clock()
         self._check_texts(texts)
-        search = self._choose_search(options)
-        work: dict[str, Work] = {}
-        detections = [self._detect_source(text, options) for text in texts]
-        documents: list[Document] = []
-        served_by: list[ServedModel | None] = []
-        for text, detection in zip(texts, detections, strict=True):
-            source = detection.language if detection else options.source
-            if source == options.target:
-                documents.append([Passage(Piece(text, False, text), [])])
-                served_by.append(None)
-                continue
-            served = self._registry.find_translator(source, options.target)
-            document = cut_document(
-                text, source, options, served.model, Request([], arrived_at, deadline, search)
-            )
-            work.setdefault(served.manifest.name, Work(served, [])).requests.extend(
-                requests_of(document)
-            )
-            documents.append(document)
-            served_by.append(served)
+        like = Request([], arrived_at, deadline, self._choose_search(options))
+        documents = [self._open_document(text, options, like) for text in texts]
+        work = group_requests(
+            (document.served, document.requests) for document in documents if document.served
+        )
         encoded_at = self._clock()
-        results = await self._run(list(work.values()), deadline)
-        translations = [
-            join_document(served.model, document, results, options, detection)
-            if served
-            else Translation(
-                document[0].piece.source, [], detection, [] if options.attention else None
-            )
-            for served, document, detection in zip(served_by, documents, detections, strict=True)
-        ]
-        timings = self._observe(list(work.values()), arrived_at, encoded_at)
-        return TranslateAnswer(*describe(list(work.values())), timings, translations)
+        results = await self._run(work, deadline)
+        translations = [join_document(document, results, options) for document in documents]
+        timings = self._observe(work, results, arrived_at, encoded_at)
+        return TranslateAnswer(*describe(work), timings, translations)
 
     def languages(self) -> list[Language]:
         """Source languages with their targets."""
@@ -261,9 +251,8 @@ class Pipeline:
     def detect(self, text: str) -> list[Detection]:
         """Likely languages of a text among those served, best first."""
         self._check_texts([text])
-        codes = [
-            language.code for language in self.languages()
-        ] or self._registry.sentiment_languages()
+        codes = [language.code for language in self.languages()]
+        codes = codes or self._registry.sentiment_languages()
         return [Detection(code, confidence) for code, confidence in languages.detect(text, codes)]
 
     def _check_texts(self, texts: Sequence[str]) -> None:
@@ -272,7 +261,7 @@ class Pipeline:
         if len(texts) > self._settings.max_texts:
             raise InputTooLong(
                 f"{len(texts)} texts are above the limit of {self._settings.max_texts} per "
-                f"request; send fewer"
+                "request; send fewer"
             )
         for index, text in enumerate(texts):
             if not text.strip():
@@ -280,8 +269,7 @@ class Pipeline:
             if len(text) > self._settings.max_text_chars:
                 raise InputTooLong(
                     f"text {index} has {len(text)} characters, above the limit of "
-                    f"{self._settings.max_text_chars}; "
-                    "split it"
+                    f"{self._settings.max_text_chars}; split it"
                 )
 
     def _choose_classifier(self, text: str, model_name: str | None) -> ServedModel:
@@ -289,30 +277,35 @@ class Pipeline:
             return self._registry.find_model(model_name, "sentiment")
         codes = self._registry.sentiment_languages()
         if not codes:
-            return self._registry.find_classifier("any")
+            raise ModelNotFound("no sentiment model is loaded")
         return self._registry.find_classifier(languages.detect(text, codes)[0][0])
 
     def _choose_search(self, options: TranslateOptions) -> SearchOptions:
         settings = self._settings
-        if options.alternatives > settings.max_alternatives:
-            raise InvalidInput(
-                f"alternatives is {options.alternatives}, above the limit of "
-                f"{settings.max_alternatives}; ask for fewer"
-            )
-        if (options.beam_size or 1) > settings.max_beam_size:
-            raise InvalidInput(
-                f"beam_size is {options.beam_size}, above the limit of "
-                f"{settings.max_beam_size}; ask for less"
-            )
-        if (options.max_new_tokens or 1) > settings.max_new_tokens:
-            raise InvalidInput(
-                f"max_new_tokens is {options.max_new_tokens}, above the limit of "
-                f"{settings.max_new_tokens}; ask for less"
-            )
-        beam_size = max(options.beam_size or settings.default_beam_size, options.alternatives + 1)
+        # the beams of one sentence must fit the engine together
+        max_beam_size = min(settings.max_beam_size, settings.max_batch_size)
+        beam_size = options.beam_size or min(settings.default_beam_size, max_beam_size)
+        max_new_tokens = options.max_new_tokens or settings.max_new_tokens
+        max_alternatives = min(settings.max_alternatives, max_beam_size - 1)
+        for name, value, limit in (
+            ("alternatives", options.alternatives, max_alternatives),
+            ("beam_size", beam_size, max_beam_size),
+            ("max_new_tokens", max_new_tokens, settings.max_new_tokens),
+        ):
+            if value > limit:
+                raise InvalidInput(f"{name} is {value}, above the limit of {limit}; ask for less")
         return SearchOptions(
-            beam_size, options.max_new_tokens or settings.max_new_tokens, options.attention
+            max(beam_size, options.alternatives + 1), max_new_tokens, options.attention
         )
+
+    def _open_document(self, text: str, options: TranslateOptions, like: Request) -> Document:
+        """A text with its model and its requests, which get the times and options of `like`."""
+        detection = self._detect_source(text, options)
+        source = detection.language if detection else options.source
+        if source == options.target and any(source in pair for pair in self._registry.pairs()):
+            return Document(None, detection, [Passage(Piece(text, False, text), [])])
+        served = self._registry.find_translator(source, options.target)
+        return Document(served, detection, cut_passages(text, source, options, served.model, like))
 
     def _detect_source(self, text: str, options: TranslateOptions) -> Detection | None:
         if options.source != "auto":
@@ -344,7 +337,13 @@ class Pipeline:
                 future.cancel()
         return dict(zip(futures, results, strict=True))
 
-    def _observe(self, work: Sequence[Work], arrived_at: float, encoded_at: float) -> Timings:
+    def _observe(
+        self,
+        work: Sequence[Work],
+        results: Mapping[Request, Result],
+        arrived_at: float,
+        encoded_at: float,
+    ) -> Timings:
         """Records the stages of one request, once."""
         requests = [request for part in work for request in part.requests]
         timings = Timings(
@@ -362,9 +361,25 @@ class Pipeline:
             for stage in ("tokenize", "queue", "inference"):
                 seconds = getattr(timings, f"{stage}_seconds")
                 self._metrics.stage_duration_seconds.labels(name, stage).observe(max(0.0, seconds))
-            num_tokens = sum(request.num_tokens for request in part.requests)
-            self._metrics.tokens_total.labels(name, "input").inc(num_tokens)
+            for direction, num_tokens in (
+                ("input", sum(request.num_tokens for request in part.requests)),
+                ("output", sum(count_tokens(results[request]) for request in part.requests)),
+            ):
+                self._metrics.tokens_total.labels(name, direction).inc(num_tokens)
         return timings
+
+
+def group_requests(parts: Iterable[tuple[ServedModel, Sequence[Request]]]) -> list[Work]:
+    """The requests of all parts by model, in their order."""
+    work: dict[str, Work] = {}
+    for served, requests in parts:
+        work.setdefault(served.manifest.name, Work(served, [])).requests.extend(requests)
+    return list(work.values())
+
+
+def count_tokens(result: Result) -> int:
+    """Tokens of the best translation; a classifier writes none."""
+    return len(result[0].token_ids) if isinstance(result, list) else 0
 
 
 def describe(work: Sequence[Work]) -> tuple[str, str]:
@@ -375,6 +390,19 @@ def describe(work: Sequence[Work]) -> tuple[str, str]:
     )
 
 
+def encode_text(text: str, model: LoadedModel) -> list[int]:
+    """Input ids of a text to classify.
+
+    Raises:
+        EmptyInput, InputTooLong.
+    """
+    (input_ids,) = model.encode([text])
+    if not input_ids:
+        raise EmptyInput("a text has nothing to classify; send at least one visible character")
+    check_length(input_ids, model)
+    return input_ids
+
+
 def check_length(input_ids: Sequence[int], model: LoadedModel) -> None:
     """Refuses what the model was not made for.
 
@@ -383,20 +411,21 @@ def check_length(input_ids: Sequence[int], model: LoadedModel) -> None:
     """
     limit = model.manifest.limits.max_input_tokens
     if len(input_ids) > limit:
+        unit = "text" if model.manifest.task == "sentiment" else "sentence"
         raise InputTooLong(
-            f"a {'text' if model.manifest.task == 'sentiment' else 'sentence'} has "
-            f"{len(input_ids)} tokens, above the "
-            f"limit of {limit} of model {model.manifest.name}; split it"
+            f"a {unit} has {len(input_ids)} tokens, above the limit of {limit} of model "
+            f"{model.manifest.name}; split it"
         )
 
 
-def make_request(input_ids: list[int], model: LoadedModel, like: Request) -> Request:
+def make_request(input_ids: list[int], model: LoadedModel, target: str, like: Request) -> Request:
     """A sentence's request with the times and search options of its text."""
     check_length(input_ids, model)
     assert like.search is not None
     limit = min(like.search.max_new_tokens, new_token_limit(input_ids, model.manifest))
     search = SearchOptions(like.search.beam_size, limit, like.search.with_attention)
-    return Request(input_ids, like.arrived_at, like.deadline, search)
+    start_id = model.manifest.ids.start_ids[target]
+    return Request(input_ids, like.arrived_at, like.deadline, search, start_id)
 
 
 def rank_labels(model: LoadedModel, result: Result, options: ClassifyOptions) -> list[LabelScore]:
@@ -411,26 +440,29 @@ def apply_function(model: LoadedModel, scores: FloatArray, function: str) -> Flo
     """Raw scores (C) -> what the client asked to see."""
     if function == "softmax":
         return model.probabilities(scores)
-    return scores if function == "none" else (1.0 / (1.0 + np.exp(-scores))).astype(np.float32)
+    if function == "none":
+        return scores
+    sigmoid: FloatArray = 0.5 * (1.0 + np.tanh(0.5 * scores))  # this form cannot overflow
+    return sigmoid
 
 
-def cut_document(
+def cut_passages(
     text: str, source: str, options: TranslateOptions, model: LoadedModel, like: Request
-) -> Document:
+) -> list[Passage]:
     """Cuts a text into sentences, a request each with the times and options of `like`."""
     pieces = split_markup(text) if options.text_format == "html" else [Piece(text, True, text)]
     cut = [
         (piece, sentences.split(piece.text, source) if piece.is_text else []) for piece in pieces
     ]
-    encoded = iter(
-        model.encode([sentence for _, pairs in cut for sentence, _ in pairs], options.target)
-    )
+    encoded = iter(model.encode([sentence for _, pairs in cut for sentence, _ in pairs]))
     return [
         Passage(
             piece,
             [
                 Sentence(
-                    sentence, space, make_request(input_ids, model, like) if input_ids else None
+                    sentence,
+                    space,
+                    make_request(input_ids, model, options.target, like) if input_ids else None,
                 )
                 for (sentence, space), input_ids in zip(pairs, encoded, strict=False)
             ],
@@ -439,44 +471,36 @@ def cut_document(
     ]
 
 
-def requests_of(document: Document) -> list[Request]:
-    return [
-        sentence.request
-        for passage in document
-        for sentence in passage.sentences
-        if sentence.request
-    ]
-
-
 def join_document(
-    model: LoadedModel,
-    document: Document,
-    results: dict[Request, Result],
-    options: TranslateOptions,
-    detection: Detection | None,
+    document: Document, results: Mapping[Request, Result], options: TranslateOptions
 ) -> Translation:
     """Puts a document together again; alternative N takes the Nth hypothesis of each sentence."""
+    if document.served is None:
+        (passage,) = document.passages
+        return Translation(
+            passage.piece.source, [], document.detected, [] if options.attention else None
+        )
+    model = document.served.model
     texts = [
         "".join(
             render_passage(model, passage, results, rank, options.text_format)
-            for passage in document
+            for passage in document.passages
         )
         for rank in range(options.alternatives + 1)
     ]
     alternatives = list(dict.fromkeys(text for text in texts[1:] if text != texts[0]))
     if not options.attention:
-        return Translation(texts[0], alternatives, detection)
+        return Translation(texts[0], alternatives, document.detected)
     alignments = [
-        align(model, request, hypotheses_of(results, request)[0])
-        for request in requests_of(document)
+        align(model, request, hypotheses_of(results, request)[0]) for request in document.requests
     ]
-    return Translation(texts[0], alternatives, detection, alignments)
+    return Translation(texts[0], alternatives, document.detected, alignments)
 
 
 def render_passage(
     model: LoadedModel,
     passage: Passage,
-    results: dict[Request, Result],
+    results: Mapping[Request, Result],
     rank: int,
     text_format: str,
 ) -> str:
@@ -497,7 +521,7 @@ def render_passage(
     return render_text(passage.piece, text) if text_format == "html" else text
 
 
-def hypotheses_of(results: dict[Request, Result], request: Request) -> list[Hypothesis]:
+def hypotheses_of(results: Mapping[Request, Result], request: Request) -> list[Hypothesis]:
     result = results[request]
     assert isinstance(result, list)
     return result

@@ -58,14 +58,14 @@ class Registry:
         folders = find_versions(self._settings.models_dir)
         loop = asyncio.get_running_loop()
         with ThreadPoolExecutor(max_workers=1) as thread:
-            for folder in folders:
-                model = await loop.run_in_executor(
-                    thread, prepare_model, folder, device, self._settings
-                )
-                self._serve(model)
-            await loop.run_in_executor(
-                thread, languages.warm_up, [source for source, _ in self.pairs()]
-            )
+            models = [
+                await loop.run_in_executor(thread, prepare_model, folder, device, self._settings)
+                for folder in folders
+            ]
+            sources = [source for model in models for source, _ in model.manifest.pairs]
+            await loop.run_in_executor(thread, languages.warm_up, sources)
+        for model in models:  # all of them or, after an error, none
+            self.serve(model)
         self._started = True
 
     async def stop(self) -> None:
@@ -137,7 +137,8 @@ class Registry:
             dict.fromkeys(language for manifest in found for language in manifest.languages)
         )
 
-    def _serve(self, model: LoadedModel) -> None:
+    def serve(self, model: LoadedModel) -> None:
+        """Puts a model behind a batcher and starts it."""
         settings, manifest = self._settings, model.manifest
         batcher = Batcher(
             manifest.name,
@@ -196,8 +197,8 @@ def find_versions(models_dir: Path) -> list[Path]:
             newest[folder.parent.name] = max(best, folder, key=lambda version: int(version.name))
     if not newest:
         raise ArtefactError(
-            f"{models_dir} holds no model (<name>/<version>/{MANIFEST}); set "
-            f"SEQSERVE_MODELS_DIR or --models-dir"
+            f"{models_dir} holds no model (<name>/<version>/{MANIFEST}); "
+            "set SEQSERVE_MODELS_DIR or --models-dir"
         )
     return [newest[name] for name in sorted(newest)]
 

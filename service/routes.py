@@ -216,13 +216,13 @@ async def show_metrics(request: Request) -> Response:
     return Response(content, media_type=CONTENT_TYPE_LATEST)
 
 
-@pages.get("/")
+@pages.api_route("/", methods=["GET", "HEAD"])
 async def show_page() -> Response:
     page = resources.files("service").joinpath("page.html").read_text(encoding="utf-8")
     return HTMLResponse(page, headers={"Content-Security-Policy": PAGE_POLICY})
 
 
-@pages.get("/docs")
+@pages.api_route("/docs", methods=["GET", "HEAD"])
 async def show_docs(request: Request) -> Response:
     # Relative addresses: the page works without internet, and below a prefix of an ingress.
     return get_swagger_ui_html(

@@ -11,8 +11,10 @@ class Scheduler:
 
     Args:
         max_batch_size: rows in the engine at a time.
-        max_batch_tokens: padded tokens of one batch; a single longer request still forms a batch of
-            its own.
+        max_batch_tokens: padded tokens of one batch.
+
+    A single request above either bound still forms a batch of its own once the engine is empty:
+    left in the queue, it would block all behind it for good.
     """
 
     def __init__(self, max_batch_size: int, max_batch_tokens: int) -> None:
@@ -35,11 +37,11 @@ class Scheduler:
 
     def drop_dead(self, now: float) -> list[Request]:
         """Removes abandoned and expired requests; returns the expired, which want an answer."""
-        dead = {
+        dead = [
             request for request in self._waiting if request.is_abandoned or request.deadline <= now
-        }
+        ]
         if dead:
-            self._remove(dead)
+            self._remove(set(dead))
         return [request for request in dead if not request.is_abandoned]
 
     def next_batch(self, free_rows: int) -> list[Request]:
@@ -47,8 +49,8 @@ class Scheduler:
         if not self._waiting or free_rows <= 0:
             return []
         leader = min(self._waiting, key=lambda request: request.deadline)
-        if leader.num_rows > free_rows:
-            return []  # it has waited longest: keep the rows free for it
+        if leader.num_rows > free_rows and free_rows < self.max_batch_size:
+            return []  # it is the most urgent: keep the rows free for it
         batch, rows, longest = [leader], leader.num_rows, leader.num_tokens
         for request in sorted(
             self._waiting, key=lambda request: abs(request.num_tokens - leader.num_tokens)
@@ -57,7 +59,7 @@ class Scheduler:
                 continue
             widest = max(longest, request.num_tokens)
             if widest * (len(batch) + 1) > self.max_batch_tokens:
-                break
+                continue  # a shorter one may still fit
             batch.append(request)
             rows, longest = rows + request.num_rows, widest
         self._remove(set(batch))

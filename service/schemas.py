@@ -57,7 +57,8 @@ def fault(message: str, **context: Any) -> PydanticCustomError:
 
 
 Texts = Annotated[str | list[str], BeforeValidator(check_texts)]
-Count = Annotated[int, BeforeValidator(refuse_bool)]
+# Far above every real limit; it keeps numbers with thousands of digits out of messages.
+Count = Annotated[int, BeforeValidator(refuse_bool), Field(le=10**9)]
 Code = Annotated[str, Field(min_length=1, max_length=35)]
 
 
@@ -173,9 +174,11 @@ def describe_problem(error: ErrorDetails) -> str:
     if kind == "fault":
         return error["msg"]
     if kind == "missing":
-        return "is missing"
+        return "is missing or null"
     if kind == "greater_than_equal":
         return f"must be at least {context['ge']}"
+    if kind == "less_than_equal":
+        return f"must be at most {context['le']}"
     if kind == "literal_error":
         return f"must be {context['expected']}"
     if kind == "string_too_short":
@@ -186,7 +189,12 @@ def describe_problem(error: ErrorDetails) -> str:
 
 
 def wanted_kind(error_type: str) -> str:
-    wanted = {"int": "a whole number", "bool": "true or false", "string": "a string"}
+    wanted = {
+        "int": "a whole number",
+        "finite": "a whole number",
+        "bool": "true or false",
+        "string": "a string",
+    }
     return wanted.get(error_type.partition("_")[0], "an object")
 
 

@@ -107,12 +107,11 @@ class TranslatorRunner:
         encoder: Session,
         decoder: Session,
         pad_id: int,
-        bos_id: int,
         eos_id: int,
         max_rows: int,
     ) -> None:
         self._encoder, self._decoder = encoder, decoder
-        self._pad_id, self._bos_id, self._eos_id = pad_id, bos_id, eos_id
+        self._pad_id, self._eos_id = pad_id, eos_id
         self._max_rows = max_rows
         self.reset()
 
@@ -139,16 +138,15 @@ class TranslatorRunner:
         self._running = [
             sentence for sentence in self._running if not sentence.request.is_abandoned
         ]
-        if arrivals:
-            self._join(arrivals)
+        if joining := [request for request in arrivals if not request.is_abandoned]:
+            self._join(joining)
         if not self._running:
             self.reset()
             return []
         self._advance()
         ended = [sentence for sentence in self._running if not sentence.beams]
-        if ended:
-            self._running = [sentence for sentence in self._running if sentence.beams]
-            self._shrink()
+        self._running = [sentence for sentence in self._running if sentence.beams]
+        self._shrink()
         return [(sentence.request, rank_hypotheses(sentence)) for sentence in ended]
 
     def _join(self, arrivals: list[Request]) -> None:
@@ -159,20 +157,16 @@ class TranslatorRunner:
         first_memory_row = first_state_row = 0
         if self._running and self._memory is not None:
             self._compact()
-            first_memory_row, first_state_row = (
-                len(self._memory.lengths),
-                self._states["hidden"].shape[1],
-            )
+            first_memory_row = len(self._memory.lengths)
+            first_state_row = self._states["hidden"].shape[1]
             memory = self._memory.join(memory)
             states = {
                 name: np.concatenate([self._states[name], states[name]], axis=1) for name in states
             }
         self._memory, self._states = memory, states
-        start = Path(self._bos_id, None, None)
-        self._running += [
-            Running(request, first_memory_row + index, [Beam(start, 0.0, first_state_row + index)])
-            for index, request in enumerate(arrivals)
-        ]
+        for index, request in enumerate(arrivals):
+            start = Beam(Path(request.start_id, None, None), 0.0, first_state_row + index)
+            self._running.append(Running(request, first_memory_row + index, [start]))
 
     def _advance(self) -> None:
         assert self._memory is not None
@@ -219,21 +213,13 @@ class TranslatorRunner:
             attention: (L, S), or None where nobody asked for it.
             first_row: of its beams in the decoder's output.
         """
-        beam_size, count = sentence.options.beam_size, sentence.num_candidates
+        beam_size, num_tokens = sentence.options.beam_size, sentence.request.num_tokens
         sentence.num_steps += 1
-        totals = [
-            (beam.score + float(scores[index, rank]), index, int(candidates[index, rank]))
-            for index, beam in enumerate(sentence.beams)
-            for rank in range(count)
-        ]
-        totals.sort(key=lambda total: -total[0])
         beams: list[Beam] = []
-        for position, (score, index, token_id) in enumerate(totals):
-            weights = (
-                attention[index, : sentence.request.num_tokens].copy()
-                if attention is not None
-                else None
-            )
+        for position, (score, index, token_id) in enumerate(
+            rank_continuations(sentence, scores, candidates)
+        ):
+            weights = None if attention is None else attention[index, :num_tokens].copy()
             path = Path(token_id, sentence.beams[index].path, weights)
             if token_id != self._eos_id:
                 beams.append(Beam(path, score, first_row + index))
@@ -244,14 +230,7 @@ class TranslatorRunner:
             if len(beams) == beam_size:
                 break
         sentence.beams = beams
-        if (beam_size == 1 and sentence.finished) or len(sentence.finished) >= beam_size:
-            sentence.beams = []
-        elif sentence.num_steps >= sentence.options.max_new_tokens:
-            sentence.finished += [
-                close_path(beam.path, beam.score, sentence.num_steps, is_complete=False)
-                for beam in beams
-            ]
-            sentence.beams = []
+        end_search(sentence)
 
     def _shrink(self) -> None:
         """Frees the memory of sentences that left, once they are the larger part."""
@@ -268,6 +247,30 @@ class TranslatorRunner:
             self._memory = self._memory.select([sentence.memory_row for sentence in self._running])
             for row, sentence in enumerate(self._running):
                 sentence.memory_row = row
+
+
+def rank_continuations(
+    sentence: Running, scores: FloatArray, candidates: IntArray
+) -> list[tuple[float, int, int]]:
+    """All continuations of a sentence's beams, best first: total score, index of beam, token id."""
+    totals = [
+        (beam.score + float(scores[index, rank]), index, int(candidates[index, rank]))
+        for index, beam in enumerate(sentence.beams)
+        for rank in range(sentence.num_candidates)
+    ]
+    return sorted(totals, key=lambda total: -total[0])
+
+
+def end_search(sentence: Running) -> None:
+    """Takes the beams off a sentence that has enough translations, or is at its length limit."""
+    if len(sentence.finished) >= sentence.options.beam_size:
+        sentence.beams = []
+    elif sentence.num_steps >= sentence.options.max_new_tokens:
+        sentence.finished += [
+            close_path(beam.path, beam.score, sentence.num_steps, is_complete=False)
+            for beam in sentence.beams
+        ]
+        sentence.beams = []
 
 
 def close_path(path: Path, score: float, num_steps: int, *, is_complete: bool) -> Hypothesis:
@@ -289,10 +292,11 @@ def close_path(path: Path, score: float, num_steps: int, *, is_complete: bool) -
 
 
 def rank_hypotheses(sentence: Running) -> list[Hypothesis]:
-    """Complete hypotheses first, then by score per token."""
-    return sorted(
+    """At most as many as the beam is wide: complete ones first, then by score per token."""
+    ranked = sorted(
         sentence.finished, key=lambda hypothesis: (not hypothesis.is_complete, -hypothesis.score)
     )
+    return ranked[: sentence.options.beam_size]
 
 
 def _widen(array: FloatArray, axis: int, width: int) -> FloatArray:

@@ -71,14 +71,6 @@ class Settings(BaseSettings):
             description="Padded tokens in one batch; more gives throughput, takes memory.",
         ),
     ] = 4096
-    max_queue_delay_ms: Annotated[
-        float,
-        Field(
-            ge=0.0,
-            le=1000.0,
-            description="Longest wait for batch mates; more fills batches, costs latency.",
-        ),
-    ] = 2.0
     max_queue_size: Annotated[
         int,
         Field(

@@ -1,6 +1,6 @@
 """Text to token ids and back, with one implementation for training and serving.
 
-Knows nothing of models: bos, eos and language tags are added by whoever knows the task.
+Knows nothing of models: eos and the like are added by whoever knows the task.
 """
 
 from collections.abc import Sequence

@@ -1,0 +1,44 @@
+"""Runs with random weights, and versions exported from them, made once per task and cell."""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from export.publish import Run, export_run, read_run
+
+RunMaker = Callable[[str, str], Run]
+FolderMaker = Callable[[str, str], Path]
+
+
+@pytest.fixture(scope="session")
+def random_run(tiny_run: FolderMaker) -> RunMaker:
+    """Makes a run whose weights, biases included, are all random and far from zero.
+
+    With the zero biases of a fresh one, gates or biases in a wrong order would go unnoticed.
+    """
+
+    @functools.cache
+    def make(task: str, cell: str) -> Run:
+        run = read_run(tiny_run(task, cell))
+        generator = torch.Generator().manual_seed(11)
+        with torch.no_grad():
+            for parameter in run.model.parameters():
+                parameter.add_(0.2 * torch.randn(parameter.shape, generator=generator))
+        return run
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_version(tiny_run: FolderMaker, tmp_path_factory: pytest.TempPathFactory) -> FolderMaker:
+    """Makes the folder of an exported version in all precisions; tests only read it."""
+
+    @functools.cache
+    def make(task: str, cell: str) -> Path:
+        repository = tmp_path_factory.mktemp("repository")
+        return export_run(tiny_run(task, cell), repository, ["fp32", "int8", "w8"])
+
+    return make

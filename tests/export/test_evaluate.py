@@ -1,0 +1,89 @@
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from export.evaluate import check_tests, evaluate_version
+from models.config import SourceConfig, dump_config, parse_config
+from service.manifest import Quality, read_manifest
+from tests.export.conftest import FolderMaker
+
+ROWS = 12
+
+
+@pytest.fixture
+def data(samples: Path, tmp_path: Path) -> Path:
+    """A few rows of each test set."""
+    for source in ("nsmc", "tatoeba"):
+        (tmp_path / "data" / source).mkdir(parents=True)
+        lines = (samples / source / "test.tsv").read_text(encoding="utf-8").splitlines()
+        text = "\n".join([*lines[:ROWS], "1\t ", ""])  # a row without a text is passed over
+        (tmp_path / "data" / source / "test.tsv").write_text(text, encoding="utf-8")
+    return tmp_path / "data"
+
+
+def measure(
+    version: Path, run_folder: Path, data: Path, scratch: Path, beam_size: int = 1
+) -> tuple[Quality, ...]:
+    folder = scratch / version.parent.name / "1"
+    shutil.copytree(version, folder)
+    evaluate_version(folder, run_folder, data, beam_size)
+    return read_manifest(folder).quality
+
+
+def test_accuracy_of_a_classifier(
+    data: Path, tiny_version: FolderMaker, tiny_run: FolderMaker, tmp_path: Path
+) -> None:
+    version, run_folder = tiny_version("sentiment", "gru"), tiny_run("sentiment", "gru")
+    (figure,) = measure(version, run_folder, data, tmp_path)
+    assert (figure.data, figure.metric, figure.precision) == ("nsmc test", "accuracy", "int8")
+    assert figure.signature == f"percent of {ROWS} texts"
+    assert 0 <= figure.value <= 100
+
+
+def test_bleu_and_chrf_of_both_directions_and_decodings(
+    data: Path, tiny_version: FolderMaker, tiny_run: FolderMaker, tmp_path: Path
+) -> None:
+    version, run_folder = tiny_version("translation", "gru"), tiny_run("translation", "gru")
+    quality = measure(version, run_folder, data, tmp_path, beam_size=2)
+    found = [(figure.pair, figure.decoding, figure.metric) for figure in quality]
+    assert found == [
+        (pair, decoding, metric)
+        for pair in ("en-ko", "ko-en")
+        for decoding in ("greedy", "beam 2")
+        for metric in ("bleu", "chrf")
+    ]
+    signatures = {figure.pair: figure.signature for figure in quality if figure.metric == "bleu"}
+    assert "tok:char" in signatures["en-ko"]
+    assert "tok:13a" in signatures["ko-en"]
+
+
+def test_a_beam_of_one_is_measured_once(
+    data: Path, tiny_version: FolderMaker, tiny_run: FolderMaker, tmp_path: Path
+) -> None:
+    version, run_folder = tiny_version("translation", "rnn"), tiny_run("translation", "rnn")
+    quality = measure(version, run_folder, data, tmp_path, beam_size=1)
+    assert len(quality) == 4
+    assert {figure.decoding for figure in quality} == {"greedy"}
+
+
+def test_a_source_without_a_test_set_is_passed_over(
+    data: Path, tiny_version: FolderMaker, tiny_run: FolderMaker, tmp_path: Path
+) -> None:
+    fields = json.loads((tiny_run("sentiment", "gru") / "config.json").read_text("utf-8"))
+    config = parse_config(fields)
+    untested = SourceConfig(path="absent", licence="", commercial_use=True, test="")
+    config = replace(config, sources=(*config.sources, untested))
+    run_folder = tmp_path / "run"
+    run_folder.mkdir()
+    (run_folder / "config.json").write_text(json.dumps(dump_config(config)), encoding="utf-8")
+    check_tests(run_folder, data)
+    quality = measure(tiny_version("sentiment", "gru"), run_folder, data, tmp_path)
+    assert [figure.data for figure in quality] == ["nsmc test"]
+
+
+def test_a_missing_test_set_is_known_beforehand(tiny_run: FolderMaker, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="nsmc holds neither test"):
+        check_tests(tiny_run("sentiment", "gru"), tmp_path)

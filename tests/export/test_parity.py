@@ -1,0 +1,252 @@
+"""The gate itself, and the truth that it guards: torch == ONNX == quantized."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+import export.layers
+from export.parity import BATCH_SIZES, Comparison, ParityError, make_batches, round_weights
+from export.publish import Run, build_graphs, check_graphs, check_run
+from service.engine import Device, resolve_device
+from service.manifest import Parity, Precision, Role
+from tests.export.conftest import RunMaker
+
+CPU = Device("cpu")
+TASKS = ("sentiment", "translation")
+CELLS = ("lstm", "gru", "rnn")
+Graphs = dict[Role, onnx.ModelProto]
+Breakage = Callable[[onnx.ModelProto], int]
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("precision", ["fp32", "w8", "int8"])
+def test_graphs_answer_as_torch_does(
+    task: str, cell: str, precision: Precision, random_run: RunMaker
+) -> None:
+    parity = check_run(random_run(task, cell), precision, CPU)
+    assert parity.batch_sizes == (1, 2, 7, 32)
+    assert parity.max_difference < {"fp32": 5e-6, "w8": 0.05, "int8": 0.05}[precision]
+    assert parity.agreement == 1.0
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("precision", ["fp32", "w8"])
+def test_graphs_answer_as_torch_does_on_cuda(
+    task: str, cell: str, precision: Precision, random_run: RunMaker
+) -> None:
+    parity = check_run(random_run(task, cell), precision, resolve_device("cuda"))
+    assert parity.provider == "cuda"
+    assert parity.agreement >= 0.99
+
+
+def test_batches_mix_lengths_from_one_to_the_longest() -> None:
+    batches = list(make_batches(vocab_size=100, max_length=40))
+    assert tuple(len(batch.lengths) for batch in batches) == BATCH_SIZES
+    assert batches[0].input_ids.shape == (1, 1)
+    for batch in batches[1:]:
+        assert (batch.lengths.min(), batch.lengths.max()) == (1, 40)
+        assert batch.input_ids.shape == (len(batch.lengths), 40)
+
+
+def test_padding_is_junk_not_zeros() -> None:
+    *_, batch = make_batches(vocab_size=100, max_length=40)
+    padding = np.concatenate(
+        [row[length:] for row, length in zip(batch.input_ids, batch.lengths, strict=True)]
+    )
+    assert len(np.unique(padding)) > 50
+
+
+def test_rounded_weights_leave_the_model_as_it_was(random_run: RunMaker) -> None:
+    model = random_run("sentiment", "gru").model
+    before = model.embedding.weight.detach().clone()
+    rounded = round_weights(model)
+    assert bool((model.embedding.weight == before).all())
+    assert 0 < float((rounded.embedding.weight.detach() - before).abs().max()) < 0.02
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_no_number_differs_without_bound(value: float) -> None:
+    comparison = Comparison(tie=0.0)
+    comparison.add(np.array([0.5, value], np.float32), np.array([0.5, 0.5], np.float32))
+    assert comparison.max_difference == np.inf
+
+
+def test_a_choice_within_a_tie_is_right() -> None:
+    comparison = Comparison(tie=0.01)
+    chosen, best = np.array([0.495, 0.3], np.float32), np.array([0.5, 0.5], np.float32)
+    comparison.add_choices(chosen, best)
+    assert comparison.agreement == 0.5
+
+
+# --- broken exports: each is what an exporter has really got wrong, or could ---
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("precision", ["fp32", "w8"])
+def test_a_gru_that_resets_before_the_product_is_caught(
+    task: str, precision: Precision, random_run: RunMaker
+) -> None:
+    with pytest.raises(ParityError, match="differs from torch"):
+        check_run(random_run(task, "gru"), precision, CPU, linear_before_reset=0)
+
+
+def recurrent_nodes(model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
+    return (node for node in model.graph.node if node.op_type in ("LSTM", "GRU", "RNN"))
+
+
+def edit_weights(
+    model: onnx.ModelProto, node: onnx.NodeProto, edit: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    """Rewrites W, R and B of a recurrent node."""
+    names = set(node.input[1:4])
+    for tensor in model.graph.initializer:
+        if tensor.name in names:
+            tensor.CopyFrom(
+                numpy_helper.from_array(edit(numpy_helper.to_array(tensor)), tensor.name)
+            )
+
+
+def restore_torch_order(model: onnx.ModelProto) -> int:
+    count = 0
+    for node in recurrent_nodes(model):
+        order = list(np.argsort(export.layers.GATE_ORDER[node.op_type.lower()]))
+
+        def reorder(stacked: np.ndarray, order: list[int] = order) -> np.ndarray:
+            repeats = 2 if stacked.ndim == 2 else 1  # the bias holds two stacks
+            gates = np.split(stacked, repeats * len(order), axis=1)
+            places = [index + part * len(order) for part in range(repeats) for index in order]
+            return np.concatenate([gates[place] for place in places], axis=1)
+
+        edit_weights(model, node, reorder)
+        count += 1
+    return count
+
+
+def swap_directions(model: onnx.ModelProto) -> int:
+    nodes = [node for node in recurrent_nodes(model) if is_bidirectional(node)]
+    for node in nodes:
+        edit_weights(model, node, lambda stacked: stacked[::-1].copy())
+    return len(nodes)
+
+
+def drop_backward(model: onnx.ModelProto) -> int:
+    """The backward half reads forwards, too."""
+    nodes = [node for node in recurrent_nodes(model) if is_bidirectional(node)]
+    for node in nodes:
+        edit_weights(model, node, lambda stacked: stacked[[0, 0]])
+    return len(nodes)
+
+
+def silence_backward(model: onnx.ModelProto) -> int:
+    nodes = [node for node in recurrent_nodes(model) if is_bidirectional(node)]
+    for node in nodes:
+        edit_weights(
+            model,
+            node,
+            lambda stacked: (
+                stacked * np.array([1, 0]).reshape(2, *[1] * (stacked.ndim - 1)).astype(np.float32)
+            ),
+        )
+    return len(nodes)
+
+
+def ignore_lengths(model: onnx.ModelProto) -> int:
+    nodes = [node for node in recurrent_nodes(model) if len(node.input) > 4 and node.input[4]]
+    for node in nodes:
+        node.input[4] = ""
+    return len(nodes)
+
+
+def lose_biases(model: onnx.ModelProto) -> int:
+    nodes = list(recurrent_nodes(model))
+    for node in nodes:
+        node.input[3] = ""
+    return len(nodes)
+
+
+def swap_biases(model: onnx.ModelProto) -> int:
+    """Input and recurrent biases change places: a GRU cares, the others add them anyway."""
+    nodes = list(recurrent_nodes(model))
+    for node in nodes:
+        edit_weights(
+            model,
+            node,
+            lambda stacked: (
+                stacked
+                if stacked.ndim == 3
+                else np.concatenate(np.split(stacked, 2, axis=1)[::-1], axis=1)
+            ),
+        )
+    return len(nodes)
+
+
+def drop_mask(model: onnx.ModelProto) -> int:
+    """Pooling and attention look at padding."""
+    nodes = [node for node in model.graph.node if node.op_type == "Where"]
+    for node in nodes:
+        kept, output = node.input[1], node.output[0]
+        node.CopyFrom(onnx.helper.make_node("Identity", [kept], [output]))
+    return len(nodes)
+
+
+def keep_parents(model: onnx.ModelProto) -> int:
+    """Each row goes on with its own state, or with the first ones, whatever its parent was."""
+    nodes = [
+        node for node in model.graph.node if node.op_type == "Gather" and "parents" in node.input
+    ]
+    for node in nodes:
+        node.input[1] = "sentences"
+    return len(nodes)
+
+
+def is_bidirectional(node: onnx.NodeProto) -> bool:
+    return any(attribute.s == b"bidirectional" for attribute in node.attribute)
+
+
+def check_broken(run: Run, breakage: Breakage) -> Parity:
+    graphs: Graphs = build_graphs(run, "fp32")
+    broken = sum(breakage(graph) for graph in graphs.values())
+    assert broken, "the graphs have nothing of the kind to break"
+    return check_graphs(run, graphs, "fp32", CPU)
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize(
+    "breakage",
+    [swap_directions, drop_backward, silence_backward, ignore_lengths, lose_biases, drop_mask],
+)
+def test_a_broken_graph_is_caught(
+    task: str, cell: str, breakage: Breakage, random_run: RunMaker
+) -> None:
+    with pytest.raises(ParityError, match="fp32 on cpu differs from torch"):
+        check_broken(random_run(task, cell), breakage)
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_gates_in_the_order_of_torch_are_caught(task: str, cell: str, random_run: RunMaker) -> None:
+    with pytest.raises(ParityError, match="differs from torch"):
+        check_broken(random_run(task, cell), restore_torch_order)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_swapped_biases_of_a_gru_are_caught(task: str, random_run: RunMaker) -> None:
+    with pytest.raises(ParityError, match="differs from torch"):
+        check_broken(random_run(task, "gru"), swap_biases)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_beam_that_loses_its_parent_is_caught(cell: str, random_run: RunMaker) -> None:
+    with pytest.raises(ParityError, match="differs from torch"):
+        check_broken(random_run("translation", cell), keep_parents)
+
+
+def test_graphs_that_are_not_broken_pass_the_same_check(random_run: RunMaker) -> None:
+    assert check_broken(random_run("translation", "gru"), lambda _: 1).agreement == 1.0

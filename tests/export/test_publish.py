@@ -1,0 +1,278 @@
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from export.card import CARD
+from export.parity import ParityError
+from export.publish import (
+    claim_folder,
+    export_run,
+    find_tools,
+    next_version,
+    open_scratch,
+    publish_folder,
+    read_run,
+)
+from models.config import RunConfig
+from models.tasks import build_model
+from models.train import prepare_run
+from models.trainer import BEST, LAST
+from service.engine import Device
+from service.errors import ArtefactError
+from service.loader import check_goldens, load_model
+from service.manifest import MANIFEST, Manifest, Precision, check_files, read_manifest
+from service.registry import find_versions
+from tests.conftest import SAMPLES
+from tests.export.conftest import FolderMaker
+
+TASKS = ("sentiment", "translation")
+CELLS = ("lstm", "gru", "rnn")
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_version_is_whole_and_passes_its_goldens(
+    task: str, cell: str, tiny_version: FolderMaker
+) -> None:
+    folder = tiny_version(task, cell)
+    manifest = read_manifest(folder)
+    check_files(manifest, folder)
+    assert len(manifest.goldens) == (2 if task == "sentiment" else 4)
+    assert {row.precision for row in manifest.parity} == {"fp32", "int8", "w8"}
+    for precision in manifest.precisions:
+        check_goldens(load_model(folder, Device("cpu"), precision=precision))
+
+
+def test_the_manifest_comes_back_as_it_was_written(tiny_version: FolderMaker) -> None:
+    folder = tiny_version("translation", "lstm")
+    manifest = read_manifest(folder)
+    again = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
+    assert again == manifest == Manifest.model_validate_json(manifest.model_dump_json())
+
+
+def test_every_file_but_manifest_and_card_is_listed(tiny_version: FolderMaker) -> None:
+    folder = tiny_version("translation", "gru")
+    listed = {entry.name for entry in read_manifest(folder).files}
+    assert {path.name for path in folder.iterdir()} - listed == {MANIFEST, CARD}
+
+
+def test_the_manifest_says_what_the_run_was(tiny_version: FolderMaker) -> None:
+    manifest = read_manifest(tiny_version("translation", "gru"))
+    assert (manifest.task, manifest.cell, manifest.version) == ("translation", "gru", "1")
+    assert manifest.pairs == (("en", "ko"), ("ko", "en"))
+    assert set(manifest.ids.start_ids) == {"en", "ko"}
+    assert [source.licence for source in manifest.sources] == ["CC BY 2.0 FR"]
+    assert manifest.num_parameters is not None
+    assert set(manifest.tools) >= {"torch", "onnx", "tokenizers"}
+
+
+def test_the_runtime_is_named_whichever_is_installed() -> None:
+    assert any(tool.startswith("onnxruntime") for tool in find_tools())
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_int8_and_w8_share_their_weights_at_a_quarter_of_float32(
+    cell: str, tiny_config: Callable[..., RunConfig], tmp_path: Path
+) -> None:
+    run_folder = make_larger_run(tiny_config("translation", cell), tmp_path / "run")
+    kinds: list[list[Precision]] = [["fp32"], ["int8"], ["w8"], ["int8", "w8"]]
+    sizes = [
+        (export_run(run_folder, tmp_path / "r", kind) / "weights.bin").stat().st_size
+        for kind in kinds
+    ]
+    full, int8, w8, both = sizes
+    assert 0.24 < int8 / full < 0.30
+    assert 0.24 < w8 / full < 0.30
+    assert both < 1.02 * max(int8, w8)
+
+
+def make_larger_run(config: RunConfig, folder: Path) -> Path:
+    """A run whose matrices outweigh its biases."""
+    sizes: dict[str, Any] = {
+        "embedding_size": 64,
+        "encoder_size": 64,
+        "decoder_size": 96,
+        "attention_size": 64,
+    }
+    config, _ = prepare_run(replace(config, model=replace(config.model, **sizes)), folder, SAMPLES)
+    torch.save(build_model(config).state_dict(), folder / BEST)
+    return folder
+
+
+def test_the_next_version_is_one_above_the_highest(tmp_path: Path) -> None:
+    for name in ("1", "9", "10", "011", "latest", ".partial-x", "0"):
+        (tmp_path / name).mkdir()
+    assert next_version(tmp_path) == "11"
+    assert next_version(tmp_path / "new") == "1"
+
+
+def test_exporting_again_makes_the_next_version(tiny_run: FolderMaker, tmp_path: Path) -> None:
+    run_folder = tiny_run("sentiment", "gru")
+    folders = [export_run(run_folder, tmp_path, ["w8"], name="mine") for _ in range(2)]
+    assert [folder.relative_to(tmp_path).as_posix() for folder in folders] == ["mine/1", "mine/2"]
+    assert find_versions(tmp_path) == [folders[1]]
+
+
+def test_the_same_run_gives_the_same_bytes(tiny_run: FolderMaker, tmp_path: Path) -> None:
+    first, second = (
+        snapshot(export_run(tiny_run("sentiment", "lstm"), tmp_path / place, ["int8"]))
+        for place in "ab"
+    )
+    assert first == second
+
+
+def test_an_existing_version_stays_as_it_is(tiny_run: FolderMaker, tmp_path: Path) -> None:
+    run_folder = tiny_run("sentiment", "gru")
+    export_run(run_folder, tmp_path, ["w8"])
+    before = snapshot(tmp_path)
+    with pytest.raises(FileExistsError, match="exists; remove it or choose another version"):
+        export_run(run_folder, tmp_path, ["w8"], version="1")
+    assert snapshot(tmp_path) == before
+
+
+def test_a_version_made_meanwhile_is_not_overwritten(
+    tiny_version: FolderMaker, tmp_path: Path
+) -> None:
+    made = tiny_version("sentiment", "gru")
+    manifest = read_manifest(made)
+    target = tmp_path / manifest.name / "1"
+    shutil.copytree(made, target)
+    before = snapshot(tmp_path)
+    with open_scratch(tmp_path, target) as folder:
+        shutil.copytree(made, folder, dirs_exist_ok=True)
+        with pytest.raises(OSError, match=r"[Nn]ot empty"):
+            publish_folder(manifest, folder, target)
+    assert snapshot(tmp_path) == before
+
+
+@pytest.fixture
+def broken_run(tiny_run: FolderMaker, tmp_path: Path) -> Path:
+    """A run with a weight that is no number: torch and graph cannot agree."""
+    folder = tmp_path / "run"
+    shutil.copytree(tiny_run("sentiment", "gru"), folder)
+    weights = torch.load(folder / BEST, weights_only=True)
+    weights["output.bias"][0] = torch.nan
+    torch.save(weights, folder / BEST)
+    return folder
+
+
+def test_a_failed_parity_leaves_the_repository_as_it_was(
+    broken_run: Path, tiny_run: FolderMaker, tmp_path: Path
+) -> None:
+    repository = tmp_path / "repository"
+    export_run(tiny_run("sentiment", "gru"), repository, ["w8"])
+    before = snapshot(repository)
+    with pytest.raises(ParityError):
+        export_run(broken_run, repository, ["fp32", "w8"])
+    assert snapshot(repository) == before
+    assert [path.name for path in repository.iterdir()] == ["tiny-sentiment-gru"]
+
+
+def export_in_process(run_folder: Path, repository: Path, *more: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "export", "torch", "--run", str(run_folder)]
+    return subprocess.Popen(
+        [*command, "--repository", str(repository), *more],
+        cwd=Path(__file__).parents[2],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGKILL])
+def test_a_kill_in_between_leaves_no_version(
+    stop: signal.Signals, tiny_run: FolderMaker, tmp_path: Path
+) -> None:
+    run_folder, repository = tiny_run("translation", "gru"), tmp_path / "repository"
+    process = export_in_process(run_folder, repository, "--precisions", "fp32", "w8", "int8")
+    wait_for(lambda: bool(list(repository.glob(".partial-*/*/1/*.onnx"))) or has_ended(process))
+    process.send_signal(stop)
+    process.communicate(timeout=60)
+    assert process.returncode != 0
+    with pytest.raises(ArtefactError, match="holds no model"):
+        find_versions(repository)
+    left = [path.name for path in repository.iterdir()]
+    # nothing can clean up after a SIGKILL; what is left is hidden, and nobody serves it
+    assert all(name.startswith(".partial-") for name in left)
+    assert not left or stop == signal.SIGKILL
+    assert export_run(run_folder, repository, ["w8"]).name == "1"
+
+
+def wait_for(is_true: Callable[[], bool], seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_true():
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+
+
+def has_ended(process: subprocess.Popen[str]) -> bool:
+    return process.poll() is not None
+
+
+@pytest.mark.parametrize("name", ["", "../evil", "a/b", ".hidden", "x" * 65, "naïve", "a b"])
+def test_a_name_that_is_no_folder_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ArtefactError, match="cannot name a model"):
+        claim_folder(tmp_path / "repository", name, None)
+    assert not (tmp_path / "repository").exists()
+
+
+@pytest.mark.parametrize("version", ["0", "01", "v2", "-1", "1.0", "٣", "1" * 10, "1/../2"])
+def test_a_version_that_is_no_number_is_refused(version: str, tmp_path: Path) -> None:
+    with pytest.raises(ArtefactError, match="is not a positive whole number"):
+        claim_folder(tmp_path, "name", version)
+
+
+def test_a_run_without_an_epoch_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="train at least one epoch"):
+        read_run(tmp_path)
+
+
+def test_minutes_come_from_the_last_checkpoint(tiny_run: FolderMaker, tmp_path: Path) -> None:
+    shutil.copytree(tiny_run("sentiment", "gru"), tmp_path, dirs_exist_ok=True)
+    torch.save({"progress": {"seconds": 90.0}}, tmp_path / LAST)
+    assert read_run(tmp_path).minutes == 1.5
+    (tmp_path / LAST).unlink()  # the best weights are enough to export
+    assert read_run(tmp_path).minutes is None
+
+
+@pytest.mark.parametrize("max_tokens", [1, 2])
+def test_a_model_too_short_for_any_golden_is_refused(
+    max_tokens: int, tiny_run: FolderMaker, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(tiny_run("sentiment", "gru"), folder)
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config["model"]["max_tokens"] = max_tokens
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(ArtefactError, match="no golden text has"):
+        export_run(folder, tmp_path / "repository", ["w8"])
+    assert os.listdir(tmp_path / "repository") == []
+
+
+@pytest.mark.parametrize("precisions", [["w8"], ["fp32"], ["int8"]])
+def test_parity_in_float32_is_always_checked(
+    precisions: Sequence[Precision], tiny_run: FolderMaker, tmp_path: Path
+) -> None:
+    folder = export_run(tiny_run("sentiment", "rnn"), tmp_path, precisions)
+    manifest = read_manifest(folder)
+    assert [row.precision for row in manifest.parity] == list(dict.fromkeys(["fp32", *precisions]))
+    assert manifest.precisions == tuple(precisions)

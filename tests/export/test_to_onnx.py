@@ -1,0 +1,138 @@
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from export.graph import OPSET, save_graphs
+from export.publish import Run, build_graphs
+from export.to_onnx import select
+from models.seq2seq import Seq2Seq
+from service.batch import Request, SearchOptions
+from service.engine import Device, OnnxSession
+from service.loader import run_requests
+from service.manifest import Role
+from service.search import STATES, TranslatorRunner
+from tests.export.conftest import RunMaker
+
+CELLS = ("lstm", "gru", "rnn")
+CPU = Device("cpu")
+
+
+def open_sessions(run: Run, folder: Path) -> dict[Role, OnnxSession]:
+    graphs = build_graphs(run, "fp32")
+    save_graphs({f"{role}.onnx": graph for role, graph in graphs.items()}, folder)
+    return {role: OnnxSession(folder / f"{role}.onnx", CPU) for role in graphs}
+
+
+def encode_some(
+    sessions: dict[Role, OnnxSession], lengths: Sequence[int]
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    counts = np.array(lengths)
+    input_ids = np.random.default_rng(1).integers(3, 300, (len(counts), int(counts.max())))
+    return sessions["encoder"].run({"input_ids": input_ids, "lengths": counts}), counts
+
+
+def axes(value: onnx.ValueInfoProto) -> list[str | int]:
+    return [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
+
+
+@pytest.mark.parametrize("task", ["sentiment", "translation"])
+def test_batch_and_length_are_never_specialised(task: str, random_run: RunMaker) -> None:
+    for graph in build_graphs(random_run(task, "lstm"), "int8").values():
+        shapes = {value.name: axes(value) for value in graph.graph.input}
+        first = shapes.get("input_ids") or shapes["token_ids"]
+        assert all(isinstance(axis, str) for axis in first)
+        assert max(entry.version for entry in graph.opset_import if not entry.domain) == OPSET
+
+
+@pytest.mark.parametrize(("cell", "states"), [("lstm", 2), ("gru", 1), ("rnn", 1)])
+def test_only_an_lstm_has_a_cell_state(cell: str, states: int, random_run: RunMaker) -> None:
+    graphs = build_graphs(random_run("translation", cell), "fp32")
+    names = ["hidden", "cell"][:states]
+    encoder = [value.name for value in graphs["encoder"].graph.output]
+    decoder = [value.name for value in graphs["decoder"].graph.output]
+    assert encoder == ["keys", "values", *names]
+    assert decoder == ["scores", "candidates", *(f"next_{name}" for name in names), "attention"]
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_decoder_step_gives_what_it_promises(
+    cell: str, random_run: RunMaker, tmp_path: Path
+) -> None:
+    run = random_run("translation", cell)
+    sessions = open_sessions(run, tmp_path)
+    encoded, lengths = encode_some(sessions, [3, 8])
+    states = {name: array for name, array in encoded.items() if name in STATES}
+    vocab_size = run.config.model.vocab_size
+    outputs = sessions["decoder"].run(
+        {
+            "token_ids": np.full(3, run.forbidden_ids[0]),
+            "parents": np.array([0, 1, 1]),
+            "sentences": np.array([0, 1, 0]),
+            "keys": encoded["keys"],
+            "values": encoded["values"],
+            "lengths": lengths,
+            "num_candidates": np.array([vocab_size - len(run.forbidden_ids)]),
+            **states,
+        }
+    )
+    assert not np.isin(outputs["candidates"], run.forbidden_ids).any()
+    assert (np.diff(outputs["scores"], axis=-1) <= 0).all()  # best first
+    assert np.exp(outputs["scores"]).sum(axis=-1) == pytest.approx(1.0, abs=1e-4)
+    assert outputs["attention"].sum(axis=-1) == pytest.approx(1.0, abs=1e-5)
+    assert (outputs["attention"][[0, 2], 3:] == 0).all()  # the sentence of three tokens
+    assert {name: outputs[f"next_{name}"].shape[:2] for name in states} == dict.fromkeys(
+        states, (2, 3)
+    )
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_served_greedy_search_translates_as_torch_does(
+    cell: str, random_run: RunMaker, tmp_path: Path
+) -> None:
+    run = random_run("translation", cell)
+    assert isinstance(run.model, Seq2Seq)
+    ids = run.special_ids
+    assert ids.eos_id is not None
+    sessions = open_sessions(run, tmp_path)
+    runner = TranslatorRunner(sessions["encoder"], sessions["decoder"], ids.pad_id, ids.eos_id, 4)
+    rng = np.random.default_rng(2)
+    texts = [rng.integers(10, 500, length).tolist() for length in (1, 9, 4, 30, 2, 17)]
+    search = SearchOptions(beam_size=1, max_new_tokens=12)
+    requests = [Request(text, 0.0, float("inf"), search, ids.start_ids["ko"]) for text in texts]
+    found = [result[0].token_ids for result in run_requests(runner, requests)]
+    with torch.no_grad():  # the graph never gives them; torch's bias stands in
+        run.model.output_bias[run.forbidden_ids] = -1e9
+    expected = [
+        run.model.translate(
+            torch.tensor([text]), torch.tensor([len(text)]), ids.start_ids["ko"], ids.eos_id, 12
+        )[0]
+        for text in texts
+    ]
+    assert found == expected
+
+
+@pytest.mark.parametrize("task", ["sentiment", "translation"])
+@pytest.mark.parametrize("cell", CELLS)
+def test_padding_never_changes_an_answer(
+    task: str, cell: str, random_run: RunMaker, tmp_path: Path
+) -> None:
+    sessions = open_sessions(random_run(task, cell), tmp_path)
+    role: Role = "classifier" if task == "sentiment" else "encoder"
+    output = "logits" if task == "sentiment" else "hidden"
+    ids = np.random.default_rng(3).integers(3, 300, (1, 40))
+    lengths = np.array([7])
+    padded, bare = (
+        sessions[role].run({"input_ids": rows, "lengths": lengths})[output]
+        for rows in (ids, ids[:, :7])
+    )
+    assert np.abs(padded - bare).max() < 1e-5
+
+
+def test_select_takes_one_module_and_no_namesake() -> None:
+    one = np.zeros(1, np.float32)
+    weights = {"top.weight": one, "topping.weight": one, "bottom.top.weight": one}
+    assert list(select(weights, "top")) == ["weight"]

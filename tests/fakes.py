@@ -1,0 +1,227 @@
+"""Stand-ins that fit through constructor arguments: no onnxruntime, no torch, no files."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from prometheus_client import CollectorRegistry
+
+from service.batch import FloatArray, Hypothesis, Request, Result, SearchOptions
+from service.engine import Array, Device
+from service.loader import LoadedModel, Runner
+from service.manifest import FileEntry, Graph, Limits, Manifest, SpecialIds
+from service.metrics import Metrics
+from service.tokenizer import Tokenizer
+
+PAD_ID, START_ID, EOS_ID = 0, 1, 2
+START_IDS = {"en": 3, "de": 4, "ko": 5}
+NUM_SPECIAL_IDS = 8
+NEVER = float("inf")
+
+
+def make_metrics() -> Metrics:
+    return Metrics(CollectorRegistry())
+
+
+def read_metric(metrics: Metrics, name: str, **labels: str) -> float:
+    """A sample of a collector by its full name, 0.0 where there is none."""
+    return metrics.registry.get_sample_value(f"seqserve_{name}", labels) or 0.0
+
+
+class FakeClock:
+    """Monotonic seconds that stand still until they are moved."""
+
+    def __init__(self, now: float = 0.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class ByteTokenizer(Tokenizer):
+    """A token per UTF-8 byte, after the special ids; white space and "\u200b" have no tokens."""
+
+    def __init__(self) -> None:
+        """There is no backend."""
+
+    @property
+    def vocab_size(self) -> int:
+        return NUM_SPECIAL_IDS + 256
+
+    def encode(self, text: str) -> list[int]:
+        has_tokens = text.replace("\u200b", "").strip()
+        return [NUM_SPECIAL_IDS + byte for byte in text.encode()] if has_tokens else []
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        return [self.encode(text) for text in texts]
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        content = [token_id for token_id in token_ids if token_id >= NUM_SPECIAL_IDS]
+        return bytes(token_id - NUM_SPECIAL_IDS for token_id in content).decode(errors="replace")
+
+    def tokens(self, token_ids: Sequence[int]) -> list[str]:
+        return [self.decode([token_id]) or f"<{token_id}>" for token_id in token_ids]
+
+
+class FakeSession:
+    """A graph that is a Python function; remembers what it was fed."""
+
+    def __init__(self, function: Callable[[Mapping[str, Array]], dict[str, Array]]) -> None:
+        self.feeds: list[Mapping[str, Array]] = []
+        self._function = function
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        self.feeds.append(feeds)
+        return self._function(feeds)
+
+
+def sum_ids(request: Request) -> Result:
+    """An answer that only its own request can have."""
+    return np.array([sum(request.input_ids), len(request.input_ids)], dtype=np.float32)
+
+
+def one_step(request: Request) -> int:
+    return 1
+
+
+class FakeRunner:
+    """Answers each request after a number of steps.
+
+    Args:
+        answer: what a request gets.
+        num_steps: how many steps it runs.
+        max_rows: rows at a time.
+
+    Attributes:
+        batches: the requests that arrived with each step; empty lists are left out.
+        failures: raised by the next steps, one each; None lets a step pass.
+        gate: while it is cleared, steps do not end.
+        entered: set when a step has begun.
+        reset_failure: raised by `reset`, if set.
+    """
+
+    def __init__(
+        self,
+        answer: Callable[[Request], Result] = sum_ids,
+        num_steps: Callable[[Request], int] = one_step,
+        max_rows: int = 8,
+    ) -> None:
+        self.batches: list[list[Request]] = []
+        self.failures: list[Exception | None] = []
+        self.gate, self.entered = threading.Event(), threading.Event()
+        self.gate.set()
+        self.reset_failure: Exception | None = None
+        self._answer, self._num_steps, self._max_rows = answer, num_steps, max_rows
+        self._running: dict[Request, int] = {}
+
+    @property
+    def free_rows(self) -> int:
+        return self._max_rows - sum(request.num_rows for request in self._running)
+
+    @property
+    def num_running(self) -> int:
+        return len(self._running)
+
+    def step(self, arrivals: list[Request]) -> list[tuple[Request, Result]]:
+        self.entered.set()
+        assert self.gate.wait(timeout=20), "the test has left the gate closed"
+        if arrivals:
+            self.batches.append(arrivals)
+        if self.failures and (failure := self.failures.pop(0)):
+            raise failure
+        self._running.update((request, self._num_steps(request)) for request in arrivals)
+        self._running = {
+            request: steps - 1
+            for request, steps in self._running.items()
+            if not request.is_abandoned
+        }
+        ended = [request for request, steps in self._running.items() if steps <= 0]
+        for request in ended:
+            del self._running[request]
+        return [(request, self._answer(request)) for request in ended]
+
+    def reset(self) -> None:
+        if self.reset_failure:
+            raise self.reset_failure
+        self._running = {}
+
+
+def make_request(
+    num_tokens: int = 1,
+    deadline: float = NEVER,
+    beam_size: int = 1,
+    *,
+    arrived_at: float = 0.0,
+    max_new_tokens: int = 8,
+    with_attention: bool = False,
+) -> Request:
+    """A request for translation, of tokens numbered from `NUM_SPECIAL_IDS`."""
+    input_ids = list(range(NUM_SPECIAL_IDS, NUM_SPECIAL_IDS + num_tokens))
+    search = SearchOptions(beam_size, max_new_tokens, with_attention)
+    return Request(input_ids, arrived_at, deadline, search, START_ID)
+
+
+def make_manifest(task: str = "sentiment", name: str = "fake", **fields: object) -> Manifest:
+    """A manifest that passes its own checks; no file is behind it."""
+    roles = ["classifier"] if task == "sentiment" else ["encoder", "decoder"]
+    files = [*(f"{role}.onnx" for role in roles), "tokenizer.json"]
+    defaults: dict[str, object] = {
+        "name": name,
+        "version": "1",
+        "task": task,
+        "cell": "gru",
+        "languages": ("en",) if task == "sentiment" else ("en", "de"),
+        "labels": ("negative", "positive") if task == "sentiment" else (),
+        "pairs": () if task == "sentiment" else (("en", "de"), ("de", "en")),
+        "ids": SpecialIds(
+            pad_id=PAD_ID,
+            eos_id=EOS_ID if task == "translation" else None,
+            start_ids=dict(START_IDS) if task == "translation" else {},
+        ),
+        "limits": Limits(max_input_tokens=100),
+        "opset": 17,
+        "graphs": tuple(
+            Graph.model_validate({"role": role, "precision": "fp32", "file": f"{role}.onnx"})
+            for role in roles
+        ),
+        "files": tuple(FileEntry(name=file, sha256="0" * 64, num_bytes=0) for file in files),
+    }
+    return Manifest.model_validate(defaults | fields)
+
+
+def make_model(manifest: Manifest, runner: Runner | None = None) -> LoadedModel:
+    """A loaded model whose runner is a fake one."""
+    if runner is None:
+        is_classifier = manifest.task == "sentiment"
+        runner = FakeRunner(score_text if is_classifier else shout)
+    return LoadedModel(manifest, ByteTokenizer(), runner, Device("cpu"), "fp32")
+
+
+def score_text(request: Request) -> Result:
+    """Logits of a text, (2): the more exclamation marks, the more positive."""
+    text = ByteTokenizer().decode(request.input_ids)
+    return np.array([1.0, 2.0 * text.count("!")], dtype=np.float32)
+
+
+def shout(request: Request) -> Result:
+    """A translation into capitals; each further hypothesis has one more exclamation mark."""
+    assert request.search is not None
+    tokenizer = ByteTokenizer()
+    text = tokenizer.decode(request.input_ids).upper()
+    hypotheses = []
+    for rank in range(request.search.beam_size):
+        token_ids = tokenizer.encode(text + "!" * rank)[: request.search.max_new_tokens]
+        attention = attend_evenly(len(token_ids) + 1, request.num_tokens)
+        hypotheses.append(
+            Hypothesis(
+                token_ids,
+                -0.1 * (rank + 1),
+                is_complete=True,
+                attention=attention if request.search.with_attention else None,
+            )
+        )
+    return hypotheses
+
+
+def attend_evenly(num_steps: int, num_tokens: int) -> FloatArray:
+    return np.full((num_steps, num_tokens), 1.0 / num_tokens, dtype=np.float32)

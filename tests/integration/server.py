@@ -1,0 +1,114 @@
+"""A real server: a process of its own, listening on a real port."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+ROOT = Path(__file__).parents[2]
+MODELS_DIR = ROOT / "models" / "repository"
+READY_LINE = re.compile(r"ready on (http://\S+)")
+START_SECONDS = 120.0
+
+
+@dataclass
+class Server:
+    """A running process of `python -m service`.
+
+    Attributes:
+        url: where it listens.
+        log: the file that its stderr goes to.
+    """
+
+    process: subprocess.Popen[str]
+    url: str
+    log: Path
+
+    def open_client(self) -> httpx.Client:
+        # a proxy of the environment is not for a server on this machine
+        return httpx.Client(base_url=self.url, timeout=120.0, trust_env=False)
+
+    def stop(self, seconds: float = 60.0) -> int:
+        """Sends SIGTERM and waits for the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(seconds)
+
+    def read_log(self) -> str:
+        return self.log.read_text(encoding="utf-8")
+
+
+@contextmanager
+def run_server(models_dir: Path, log: Path, *flags: str) -> Iterator[Server]:
+    """Starts a server on a free port and waits until it is ready; kills it in the end.
+
+    Raises:
+        AssertionError: it does not become ready; the message holds its log.
+    """
+    command = [sys.executable, "-m", "service", "--port", "0", "--models-dir", str(models_dir)]
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("SEQSERVE_")
+    }
+    with log.open("w", encoding="utf-8") as stderr:
+        process = subprocess.Popen(
+            [*command, "--device", "cpu", *flags],
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        )
+    try:
+        server = Server(process, find_url(process, log), log)
+        wait_ready(server)
+        yield server
+    finally:
+        stop_process(process)
+
+
+def find_url(process: subprocess.Popen[str], log: Path) -> str:
+    """The address in the line that the server prints when it listens."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if match := READY_LINE.search(line):
+            return match[1]
+    raise AssertionError(f"the server ended: {log.read_text(encoding='utf-8')[-2000:]}")
+
+
+def wait_ready(server: Server) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    with server.open_client() as client:
+        while client.get("/readyz").status_code != httpx.codes.OK:
+            assert time.monotonic() < deadline, client.get("/readyz").text
+            time.sleep(0.05)
+
+
+def stop_process(process: subprocess.Popen[str]) -> None:
+    """Lets it end by itself, which writes the coverage it gathered; kills it where it does not."""
+    process.terminate()
+    try:
+        process.wait(30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout:
+        process.stdout.close()
+
+
+def read_metric(client: httpx.Client, name: str, **labels: str) -> float:
+    """Sum of the samples of a metric that carry the labels."""
+    families = text_string_to_metric_families(client.get("/metrics").text)
+    return sum(
+        sample.value
+        for family in families
+        for sample in family.samples
+        if sample.name == name and labels.items() <= sample.labels.items()
+    )

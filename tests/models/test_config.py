@@ -1,0 +1,92 @@
+import dataclasses
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.config import ModelConfig, RunConfig, dump_config, parse_config, read_config
+
+CONFIGS = sorted((Path(__file__).parents[2] / "models" / "configs").glob("*.toml"))
+
+SENTIMENT: dict[str, Any] = {
+    "name": "films",
+    "task": "sentiment",
+    "languages": ["ko"],
+    "labels": ["negative", "positive"],
+    "sources": [{"path": "nsmc", "licence": "CC0-1.0", "commercial_use": True}],
+}
+TRANSLATION = SENTIMENT | {"task": "translation", "languages": ["en", "ko"], "labels": []}
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_shipped_configuration_is_valid_and_named_like_its_file(path: Path) -> None:
+    assert read_config(path).name == path.stem
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_configuration_survives_being_saved(path: Path) -> None:
+    config = read_config(path)
+
+    assert parse_config(dump_config(config)) == config
+
+
+def test_defaults_fill_what_is_left_out() -> None:
+    config = parse_config(SENTIMENT)
+
+    assert config.model == ModelConfig()
+    assert config.sources[0].valid == "valid"
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"nmae": "films"}, "nmae"),
+        ({"model": {"cel": "gru"}}, "cel"),
+        ({"model": {"cell": "transformer"}}, "cell"),
+        ({"model": {"dropout": 1.0}}, "dropout"),
+        ({"model": {"encoder_layers": 0}}, "encoder_layers"),
+        ({"training": {"epochs": 0}}, "epochs"),
+        ({"training": {"learning_rate": math.nan}}, "learning_rate"),
+        ({"training": {"learning_rate": "fast"}}, "learning_rate"),
+        ({"task": "summary"}, "task"),
+        ({"sources": []}, "sources"),
+        ({"sources": [{"path": "nsmc", "commercial_use": True}]}, "licence"),
+        ({"labels": []}, "labels"),
+        ({"labels": ["good"]}, "labels"),
+        ({"labels": ["good", "good"]}, "labels"),
+    ],
+)
+def test_field_that_does_not_fit_is_named(change: dict[str, Any], named: str) -> None:
+    with pytest.raises(ValueError, match=rf"does not fit[\s\S]*{named}"):
+        parse_config(SENTIMENT | change)
+
+
+@pytest.mark.parametrize("languages", [["en"], ["en", "en"], ["en", "de", "ko"]])
+def test_translation_needs_two_different_languages(languages: list[str]) -> None:
+    with pytest.raises(ValueError, match="languages"):
+        parse_config(TRANSLATION | {"languages": languages})
+
+
+def test_missing_field_is_named() -> None:
+    with pytest.raises(ValueError, match="name"):
+        parse_config({field: value for field, value in SENTIMENT.items() if field != "name"})
+
+
+def test_broken_toml_is_a_value_error(tmp_path: Path) -> None:
+    path = tmp_path / "broken.toml"
+    path.write_text("name = ", encoding="utf-8")
+
+    with pytest.raises(ValueError, match=r"broken\.toml"):
+        read_config(path)
+
+
+def test_pair_is_served_both_ways() -> None:
+    assert parse_config(TRANSLATION).pairs == (("en", "ko"), ("ko", "en"))
+
+
+def test_configuration_cannot_be_changed_in_place() -> None:
+    config: RunConfig = parse_config(SENTIMENT)
+
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        config.name = "other"  # type: ignore[misc]

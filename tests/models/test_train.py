@@ -1,0 +1,270 @@
+"""The command: overrides, refusals, and a run that survives being killed."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from models.config import parse_config
+from models.train import choose_device, is_bf16_faster, main
+from models.trainer import BEST, LAST, read_history
+
+ROOT = Path(__file__).parents[2]
+
+CONFIG = """
+name = "tiny"
+task = "sentiment"
+languages = ["ko"]
+labels = ["negative", "positive"]
+
+[[sources]]
+path = "nsmc"
+licence = "CC0-1.0"
+commercial_use = true
+
+[model]
+cell = "gru"
+vocab_size = 700
+embedding_size = 16
+encoder_size = 12
+encoder_layers = 1
+
+[training]
+epochs = 3
+batch_tokens = 128
+warmup_steps = 5
+"""
+
+Command = Callable[..., list[str]]
+
+
+@pytest.fixture(autouse=True)
+def keep_threads() -> Iterator[None]:
+    num_threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(num_threads)
+
+
+@pytest.fixture
+def command(tmp_path: Path, samples: Path) -> Command:
+    """The arguments of a short run in `tmp_path / out`."""
+    config = tmp_path / "tiny.toml"
+    config.write_text(CONFIG, encoding="utf-8")
+
+    def make(out: str, *more: str) -> list[str]:
+        return [
+            *("--config", str(config), "--data", str(samples), "--out", str(tmp_path / out)),
+            *("--threads", "1", "--device", "cpu", "--no-bf16", *more),
+        ]
+
+    return make
+
+
+def load(path: Path) -> dict[str, Any]:
+    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return state
+
+
+def read_config_file(folder: Path) -> dict[str, Any]:
+    fields: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return fields
+
+
+def kill_at(step: int, arguments: list[str], last: Path) -> None:
+    """Starts training in a process of its own and kills it once a checkpoint holds the step."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "models.train", *arguments, "--checkpoint-seconds", "0"],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + 120.0
+        while process.poll() is None and time.monotonic() < deadline:
+            if last.exists() and load(last)["progress"]["step"] >= step:
+                break
+            time.sleep(0.05)
+    finally:
+        process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+
+
+def test_killed_run_ends_in_the_weights_of_an_undisturbed_one(
+    tmp_path: Path, command: Command
+) -> None:
+    main(command("whole"))
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    num_steps = load(whole / LAST)["progress"]["step"]
+
+    for share in (0.15, 0.5):  # in the first epoch, and in the second
+        kill_at(int(share * num_steps), command("killed"), killed / LAST)
+        progress = load(killed / LAST)["progress"]
+        assert progress["batch"] > 0
+        assert not progress["finished"]
+    main(command("killed"))
+
+    assert (killed / "tokenizer.json").read_bytes() == (whole / "tokenizer.json").read_bytes()
+    ours, theirs = load(killed / LAST), load(whole / LAST)
+    assert all(map(torch.equal, ours["model"].values(), theirs["model"].values()))
+    assert all(map(torch.equal, load(killed / BEST).values(), load(whole / BEST).values()))
+    for index, state in theirs["optimizer"]["state"].items():
+        assert torch.equal(ours["optimizer"]["state"][index]["exp_avg_sq"], state["exp_avg_sq"])
+    histories = [
+        [record | {"seconds": 0} for record in read_history(folder)] for folder in (killed, whole)
+    ]
+    assert histories[0] == histories[1]
+
+
+def test_run_leaves_its_five_files(tmp_path: Path, command: Command) -> None:
+    main(command("run", "--epochs", "1"))
+
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
+        "best.pt",
+        "config.json",
+        "history.jsonl",
+        "last.pt",
+        "tokenizer.json",
+    ]
+
+
+def test_progress_shows_loss_rate_and_remaining_time(
+    command: Command, capfd: pytest.CaptureFixture[str]
+) -> None:
+    main(command("run", "--epochs", "1"))
+
+    output, bar = capfd.readouterr()
+    assert "M parameters, cpu, fp32" in output
+    assert "best validation score" in output
+    assert "epoch 1/1: 100%" in bar
+    assert "loss=" in bar
+    assert "lr=" in bar
+    assert "batch/s" in bar
+
+
+def test_command_line_overrides_are_saved_with_the_run(tmp_path: Path, command: Command) -> None:
+    main(command("run", "--epochs", "1", "--seed", "5", "--sources", "nsmc"))
+
+    config = parse_config(read_config_file(tmp_path / "run"))
+    assert (config.training.epochs, config.training.seed) == (1, 5)
+    assert [(source.path, source.licence) for source in config.sources] == [("nsmc", "unstated")]
+    assert not config.sources[0].commercial_use
+
+
+def test_true_vocabulary_size_is_saved_with_the_run(tmp_path: Path, command: Command) -> None:
+    path = tmp_path / "tiny.toml"
+    path.write_text(path.read_text(encoding="utf-8").replace("700", "50000"), encoding="utf-8")
+
+    main(command("run", "--epochs", "1"))
+
+    size = read_config_file(tmp_path / "run")["model"]["vocab_size"]
+    assert 700 < size < 50000
+    assert len(load(tmp_path / "run" / BEST)["embedding.weight"]) == size
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        ("epochs = 3", "epoch = 3", "epoch"),
+        ("vocab_size = 700", "vocabulary = 700", "vocabulary"),
+        ('licence = "CC0-1.0"', "", "licence"),
+        ("vocab_size = 700", "vocab_size = 100", "vocab_size is 100"),
+        ('path = "nsmc"', 'path = "imdb"', "imdb"),
+        ('labels = ["negative", "positive"]', "", "labels"),
+    ],
+)
+def test_configuration_that_does_not_fit_is_refused_by_name(
+    tmp_path: Path, command: Command, old: str, new: str, named: str
+) -> None:
+    path = tmp_path / "tiny.toml"
+    path.write_text(path.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+
+    with pytest.raises(SystemExit, match=named):
+        main(command("run"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("--epochs", "0"), "epochs"),
+        (("--config", "missing.toml"), r"missing\.toml"),
+        (("--data", "missing"), "missing"),
+        (("--device", "tpu9"), "--device tpu9"),
+        (("--device", "cuda:99"), "--device cuda:99"),
+    ],
+)
+def test_argument_that_does_not_fit_is_refused_by_name(
+    command: Command, arguments: tuple[str, ...], named: str
+) -> None:
+    with pytest.raises(SystemExit, match=named):
+        main(command("run", *arguments))
+
+
+def test_unknown_argument_is_refused(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(command("run", "--epoch-count", "3"))
+
+    assert "--epoch-count" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("change", [("--seed", "2"), ("--epochs", "2"), ("--sources", "tatoeba")])
+def test_folder_of_another_configuration_is_refused(
+    tmp_path: Path, command: Command, change: tuple[str, str]
+) -> None:
+    main(command("run", "--epochs", "1"))
+    before = (tmp_path / "run" / LAST).read_bytes()
+
+    with pytest.raises(SystemExit, match="another configuration"):
+        main(command("run", "--epochs", "1", *change))
+
+    assert (tmp_path / "run" / LAST).read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("lost", "named"), [("config.json", r"no config\.json"), ("tokenizer.json", "tokenizer")]
+)
+def test_folder_that_lost_a_file_is_refused(
+    tmp_path: Path, command: Command, lost: str, named: str
+) -> None:
+    main(command("run", "--epochs", "1"))
+    (tmp_path / "run" / lost).unlink()
+
+    with pytest.raises(SystemExit, match=named):
+        main(command("run", "--epochs", "1"))
+
+
+def test_finished_run_is_left_alone(tmp_path: Path, command: Command) -> None:
+    main(command("run", "--epochs", "1"))
+    before = (tmp_path / "run" / BEST).stat().st_mtime_ns
+
+    main(command("run", "--epochs", "1"))
+
+    assert (tmp_path / "run" / BEST).stat().st_mtime_ns == before
+    assert len(read_history(tmp_path / "run")) == 1
+
+
+def test_default_folder_is_named_after_the_configuration(
+    tmp_path: Path, samples: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = command("unused", "--epochs", "1")
+    at = arguments.index("--out")
+
+    main([*arguments[:at], *arguments[at + 2 :]])
+
+    assert (tmp_path / "runs" / "tiny" / BEST).exists()
+
+
+def test_device_is_the_gpu_where_there_is_one() -> None:
+    assert choose_device(None).type == ("cuda" if torch.cuda.is_available() else "cpu")
+    assert choose_device("cpu").type == "cpu"
+
+
+def test_bfloat16_is_decided_for_the_cpu_at_hand() -> None:
+    assert isinstance(is_bf16_faster(torch.device("cpu")), bool)

@@ -1,0 +1,163 @@
+"""A registry and a pipeline that need no model, for tests of everything above them."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import httpx
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from service.app import create_app
+from service.batch import Timings
+from service.manifest import FileEntry, Graph, Limits, Manifest, Quality, Source, SpecialIds
+from service.pipeline import (
+    Alignment,
+    ClassifyAnswer,
+    ClassifyOptions,
+    Detection,
+    LabelScore,
+    Language,
+    Pipeline,
+    TranslateAnswer,
+    TranslateOptions,
+    Translation,
+)
+from service.registry import Registry
+from service.settings import Settings
+
+TIMINGS = Timings(0.001, 0.002, 0.0035, 0.0075)
+
+MANIFEST = Manifest(
+    name="tiny",
+    version="3",
+    task="sentiment",
+    cell="gru",
+    languages=("en",),
+    labels=("negative", "positive"),
+    ids=SpecialIds(pad_id=0),
+    limits=Limits(max_input_tokens=16),
+    opset=17,
+    graphs=(Graph(role="classifier", precision="fp32", file="model.onnx"),),
+    files=(
+        FileEntry(name="model.onnx", sha256="0" * 64, num_bytes=10),
+        FileEntry(name="tokenizer.json", sha256="0" * 64, num_bytes=5),
+    ),
+    sources=(
+        Source(name="reviews", licence="CC0-1.0", commercial_use=True),
+        Source(name="checks", licence="none", commercial_use=False, weight=0.0),
+    ),
+    quality=(Quality(data="test", metric="accuracy", value=81.5, precision="fp32", signature="x"),),
+)
+
+
+@dataclass
+class FakeServed:
+    manifest: Manifest = MANIFEST
+    device: str = "cpu"
+    precision: str = "fp32"
+
+
+@dataclass
+class FakeRegistry:
+    """Counts starts and stops; is ready unless it is given faults."""
+
+    reasons: list[str] = field(default_factory=list)
+    start_error: Exception | None = None
+    num_starts: int = 0
+    num_stops: int = 0
+
+    async def start(self) -> None:
+        if self.start_error:
+            raise self.start_error
+        self.num_starts += 1
+
+    async def stop(self) -> None:
+        self.num_stops += 1
+
+    def faults(self) -> list[str]:
+        return self.reasons
+
+    def models(self) -> list[FakeServed]:
+        return [FakeServed()]
+
+
+@dataclass
+class FakePipeline:
+    """Translates into upper case and finds everything positive; remembers what it was asked.
+
+    Attributes:
+        error: raised instead of an answer.
+        gate: where set, an answer waits for it.
+        is_asked: set with the first call.
+    """
+
+    error: Exception | None = None
+    gate: asyncio.Event | None = None
+    model_name: str = "tiny"
+    calls: list[tuple[list[str], Any]] = field(default_factory=list)
+    remaining_seconds: float = 0.0
+    was_cancelled: bool = False
+    is_asked: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def classify(
+        self, texts: Sequence[str], options: ClassifyOptions, deadline: float
+    ) -> ClassifyAnswer:
+        await self._work(texts, options, deadline)
+        labels = [LabelScore("positive", 0.75), LabelScore("negative", 0.25)]
+        found = [labels[: options.top_k] for _ in texts]
+        return ClassifyAnswer(self.model_name, "3", TIMINGS, found)
+
+    async def translate(
+        self, texts: Sequence[str], options: TranslateOptions, deadline: float
+    ) -> TranslateAnswer:
+        await self._work(texts, options, deadline)
+        found = [self._translate(text, options) for text in texts]
+        return TranslateAnswer(self.model_name, "3", TIMINGS, found)
+
+    def languages(self) -> list[Language]:
+        return [Language("en", "English", ["de", "en"]), Language("de", "German", ["de", "en"])]
+
+    def detect(self, text: str) -> list[Detection]:
+        if not text.strip():
+            return [Detection("en", 0.0), Detection("de", 0.0)]
+        return [Detection("de", 90.0), Detection("en", 10.0), Detection("ko", 0.0)]
+
+    async def _work(self, texts: Sequence[str], options: Any, deadline: float) -> None:
+        self.calls.append((list(texts), options))
+        self.is_asked.set()
+        self.remaining_seconds = deadline - time.monotonic()
+        if self.error:
+            raise self.error
+        try:
+            if self.gate:
+                await self.gate.wait()
+        except asyncio.CancelledError:
+            self.was_cancelled = True
+            raise
+
+    def _translate(self, text: str, options: TranslateOptions) -> Translation:
+        alternatives = [f"{text.upper()} {rank}" for rank in range(1, options.alternatives + 1)]
+        detected = self.detect(text)[0] if options.source == "auto" else None
+        alignment = Alignment([text], [text.upper(), "</s>"], [[1.0], [0.5]])
+        return Translation(
+            text.upper(), alternatives, detected, [alignment] if options.attention else None
+        )
+
+
+def make_app(
+    pipeline: FakePipeline | None = None, registry: FakeRegistry | None = None, **settings: Any
+) -> FastAPI:
+    return create_app(
+        Settings(**settings),
+        registry=cast(Registry, registry or FakeRegistry()),
+        pipeline=cast(Pipeline, pipeline or FakePipeline()),
+        collector_registry=CollectorRegistry(),
+    )
+
+
+def connect(app: Callable[..., Any]) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(app=app)
+    return httpx.AsyncClient(transport=transport, base_url="http://test")

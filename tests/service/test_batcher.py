@@ -1,0 +1,466 @@
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from service.batch import Request
+from service.batcher import Batcher, QueueLimits
+from service.errors import (
+    DeadlineExceeded,
+    InferenceFailed,
+    InputTooLong,
+    ModelNotReady,
+    Overloaded,
+    ServingError,
+)
+from service.metrics import Metrics
+from service.scheduler import Scheduler
+from tests.fakes import FakeClock, FakeRunner, make_metrics, make_request, read_metric, sum_ids
+
+NAME = "fake"
+
+
+@dataclass
+class Stand:
+    """A batcher with all that it stands on."""
+
+    batcher: Batcher
+    runner: FakeRunner
+    scheduler: Scheduler
+    metrics: Metrics
+    clock: FakeClock
+
+
+@asynccontextmanager
+async def run_batcher(
+    runner: FakeRunner | None = None,
+    limits: QueueLimits | None = None,
+    max_batch_tokens: int = 4096,
+    drain_seconds: float = 10.0,
+) -> AsyncIterator[Stand]:
+    """A running batcher; its clock stands at 0, which is a time like any other."""
+    runner = runner or FakeRunner()
+    scheduler = Scheduler(runner.free_rows, max_batch_tokens)
+    metrics, clock = make_metrics(), FakeClock()
+    limits = limits or QueueLimits(max_requests=10_000, max_tokens=1_000_000)
+    batcher = Batcher(NAME, runner, scheduler, limits, metrics, clock)
+    batcher.start()
+    try:
+        yield Stand(batcher, runner, scheduler, metrics, clock)
+    finally:
+        runner.gate.set()
+        await batcher.stop(drain_seconds)
+
+
+async def wait_for_step(runner: FakeRunner) -> None:
+    """Until the engine thread is inside a step."""
+    assert await asyncio.to_thread(runner.entered.wait, 10.0)
+
+
+async def settle() -> None:
+    """Lets callbacks and the batcher's loop go as far as they can without the engine."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+def is_own_answer(request: Request, result: object) -> bool:
+    return np.array_equal(np.asarray(result), np.asarray(sum_ids(request)))
+
+
+async def test_idle_engine_starts_at_once() -> None:
+    async with run_batcher() as stand:
+        stand.runner.gate.clear()
+        stand.batcher.submit([make_request()])
+
+        await asyncio.wait_for(wait_for_step(stand.runner), timeout=1.0)
+
+        assert stand.scheduler.num_waiting == 0
+
+
+async def test_each_request_gets_its_own_answer() -> None:
+    requests = [make_request(length) for length in (3, 1, 7)]
+    async with run_batcher() as stand:
+        results = await asyncio.gather(*stand.batcher.submit(requests))
+
+    assert all(map(is_own_answer, requests, results))
+
+
+async def test_arrivals_during_a_step_form_the_next_batch() -> None:
+    first, later = make_request(), [make_request(), make_request(), make_request()]
+    async with run_batcher() as stand:
+        stand.runner.gate.clear()
+        futures = stand.batcher.submit([first])
+        await wait_for_step(stand.runner)
+        for request in later:
+            futures += stand.batcher.submit([request])
+        stand.runner.gate.set()
+        await asyncio.gather(*futures)
+
+    assert stand.runner.batches == [[first], later]
+
+
+async def test_arrivals_join_sequences_that_are_running() -> None:
+    long, short = make_request(5), make_request(1)
+    async with run_batcher(FakeRunner(num_steps=lambda request: request.num_tokens)) as stand:
+        stand.runner.gate.clear()
+        futures = stand.batcher.submit([long])
+        await wait_for_step(stand.runner)
+        futures += stand.batcher.submit([short])
+        stand.runner.gate.set()
+        done, _ = await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.gather(*futures)
+
+    assert done == {futures[1]}
+
+
+async def test_times_are_noted_at_dispatch_and_end() -> None:
+    request = make_request()
+    async with run_batcher() as stand:
+        stand.clock.now = 7.0
+        stand.runner.gate.clear()
+        (future,) = stand.batcher.submit([request])
+        await wait_for_step(stand.runner)
+        stand.clock.now = 9.5
+        stand.runner.gate.set()
+        await future
+
+    assert (request.dispatched_at, request.finished_at) == (7.0, 9.5)
+
+
+@pytest.mark.parametrize(
+    ("limits", "reason"),
+    [(QueueLimits(3, 1000), "requests"), (QueueLimits(100, 7), "tokens")],
+    ids=["requests", "tokens"],
+)
+async def test_full_queue_refuses_at_once_and_counts_it(limits: QueueLimits, reason: str) -> None:
+    async with run_batcher(limits=limits) as stand:
+        stand.runner.gate.clear()
+        stand.batcher.submit([make_request()])
+        await wait_for_step(stand.runner)
+        stand.batcher.submit([make_request(2), make_request(2)])
+
+        with pytest.raises(Overloaded, match=f"{reason}.*limit of .*retry later") as raised:
+            stand.batcher.submit([make_request(2), make_request(2)])
+
+    assert raised.value.retry_after_seconds > 0
+    assert read_metric(stand.metrics, "shed_total", model=NAME, reason=reason) == 1
+
+
+async def test_requests_are_admitted_together_or_not_at_all() -> None:
+    async with run_batcher(limits=QueueLimits(3, 1000)) as stand:
+        stand.runner.gate.clear()
+        stand.batcher.submit([make_request()])
+        await wait_for_step(stand.runner)
+        stand.batcher.submit([make_request(), make_request()])
+        with pytest.raises(Overloaded):
+            stand.batcher.submit([make_request(), make_request()])
+
+        assert stand.scheduler.num_waiting == 2
+
+
+async def test_request_larger_than_the_queue_is_not_told_to_retry() -> None:
+    async with run_batcher(limits=QueueLimits(2, 1000)) as stand:
+        with pytest.raises(InputTooLong, match=r"3 requests.*limit of 2.*send less"):
+            stand.batcher.submit([make_request() for _ in range(3)])
+
+
+async def test_cancelled_requests_make_room_while_the_engine_is_busy() -> None:
+    async with run_batcher(limits=QueueLimits(2, 1000)) as stand:
+        stand.runner.gate.clear()
+        stand.batcher.submit([make_request()])
+        await wait_for_step(stand.runner)
+        for future in stand.batcher.submit([make_request(), make_request()]):
+            future.cancel()
+        await settle()
+
+        stand.batcher.submit([make_request(), make_request()])
+
+        assert stand.scheduler.num_waiting == 2
+
+
+async def test_queue_length_is_measured() -> None:
+    async with run_batcher() as stand:
+        stand.runner.gate.clear()
+        stand.batcher.submit([make_request()])
+        await wait_for_step(stand.runner)
+        futures = stand.batcher.submit([make_request(), make_request()])
+        assert read_metric(stand.metrics, "queue_requests", model=NAME) == 2
+        stand.runner.gate.set()
+        await asyncio.gather(*futures)
+
+    assert read_metric(stand.metrics, "queue_requests", model=NAME) == 0
+    assert read_metric(stand.metrics, "batch_rows_sum", model=NAME) == 3
+
+
+async def test_cancelled_batch_mate_leaves_its_neighbours_answered() -> None:
+    requests = [make_request() for _ in range(4)]
+    async with run_batcher() as stand:
+        stand.runner.gate.clear()
+        futures = stand.batcher.submit(requests)
+        await wait_for_step(stand.runner)
+        futures[1].cancel()
+        await settle()
+        stand.runner.gate.set()
+        results = await asyncio.gather(*futures, return_exceptions=True)
+
+    were_cancelled = [isinstance(result, asyncio.CancelledError) for result in results]
+    assert were_cancelled == [False, True, False, False]
+
+
+async def test_cancelled_waiting_request_never_reaches_the_engine() -> None:
+    cancelled = make_request()
+    async with run_batcher() as stand:
+        stand.runner.gate.clear()
+        (running,) = stand.batcher.submit([make_request()])
+        await wait_for_step(stand.runner)
+        (future,) = stand.batcher.submit([cancelled])
+        future.cancel()
+        await settle()
+        stand.runner.gate.set()
+        await running
+
+    assert cancelled not in [request for batch in stand.runner.batches for request in batch]
+
+
+async def test_cancelled_running_sequence_frees_its_rows() -> None:
+    endless = make_request(beam_size=8)
+    runner = FakeRunner(num_steps=lambda request: 10**9 if request is endless else 1)
+    async with run_batcher(runner) as stand:
+        (future,) = stand.batcher.submit([endless])
+        await wait_for_step(runner)
+        (waiting,) = stand.batcher.submit([make_request()])
+        future.cancel()
+
+        await asyncio.wait_for(waiting, timeout=5.0)
+
+    assert runner.num_running == 0
+
+
+async def test_failing_step_fails_exactly_those_in_it() -> None:
+    async with run_batcher() as stand:
+        stand.runner.failures = [InferenceFailed("out of memory")]
+        stand.runner.gate.clear()
+        doomed = stand.batcher.submit([make_request(), make_request()])
+        await wait_for_step(stand.runner)
+        waiting = stand.batcher.submit([make_request(), make_request()])
+        stand.runner.gate.set()
+        results = await asyncio.gather(*doomed, *waiting, return_exceptions=True)
+
+    assert [type(result) for result in results[:2]] == [InferenceFailed, InferenceFailed]
+    assert not any(isinstance(result, Exception) for result in results[2:])
+
+
+async def test_failing_step_fails_all_sequences_that_run_in_it() -> None:
+    long = make_request(3)
+    async with run_batcher(FakeRunner(num_steps=lambda request: request.num_tokens)) as stand:
+        stand.runner.failures = [None, InferenceFailed("lost")]
+        (future,) = stand.batcher.submit([long])
+
+        with pytest.raises(InferenceFailed, match="lost"):
+            await future
+        (healthy,) = stand.batcher.submit([make_request(2)])
+        await healthy
+
+
+async def test_foreign_error_is_logged_and_not_shown_to_the_client(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with run_batcher() as stand:
+        stand.runner.failures = [KeyError("secret detail")]
+        (future,) = stand.batcher.submit([make_request()])
+
+        with pytest.raises(InferenceFailed, match=r"^the engine failed$"):
+            await future
+
+    assert "secret detail" in caplog.text
+
+
+async def test_expired_request_is_told_so_and_never_runs() -> None:
+    expired, alive = make_request(deadline=5.0), make_request(deadline=50.0)
+    async with run_batcher() as stand:
+        stand.runner.gate.clear()
+        stand.batcher.submit([make_request()])
+        await wait_for_step(stand.runner)
+        futures = stand.batcher.submit([expired, alive])
+        stand.clock.now = 5.0
+        stand.runner.gate.set()
+
+        with pytest.raises(DeadlineExceeded, match=r"after 5.000 s in the queue"):
+            await futures[0]
+        await futures[1]
+
+    assert stand.runner.batches[1:] == [[alive]]
+
+
+async def test_stop_drains_what_was_admitted() -> None:
+    async with run_batcher(FakeRunner(max_rows=2)) as stand:
+        futures = stand.batcher.submit([make_request() for _ in range(10)])
+        await stand.batcher.stop(drain_seconds=10.0)
+
+        assert all(future.done() and future.exception() is None for future in futures)
+
+
+async def test_stopping_batcher_refuses_new_requests() -> None:
+    async with run_batcher() as stand:
+        await stand.batcher.stop(drain_seconds=1.0)
+
+        with pytest.raises(ModelNotReady, match="retry elsewhere"):
+            stand.batcher.submit([make_request()])
+
+
+async def test_stop_fails_what_outlasts_the_drain() -> None:
+    async with run_batcher() as stand:
+        stand.runner.gate.clear()
+        futures = stand.batcher.submit([make_request()])
+        await wait_for_step(stand.runner)
+        futures += stand.batcher.submit([make_request()])
+        await stand.batcher.stop(drain_seconds=0.01)
+
+        results = await asyncio.gather(*futures, return_exceptions=True)
+
+    assert [type(result) for result in results] == [ModelNotReady, ModelNotReady]
+
+
+async def test_idle_and_busy_batcher_have_no_fault() -> None:
+    async with run_batcher() as stand:
+        assert stand.batcher.fault(30.0) is None
+        stand.runner.gate.clear()
+        stand.batcher.submit([make_request()])
+        await wait_for_step(stand.runner)
+        stand.clock.now = 29.0
+
+        assert stand.batcher.fault(30.0) is None
+
+
+async def test_stuck_step_is_a_fault_until_it_ends() -> None:
+    async with run_batcher() as stand:
+        stand.runner.gate.clear()
+        (future,) = stand.batcher.submit([make_request()])
+        await wait_for_step(stand.runner)
+        stand.clock.now = 31.0
+        assert "not answered for 31 s" in (stand.batcher.fault(30.0) or "")
+        stand.runner.gate.set()
+        await future
+
+        assert stand.batcher.fault(30.0) is None
+
+
+async def test_batcher_that_never_started_is_a_fault_and_refuses() -> None:
+    runner = FakeRunner()
+    batcher = Batcher(NAME, runner, Scheduler(8, 100), QueueLimits(9, 99), make_metrics())
+
+    assert "not running" in (batcher.fault(30.0) or "")
+    with pytest.raises(ModelNotReady):
+        batcher.submit([make_request()])
+
+
+async def test_dead_loop_is_a_fault_and_leaves_nobody_waiting(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with run_batcher() as stand:
+        stand.runner.failures = [InferenceFailed("broken")]
+        stand.runner.reset_failure = RuntimeError("cannot even reset")
+        stand.runner.gate.clear()
+        futures = stand.batcher.submit([make_request()])
+        await wait_for_step(stand.runner)
+        futures += stand.batcher.submit([make_request()])
+        stand.runner.gate.set()
+        async with asyncio.timeout(5.0):
+            results = await asyncio.gather(*futures, return_exceptions=True)
+
+        assert {type(result) for result in results} == {ModelNotReady}
+        assert "not running" in (stand.batcher.fault(30.0) or "")
+        with pytest.raises(ModelNotReady):
+            stand.batcher.submit([make_request()])
+    assert "cannot even reset" in caplog.text
+
+
+async def test_beam_wider_than_the_engine_does_not_block_the_others() -> None:
+    async with run_batcher(FakeRunner(max_rows=2)) as stand:
+        futures = stand.batcher.submit([make_request(deadline=1.0, beam_size=3), make_request()])
+
+        await asyncio.wait_for(asyncio.gather(*futures), timeout=5.0)
+
+
+@dataclass
+class Tally:
+    """How the requests of a storm ended."""
+
+    answered: int = 0
+    cancelled: int = 0
+    refused: int = 0
+    failed: int = 0
+    expired: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.answered + self.cancelled + self.refused + self.failed + self.expired
+
+
+async def send_request(stand: Stand, rng: random.Random, tally: Tally) -> None:
+    """One client: may hang up at any time, may be refused."""
+    await asyncio.sleep(rng.random() * 0.3)
+    deadline = stand.clock.now + rng.choice([0.5, 100.0, 100.0, 100.0])
+    request = make_request(rng.randint(1, 30), deadline, beam_size=rng.choice([1, 1, 1, 4]))
+    try:
+        (future,) = stand.batcher.submit([request])
+    except Overloaded:
+        tally.refused += 1
+        return
+    if rng.random() < 0.2:
+        asyncio.get_running_loop().call_later(rng.random() * 0.02, future.cancel)
+    try:
+        result = await future
+    except asyncio.CancelledError:
+        tally.cancelled += 1
+    except DeadlineExceeded:
+        tally.expired += 1
+    except InferenceFailed:
+        tally.failed += 1
+    else:
+        assert is_own_answer(request, result)
+        tally.answered += 1
+
+
+async def move_clock(clock: FakeClock) -> None:
+    while True:
+        await asyncio.sleep(0.001)
+        clock.now += 0.05
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_storm_of_cancels_and_failures_ends_every_future_and_leaks_nothing(
+    seed: int,
+) -> None:
+    rng, num_requests, tally = random.Random(seed), 1500, Tally()
+    runner = FakeRunner(num_steps=lambda request: request.num_tokens % 7, max_rows=16)
+    runner.failures = [
+        InferenceFailed("at random") if rng.random() < 0.05 else None for _ in range(50_000)
+    ]
+    async with run_batcher(runner, QueueLimits(200, 2000), max_batch_tokens=200) as stand:
+        mover = asyncio.create_task(move_clock(stand.clock))
+        async with asyncio.timeout(20.0):
+            await asyncio.gather(*(send_request(stand, rng, tally) for _ in range(num_requests)))
+        mover.cancel()
+        await finish_steps(stand)
+
+        assert tally.total == num_requests
+        assert min(tally.answered, tally.cancelled, tally.failed) > 0
+        assert stand.batcher.num_pending == 0
+        assert (stand.scheduler.num_waiting, runner.num_running) == (0, 0)
+        assert stand.batcher.fault(30.0) is None
+
+
+async def finish_steps(stand: Stand) -> None:
+    """Until a last request has gone through, and with it whatever was abandoned before."""
+    request = make_request(7, deadline=float("inf"))
+    while True:
+        try:
+            await stand.batcher.submit([request])[0]
+        except ServingError:
+            continue
+        return await settle()

@@ -1,0 +1,144 @@
+from typing import Any
+
+import pytest
+from starlette.datastructures import Headers
+from starlette.requests import Request
+
+from service.bodies import MAX_DISCARDED_BYTES, parse_body, read_body
+from service.errors import EmptyInput, InputTooLong, InvalidInput
+
+JSON = "application/json"
+FORM = "application/x-www-form-urlencoded"
+MULTIPART = "multipart/form-data; boundary=cut"
+
+
+def part(name: str, value: str, extra: str = "") -> str:
+    return f'--cut\r\nContent-Disposition: form-data; name="{name}"{extra}\r\n\r\n{value}\r\n'
+
+
+async def parse(body: bytes, content_type: str) -> dict[str, object]:
+    return await parse_body(body, Headers({"content-type": content_type}))
+
+
+@pytest.mark.parametrize("content_type", [JSON, "", "text/plain", FORM, "application/json; x=y"])
+async def test_json_is_read_whatever_it_is_called(content_type: str) -> None:
+    assert await parse(b' {"q": "\xc3\xa9"}', content_type) == {"q": "é"}
+
+
+async def test_byte_order_mark_is_skipped() -> None:
+    assert await parse(b'\xef\xbb\xbf{"q": "x"}', JSON) == {"q": "x"}
+
+
+async def test_form_is_read() -> None:
+    assert await parse(b"q=a+%C3%A9&target=de&empty=", FORM) == {
+        "q": "a é",
+        "target": "de",
+        "empty": "",
+    }
+
+
+async def test_repeated_field_of_a_form_is_an_array() -> None:
+    assert await parse(b"q=a&q=b", FORM) == {"q": ["a", "b"]}
+
+
+async def test_multipart_form_is_read() -> None:
+    body = part("q", "é\nb") + part("target", "de") + "--cut--\r\n"
+    assert await parse(body.encode(), MULTIPART) == {"q": "é\nb", "target": "de"}
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (b'{"q": "\xff"}', JSON),
+        (b'{"q": "\\ud800"}', JSON),
+        (b'{"q": "x"', JSON),
+        (b'{"q": "x"} y', JSON),
+        (b'{"q": NaN}', JSON),
+        (b'{"q": -Infinity}', JSON),
+        (b"[" * 100_000, JSON),
+        (b'{"q":' * 100_000, JSON),
+        (b'{"q": ' + b"9" * 5000 + b"}", JSON),
+        (b"q=x", JSON),
+        (b'["x"]', JSON),
+        (b'"x"', JSON),
+        (b"3", JSON),
+        (b"null", JSON),
+        (b"[1, 2", FORM),
+        (b"q=%FF", FORM),
+        (b"q=%ED%A0%80", FORM),
+        (b"q=\xff", FORM),
+        (b"&".join([b"q=x"] * 1001), FORM),
+        (b"no parts", MULTIPART),
+        (b"q=x", "multipart/form-data"),
+        (part("q", "x").encode() + b"\xff--cut--", MULTIPART),
+        ((part("q", "x", '; filename="f"') + "--cut--\r\n").encode(), MULTIPART),
+        (b"--cut\r\nX: y\r\n\r\nx\r\n--cut--\r\n", MULTIPART),
+    ],
+)
+async def test_what_cannot_be_read_is_invalid_input(body: bytes, content_type: str) -> None:
+    with pytest.raises(InvalidInput):
+        await parse(body, content_type)
+
+
+@pytest.mark.parametrize("body", [b"", b" \n"])
+@pytest.mark.parametrize("content_type", [JSON, FORM, MULTIPART, ""])
+async def test_empty_body_is_named(body: bytes, content_type: str) -> None:
+    with pytest.raises(EmptyInput, match="The body is empty"):
+        await parse(body, content_type)
+
+
+async def test_json_fault_has_its_place_but_not_the_text() -> None:
+    with pytest.raises(InvalidInput, match="line 1 column") as caught:
+        await parse(b'{"q": "secret', JSON)
+    assert "secret" not in str(caught.value)
+
+
+def make_request(chunks: list[bytes], headers: dict[str, str]) -> tuple[Request, list[int]]:
+    """A request whose body arrives in chunks, and how many of them were read."""
+    num_read = [0]
+
+    async def receive() -> dict[str, Any]:
+        index = num_read[0]
+        num_read[0] += 1
+        return {
+            "type": "http.request",
+            "body": chunks[index],
+            "more_body": index + 1 < len(chunks),
+        }
+
+    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+    return Request({"type": "http", "headers": raw}, receive), num_read
+
+
+async def test_body_of_the_longest_length_is_read() -> None:
+    request, _ = make_request([b"x" * 5, b"y" * 5], {"content-length": "10"})
+    assert await read_body(request, 10) == b"xxxxxyyyyy"
+
+
+@pytest.mark.parametrize("headers", [{}, {"content-length": "junk"}, {"content-length": "11"}])
+async def test_longer_body_is_read_to_its_end_and_refused(headers: dict[str, str]) -> None:
+    request, num_read = make_request([b"x" * 5, b"y" * 6], headers)
+    with pytest.raises(InputTooLong, match="10 bytes"):
+        await read_body(request, 10)
+    assert num_read == [2]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"content-length": "11", "expect": "100-continue"},
+        {"content-length": str(MAX_DISCARDED_BYTES + 1)},
+    ],
+)
+async def test_body_that_nobody_waits_for_is_refused_unread(headers: dict[str, str]) -> None:
+    request, num_read = make_request([b"x" * 11], headers)
+    with pytest.raises(InputTooLong):
+        await read_body(request, 10)
+    assert num_read == [0]
+
+
+async def test_endless_body_is_given_up() -> None:
+    request, num_read = make_request([b"x" * 2**20] * 100, {})
+    with pytest.raises(InputTooLong):
+        await read_body(request, 10)
+    assert num_read == [MAX_DISCARDED_BYTES // 2**20 + 1]

@@ -1,0 +1,278 @@
+import io
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import cast
+
+import httpx
+import pytest
+
+from service import cli
+from service.cli import (
+    build_parser,
+    describe_manifest,
+    format_table,
+    format_url,
+    main,
+    open_listener,
+)
+from service.manifest import write_manifest
+from service.pipeline import Pipeline
+from service.settings import Settings
+from tests.service.http_fakes import MANIFEST, FakePipeline
+
+ROOT = Path(__file__).parents[2]
+
+# Answers of /classify wait half a second, so that a signal can arrive meanwhile.
+SLOW_SERVER = """
+import asyncio
+from service.cli import open_listener, run_app
+from service.settings import Settings
+from tests.service.http_fakes import FakePipeline, make_app
+
+class SlowPipeline(FakePipeline):
+    async def classify(self, texts, options, deadline):
+        print("asked", flush=True)
+        await asyncio.sleep(0.5)
+        return await super().classify(texts, options, deadline)
+
+run_app(make_app(SlowPipeline()), Settings(), open_listener("127.0.0.1", 0))
+print("finished", flush=True)
+"""
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs a command in a process of its own: `serve` installs signal handlers and logging."""
+    script = "import sys; from service.cli import main; sys.exit(main(sys.argv[1:]))"
+    environment = {"PATH": os.environ["PATH"]}
+    command = [sys.executable, "-c", script, *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=60, cwd=ROOT, env=environment, check=False
+    )
+
+
+@contextmanager
+def start_server() -> Iterator[tuple[subprocess.Popen[str], str]]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOW_SERVER],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+    assert process.stdout is not None
+    found = re.search(r"http://\S+:\d+", process.stdout.readline())
+    assert found is not None
+    yield process, found[0]
+    if process.poll() is None:
+        process.kill()
+    process.communicate()
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with start_server() as (_, found):
+        yield found
+
+
+def test_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert caught.value.code == 0
+    assert re.fullmatch(r"seqserve \d+\.\d+\.\d+\S*\n", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_is_a_flag_of_serve(name: str) -> None:
+    given = build_parser().parse_args(["serve", "--" + name.replace("_", "-"), "1"])
+    assert getattr(given, name) == "1"
+
+
+def test_flag_that_is_not_given_leaves_the_environment_alone() -> None:
+    assert "port" not in vars(build_parser().parse_args(["serve"]))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["dance"],
+        ["serve", "--prot", "1"],
+        ["serve", "--max-batch", "1"],
+        ["translate", "x"],
+        ["classify", "--top-k", "0"],
+        ["models"],
+    ],
+)
+def test_unknown_or_missing_argument_is_refused_by_name(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == cli.MISUSED
+    assert "error:" in capsys.readouterr().err
+
+
+def test_bad_setting_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "--port", "99999"]) == cli.MISUSED
+    error = capsys.readouterr().err
+    assert error.startswith("seqserve: SEQSERVE_PORT (--port) must be less than")
+    assert len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["classify", "x"],
+        ["translate", "--target", "de", "x"],
+        ["models", "list"],
+        ["models", "verify"],
+    ],
+)
+def test_repository_without_models_is_one_sentence(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*command, "--models-dir", str(tmp_path)]) == cli.FAILED
+    assert re.fullmatch(r"seqserve: .*holds no model.*\n", capsys.readouterr().err)
+
+
+def test_server_that_cannot_start_says_why_in_one_sentence(tmp_path: Path) -> None:
+    result = run("serve", "--port", "0", "--models-dir", str(tmp_path))
+    assert result.returncode == cli.FAILED
+    assert re.fullmatch(r"seqserve: .*holds no model.*\n", result.stderr)
+
+
+def test_taken_port_is_one_sentence() -> None:
+    with open_listener("127.0.0.1", 0) as taken:
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        result = run("serve", "--port", port)
+    assert result.returncode == cli.FAILED
+    assert re.fullmatch(rf"seqserve: Cannot listen on 127.0.0.1 port {port}: .*\n", result.stderr)
+
+
+def test_address_of_another_machine_is_one_sentence() -> None:
+    with pytest.raises(OSError, match=r"Cannot listen on 203\.0\.113\.1 port 0: "):
+        open_listener("203.0.113.1", 0)
+
+
+def test_nobody_can_connect_before_the_models_are_loaded() -> None:
+    with open_listener("127.0.0.1", 0) as listener, socket.socket() as client:
+        assert client.connect_ex(listener.getsockname()) != 0
+
+
+def test_url_names_the_port_that_was_chosen() -> None:
+    with open_listener("127.0.0.1", 0) as listener:
+        assert format_url(listener) == f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def test_signal_lets_running_requests_finish_and_exits_cleanly() -> None:
+    with start_server() as (process, url), ThreadPoolExecutor() as client:
+        assert process.stdout is not None
+        request = client.submit(httpx.post, f"{url}/classify", json={"inputs": "a"})
+        assert process.stdout.readline() == "asked\n"
+        process.send_signal(signal.SIGTERM)
+        output, error = process.communicate(timeout=10)
+    assert request.result().json()[0][0]["label"] == "positive"
+    assert (process.returncode, output, error) == (0, "finished\n", "")
+
+
+def test_server_does_not_name_its_software(url: str) -> None:
+    response = httpx.get(f"{url}/livez")
+    assert response.status_code == 200
+    assert "server" not in response.headers
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
+@pytest.mark.parametrize(
+    "header", ["Expect: 100-continue", "Expect:", "Transfer-Encoding: chunked"]
+)
+def test_curl_sees_the_answer_to_a_body_that_is_too_long(
+    url: str, tmp_path: Path, header: str
+) -> None:
+    path = tmp_path / "body"
+    path.write_bytes(b"x" * 10_000_000)
+    command = ["curl", "-sS", "-H", header, "--data-binary", f"@{path}"]
+    result = subprocess.run(
+        [*command, f"{url}/classify"], capture_output=True, check=True, timeout=30
+    )
+    assert json.loads(result.stdout)["status"] == 413
+
+
+def test_manifest_is_one_row() -> None:
+    row = describe_manifest(MANIFEST)
+    assert row[:5] == ("tiny", "3", "sentiment (gru)", "en", "fp32")
+    assert row[6:] == ("yes", "accuracy 81.5", "CC0-1.0")
+
+
+def test_models_are_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "tiny" / "3"
+    folder.mkdir(parents=True)
+    write_manifest(MANIFEST, folder)
+    assert main(["models", "list", "--models-dir", str(tmp_path)]) == 0
+    heading, row = capsys.readouterr().out.splitlines()
+    assert heading.split()[:3] == ["NAME", "VERSION", "TASK"]
+    assert row.split()[:2] == ["tiny", "3"]
+
+
+def test_table_is_aligned() -> None:
+    assert format_table([["a", "bb"], ["ccc", "d"]]) == ["a    bb", "ccc  d"]
+
+
+async def run_with_fake(*arguments: str) -> None:
+    given = build_parser().parse_args(arguments)
+    work = cli.classify_texts if arguments[0] == "classify" else cli.translate_texts
+    await work(cast(Pipeline, FakePipeline()), given, Settings())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "lines"),
+    [
+        (["classify", "a", "b"], ["positive 0.7500", "positive 0.7500"]),
+        (["classify", "a", "--top-k", "2"], ["positive 0.7500\tnegative 0.2500"]),
+        (["translate", "a", "b", "--target", "de"], ["A", "B"]),
+        (["translate", "a", "--target", "de", "--alternatives", "1"], ["A", "A 1"]),
+    ],
+)
+async def test_answers_are_plain_lines(
+    arguments: list[str], lines: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    await run_with_fake(*arguments)
+    assert capsys.readouterr().out.splitlines() == lines
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (
+            ["classify", "a", "--json"],
+            {"model": "tiny", "labels": [{"label": "positive", "score": 0.75}]},
+        ),
+        (
+            ["translate", "ä", "--target", "de", "--json"],
+            {"model": "tiny", "translatedText": "Ä", "alternatives": []},
+        ),
+    ],
+)
+async def test_answers_are_json_where_asked_for(
+    arguments: list[str], expected: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await run_with_fake(*arguments)
+    assert json.loads(capsys.readouterr().out) == expected
+
+
+async def test_texts_come_from_stdin_where_there_are_no_arguments(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("one\n\ntwo\n"))
+    await run_with_fake("translate", "--target", "de")
+    assert capsys.readouterr().out.splitlines() == ["ONE", "TWO"]

@@ -1,0 +1,80 @@
+import pytest
+
+from service.languages import detect, display_name, dominant_script, warm_up
+
+SERVED = ("en", "de", "ko")
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("Guten Morgen", "de"),
+        ("Ein Hund läuft", "de"),
+        ("Wo ist der Bahnhof?", "de"),
+        ("Ich bin müde", "de"),
+        ("Where is the station?", "en"),
+        ("A man is riding a bicycle down the street.", "en"),
+        ("THANK YOU VERY MUCH", "en"),
+        ("Good morning", "en"),
+        ("이 영화 정말 재미있어요", "ko"),
+        ("iPhone 15 Pro 정말 좋아요", "ko"),
+        ("ㅋㅋㅋㅋ", "ko"),
+    ],
+)
+def test_short_texts_are_told_apart(text: str, language: str) -> None:
+    assert detect(text, SERVED)[0][0] == language
+
+
+def test_every_language_asked_for_is_ranked() -> None:
+    ranking = detect("Wo ist der Bahnhof?", SERVED)
+    assert sorted(code for code, _ in ranking) == sorted(SERVED)
+    assert ranking[0][1] > 90
+
+
+@pytest.mark.parametrize("text", ["", "   \n", "12345 67.8", "!?…", "😀😀", "\x00", "\ud800"])
+def test_text_without_letters_gives_the_first_language_without_confidence(text: str) -> None:
+    assert detect(text, SERVED) == [("en", 0.0), ("de", 0.0), ("ko", 0.0)]
+
+
+@pytest.mark.parametrize("text", ["Где вокзал?", "車站在哪裡", "أين المحطة"])
+def test_foreign_script_has_no_confidence(text: str) -> None:
+    assert {confidence for _, confidence in detect(text, SERVED)} == {0.0}
+
+
+def test_confidence_is_a_percentage() -> None:
+    assert all(0.0 <= confidence <= 100.0 for _, confidence in detect("Hallo Welt", SERVED))
+
+
+def test_language_that_the_detector_does_not_know_is_ranked_all_the_same() -> None:
+    ranking = dict(detect("Where is the station?", ("en", "tlh")))
+    assert ranking == {"en": 50.0, "tlh": 50.0}
+
+
+def test_no_languages_give_no_ranking() -> None:
+    assert detect("Hallo", ()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "script"),
+    [
+        ("Hallo", "latin"),
+        ("\uff26\uff35\uff2c\uff2c", "latin"),
+        ("안녕", "hangul"),
+        ("ひらがなカタカナ", "kana"),
+        ("車站", "han"),
+        ("вокзал", "cyrillic"),
+        ("42", ""),
+    ],
+)
+def test_script_is_read_off_the_letters(text: str, script: str) -> None:
+    assert dominant_script(text) == script
+
+
+@pytest.mark.parametrize(("code", "name"), [("de", "German"), ("ko", "Korean"), ("tlh", "tlh")])
+def test_languages_have_english_names(code: str, name: str) -> None:
+    assert display_name(code) == name
+
+
+def test_warm_up_takes_any_languages() -> None:
+    warm_up(SERVED)
+    warm_up(())

@@ -1,0 +1,358 @@
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from export.publish import read_run
+from models.classifier import Classifier
+from service.batch import FloatArray, Request, SearchOptions
+from service.engine import Device
+from service.errors import ArtefactError, InferenceFailed
+from service.loader import (
+    LoadedModel,
+    answer_golden,
+    check_goldens,
+    choose_precision,
+    load_model,
+    make_requests,
+    new_token_limit,
+    run_requests,
+    softmax,
+)
+from service.manifest import MANIFEST, Golden, Graph, Manifest, Precision
+from tests.fakes import FakeRunner, make_manifest, make_model, make_request
+
+CPU, CUDA = Device("cpu"), Device("cuda")
+PRECISIONS: list[Precision] = ["fp32", "w8", "int8"]
+
+# Largest difference of a probability. int8 scales the activations of a whole batch together, so
+# its answers do depend on the batch, within rounding.
+BATCH_TOLERANCES: dict[Precision, float] = {"fp32": 1e-5, "w8": 1e-5, "int8": 0.03}
+TORCH_TOLERANCES: dict[Precision, float] = {"fp32": 1e-5, "w8": 0.04, "int8": 0.06}
+
+TEXTS = [
+    "이 영화 정말 재미있어요",
+    "별로",
+    "시간이 아까웠다. 다시는 안 본다.",
+    "좋아요 좋아요 좋아요",
+    "a",
+    "배우들의 연기가 좋았고 음악도 훌륭했습니다",
+    "돈이 아깝다",
+]
+SENTENCES = ["A man is riding a bicycle.", "Hello.", "Where is the station?", "snow", "I see it"]
+
+
+@pytest.fixture
+def sentiment(tiny_repository: Path) -> Path:
+    return tiny_repository / "tiny-sentiment-gru" / "1"
+
+
+@pytest.fixture
+def translation(tiny_repository: Path) -> Path:
+    return tiny_repository / "tiny-translation-lstm" / "1"
+
+
+def probabilities_of(model: LoadedModel, requests: list[Request]) -> FloatArray:
+    """(B, C)."""
+    results = run_requests(model.runner, requests)
+    return np.stack([model.probabilities(np.asarray(result)) for result in results])
+
+
+# --- the three truths ---
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_batched_classification_equals_single(sentiment: Path, precision: Precision) -> None:
+    model = load_model(sentiment, CPU, precision=precision)
+
+    together = probabilities_of(model, make_requests(model, TEXTS))
+    alone = np.concatenate([probabilities_of(model, make_requests(model, [t])) for t in TEXTS])
+
+    assert np.abs(together - alone).max() <= BATCH_TOLERANCES[precision]
+    assert np.ptp(alone[:, 0]) > 0.2, "the texts must differ for this to mean anything"
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("num_tokens", [6, 15, 60])
+def test_pad_length_changes_no_classification(
+    sentiment: Path, precision: Precision, num_tokens: int
+) -> None:
+    model = load_model(sentiment, CPU, precision=precision)
+    mate = make_request(num_tokens)
+
+    alone = probabilities_of(model, make_requests(model, TEXTS[1:2]))
+    padded = probabilities_of(model, [*make_requests(model, TEXTS[1:2]), mate])[:1]
+
+    assert np.abs(alone - padded).max() <= BATCH_TOLERANCES[precision]
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_torch_equals_onnx_equals_quantised(
+    sentiment: Path, torch_classifier: Classifier, precision: Precision
+) -> None:
+    model = load_model(sentiment, CPU, precision=precision)
+    served = probabilities_of(model, make_requests(model, TEXTS))
+
+    encoded = model.encode(TEXTS)
+    expected = [
+        torch_classifier(torch.tensor([ids]), torch.tensor([len(ids)])).softmax(dim=-1)[0].numpy()
+        for ids in encoded
+    ]
+
+    assert np.abs(served - np.stack(expected)).max() <= TORCH_TOLERANCES[precision]
+
+
+@pytest.fixture(scope="module")
+def torch_classifier(tiny_repository_runs: dict[str, Path]) -> Classifier:
+    model = read_run(tiny_repository_runs["sentiment"]).model
+    assert isinstance(model, Classifier)
+    return model.requires_grad_(False)
+
+
+@pytest.mark.parametrize("beam_size", [1, 3])
+@pytest.mark.parametrize("precision", ["fp32", "w8"])
+def test_batched_translation_equals_single_token_by_token(
+    translation: Path, precision: Precision, beam_size: int
+) -> None:
+    model = load_model(translation, CPU, precision=precision)
+
+    together = run_requests(model.runner, make_requests(model, SENTENCES, "ko", beam_size))
+
+    for sentence, found in zip(SENTENCES, together, strict=True):
+        (alone,) = run_requests(model.runner, make_requests(model, [sentence], "ko", beam_size))
+        assert isinstance(found, list)
+        assert isinstance(alone, list)
+        assert [one.token_ids for one in found] == [one.token_ids for one in alone]
+        assert [one.score for one in found] == pytest.approx(
+            [one.score for one in alone], abs=BATCH_TOLERANCES[precision]
+        )
+
+
+def test_batched_int8_translation_scores_its_first_token_like_single(translation: Path) -> None:
+    model = load_model(translation, CPU, precision="int8")
+
+    def translate(sentences: list[str]) -> list[float]:
+        requests = make_requests(model, sentences, "ko")
+        for request in requests:  # later tokens of a random model say little: errors add up
+            request.search = SearchOptions(max_new_tokens=1)
+        results = run_requests(model.runner, requests)
+        return [result[0].score for result in results if isinstance(result, list)]
+
+    alone = [translate([sentence])[0] for sentence in SENTENCES]
+    assert translate(SENTENCES) == pytest.approx(alone, abs=0.2)
+
+
+# --- precisions ---
+
+
+def with_precisions(*precisions: Precision) -> Manifest:
+    graphs = tuple(
+        Graph(role="classifier", precision=precision, file="classifier.onnx")
+        for precision in precisions
+    )
+    return make_manifest(graphs=graphs)
+
+
+@pytest.mark.parametrize(
+    ("device", "wanted", "there", "chosen"),
+    [
+        (CPU, "auto", ["fp32", "w8", "int8"], "int8"),
+        (CPU, "auto", ["w8", "fp32"], "fp32"),
+        (CPU, "auto", ["w8"], "w8"),
+        (CPU, "w8", ["fp32", "w8", "int8"], "w8"),
+        (CUDA, "auto", ["int8", "w8", "fp32"], "fp32"),
+        (CUDA, "auto", ["int8", "w8"], "w8"),
+    ],
+)
+def test_precision_is_the_wanted_or_the_best_for_the_device(
+    device: Device, wanted: str, there: list[Precision], chosen: Precision
+) -> None:
+    assert choose_precision(with_precisions(*there), device, wanted) == chosen
+
+
+@pytest.mark.parametrize(
+    ("device", "wanted", "there", "message"),
+    [
+        (CPU, "fp32", ["int8", "w8"], "no graphs in precision fp32 for cpu; it has int8, w8"),
+        (CUDA, "int8", ["int8", "w8"], "int8 for cuda.* of which w8 can run there"),
+        (CUDA, "auto", ["int8"], "of which none can run there"),
+    ],
+)
+def test_precision_that_is_not_there_is_refused(
+    device: Device, wanted: str, there: list[Precision], message: str
+) -> None:
+    with pytest.raises(ArtefactError, match=message):
+        choose_precision(with_precisions(*there), device, wanted)
+
+
+# --- loading ---
+
+
+@pytest.fixture
+def broken(sentiment: Path, tmp_path: Path) -> Path:
+    """A copy that may be spoilt."""
+    folder = tmp_path / sentiment.parent.name / sentiment.name
+    shutil.copytree(sentiment, folder)
+    return folder
+
+
+def edit_manifest(folder: Path, edit: Callable[[dict[str, Any]], object]) -> None:
+    fields = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    edit(fields)
+    (folder / MANIFEST).write_text(json.dumps(fields), encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["classifier.fp32.onnx", "weights.bin", "tokenizer.json"])
+def test_damaged_file_is_refused_before_it_is_opened(broken: Path, name: str) -> None:
+    with (broken / name).open("r+b") as stream:
+        stream.seek(5)
+        stream.write(b"\x00\xff")
+
+    with pytest.raises(ArtefactError, match=rf"{name} is damaged"):
+        load_model(broken, CPU)
+
+
+def test_unknown_name_of_an_output_is_refused_at_load(broken: Path) -> None:
+    edit_manifest(broken, lambda fields: fields["graphs"][0].update(outputs={"scores": "logits"}))
+
+    with pytest.raises(ArtefactError, match="missing outputs: logits; the manifest can map names"):
+        load_model(broken, CPU, precision="fp32")
+
+
+def test_unknown_name_of_an_input_is_refused_at_load(broken: Path) -> None:
+    edit_manifest(broken, lambda fields: fields["graphs"][0].update(inputs={"ids": "input_ids"}))
+
+    with pytest.raises(ArtefactError, match="unknown inputs: ids"):
+        load_model(broken, CPU, precision="fp32")
+
+
+def test_model_is_titled_by_name_version_precision_and_device(sentiment: Path) -> None:
+    model = load_model(sentiment, CPU, precision="w8")
+
+    assert model.title == "tiny-sentiment-gru/1 in w8 on cpu"
+
+
+# --- goldens ---
+
+
+@pytest.mark.parametrize("precision", ["auto", *PRECISIONS])
+@pytest.mark.parametrize("name", ["tiny-sentiment-gru", "tiny-translation-lstm"])
+def test_goldens_pass_in_every_precision(
+    tiny_repository: Path, name: str, precision: Precision
+) -> None:
+    model = load_model(tiny_repository / name / "1", CPU, precision=precision)
+
+    assert model.manifest.goldens
+    check_goldens(model)
+
+
+def falsify_golden(folder: Path, **update: object) -> LoadedModel:
+    edit_manifest(folder, lambda fields: fields["goldens"][0].update(update))
+    return load_model(folder, CPU, precision="fp32")
+
+
+def test_golden_with_a_falsified_score_is_refused(broken: Path) -> None:
+    with pytest.raises(ArtefactError, match=r"fails its golden check .* expected .* \(0\.100\)"):
+        check_goldens(falsify_golden(broken, score=0.1))
+
+
+def test_golden_with_a_falsified_label_is_refused(broken: Path) -> None:
+    model = load_model(broken, CPU, precision="fp32")
+    golden = model.manifest.goldens[0]
+    (other,) = set(model.manifest.labels) - {golden.output}
+
+    with pytest.raises(ArtefactError, match=f"expected '{other}'"):
+        check_goldens(falsify_golden(broken, output=other, score=golden.score))
+
+
+def test_golden_translation_with_a_falsified_score_is_refused(
+    translation: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / translation.parent.name / translation.name
+    shutil.copytree(translation, folder)
+
+    with pytest.raises(ArtefactError, match="fails its golden check"):
+        check_goldens(falsify_golden(folder, score=-9.0))
+
+
+def test_golden_without_tokens_is_refused(broken: Path) -> None:
+    with pytest.raises(ArtefactError, match=r"fails its golden check .*no tokens"):
+        check_goldens(falsify_golden(broken, text=""))
+
+
+def test_golden_on_which_the_engine_fails_is_refused() -> None:
+    runner = FakeRunner()
+    runner.failures = [InferenceFailed("out of memory")]
+    golden = Golden(text="good", output="positive", score=0.9)
+
+    with pytest.raises(ArtefactError, match=r"fails its golden check .*out of memory"):
+        check_goldens(make_model(make_manifest(goldens=(golden,)), runner))
+
+
+def test_golden_answer_is_label_and_probability() -> None:
+    model = make_model(make_manifest())
+
+    label, probability = answer_golden(model, Golden(text="good!", output="", score=0.0))
+
+    assert label == "positive"
+    assert probability == pytest.approx(1 / (1 + np.exp(-1)), abs=1e-5)
+
+
+# --- requests ---
+
+
+def test_source_of_a_translation_is_tokens_and_eos() -> None:
+    model = make_model(make_manifest("translation"))
+
+    (encoded,) = model.encode(["ab"])
+
+    assert (encoded[-1], len(encoded)) == (model.manifest.ids.eos_id, 3)
+
+
+def test_request_starts_with_the_token_of_its_target() -> None:
+    model = make_model(make_manifest("translation"))
+
+    (request,) = make_requests(model, ["ab"], "de")
+
+    assert request.start_id == model.manifest.ids.start_ids["de"]
+
+
+def test_text_without_tokens_encodes_to_nothing() -> None:
+    assert make_model(make_manifest("translation")).encode(["  "]) == [[]]
+
+
+def test_requests_of_an_empty_text_are_refused() -> None:
+    with pytest.raises(ValueError, match="no tokens"):
+        make_requests(make_model(make_manifest()), [" "])
+
+
+def test_results_come_in_the_order_of_the_requests() -> None:
+    requests = [make_request(length) for length in (9, 1, 5, 3, 7)]
+
+    results = run_requests(FakeRunner(max_rows=2), requests, max_batch_tokens=9)
+
+    assert [int(np.asarray(result)[1]) for result in results] == [9, 1, 5, 3, 7]
+
+
+@pytest.mark.parametrize(("num_tokens", "limit"), [(1, 18), (10, 36), (500, 256)])
+def test_translations_end_at_twice_the_length_or_the_models_limit(
+    num_tokens: int, limit: int
+) -> None:
+    assert new_token_limit(range(num_tokens), make_manifest("translation")) == limit
+
+
+def test_softmax_survives_large_logits() -> None:
+    scores = softmax(np.array([[1000.0, 0.0], [-1000.0, -1000.0]], dtype=np.float32))
+
+    assert scores.tolist() == [[1.0, 0.0], [0.5, 0.5]]
+
+
+def test_probabilities_of_a_graph_that_gives_them_are_left_alone() -> None:
+    scores = np.array([0.25, 0.75], dtype=np.float32)
+
+    assert make_model(make_manifest(output_kind="probabilities")).probabilities(scores) is scores

@@ -1,0 +1,35 @@
+from prometheus_client import CollectorRegistry, generate_latest
+
+from service.metrics import Metrics
+
+EXPECTED = {
+    "seqserve_requests",
+    "seqserve_request_duration_seconds",
+    "seqserve_stage_duration_seconds",
+    "seqserve_queue_requests",
+    "seqserve_batch_rows",
+    "seqserve_batch_padding_ratio",
+    "seqserve_shed",
+    "seqserve_tokens",
+    "seqserve_running_sequences",
+    "seqserve_model_info",
+}
+
+
+def test_every_collector_is_in_the_injected_registry() -> None:
+    registry = CollectorRegistry()
+    Metrics(registry)
+    assert {metric.name for metric in registry.collect()} == EXPECTED
+
+
+def test_two_servers_do_not_share_figures() -> None:
+    first, second = Metrics(CollectorRegistry()), Metrics(CollectorRegistry())
+    first.requests_total.labels("tiny", "ok").inc()
+    assert b'model="tiny"' in generate_latest(first.registry)
+    assert b'model="tiny"' not in generate_latest(second.registry)
+
+
+def test_unlabelled_collectors_start_without_samples() -> None:
+    registry = CollectorRegistry()
+    Metrics(registry)
+    assert not [sample for metric in registry.collect() for sample in metric.samples]

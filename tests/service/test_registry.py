@@ -1,0 +1,230 @@
+import asyncio
+import json
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from service.errors import ArtefactError, DeviceUnavailable, ModelNotFound, ModelNotReady
+from service.manifest import MANIFEST
+from service.registry import Registry, default_threads, find_versions, verify
+from service.settings import Settings
+from tests.fakes import (
+    FakeRunner,
+    make_manifest,
+    make_metrics,
+    make_model,
+    make_request,
+    read_metric,
+)
+
+SENTIMENT, TRANSLATION = "tiny-sentiment-gru", "tiny-translation-lstm"
+
+
+def make_settings(models_dir: Path, device: str = "cpu", drain_seconds: float = 5.0) -> Settings:
+    return Settings(models_dir=models_dir, device=device, drain_seconds=drain_seconds)
+
+
+@pytest.fixture
+def repository(tiny_repository: Path, tmp_path: Path) -> Path:
+    """A copy that may be spoilt."""
+    return Path(shutil.copytree(tiny_repository, tmp_path / "repository"))
+
+
+@pytest.fixture
+async def registry(tmp_path: Path) -> AsyncIterator[Registry]:
+    """Three fake models, served, and nothing read from a disk."""
+    registry = Registry(make_settings(tmp_path), make_metrics())
+    for manifest in (
+        make_manifest("sentiment", "film-en", languages=("en",)),
+        make_manifest("sentiment", "film-ko", languages=("ko",)),
+        make_manifest("translation", "words"),
+    ):
+        registry.serve(make_model(manifest))
+    yield registry
+    await registry.stop()
+
+
+def add_version(repository: Path, name: str, version: str) -> Path:
+    """A copy of version 1 under another number."""
+    folder = repository / name / version
+    shutil.copytree(repository / name / "1", folder)
+    fields = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    (folder / MANIFEST).write_text(json.dumps(fields | {"version": version}), encoding="utf-8")
+    return folder
+
+
+async def test_all_models_are_loaded_and_ready(tiny_repository: Path) -> None:
+    metrics = make_metrics()
+    registry = Registry(make_settings(tiny_repository), metrics)
+    readiness = [registry.is_ready]
+    await registry.start()
+    readiness.append(registry.is_ready)
+    await registry.stop()
+    readiness.append(registry.is_ready)
+
+    assert readiness == [False, True, False]
+    assert [served.manifest.name for served in registry.models()] == [SENTIMENT, TRANSLATION]
+
+    labels = {"version": "1", "task": "sentiment", "cell": "gru"}
+    where = {"model": SENTIMENT, "precision": "int8", "device": "cpu"}
+    assert read_metric(metrics, "model_info", **labels, **where) == 1
+
+
+async def test_served_model_tells_device_and_precision(tiny_repository: Path) -> None:
+    registry = Registry(make_settings(tiny_repository), make_metrics())
+    await registry.start()
+    try:
+        served = registry.find_model(SENTIMENT, "sentiment")
+        assert (served.device, served.precision) == ("cpu", "int8")
+    finally:
+        await registry.stop()
+
+
+async def test_highest_version_is_served_by_number_not_by_spelling(repository: Path) -> None:
+    for version in ("9", "10"):
+        add_version(repository, SENTIMENT, version)
+    registry = Registry(make_settings(repository), make_metrics())
+    await registry.start()
+    try:
+        assert registry.find_model(SENTIMENT, "sentiment").manifest.version == "10"
+    finally:
+        await registry.stop()
+
+
+def test_what_is_no_version_is_passed_over(repository: Path) -> None:
+    for place in ("draft", "2.partial"):
+        shutil.copytree(repository / SENTIMENT / "1", repository / SENTIMENT / place)
+    (repository / SENTIMENT / "3").mkdir()
+    (repository / "notes.txt").write_text("not a model", encoding="utf-8")
+
+    assert find_versions(repository) == [
+        repository / name / "1" for name in (SENTIMENT, TRANSLATION)
+    ]
+
+
+@pytest.mark.parametrize("exists", [True, False])
+async def test_empty_repository_is_refused_with_the_setting_to_change(
+    tmp_path: Path, exists: bool
+) -> None:
+    models_dir = tmp_path if exists else tmp_path / "nowhere"
+
+    with pytest.raises(ArtefactError, match=r"holds no model .* set SEQSERVE_MODELS_DIR"):
+        await Registry(make_settings(models_dir), make_metrics()).start()
+
+
+async def test_one_damaged_model_refuses_to_start_and_leaves_nothing_running(
+    repository: Path,
+) -> None:
+    with (repository / TRANSLATION / "1" / "weights.bin").open("r+b") as stream:
+        stream.write(b"damage")
+    registry = Registry(make_settings(repository), make_metrics())
+    tasks = asyncio.all_tasks()
+
+    with pytest.raises(ArtefactError, match=rf"{TRANSLATION}/1/weights\.bin is damaged"):
+        await registry.start()
+
+    assert (registry.models(), asyncio.all_tasks()) == ([], tasks)
+    assert registry.faults() == ["the models are not loaded"]
+
+
+async def test_model_that_fails_its_goldens_refuses_to_start(repository: Path) -> None:
+    path = repository / SENTIMENT / "1" / MANIFEST
+    fields = json.loads(path.read_text(encoding="utf-8"))
+    fields["goldens"][0]["score"] = 0.01
+    path.write_text(json.dumps(fields), encoding="utf-8")
+
+    with pytest.raises(ArtefactError, match=f"{SENTIMENT}/1 in int8 on cpu fails its golden"):
+        await Registry(make_settings(repository), make_metrics()).start()
+
+
+async def test_wanted_precision_that_a_model_lacks_refuses_to_start(repository: Path) -> None:
+    path = repository / SENTIMENT / "1" / MANIFEST
+    fields = json.loads(path.read_text(encoding="utf-8"))
+    fields["graphs"] = [graph for graph in fields["graphs"] if graph["precision"] != "fp32"]
+    path.write_text(json.dumps(fields), encoding="utf-8")
+    settings = Settings(models_dir=repository, device="cpu", precision="fp32")
+
+    with pytest.raises(ArtefactError, match="has no graphs in precision fp32"):
+        await Registry(settings, make_metrics()).start()
+
+
+async def test_cuda_asked_for_and_absent_refuses_to_start(tiny_repository: Path) -> None:
+    settings = make_settings(tiny_repository, device="cuda:7")
+
+    with pytest.raises(DeviceUnavailable, match="set the device to cpu"):
+        await Registry(settings, make_metrics()).start()
+
+
+async def test_models_are_found_by_name_and_task(registry: Registry) -> None:
+    assert registry.find_model("film-en", "sentiment").manifest.name == "film-en"
+    with pytest.raises(
+        ModelNotFound, match="no sentiment model is called 'words'; there are film-en, film-ko"
+    ):
+        registry.find_model("words", "sentiment")
+    with pytest.raises(ModelNotFound, match="no translation model is called 'x'; there are words"):
+        registry.find_model("x", "translation")
+
+
+async def test_classifiers_are_found_by_language(registry: Registry) -> None:
+    assert registry.find_classifier("ko").manifest.name == "film-ko"
+    assert registry.sentiment_languages() == ["en", "ko"]
+    with pytest.raises(ModelNotFound, match="no sentiment model reads the language 'de'"):
+        registry.find_classifier("de")
+
+
+async def test_translators_are_found_by_direction(registry: Registry) -> None:
+    assert registry.find_translator("de", "en").manifest.name == "words"
+    assert registry.pairs() == [("en", "de"), ("de", "en")]
+    with pytest.raises(ModelNotFound, match="no model translates en-fr; there are en-de, de-en"):
+        registry.find_translator("en", "fr")
+
+
+async def test_dead_engine_makes_the_server_unready(tiny_repository: Path) -> None:
+    registry = Registry(make_settings(tiny_repository), make_metrics())
+    await registry.start()
+    try:
+        runner = FakeRunner()
+        runner.failures = [RuntimeError("broken")]
+        runner.reset_failure = RuntimeError("cannot reset")
+        model = make_model(make_manifest(name="doomed"), runner)
+        registry.serve(model)
+        (future,) = registry.find_model("doomed", "sentiment").batcher.submit([make_request()])
+        with pytest.raises(ModelNotReady):
+            await future
+
+        assert registry.faults() == ["the batcher of model doomed is not running"]
+    finally:
+        await registry.stop()
+
+
+async def test_stop_lets_admitted_requests_finish_and_refuses_others(registry: Registry) -> None:
+    batcher = registry.find_model("film-en", "sentiment").batcher
+    futures = batcher.submit([make_request(length) for length in range(1, 40)])
+
+    await registry.stop()
+
+    assert all(future.exception() is None for future in futures)
+    assert not registry.is_ready
+    with pytest.raises(ModelNotReady):
+        batcher.submit([make_request()])
+
+
+def test_whole_repository_verifies(tiny_repository: Path) -> None:
+    assert verify(tiny_repository, make_settings(tiny_repository)) == []
+
+
+def test_verification_tells_every_fault(repository: Path) -> None:
+    (repository / SENTIMENT / "1" / "tokenizer.json").unlink()
+    (repository / TRANSLATION / "1" / MANIFEST).write_text("{}", encoding="utf-8")
+
+    faults = verify(repository, make_settings(repository))
+
+    assert len(faults) == 2
+    assert "tokenizer.json is missing" in faults[0]
+    assert "manifest.json does not fit" in faults[1]
+
+
+def test_threads_leave_room_for_a_second_model() -> None:
+    assert 1 <= default_threads() <= 4

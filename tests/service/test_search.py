@@ -1,0 +1,509 @@
+import random
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from models.config import Cell
+from service.batch import FloatArray, Hypothesis, Request, SearchOptions
+from service.engine import Array
+from service.errors import InferenceFailed
+from service.loader import run_requests
+from service.search import TranslatorRunner
+from tests.conftest import TinyTranslator
+from tests.fakes import EOS_ID, NEVER, PAD_ID, START_ID, FakeSession
+
+VOCAB_SIZE = 12
+CELLS: list[Cell] = ["lstm", "gru", "rnn"]
+SCORE_TOLERANCE = 1e-4
+
+Ids = tuple[int, ...]
+LanguageModel = Callable[[Ids, Ids], FloatArray]
+MakeTranslator = Callable[[Cell], TinyTranslator]
+
+
+def log_probabilities(source: Ids, prefix: Ids) -> FloatArray:
+    """The whole language model behind the fake graphs: (V), eos the likelier the longer."""
+    rng = np.random.default_rng(zlib.crc32(repr((source, prefix)).encode()))
+    logits = rng.normal(scale=1.5, size=VOCAB_SIZE)
+    logits[[PAD_ID, START_ID]] = -1e9
+    logits[EOS_ID] += 0.4 * len(prefix) - 1.0
+    result: FloatArray = (logits - np.logaddexp.reduce(logits)).astype(np.float32)
+    return result
+
+
+class FakeGraphs:
+    """Encoder and decoder over `log_probabilities`.
+
+    The memory holds the source ids themselves, and a state is the number of its prefix, so that a
+    mixed-up row, parent or length changes the answer.
+    """
+
+    def __init__(self) -> None:
+        self.prefixes: list[Ids] = [()]
+        self.encoder = FakeSession(self.encode)
+        self.decoder = FakeSession(self.decode)
+
+    def encode(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        input_ids = feeds["input_ids"].astype(np.float32)
+        assert (feeds["lengths"] >= 1).all()
+        hidden = np.zeros((2, len(input_ids), 1), dtype=np.float32)
+        return {"keys": input_ids[:, None, :], "values": input_ids[:, :, None], "hidden": hidden}
+
+    def decode(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        rows = [self.read_row(feeds, row) for row in range(len(feeds["token_ids"]))]
+        table = np.stack([log_probabilities(*row) for row in rows])
+        count = int(feeds["num_candidates"][0])
+        candidates = np.argsort(-table, axis=1, kind="stable")[:, :count]
+        first = len(self.prefixes)
+        self.prefixes += [prefix for _, prefix in rows]
+        numbers = np.arange(first, len(self.prefixes), dtype=np.float32)
+        width = feeds["values"].shape[1]
+        lengths = feeds["lengths"][feeds["sentences"]]
+        attention = (np.arange(width) < lengths[:, None]) / lengths[:, None]
+        return {
+            "scores": np.take_along_axis(table, candidates, axis=1),
+            "candidates": candidates,
+            "next_hidden": np.stack([numbers, numbers])[:, :, None],
+            "attention": attention.astype(np.float32),
+        }
+
+    def read_row(self, feeds: Mapping[str, Array], row: int) -> tuple[Ids, Ids]:
+        """Source and prefix of one hypothesis, checked against each other's copies."""
+        sentence, parent = feeds["sentences"][row], feeds["parents"][row]
+        length = feeds["lengths"][sentence]
+        source = feeds["values"][sentence, :length, 0]
+        assert np.array_equal(source, feeds["keys"][sentence, 0, :length])
+        first, second = feeds["hidden"][:, parent, 0]
+        assert first == second
+        token_id = int(feeds["token_ids"][row])
+        before = self.prefixes[int(first)]
+        prefix = () if token_id == START_ID else (*before, token_id)
+        return tuple(int(token) for token in source), prefix
+
+
+def make_runner(graphs: FakeGraphs | None = None, max_rows: int = 64) -> TranslatorRunner:
+    graphs = graphs or FakeGraphs()
+    return TranslatorRunner(graphs.encoder, graphs.decoder, PAD_ID, EOS_ID, max_rows)
+
+
+def make_sentence(
+    source: Iterable[int],
+    beam_size: int = 1,
+    max_new_tokens: int = 12,
+    *,
+    with_attention: bool = False,
+) -> Request:
+    return Request(
+        list(source),
+        0.0,
+        NEVER,
+        SearchOptions(beam_size, max_new_tokens, with_attention),
+        START_ID,
+    )
+
+
+def copy_request(request: Request) -> Request:
+    return Request(list(request.input_ids), 0.0, NEVER, request.search, request.start_id)
+
+
+def translate(
+    requests: list[Request], runner: TranslatorRunner | None = None
+) -> list[list[Hypothesis]]:
+    results = run_requests(runner or make_runner(), requests)
+    return [result for result in results if isinstance(result, list)]
+
+
+def reference_greedy(source: Ids, limit: int) -> tuple[Ids, float, bool]:
+    """Tokens, mean score and completeness, by the definition."""
+    prefix: Ids = ()
+    total = 0.0
+    for step in range(1, limit + 1):
+        table = log_probabilities(source, prefix)
+        best = int(table.argmax())
+        total += float(table[best])
+        if best == EOS_ID:
+            return prefix, total / step, True
+        prefix = (*prefix, best)
+    return prefix, total / limit, False
+
+
+def reference_beam(
+    source: Ids,
+    beam_size: int,
+    limit: int,
+    model: LanguageModel = log_probabilities,
+    eos_id: int = EOS_ID,
+) -> list[tuple[Ids, float, bool]]:
+    """Textbook beam search over whole prefixes and the whole vocabulary."""
+    live: list[tuple[float, Ids]] = [(0.0, ())]
+    complete: list[tuple[Ids, float, bool]] = []
+    for step in range(1, limit + 1):
+        longer = [
+            (score + float(log_probability), (*prefix, token_id))
+            for score, prefix in live
+            for token_id, log_probability in enumerate(model(source, prefix))
+        ]
+        longer.sort(key=lambda pair: pair[0], reverse=True)
+        complete += [
+            (prefix[:-1], score / step, True)
+            for score, prefix in longer[:beam_size]
+            if prefix[-1] == eos_id
+        ]
+        live = [(score, prefix) for score, prefix in longer if prefix[-1] != eos_id][:beam_size]
+        if len(complete) >= beam_size:
+            live = []
+            break
+    ended = complete + [(prefix, score / limit, False) for score, prefix in live]
+    return sorted(ended, key=lambda entry: (not entry[2], -entry[1]))[:beam_size]
+
+
+def random_sources(seed: int, count: int) -> list[Ids]:
+    rng = random.Random(seed)
+    return [
+        tuple(rng.randrange(3, VOCAB_SIZE) for _ in range(rng.randint(1, 9))) for _ in range(count)
+    ]
+
+
+def assert_same(found: list[Hypothesis], expected: list[tuple[Ids, float, bool]]) -> None:
+    assert [(tuple(one.token_ids), one.is_complete) for one in found] == [
+        (token_ids, is_complete) for token_ids, _, is_complete in expected
+    ]
+    assert [one.score for one in found] == pytest.approx(
+        [score for _, score, _ in expected], abs=SCORE_TOLERANCE
+    )
+
+
+# --- over fake graphs ---
+
+
+@pytest.mark.parametrize("limit", [1, 2, 12])
+def test_greedy_search_follows_the_best_token(limit: int) -> None:
+    sources = random_sources(seed=limit, count=12)
+
+    results = translate([make_sentence(source, 1, limit) for source in sources])
+
+    for source, result in zip(sources, results, strict=True):
+        assert_same(result, [reference_greedy(source, limit)])
+
+
+@pytest.mark.parametrize("beam_size", [1, 2, 3, 5, 8])
+@pytest.mark.parametrize("limit", [1, 4, 12])
+def test_beam_search_equals_the_textbook(beam_size: int, limit: int) -> None:
+    sources = random_sources(seed=beam_size, count=8)
+
+    results = translate([make_sentence(source, beam_size, limit) for source in sources])
+
+    for source, result in zip(sources, results, strict=True):
+        assert_same(result, reference_beam(source, beam_size, limit))
+
+
+def test_beams_of_all_widths_share_a_batch() -> None:
+    sources = random_sources(seed=3, count=20)
+    widths = [1 + index % 6 for index in range(20)]
+    requests = [make_sentence(source, width) for source, width in zip(sources, widths, strict=True)]
+
+    results = translate(requests, make_runner(max_rows=16))
+
+    for source, width, result in zip(sources, widths, results, strict=True):
+        assert_same(result, reference_beam(source, width, 12))
+
+
+def run_staggered(
+    runner: TranslatorRunner, arrivals: dict[int, list[Request]]
+) -> dict[Request, list[Hypothesis]]:
+    """Lets requests join at the steps given; results once all have ended."""
+    results: dict[Request, list[Hypothesis]] = {}
+    step = 0
+    while step <= max(arrivals) or runner.num_running:
+        for request, result in runner.step(arrivals.get(step, [])):
+            assert isinstance(result, list)
+            results[request] = result
+        step += 1
+    return results
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_joining_and_leaving_at_any_step_changes_no_token(seed: int) -> None:
+    rng = random.Random(seed)
+    arrivals: dict[int, list[Request]] = {}
+    for source in random_sources(seed, count=25):
+        request = make_sentence(source, rng.choice([1, 1, 3]), rng.randint(1, 12))
+        arrivals.setdefault(rng.randrange(30), []).append(request)
+
+    results = run_staggered(make_runner(max_rows=1000), arrivals)
+
+    for request in [request for group in arrivals.values() for request in group]:
+        options = request.search
+        assert options is not None
+        expected = reference_beam(
+            tuple(request.input_ids), options.beam_size, options.max_new_tokens
+        )
+        assert_same(results[request], expected)
+
+
+def test_abandoned_sentence_leaves_and_its_neighbours_stay_right() -> None:
+    leaving, staying = make_sentence([3, 4, 5], 3, 12), make_sentence([6, 7], 3, 12)
+    runner = make_runner(max_rows=8)
+    results = dict(runner.step([leaving, staying]))
+    leaving.is_abandoned = True
+    while runner.num_running:
+        results.update(runner.step([]))
+
+    assert leaving not in results
+    result = results[staying]
+    assert isinstance(result, list)
+    assert_same(result, reference_beam((6, 7), 3, 12))
+
+
+def test_rows_of_abandoned_sentences_are_free_after_the_next_step() -> None:
+    runner = make_runner(max_rows=8)
+    sentences = [make_sentence([3, 4, 5], 4, 1000), make_sentence([3, 9], 4, 1000)]
+    runner.step(sentences)
+    assert runner.free_rows == 0
+    for sentence in sentences:
+        sentence.is_abandoned = True
+
+    assert runner.step([]) == []
+    assert (runner.free_rows, runner.num_running) == (8, 0)
+
+
+def test_request_abandoned_before_it_joined_gets_no_answer() -> None:
+    request = make_sentence([3])
+    request.is_abandoned = True
+    runner = make_runner()
+
+    assert runner.step([request]) == []
+    assert runner.num_running == 0
+
+
+@pytest.mark.parametrize("beam_size", [1, 4])
+def test_length_limit_ends_a_sentence_and_marks_it_incomplete(beam_size: int) -> None:
+    (hypotheses,) = translate([make_sentence([3, 4, 5, 6], beam_size, max_new_tokens=1)])
+
+    incomplete = [one for one in hypotheses if not one.is_complete]
+    assert incomplete
+    assert {len(one.token_ids) for one in incomplete} == {1}
+
+
+def test_no_sentence_outlives_its_limit() -> None:
+    runner = make_runner()
+    runner.step(
+        [make_sentence(source, 1 + n % 4, 5) for n, source in enumerate(random_sources(1, 20))]
+    )
+    for _ in range(4):
+        runner.step([])
+
+    assert runner.num_running == 0
+
+
+@pytest.mark.parametrize("beam_size", [2, 5])
+def test_hypotheses_come_complete_first_then_best_first(beam_size: int) -> None:
+    for hypotheses in translate([make_sentence(s, beam_size, 6) for s in random_sources(4, 20)]):
+        keys = [(not one.is_complete, -one.score) for one in hypotheses]
+        assert keys == sorted(keys)
+        assert 1 <= len(hypotheses) <= beam_size
+
+
+def test_hypotheses_of_a_sentence_are_different() -> None:
+    for hypotheses in translate([make_sentence(s, 5) for s in random_sources(5, 20)]):
+        assert len({tuple(one.token_ids) for one in hypotheses}) == len(hypotheses)
+
+
+def test_attention_has_a_row_per_step_over_the_sources_own_tokens() -> None:
+    short, long = make_sentence([3, 4], with_attention=True), make_sentence(range(3, 11))
+    first, second = translate([short, long])
+
+    attention = first[0].attention
+    assert attention is not None
+    assert attention.shape == (len(first[0].token_ids) + first[0].is_complete, 2)
+    assert attention.sum(axis=1) == pytest.approx(1.0, abs=1e-5)
+    assert second[0].attention is None
+
+
+def test_translation_holds_neither_start_token_nor_eos() -> None:
+    for hypotheses in translate([make_sentence(s, 3) for s in random_sources(6, 10)]):
+        for hypothesis in hypotheses:
+            assert not {START_ID, EOS_ID} & set(hypothesis.token_ids)
+
+
+def test_failed_step_is_passed_on_and_reset_makes_room() -> None:
+    graphs = FakeGraphs()
+    runner = make_runner(graphs, max_rows=4)
+    runner.step([make_sentence([3, 4, 5, 6], 4, 1000)])
+    broken = FakeGraphs()
+
+    def fail(feeds: Mapping[str, Array]) -> dict[str, Array]:
+        raise InferenceFailed("broken")
+
+    broken.encoder = FakeSession(fail)
+    runner = make_runner(broken, max_rows=4)
+    with pytest.raises(InferenceFailed):
+        runner.step([make_sentence([3])])
+    runner.reset()
+
+    assert (runner.free_rows, runner.num_running) == (4, 0)
+
+
+def test_one_encoder_run_serves_all_who_join_together() -> None:
+    graphs = FakeGraphs()
+
+    make_runner(graphs).step([make_sentence(s) for s in random_sources(7, 9)])
+
+    assert [len(feeds["lengths"]) for feeds in graphs.encoder.feeds] == [9]
+
+
+def test_greedy_sentences_ask_the_graph_for_one_candidate() -> None:
+    graphs = FakeGraphs()
+
+    make_runner(graphs).step([make_sentence([3, 4]), make_sentence([5])])
+
+    assert [int(feeds["num_candidates"][0]) for feeds in graphs.decoder.feeds] == [1]
+
+
+def test_memory_of_sentences_that_left_is_freed() -> None:
+    graphs = FakeGraphs()
+    runner = make_runner(graphs)
+    long = make_sentence([3, 4], max_new_tokens=12)
+    runner.step([long, *(make_sentence(range(3, 12), max_new_tokens=1) for _ in range(9))])
+    while runner.num_running:
+        runner.step([])
+
+    assert graphs.decoder.feeds[0]["values"].shape[:2] == (10, 9)
+    assert graphs.decoder.feeds[-1]["values"].shape[:2] == (1, 2)
+
+
+# --- over real graphs of tiny models ---
+
+
+def random_requests(
+    translator: TinyTranslator, lengths: Iterable[int], limit: int = 24, beam_size: int = 1
+) -> list[Request]:
+    rng = random.Random(11)
+    low, high = translator.first_free_id, translator.model.config.vocab_size
+    return [
+        make_sentence((rng.randrange(low, high) for _ in range(length)), beam_size, limit)
+        for length in lengths
+    ]
+
+
+def translate_by_torch(
+    translator: TinyTranslator, requests: list[Request], limit: int
+) -> list[list[int]]:
+    width = max(request.num_tokens for request in requests)
+    input_ids = torch.tensor(
+        [[*request.input_ids, *[0] * (width - request.num_tokens)] for request in requests]
+    )
+    lengths = torch.tensor([request.num_tokens for request in requests])
+    return translator.model.translate(
+        input_ids, lengths, translator.start_id, translator.eos_id, limit
+    )
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("batch_size", [1, 2, 7, 32])
+def test_greedy_search_equals_torch_token_by_token(
+    tiny_translator: MakeTranslator, cell: Cell, batch_size: int
+) -> None:
+    translator = tiny_translator(cell)
+    rng = random.Random(batch_size)
+    requests = random_requests(
+        translator, [rng.randint(1, 40) for _ in range(batch_size)], limit=24
+    )
+
+    results = translate(requests, translator.make_runner())
+
+    expected = translate_by_torch(translator, requests, limit=24)
+    assert [result[0].token_ids for result in results] == expected
+
+
+def test_target_languages_share_a_batch(tiny_translator: MakeTranslator) -> None:
+    translator = tiny_translator("gru")
+    requests = random_requests(translator, [5, 9, 5, 9], limit=24)
+    for request, start_id in zip(requests, [3, 4, 4, 3], strict=True):
+        request.start_id = start_id
+
+    results = translate(requests, translator.make_runner())
+
+    for request, result in zip(requests, results, strict=True):
+        (expected,) = translate_by_torch(
+            replace(translator, start_id=request.start_id), [request], limit=24
+        )
+        assert result[0].token_ids == expected
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_tiny_model_ends_its_sentences_at_different_steps(
+    tiny_translator: MakeTranslator, cell: Cell
+) -> None:
+    translator = tiny_translator(cell)
+
+    results = translate(random_requests(translator, range(1, 33)), translator.make_runner())
+
+    assert len({len(result[0].token_ids) for result in results}) > 3
+    assert any(result[0].is_complete for result in results)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("beam_size", [1, 4])
+def test_sentences_joining_one_by_one_get_the_tokens_they_get_alone(
+    tiny_translator: MakeTranslator, cell: Cell, beam_size: int
+) -> None:
+    translator = tiny_translator(cell)
+    requests = random_requests(translator, [3, 17, 1, 30, 8, 8, 25, 2], beam_size=beam_size)
+    runner = translator.make_runner()
+    alone = [translate([copy_request(request)], runner)[0] for request in requests]
+
+    together = run_staggered(runner, {3 * n: [request] for n, request in enumerate(requests)})
+
+    for request, expected in zip(requests, alone, strict=True):
+        found = together[request]
+        assert [one.token_ids for one in found] == [one.token_ids for one in expected]
+        assert [one.score for one in found] == pytest.approx(
+            [one.score for one in expected], abs=SCORE_TOLERANCE
+        )
+
+
+def torch_log_probabilities(translator: TinyTranslator) -> LanguageModel:
+    """The torch model under teacher forcing, a whole prefix at a time."""
+
+    @torch.inference_mode()
+    def score(source: Ids, prefix: Ids) -> FloatArray:
+        input_ids, target_ids = (
+            torch.tensor([ids]) for ids in (source, (translator.start_id, *prefix))
+        )
+        logits = translator.model(input_ids, torch.tensor([len(source)]), target_ids)
+        result: FloatArray = logits[0, -1].log_softmax(dim=-1).numpy()
+        return result
+
+    return score
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_beam_search_over_real_graphs_equals_the_textbook_over_torch(
+    tiny_translator: MakeTranslator, cell: Cell
+) -> None:
+    translator = tiny_translator(cell)
+    requests = random_requests(translator, [1, 4, 9, 20], limit=6, beam_size=3)
+
+    results = translate(requests, translator.make_runner())
+
+    score = torch_log_probabilities(translator)
+    for request, result in zip(requests, results, strict=True):
+        expected = reference_beam(tuple(request.input_ids), 3, 6, score, eos_id=translator.eos_id)
+        assert_same(result, expected)
+
+
+def test_real_attention_rows_sum_to_one(tiny_translator: MakeTranslator) -> None:
+    translator = tiny_translator("gru")
+    request = make_sentence([9, 10, 11, 12], with_attention=True)
+    mate = make_sentence(range(9, 40))
+
+    attention = translate([request, mate], translator.make_runner())[0][0].attention
+
+    assert attention is not None
+    assert attention.shape[1] == 4
+    assert attention.sum(axis=1) == pytest.approx(1.0, abs=1e-5)

@@ -1,0 +1,87 @@
+import random
+import time
+
+import pytest
+
+from service.sentences import call_sentencex, join, split
+
+ALPHABETS = [
+    "ab. !?\n",
+    " \t\n\r\x0b\x0c\x1c\x85\u2028\u2029\u00a0\u3000",
+    ".!?。\uff01\uff1f…\"'«»„“”()[]{}",
+    "안녕하세요. 저는요? \n",
+    "\x00\ud800\udfff\ufffd\ufeff\u200b\U0001f600é\u0301",
+    "Dr. z.B. e.g. U.S. 3. Mai 1.5\n",
+]
+
+
+def random_text(source: random.Random) -> str:
+    alphabet = source.choice(ALPHABETS) + source.choice(ALPHABETS)
+    anywhere = chr(source.randrange(0x110000))
+    return "".join(source.choice(alphabet + anywhere) for _ in range(source.randrange(60)))
+
+
+@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("language", ["en", "de", "ko", "xx"])
+def test_parts_concatenated_are_the_text(seed: int, language: str) -> None:
+    source = random.Random(seed)
+    texts = [random_text(source) for _ in range(50)]
+    assert [join(split(text, language)) for text in texts] == texts
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_sentences_carry_no_outer_space_and_spaces_no_text(seed: int) -> None:
+    source = random.Random(seed)
+    for _ in range(100):
+        for sentence, space in split(random_text(source), "en"):
+            assert sentence == sentence.strip()
+            assert not space.strip()
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "sentences"),
+    [
+        ("Dr. Smith went home. He slept!", "en", ["Dr. Smith went home.", "He slept!"]),
+        ("Das ist z.B. gut. Sie kommt.", "de", ["Das ist z.B. gut.", "Sie kommt."]),
+        ("안녕하세요. 반갑습니다!", "ko", ["안녕하세요.", "반갑습니다!"]),
+        ("Plan B\u3000. Go\u00a0on.", "en", ["Plan B\u3000.", "Go\u00a0on."]),
+        ("Hello", "en", ["Hello"]),
+        ("One. Two.", "xx", ["One.", "Two."]),
+    ],
+)
+def test_sentences_are_cut_by_the_rules_of_the_language(
+    text: str, language: str, sentences: list[str]
+) -> None:
+    assert [sentence for sentence, _ in split(text, language)] == sentences
+
+
+def test_line_ends_separate_and_white_space_is_kept() -> None:
+    assert split("  one\n\ntwo \r\n", "en") == [("", "  "), ("one", "\n\n"), ("two", " \r\n")]
+
+
+@pytest.mark.parametrize(("text", "pairs"), [("", []), (" \n ", [("", " \n ")])])
+def test_nothing_to_translate_gives_no_sentence(text: str, pairs: list[tuple[str, str]]) -> None:
+    assert split(text, "en") == pairs
+
+
+@pytest.mark.parametrize("unit", [".", "(", '"', "a", "a. ", "?!", "Dr. ", "«", "\n", " "])
+def test_long_monotonous_text_is_cut_in_reasonable_time(unit: str) -> None:
+    text = unit * (100_000 // len(unit))
+    started = time.monotonic()
+    assert join(split(text, "en")) == text
+    assert time.monotonic() - started < 5
+
+
+def test_long_line_is_cut_where_a_short_one_is() -> None:
+    text = "This is one sentence, and Dr. Smith wrote it. " * 500
+    assert {sentence for sentence, _ in split(text, "en")} == {text[:45]}
+
+
+def test_endless_sentence_is_cut_between_words() -> None:
+    text = "word " * 3000
+    assert all(set(sentence.split()) == {"word"} for sentence, _ in split(text, "en"))
+
+
+def test_panic_of_the_library_costs_no_text() -> None:
+    line = "Plan B\u3000. Go on."  # sentencex 1.0.32 panics here
+    assert "".join(call_sentencex(line, "en")) == line

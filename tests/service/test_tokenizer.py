@@ -1,0 +1,193 @@
+"""Round trip, byte fallback, and that no text can turn into a special token."""
+
+import json
+import random
+import unicodedata
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from service.errors import ArtefactError, InvalidInput
+from service.tokenizer import Tokenizer
+
+SPECIAL_IDS = {0, 1, 2, 3}
+BLOCKS = [
+    (0x20, 0x7E),  # ASCII
+    (0xA0, 0x24F),  # Latin with accents
+    (0x300, 0x36F),  # combining marks
+    (0x370, 0x52F),  # Greek, Cyrillic
+    (0x590, 0x6FF),  # Hebrew, Arabic
+    (0x1100, 0x11FF),  # Korean letters, to be composed
+    (0x2000, 0x206F),  # spaces, joiners, marks of direction
+    (0x3130, 0x318F),  # Korean compatibility letters
+    (0x4E00, 0x9FFF),  # Chinese characters
+    (0xAC00, 0xD7A3),  # Korean syllables
+    (0xFE00, 0xFFFD),  # forms, specials
+    (0x1F300, 0x1FAFF),  # emoji
+    (0x20000, 0x2A6DF),  # beyond the basic plane
+]
+CONTROLS = "\x00\t\n\r\x1b\x7f\x85\u2028\ufeff"
+
+
+@pytest.fixture(scope="module")
+def path(tiny_run: Callable[[str, str], Path]) -> Path:
+    return tiny_run("translation", "gru") / "tokenizer.json"
+
+
+@pytest.fixture(scope="module")
+def tokenizer(path: Path) -> Tokenizer:
+    return Tokenizer.load(path)
+
+
+def random_text(seed: int) -> str:
+    rng = random.Random(seed)
+    pieces = []
+    for _ in range(rng.randint(1, 40)):
+        first, last = rng.choice(BLOCKS)
+        pieces.append(chr(rng.randint(first, last)))
+        if rng.random() < 0.2:
+            pieces.append(rng.choice([" ", "  ", *CONTROLS]))
+    return "".join(piece for piece in pieces if unicodedata.category(piece[0]) not in ("Cn", "Cs"))
+
+
+def expect_back(text: str) -> str:
+    """What decoding gives: NFC, one leading space dropped, U+2581 read as a space."""
+    return unicodedata.normalize("NFC", text).replace("\u2581", " ").removeprefix(" ")
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_random_unicode_survives_the_round_trip(tokenizer: Tokenizer, seed: int) -> None:
+    text = random_text(seed)
+
+    token_ids = tokenizer.encode(text)
+
+    assert SPECIAL_IDS.isdisjoint(token_ids)
+    assert tokenizer.decode(token_ids) == expect_back(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        "   ",
+        "  two leading spaces",
+        "trailing space ",
+        "두 칸  띄움",
+        "ㅋㅋㅋ ㅠㅠ",
+        "\u1112\u1161\u11ab",
+        "e\u0301te\u0301",
+        "👩‍👩‍👧‍👦 🇰🇷",
+        "a\u2581b",
+        "\x00",
+        "don't 3.14 (x_y)",
+        "<0x41>",
+    ],
+)
+def test_awkward_text_survives_the_round_trip(tokenizer: Tokenizer, text: str) -> None:
+    assert tokenizer.decode(tokenizer.encode(text)) == expect_back(text)
+
+
+def test_composed_and_decomposed_korean_are_the_same_text(tokenizer: Tokenizer) -> None:
+    text = "안녕하세요"
+
+    assert tokenizer.encode(unicodedata.normalize("NFD", text)) == tokenizer.encode(text)
+
+
+@pytest.mark.parametrize("template", ["{}", " {} ", "a{}b", "{0}{0}", "{}\n"])
+@pytest.mark.parametrize("token", ["<pad>", "<eos>", "<2en>", "<2ko>"])
+def test_text_cannot_become_a_special_token(
+    tokenizer: Tokenizer, token: str, template: str
+) -> None:
+    text = template.format(token)
+
+    for token_ids in (tokenizer.encode(text), *tokenizer.encode_batch([text, "x"])):
+        assert SPECIAL_IDS.isdisjoint(token_ids)
+    assert tokenizer.decode(tokenizer.encode(text)) == expect_back(text)
+
+
+def test_text_cannot_become_a_byte_token(tokenizer: Tokenizer) -> None:
+    assert tokenizer.token_id("<0x41>") not in tokenizer.encode("<0x41>")
+
+
+def test_batch_gives_what_single_texts_give(tokenizer: Tokenizer) -> None:
+    texts = ["", "I like it.", "나는 좋아해 " * 50, *(random_text(seed) for seed in range(20))]
+
+    assert tokenizer.encode_batch(texts) == [tokenizer.encode(text) for text in texts]
+
+
+def test_no_texts_give_no_ids(tokenizer: Tokenizer) -> None:
+    assert tokenizer.encode_batch([]) == []
+
+
+def test_lone_surrogate_is_the_clients_mistake(tokenizer: Tokenizer) -> None:
+    with pytest.raises(InvalidInput, match="surrogate"):
+        tokenizer.encode("a\ud800b")
+    with pytest.raises(InvalidInput, match="surrogate"):
+        tokenizer.encode_batch(["fine", "a\ud800b"])
+
+
+def test_special_tokens_are_left_out_of_the_text(tokenizer: Tokenizer) -> None:
+    ids = tokenizer.encode("I like it.")
+
+    assert tokenizer.decode([3, *ids, 1, 0, 0]) == "I like it."
+
+
+def test_broken_bytes_become_replacement_characters(tokenizer: Tokenizer) -> None:
+    half = [tokenizer.token_id("<0xEA>"), tokenizer.token_id("<0xB9>")]
+
+    assert tokenizer.decode([*half, *tokenizer.encode("I like it.")]).strip("\ufffd") == (
+        " I like it."
+    )
+
+
+def test_token_is_found_by_its_spelling(tokenizer: Tokenizer) -> None:
+    assert tokenizer.tokens([tokenizer.token_id("<eos>"), 10**6]) == ["<eos>", ""]
+
+
+def test_missing_token_is_named(tokenizer: Tokenizer) -> None:
+    with pytest.raises(ArtefactError, match="<2fr>"):
+        tokenizer.token_id("<2fr>")
+
+
+def test_saving_changes_nothing(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    tokenizer.save(tmp_path / "tokenizer.json")
+    again = Tokenizer.load(tmp_path / "tokenizer.json")
+
+    text = "나는 <eos> 좋아해 👍"
+    assert again.encode(text) == tokenizer.encode(text)
+    assert again.vocab_size == tokenizer.vocab_size
+
+
+def test_padding_and_truncation_of_a_foreign_file_are_off(path: Path, tmp_path: Path) -> None:
+    fields = json.loads(path.read_text(encoding="utf-8"))
+    fields["truncation"] = {
+        "direction": "Right",
+        "max_length": 2,
+        "strategy": "LongestFirst",
+        "stride": 0,
+    }
+    fields["padding"] = {
+        "strategy": {"Fixed": 9},
+        "direction": "Right",
+        "pad_to_multiple_of": None,
+        "pad_id": 0,
+        "pad_type_id": 0,
+        "pad_token": "<pad>",
+    }
+    foreign = tmp_path / "tokenizer.json"
+    foreign.write_text(json.dumps(fields), encoding="utf-8")
+
+    text = "I like all of it."
+    assert Tokenizer.load(foreign).encode(text) == Tokenizer.load(path).encode(text)
+
+
+@pytest.mark.parametrize("content", [None, "", "{}", "not json", '{"model": {"type": "BPE"}}'])
+def test_damaged_file_is_refused_by_name(tmp_path: Path, content: str | None) -> None:
+    path = tmp_path / "tokenizer.json"
+    if content is not None:
+        path.write_text(content, encoding="utf-8")
+
+    with pytest.raises(ArtefactError, match=r"tokenizer\.json cannot be read"):
+        Tokenizer.load(path)
