@@ -79,8 +79,10 @@ class TrainingConfig:
         epochs: passes over the (weighted) data; the learning rate decays to zero along a cosine
             over all of them.
         batch_tokens: padded tokens per batch, the longer side counting.
-        crop_tokens: longer training texts are cut to a random window of this many tokens
+        crop_tokens: longer training texts are cut to a random window of at most this many tokens
             (classification only).
+        min_crop_tokens: such a window is at least this long; short ones teach a model of long
+            reviews to read single sentences.
         patience: epochs without a better validation figure after which training stops.
         valid_limit: validation rows used per source after each epoch.
     """
@@ -89,6 +91,7 @@ class TrainingConfig:
     epochs: Size = 10
     batch_tokens: Size = 4096
     crop_tokens: Size = 200
+    min_crop_tokens: Size = 200
     learning_rate: Annotated[float, Field(gt=0.0)] = 1e-3
     warmup_steps: Size = 200
     weight_decay: Annotated[float, Field(ge=0.0)] = 0.0

@@ -94,9 +94,9 @@ class SentimentTask:
         return build_model(self.config)
 
     def sample_epoch(self, rng: random.Random) -> list[Example]:
-        size = self.config.training.crop_tokens
+        training = self.config.training
         return [
-            crop(example, size, rng)
+            crop(example, training.min_crop_tokens, training.crop_tokens, rng)
             for weight, examples in self._train
             for example in sample_weighted(examples, weight, rng)
         ]
@@ -231,13 +231,13 @@ class TranslationTask:
         return translations
 
 
-def crop(example: Example, max_tokens: int, rng: random.Random) -> Example:
-    """A random window of a long text, so that the longest review does not set a batch's cost."""
-    surplus = len(example.input_ids) - max_tokens
-    if surplus <= 0:
+def crop(example: Example, min_tokens: int, max_tokens: int, rng: random.Random) -> Example:
+    """A random window of a text above `max_tokens`, so that long reviews do not set the cost."""
+    if len(example.input_ids) <= max_tokens:
         return example
-    start = rng.randint(0, surplus)
-    return Example(example.input_ids[start : start + max_tokens], example.target_ids)
+    size = rng.randint(min(min_tokens, max_tokens), max_tokens)
+    start = rng.randint(0, len(example.input_ids) - size)
+    return Example(example.input_ids[start : start + size], example.target_ids)
 
 
 def _check_data(

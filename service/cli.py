@@ -21,11 +21,12 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from service.app import create_app, read_version
+from service.documents import TranslateOptions
 from service.errors import ServingError
 from service.logs import configure_logging
 from service.manifest import Manifest, read_manifest
 from service.metrics import Metrics
-from service.pipeline import ClassifyOptions, Pipeline, TranslateOptions
+from service.pipeline import ClassifyOptions, Pipeline
 from service.registry import Registry, find_versions, verify
 from service.settings import Settings, SettingsError, load_settings
 

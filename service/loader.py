@@ -11,7 +11,7 @@ import numpy as np
 from service.batch import FloatArray, Request, Result, SearchOptions
 from service.classifier import ClassifierRunner
 from service.engine import Device, OnnxSession
-from service.errors import ArtefactError, InferenceFailed, InvalidInput
+from service.errors import ArtefactError, InferenceFailed, InputTooLong, InvalidInput
 from service.manifest import (
     TOKENIZER,
     Golden,
@@ -205,6 +205,21 @@ def make_requests(
             request.start_id = model.manifest.ids.start_ids[target]
         requests.append(request)
     return requests
+
+
+def check_length(input_ids: Sequence[int], model: LoadedModel) -> None:
+    """Refuses what the model was not made for.
+
+    Raises:
+        InputTooLong: more tokens than the manifest allows.
+    """
+    limit = model.manifest.limits.max_input_tokens
+    if len(input_ids) > limit:
+        unit = "text" if model.manifest.task == "sentiment" else "sentence"
+        raise InputTooLong(
+            f"a {unit} has {len(input_ids)} tokens, above the limit of {limit} of model "
+            f"{model.manifest.name}; split it"
+        )
 
 
 def new_token_limit(input_ids: Sequence[int], manifest: Manifest) -> int:

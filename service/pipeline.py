@@ -8,8 +8,17 @@ from typing import Literal
 
 import numpy as np
 
-from service import languages, sentences
-from service.batch import FloatArray, Hypothesis, Request, Result, SearchOptions, Timings
+from service import languages
+from service.batch import FloatArray, Request, Result, SearchOptions, Timings
+from service.documents import (
+    Detection,
+    Document,
+    Passage,
+    TranslateOptions,
+    Translation,
+    cut_passages,
+    join_document,
+)
 from service.errors import (
     DeadlineExceeded,
     EmptyInput,
@@ -18,8 +27,8 @@ from service.errors import (
     LanguageNotSupported,
     ModelNotFound,
 )
-from service.loader import LoadedModel, new_token_limit
-from service.markup import Piece, render_text, split_markup
+from service.loader import LoadedModel, check_length
+from service.markup import Piece
 from service.metrics import Metrics
 from service.registry import Registry, ServedModel
 from service.settings import Settings
@@ -41,53 +50,9 @@ class ClassifyOptions:
 
 
 @dataclass(frozen=True)
-class TranslateOptions:
-    """How texts are translated.
-
-    Attributes:
-        source: language code, or `auto`.
-        alternatives: other translations wanted; the beam is at least one wider.
-        attention: give the alignment weights.
-    """
-
-    source: str
-    target: str
-    text_format: Literal["text", "html"] = "text"
-    alternatives: int = 0
-    beam_size: int | None = None
-    max_new_tokens: int | None = None
-    attention: bool = False
-
-
-@dataclass(frozen=True)
 class LabelScore:
     label: str
     score: float
-
-
-@dataclass(frozen=True)
-class Detection:
-    """A detected language; confidence 0 to 100."""
-
-    language: str
-    confidence: float
-
-
-@dataclass(frozen=True)
-class Alignment:
-    """Attention weights of one sentence: a row per target token, eos last."""
-
-    source_tokens: list[str]
-    target_tokens: list[str]
-    weights: list[list[float]]
-
-
-@dataclass(frozen=True)
-class Translation:
-    text: str
-    alternatives: list[str]
-    detected: Detection | None = None
-    attention: list[Alignment] | None = None
 
 
 @dataclass(frozen=True)
@@ -124,46 +89,6 @@ class Work:
 
     served: ServedModel
     requests: list[Request]
-
-
-@dataclass(frozen=True)
-class Sentence:
-    """One sentence and the white space after it; copied where it has no request."""
-
-    text: str
-    space: str
-    request: Request | None
-
-
-@dataclass(frozen=True)
-class Passage:
-    """A stretch of a document: sentences, or markup that is copied."""
-
-    piece: Piece
-    sentences: list[Sentence]
-
-
-@dataclass(frozen=True)
-class Document:
-    """A text on its way through a model.
-
-    Attributes:
-        served: the model; None where the text is in the target language already.
-        detected: set where the source was `auto`.
-    """
-
-    served: ServedModel | None
-    detected: Detection | None
-    passages: list[Passage]
-
-    @property
-    def requests(self) -> list[Request]:
-        return [
-            sentence.request
-            for passage in self.passages
-            for sentence in passage.sentences
-            if sentence.request
-        ]
 
 
 class Pipeline:
@@ -403,31 +328,6 @@ def encode_text(text: str, model: LoadedModel) -> list[int]:
     return input_ids
 
 
-def check_length(input_ids: Sequence[int], model: LoadedModel) -> None:
-    """Refuses what the model was not made for.
-
-    Raises:
-        InputTooLong: more tokens than the manifest allows.
-    """
-    limit = model.manifest.limits.max_input_tokens
-    if len(input_ids) > limit:
-        unit = "text" if model.manifest.task == "sentiment" else "sentence"
-        raise InputTooLong(
-            f"a {unit} has {len(input_ids)} tokens, above the limit of {limit} of model "
-            f"{model.manifest.name}; split it"
-        )
-
-
-def make_request(input_ids: list[int], model: LoadedModel, target: str, like: Request) -> Request:
-    """A sentence's request with the times and search options of its text."""
-    check_length(input_ids, model)
-    assert like.search is not None
-    limit = min(like.search.max_new_tokens, new_token_limit(input_ids, model.manifest))
-    search = SearchOptions(like.search.beam_size, limit, like.search.with_attention)
-    start_id = model.manifest.ids.start_ids[target]
-    return Request(input_ids, like.arrived_at, like.deadline, search, start_id)
-
-
 def rank_labels(model: LoadedModel, result: Result, options: ClassifyOptions) -> list[LabelScore]:
     """Labels with scores, best first."""
     assert isinstance(result, np.ndarray)
@@ -444,94 +344,3 @@ def apply_function(model: LoadedModel, scores: FloatArray, function: str) -> Flo
         return scores
     sigmoid: FloatArray = 0.5 * (1.0 + np.tanh(0.5 * scores))  # this form cannot overflow
     return sigmoid
-
-
-def cut_passages(
-    text: str, source: str, options: TranslateOptions, model: LoadedModel, like: Request
-) -> list[Passage]:
-    """Cuts a text into sentences, a request each with the times and options of `like`."""
-    pieces = split_markup(text) if options.text_format == "html" else [Piece(text, True, text)]
-    cut = [
-        (piece, sentences.split(piece.text, source) if piece.is_text else []) for piece in pieces
-    ]
-    encoded = iter(model.encode([sentence for _, pairs in cut for sentence, _ in pairs]))
-    return [
-        Passage(
-            piece,
-            [
-                Sentence(
-                    sentence,
-                    space,
-                    make_request(input_ids, model, options.target, like) if input_ids else None,
-                )
-                for (sentence, space), input_ids in zip(pairs, encoded, strict=False)
-            ],
-        )
-        for piece, pairs in cut
-    ]
-
-
-def join_document(
-    document: Document, results: Mapping[Request, Result], options: TranslateOptions
-) -> Translation:
-    """Puts a document together again; alternative N takes the Nth hypothesis of each sentence."""
-    if document.served is None:
-        (passage,) = document.passages
-        return Translation(
-            passage.piece.source, [], document.detected, [] if options.attention else None
-        )
-    model = document.served.model
-    texts = [
-        "".join(
-            render_passage(model, passage, results, rank, options.text_format)
-            for passage in document.passages
-        )
-        for rank in range(options.alternatives + 1)
-    ]
-    alternatives = list(dict.fromkeys(text for text in texts[1:] if text != texts[0]))
-    if not options.attention:
-        return Translation(texts[0], alternatives, document.detected)
-    alignments = [
-        align(model, request, hypotheses_of(results, request)[0]) for request in document.requests
-    ]
-    return Translation(texts[0], alternatives, document.detected, alignments)
-
-
-def render_passage(
-    model: LoadedModel,
-    passage: Passage,
-    results: Mapping[Request, Result],
-    rank: int,
-    text_format: str,
-) -> str:
-    """The passage as it stands in the translation."""
-    if not passage.piece.is_text:
-        return passage.piece.source
-    parts = []
-    for sentence in passage.sentences:
-        if sentence.request is None:
-            parts.append(sentence.text)
-        else:
-            hypotheses = hypotheses_of(results, sentence.request)
-            parts.append(
-                model.tokenizer.decode(hypotheses[min(rank, len(hypotheses) - 1)].token_ids)
-            )
-        parts.append(sentence.space)
-    text = "".join(parts)
-    return render_text(passage.piece, text) if text_format == "html" else text
-
-
-def hypotheses_of(results: Mapping[Request, Result], request: Request) -> list[Hypothesis]:
-    result = results[request]
-    assert isinstance(result, list)
-    return result
-
-
-def align(model: LoadedModel, request: Request, hypothesis: Hypothesis) -> Alignment:
-    """Attention of one sentence with the spelling of its tokens."""
-    assert hypothesis.attention is not None
-    return Alignment(
-        model.tokenizer.tokens(request.input_ids),
-        model.tokenizer.tokens(hypothesis.token_ids),
-        [[round(float(weight), 4) for weight in row] for row in hypothesis.attention],
-    )

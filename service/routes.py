@@ -20,17 +20,10 @@ from starlette.types import Receive
 
 from service.batch import Timings
 from service.bodies import parse_body, read_body
+from service.documents import Detection, TranslateOptions, Translation
 from service.errors import InvalidInput, ModelNotReady, NotAuthorized
 from service.metrics import Metrics
-from service.pipeline import (
-    Answer,
-    ClassifyOptions,
-    Detection,
-    Pipeline,
-    TranslateAnswer,
-    TranslateOptions,
-    Translation,
-)
+from service.pipeline import Answer, ClassifyOptions, Pipeline, TranslateAnswer
 from service.registry import Registry, ServedModel
 from service.schemas import (
     AlignedSentence,

@@ -78,7 +78,7 @@ class Settings(BaseSettings):
             le=1_000_000,
             description="Requests waiting per model; more waits longer before it sheds.",
         ),
-    ] = 1024
+    ] = 4096
     max_queue_tokens: Annotated[
         int,
         Field(

@@ -133,11 +133,12 @@ def test_long_reviews_are_cropped_for_training_only(tmp_path: Path, tokenizer: T
 
 def test_crop_is_a_window_of_the_text() -> None:
     example = Example(list(range(20)), [1])
-    windows = [crop(example, 5, random.Random(seed)).input_ids for seed in range(30)]
+    windows = [crop(example, 5, 5, random.Random(seed)).input_ids for seed in range(30)]
 
     assert all(window == list(range(window[0], window[0] + 5)) for window in windows)
     assert len({window[0] for window in windows}) > 5
-    assert crop(example, 20, random.Random(1)) is example
+    assert {len(crop(example, 3, 5, random.Random(seed))) for seed in range(30)} == {3, 4, 5}
+    assert crop(example, 20, 20, random.Random(1)) is example
 
 
 def test_empty_texts_are_left_out(tmp_path: Path, tokenizer: Tokenizer) -> None:
@@ -208,8 +209,8 @@ def test_loss_does_not_depend_on_the_batch_around(
     together = built.loss(model, examples, CPU).item()
     alone = [built.loss(model, [example], CPU).item() for example in examples]
 
-    # a sentence weighs by its tokens, eos included; a review weighs one
-    weights = [len(e.target_ids) + 1 if task == "translation" else 1 for e in examples]
+    # a sentence weighs by its tokens, start token aside but eos included; a review weighs one
+    weights = [len(e.target_ids) if task == "translation" else 1 for e in examples]
     mean = sum(map(float.__mul__, alone, map(float, weights))) / sum(weights)
     assert together == pytest.approx(mean, rel=1e-5)
 

@@ -12,18 +12,15 @@ from prometheus_client import CollectorRegistry
 
 from service.app import create_app
 from service.batch import Timings
+from service.documents import Alignment, Detection, TranslateOptions, Translation
 from service.manifest import FileEntry, Graph, Limits, Manifest, Quality, Source, SpecialIds
 from service.pipeline import (
-    Alignment,
     ClassifyAnswer,
     ClassifyOptions,
-    Detection,
     LabelScore,
     Language,
     Pipeline,
     TranslateAnswer,
-    TranslateOptions,
-    Translation,
 )
 from service.registry import Registry
 from service.settings import Settings

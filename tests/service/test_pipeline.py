@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from service.batch import Request, Result
+from service.documents import TranslateOptions
 from service.errors import (
     DeadlineExceeded,
     EmptyInput,
@@ -20,7 +21,7 @@ from service.errors import (
 )
 from service.manifest import Limits
 from service.metrics import Metrics
-from service.pipeline import ClassifyOptions, Pipeline, TranslateOptions, apply_function
+from service.pipeline import ClassifyOptions, Pipeline, apply_function
 from service.registry import Registry
 from service.settings import Settings
 from tests.fakes import (
