@@ -8,7 +8,7 @@ SHELL := /bin/sh
 PYTHON ?= python3
 # gpu takes onnxruntime-gpu; both runtimes are one Python package, so .venv holds one of them.
 RUNTIME ?= $(if $(shell command -v nvidia-smi),gpu,cpu)
-PORT ?= 8000
+PORT ?= $(or $(SEQSERVE_PORT),8000)
 ARGS ?=
 
 VENV := .venv

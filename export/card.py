@@ -7,8 +7,9 @@ from service.manifest import Manifest, Parity, Quality, Source, read_manifest
 
 CARD = "README.md"
 LIMITS = {
-    "sentiment": "Made for film reviews; other subjects, irony and mixed feelings are read less "
-    "well. It always gives one of its labels, also for text without any sentiment.",
+    "sentiment": "A small recurrent model: good on text like that of the sets above; other "
+    "subjects, irony and mixed feelings are read less well. It always gives one of its labels, "
+    "also for text that fits none.",
     "translation": "A small recurrent model trained on the sets above: good on text like theirs, "
     "unreliable elsewhere. Names and numbers can be wrong, and rare words may be left out or "
     "replaced. Not for text where an error does harm.",

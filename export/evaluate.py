@@ -8,7 +8,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from models.config import RunConfig, SourceConfig, parse_config
-from models.data import Row, read_source
+from models.data import Row, index_labels, read_source
 from models.metrics import Figure, accuracy, translation_figures
 from service.engine import Device, available_cpus
 from service.loader import LoadedModel, load_model, make_requests, run_requests
@@ -38,12 +38,14 @@ def check_tests(run_folder: Path, data: Path) -> None:
 
     Raises:
         FileNotFoundError: a test set is missing.
-        ValueError: a test set cannot be read.
+        ValueError: a test set cannot be read, or has other labels.
     """
     config = parse_config(json.loads((run_folder / "config.json").read_text(encoding="utf-8")))
     for source in config.sources:
         if source.test:
-            read_source(config, source, data, "test")
+            rows = read_source(config, source, data, "test")
+            if config.task == "sentiment":
+                index_labels(rows, config.labels)
 
 
 def evaluate_source(
@@ -78,7 +80,7 @@ def evaluate_source(
 def classify_rows(model: LoadedModel, rows: Sequence[Row]) -> Figure:
     results = run_requests(model.runner, make_requests(model, [text for _, text in rows]))
     predicted = [int(result.argmax()) for result in results if not isinstance(result, list)]
-    return accuracy(predicted, [int(label) for label, _ in rows])
+    return accuracy(predicted, index_labels(rows, model.manifest.labels))
 
 
 def translate_texts(

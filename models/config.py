@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+from service.manifest import Language, Name
+
 Cell = Literal["lstm", "gru", "rnn"]
 Rate = Annotated[float, Field(ge=0.0, lt=1.0)]
 Size = Annotated[int, Field(ge=1)]
@@ -83,6 +85,7 @@ class TrainingConfig:
             (classification only).
         min_crop_tokens: such a window is at least this long; short ones teach a model of long
             reviews to read single sentences.
+        warmup_steps: steps over which the learning rate rises; at most half of the run's.
         patience: epochs without a better validation figure after which training stops.
         valid_limit: validation rows used per source after each epoch.
     """
@@ -106,14 +109,15 @@ class RunConfig:
     """One shipped or user-made model, whole.
 
     Attributes:
+        name: of the model in the repository.
         labels: class names by id (sentiment).
         languages: ISO 639-1 codes; sentiment: the languages read; translation: a pair, served in
             both directions.
     """
 
-    name: str
+    name: Name
     task: Literal["sentiment", "translation"]
-    languages: tuple[str, ...]
+    languages: tuple[Language, ...]
     sources: tuple[SourceConfig, ...]
     labels: tuple[str, ...] = ()
     model: ModelConfig = ModelConfig()
@@ -122,6 +126,8 @@ class RunConfig:
     def __post_init__(self) -> None:
         if not self.sources:
             raise ValueError("sources: name at least one data set")
+        if not self.languages:
+            raise ValueError("languages: name at least one code")
         if self.task == "sentiment" and not 2 <= len(self.labels) == len(set(self.labels)):
             raise ValueError(f"labels: two or more different names are needed, not {self.labels}")
         if self.task == "translation" and not 2 == len(self.languages) == len(set(self.languages)):

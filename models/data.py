@@ -1,7 +1,8 @@
 """Reads data sets, and cuts them into batches of like lengths.
 
 A source is a folder with a file per split: `train.tsv[.gz]` with `label TAB text` or
-`first TAB second`, or, for translation, parallel files `train.en[.gz]` and `train.de[.gz]`.
+`first TAB second`, or, for translation, parallel files `train.en[.gz]` and `train.de[.gz]`. A label
+is given by its name or by its place in the configuration, counted from 0.
 """
 
 import gzip
@@ -20,7 +21,7 @@ from models.config import RunConfig, SourceConfig
 
 Item = TypeVar("Item")
 Row = tuple[str, str]
-"""Sentiment: (label index as text, text). Translation: (first language, second language)."""
+"""Sentiment: (label as it stands in the file, text). Translation: (first, second language)."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,24 @@ def read_source(config: RunConfig, source: SourceConfig, data: Path, split: str)
     if source.style == "ptb":
         return [(first, join_ptb(second)) for first, second in rows]
     return rows
+
+
+def index_labels(rows: Sequence[Row], labels: Sequence[str]) -> list[int]:
+    """The place of each row's label among the labels.
+
+    Raises:
+        ValueError: a row has none of them.
+    """
+    places = {label: place for place, label in enumerate(labels)}
+    numbers = {str(place): place for place in range(len(labels))}
+    if places.keys().isdisjoint(numbers):  # else "1" would be two things at once
+        places |= numbers
+    strangers = sorted({label for label, _ in rows} - places.keys())
+    if strangers:
+        raise ValueError(
+            f"the first column must be one of {', '.join(places)}, not {strangers[0][:20]!r}"
+        )
+    return [places[label] for label, _ in rows]
 
 
 _PTB_RULES = [
@@ -129,7 +148,7 @@ def _find(folder: Path, name: str) -> Path | None:
 
 def _lines(path: Path) -> Iterator[str]:
     opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rt", encoding="utf-8", newline="\n") as lines:
+    with opener(path, "rt", encoding="utf-8-sig", newline="\n") as lines:
         try:
             for line in lines:
                 yield line.rstrip("\r\n")

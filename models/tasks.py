@@ -14,7 +14,15 @@ from torch.nn.functional import cross_entropy
 
 from models.classifier import Classifier
 from models.config import RunConfig, SourceConfig
-from models.data import Example, Row, bucket_batches, pad_ids, read_source, sample_weighted
+from models.data import (
+    Example,
+    Row,
+    bucket_batches,
+    index_labels,
+    pad_ids,
+    read_source,
+    sample_weighted,
+)
 from models.metrics import accuracy, translation_figures
 from models.seq2seq import Seq2Seq
 from models.vocabulary import EOS, PAD, start_token
@@ -130,17 +138,12 @@ class SentimentTask:
         self, source: SourceConfig, split: str, limit: int | None = None
     ) -> list[Example]:
         rows = read_source(self.config, source, self.data, split)[:limit]
-        known = [str(index) for index in range(len(self.config.labels))]
-        strangers = sorted({label for label, _ in rows} - set(known))
-        if strangers:
-            raise ValueError(
-                f"{source.path}, {split}: the first column must be one of {', '.join(known)}, "
-                f"the place of a label in the configuration, not {strangers[0][:20]!r}"
-            )
+        try:
+            labels = index_labels(rows, self.config.labels)
+        except ValueError as exc:
+            raise ValueError(f"{source.path}, {split}: {exc}") from exc
         encoded = self.tokenizer.encode_batch([text for _, text in rows])
-        return [
-            Example(ids, [int(label)]) for ids, (label, _) in zip(encoded, rows, strict=True) if ids
-        ]
+        return [Example(ids, [label]) for ids, label in zip(encoded, labels, strict=True) if ids]
 
 
 class TranslationTask:

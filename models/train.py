@@ -9,6 +9,7 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -70,7 +71,19 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--out", type=Path, help="the run's folder (default: runs/NAME)")
     parser.add_argument(
-        "--sources", nargs="+", help="use these folders below --data instead of the configured ones"
+        "--sources",
+        nargs="+",
+        help="train on these folders below --data instead of the configured ones",
+    )
+    parser.add_argument(
+        "--name",
+        help="of the model (default: the configured one; with --sources that of the --out folder)",
+    )
+    parser.add_argument(
+        "--labels", nargs="+", help="override the class names, in the order of their numbers"
+    )
+    parser.add_argument(
+        "--languages", nargs="+", help="override the codes: what is read, or a pair to translate"
     )
     parser.add_argument("--epochs", type=int, help="override the configured number of epochs")
     parser.add_argument("--seed", type=int, help="override the configured seed")
@@ -91,24 +104,31 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def choose_config(arguments: argparse.Namespace) -> RunConfig:
-    """The configuration file with the command line's overrides."""
+    """The configuration file with the command line's overrides.
+
+    Raises:
+        ValueError: a field does not fit, or a model of other data would take a configured name.
+    """
     config = read_config(arguments.config)
-    overrides = {
-        name: getattr(arguments, name)
-        for name in ("epochs", "seed")
-        if getattr(arguments, name) is not None
-    }
-    if overrides:
-        config = dataclasses.replace(
-            config, training=dataclasses.replace(config.training, **overrides)
-        )
+    overrides = given_fields(arguments, "name", "labels", "languages")
     if arguments.sources:
+        name = arguments.name or (arguments.out and arguments.out.name)
+        if not name:
+            raise ValueError("--sources makes another model; give it a --name of its own")
         sources = tuple(
             SourceConfig(path=path, licence="unstated", commercial_use=False)
             for path in arguments.sources
         )
-        config = dataclasses.replace(config, sources=sources)
-    return config
+        overrides |= {"name": name, "sources": sources}
+    overrides["training"] = dataclasses.replace(
+        config.training, **given_fields(arguments, "epochs", "seed")
+    )
+    return dataclasses.replace(config, **overrides)
+
+
+def given_fields(arguments: argparse.Namespace, *names: str) -> dict[str, Any]:
+    fields = {name: getattr(arguments, name) for name in names}
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def choose_device(name: str | None) -> torch.device:

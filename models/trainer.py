@@ -161,7 +161,9 @@ class Trainer:
 
     def _learning_rate(self) -> float:
         """Linear warm-up, then a cosine to zero (Loshchilov and Hutter 2017) over all epochs."""
-        step, warmup = self.progress.step, self.config.warmup_steps
+        step = self.progress.step
+        # a short run on little data would otherwise end before it has begun to learn
+        warmup = min(self.config.warmup_steps, self._total_steps // 2)
         if step < warmup:
             return self.config.learning_rate * (step + 1) / warmup
         share = min(1.0, (step - warmup) / max(1, self._total_steps - warmup))

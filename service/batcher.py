@@ -185,11 +185,11 @@ class Batcher:
         request.is_abandoned = future.cancelled()
 
     def _fail_running(self, exc: Exception) -> None:
-        if not isinstance(exc, InferenceFailed):
-            logger.exception("a step of model %s failed", self._name, exc_info=exc)
+        logger.error("a step of model %s failed", self._name, exc_info=exc)
         self._runner.reset()
         self._metrics.running_sequences.labels(self._name).set(0)
-        message = str(exc) if isinstance(exc, ServingError) else "the engine failed"
+        # what the runtime says of it can hold shapes, paths and addresses: for the log alone
+        message = "the engine failed on a batch; the server's log says why"
         running = [request for request in self._futures if request.is_dispatched]
         self._fail(running, InferenceFailed, message)
 

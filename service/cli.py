@@ -208,7 +208,9 @@ def open_listener(host: str, port: int) -> socket.socket:
         OSError: in one sentence, for instance that the port is in use.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio turns Nagle's algorithm off only where the protocol is named; with it on, an answer
+    # on a connection that is kept open took 44 ms instead of 1.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))

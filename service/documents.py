@@ -3,14 +3,18 @@
 White space and markup come back as they were. Knows no queue: requests go out, results come in.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Literal
 
+import numpy as np
+
 from service import sentences
+from service.alignment import Source, place_tags, share_tags, weigh_words
 from service.batch import Hypothesis, Request, Result, SearchOptions
 from service.loader import LoadedModel, check_length, new_token_limit
-from service.markup import Piece, render_text, split_markup
+from service.markup import Piece, Tag, render_text, split_markup
 from service.registry import ServedModel
 
 
@@ -60,11 +64,18 @@ class Translation:
 
 @dataclass(frozen=True)
 class Sentence:
-    """One sentence and the white space after it; copied where it has no request."""
+    """One sentence and the white space after it; copied where it has no request.
+
+    Attributes:
+        tags: those within the sentence; where one of a pair is missing, it is elsewhere.
+        space_tags: those before, within and after the white space.
+    """
 
     text: str
     space: str
     request: Request | None
+    tags: Sequence[Tag] = ()
+    space_tags: Sequence[Tag] = ()
 
 
 @dataclass(frozen=True)
@@ -98,14 +109,29 @@ class Document:
         ]
 
 
-def make_request(input_ids: list[int], model: LoadedModel, target: str, like: Request) -> Request:
+def make_request(
+    input_ids: list[int], model: LoadedModel, target: str, like: Request, has_tags: bool
+) -> Request:
     """A sentence's request with the times and search options of its text."""
     check_length(input_ids, model)
     assert like.search is not None
     limit = min(like.search.max_new_tokens, new_token_limit(input_ids, model.manifest))
-    search = SearchOptions(like.search.beam_size, limit, like.search.with_attention)
+    with_attention = like.search.with_attention or has_tags
+    search = SearchOptions(like.search.beam_size, limit, with_attention)
     start_id = model.manifest.ids.start_ids[target]
     return Request(input_ids, like.arrived_at, like.deadline, search, start_id)
+
+
+def cut_piece(piece: Piece, language: str) -> list[Sentence]:
+    """The sentences of a text with the tags of each; requests are for others to add."""
+    pairs = sentences.split(piece.text, language)
+    if not piece.tags:
+        return [Sentence(sentence, space, None) for sentence, space in pairs]
+    pairs = [("", ""), *pairs]  # what stands before the first sentence stands after this one
+    shared = iter(share_tags(piece.tags, list(chain.from_iterable(pairs))))
+    return [
+        Sentence(sentence, space, None, next(shared), next(shared)) for sentence, space in pairs
+    ]
 
 
 def cut_passages(
@@ -113,24 +139,14 @@ def cut_passages(
 ) -> list[Passage]:
     """Cuts a text into sentences, a request each with the times and options of `like`."""
     pieces = split_markup(text) if options.text_format == "html" else [Piece(text, True, text)]
-    cut = [
-        (piece, sentences.split(piece.text, source) if piece.is_text else []) for piece in pieces
-    ]
-    encoded = iter(model.encode([sentence for _, pairs in cut for sentence, _ in pairs]))
-    return [
-        Passage(
-            piece,
-            [
-                Sentence(
-                    sentence,
-                    space,
-                    make_request(input_ids, model, options.target, like) if input_ids else None,
-                )
-                for (sentence, space), input_ids in zip(pairs, encoded, strict=False)
-            ],
-        )
-        for piece, pairs in cut
-    ]
+    cut = [(piece, cut_piece(piece, source) if piece.is_text else []) for piece in pieces]
+    encoded = iter(model.encode([sentence.text for _, found in cut for sentence in found]))
+    for _, found in cut:
+        for index, sentence in enumerate(found):
+            if input_ids := next(encoded):
+                request = make_request(input_ids, model, options.target, like, bool(sentence.tags))
+                found[index] = replace(sentence, request=request)
+    return [Passage(piece, found) for piece, found in cut]
 
 
 def join_document(
@@ -166,21 +182,38 @@ def render_passage(
     rank: int,
     text_format: str,
 ) -> str:
-    """The passage as it stands in the translation."""
+    """The passage as it stands in the translation.
+
+    One that the translation leaves as it was is put back byte for byte, references and all.
+    """
     if not passage.piece.is_text:
         return passage.piece.source
-    parts = []
+    parts: list[tuple[str, Sequence[Tag]]] = []
     for sentence in passage.sentences:
-        if sentence.request is None:
-            parts.append(sentence.text)
-        else:
-            hypotheses = hypotheses_of(results, sentence.request)
-            parts.append(
-                model.tokenizer.decode(hypotheses[min(rank, len(hypotheses) - 1)].token_ids)
-            )
-        parts.append(sentence.space)
-    text = "".join(parts)
-    return render_text(passage.piece, text) if text_format == "html" else text
+        parts.append(translate_sentence(model, sentence, results, rank))
+        parts.append((sentence.space, sentence.space_tags))
+    text = "".join(text for text, _ in parts)
+    if text == passage.piece.text:
+        return passage.piece.source
+    return text if text_format == "text" else "".join(render_text(*part) for part in parts)
+
+
+def translate_sentence(
+    model: LoadedModel, sentence: Sentence, results: Mapping[Request, Result], rank: int
+) -> tuple[str, Sequence[Tag]]:
+    """The sentence's translation, or itself where it has none, and its tags."""
+    if sentence.request is None:
+        return sentence.text, sentence.tags
+    hypotheses = hypotheses_of(results, sentence.request)
+    hypothesis = hypotheses[min(rank, len(hypotheses) - 1)]
+    text = model.tokenizer.decode(hypothesis.token_ids)
+    if not sentence.tags:
+        return text, ()
+    assert hypothesis.attention is not None
+    source = Source(sentence.text, model.tokenizer.spans(sentence.text))
+    ends = model.tokenizer.ends(hypothesis.token_ids)
+    words = weigh_words(text, ends, hypothesis.attention, len(source.spans))
+    return text, place_tags(sentence.tags, source, words)
 
 
 def hypotheses_of(results: Mapping[Request, Result], request: Request) -> list[Hypothesis]:
@@ -195,5 +228,5 @@ def align(model: LoadedModel, request: Request, hypothesis: Hypothesis) -> Align
     return Alignment(
         model.tokenizer.tokens(request.input_ids),
         model.tokenizer.tokens(hypothesis.token_ids),
-        [[round(float(weight), 4) for weight in row] for row in hypothesis.attention],
+        np.round(hypothesis.attention.astype(np.float64), 4).tolist(),
     )

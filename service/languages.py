@@ -5,6 +5,7 @@ the script. Knows no models: the caller says which languages are in question.
 """
 
 import copy
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
 # Enough to be sure; detection is linear in the length, and texts may be long.
 SAMPLE_CHARS = 2000
+LETTER = re.compile(r"[^\W\d_]")
 
 # One syllable or ideogram says as much as about three letters: a Korean sentence with one English
 # brand name in it stays Korean.
@@ -91,8 +93,8 @@ def display_name(code: str) -> str:
 
 
 def dominant_script(text: str) -> str:
-    """The script of most of the text: "latin", "hangul", "han" and so on; "" without letters."""
-    weights = weigh_scripts(text)
+    """The script of most of a sample of the text: "latin", "hangul"; "" without letters."""
+    weights = weigh_scripts(take_sample(text))
     return weights.most_common(1)[0][0] if weights else ""
 
 
@@ -107,15 +109,22 @@ def detect(text: str, languages: Sequence[str]) -> list[tuple[str, float]]:
         Each code with its confidence, 0..100. All are 0 where the text has no letters, or is
         written in a script that none of the languages uses.
     """
-    weights = weigh_scripts(text[:SAMPLE_CHARS])
+    sample = take_sample(text)
+    weights = weigh_scripts(sample)
     if not weights:
         return [(code, 0.0) for code in languages]
     script, weight = weights.most_common(1)[0]
     share = weight / weights.total()
     fitting = [code for code in languages if script in SCRIPTS.get(code, ("latin",))]
-    likelihoods = rank_languages(text[:SAMPLE_CHARS], fitting)
+    likelihoods = rank_languages(sample, fitting)
     scored = [(code, round(100 * share * likelihoods.get(code, 0.0), 1)) for code in languages]
     return sorted(scored, key=lambda pair: -pair[1])  # stable: the caller's order breaks ties
+
+
+def take_sample(text: str) -> str:
+    """The beginning of the text, from its first letter on: figures may fill a page before it."""
+    first = LETTER.search(text)
+    return text[first.start() : first.start() + SAMPLE_CHARS] if first else ""
 
 
 def weigh_scripts(text: str) -> Counter[str]:

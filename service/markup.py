@@ -1,13 +1,16 @@
 """Takes HTML apart into text and everything else, and puts it together again.
 
-Whatever is not text (tags, attributes, comments, scripts, code) comes back byte for byte. Follows
-the HTML standard's tokenizer in what ends a tag; is linear in the length, and never raises.
+Whatever is not text (tags, attributes, comments, scripts, code) comes back byte for byte. A text
+goes on over inline elements, whose tags it carries. Follows the HTML standard's tokenizer in what
+ends a tag; is linear in the length, and never raises.
 """
 
 import html
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from typing import Literal, NamedTuple
 
 # A "<" opens markup only before one of these; "a < b" and "<3" are text.
 OPENING = re.compile(r"<(?=[A-Za-z/!?])")
@@ -23,6 +26,30 @@ KEPT_ELEMENTS = frozenset({"code", "kbd", "samp", "var"})
 VOID_ELEMENTS = frozenset(
     {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"}
 )
+# Sentences go on over them; every other element ends a text, br too.
+INLINE_ELEMENTS = frozenset(
+    {
+        *("a", "abbr", "acronym", "b", "bdi", "bdo", "big", "cite", "data", "del", "dfn", "em"),
+        *("font", "i", "img", "ins", "label", "mark", "nobr", "q", "s", "small", "span"),
+        *("strike", "strong", "sub", "sup", "time", "tt", "u", "wbr"),
+    }
+)
+
+
+class Tag(NamedTuple):
+    """A tag of an inline element in a text.
+
+    Attributes:
+        offset: characters of the text before it.
+        source: as it stood in the page.
+        kind: `empty` where there is no end tag, and no content.
+        element: a number that the two tags of an element share.
+    """
+
+    offset: int
+    source: str
+    kind: Literal["opening", "closing", "empty"]
+    element: int
 
 
 @dataclass(frozen=True)
@@ -34,33 +61,105 @@ class Piece:
             its source.
         is_text: whether it is for translation.
         source: as it stood in the page.
+        tags: of the inline elements in a text, in their order; each that opens is closed, properly
+            nested.
     """
 
     text: str
     is_text: bool
     source: str
+    tags: tuple[Tag, ...] = ()
+
+
+class Fragment(NamedTuple):
+    """What the scanner finds.
+
+    Attributes:
+        source: as it stood in the page.
+        is_text: whether it is text that may be translated.
+        inline_name: of an inline element's tag, the element; else empty.
+    """
+
+    source: str
+    is_text: bool
+    inline_name: str = ""
+
+    @property
+    def kind(self) -> Literal["opening", "closing", "empty"]:
+        if self.source.startswith("</"):
+            return "closing"
+        return "empty" if self.inline_name in VOID_ELEMENTS else "opening"
 
 
 def split_markup(page: str) -> list[Piece]:
     """The pieces of a page, in order; their sources concatenated are the page."""
-    return Scanner(page).scan()
-
-
-def join_markup(pieces: Sequence[Piece], translations: Sequence[str]) -> str:
-    """The page with one translation for each text piece, escaped.
-
-    A translation that equals its text is put back as it stood, references and all.
-    """
-    remaining = iter(translations)
-    return "".join(
-        render_text(piece, next(remaining)) if piece.is_text else piece.source for piece in pieces
+    fragments = Scanner(page).scan()
+    elements = pair_tags(fragments)
+    groups = groupby(
+        range(len(fragments)), key=lambda index: fragments[index].is_text or index in elements
     )
+    return [make_piece(fragments, list(indices), elements) for _, indices in groups]
 
 
-def render_text(piece: Piece, translation: str) -> str:
-    if translation == piece.text:
-        return piece.source
-    return html.escape(translation, quote=False).replace("\u00a0", "&nbsp;")
+def pair_tags(fragments: Sequence[Fragment]) -> dict[int, int]:
+    """Which fragments are tags of inline elements that lie within one text, and of which element.
+
+    Inline tags without their partner, in wrong order, or around other markup are left out: they
+    end a text like any other markup.
+    """
+    elements: dict[int, int] = {}
+    opened: list[int] = []
+    for index, fragment in enumerate(fragments):
+        if fragment.is_text:
+            continue
+        if not fragment.inline_name:
+            opened.clear()
+        elif fragment.kind == "empty":
+            elements[index] = index
+        elif fragment.kind == "opening":
+            opened.append(index)
+        elif opened and fragments[opened[-1]].inline_name == fragment.inline_name:
+            first = opened.pop()
+            elements[first] = elements[index] = first
+        else:
+            opened.clear()
+    return elements
+
+
+def make_piece(
+    fragments: Sequence[Fragment], indices: Sequence[int], elements: Mapping[int, int]
+) -> Piece:
+    """One piece of some fragments: a text with its tags, or what is not for translation."""
+    source = "".join(fragments[index].source for index in indices)
+    if not any(fragments[index].is_text and fragments[index].source.strip() for index in indices):
+        return Piece(source, False, source)
+    text, tags = "", []
+    for index in indices:
+        fragment = fragments[index]
+        if not fragment.is_text:
+            tags.append(Tag(len(text), fragment.source, fragment.kind, elements[index]))
+            continue
+        content = fragment.source
+        if tags and text.endswith(" "):
+            # of two spaces around a tag, a page shows one and a model expects one
+            content = content.lstrip(" ")
+            spaces = fragment.source[: len(fragment.source) - len(content)]
+            tags[-1] = tags[-1]._replace(source=tags[-1].source + spaces)
+        text += html.unescape(content)
+    return Piece(text, True, source, tuple(tags))
+
+
+def render_text(text: str, tags: Sequence[Tag] = ()) -> str:
+    """A text as HTML, with tags, in order, at their offsets."""
+    parts, start = [], 0
+    for tag in tags:
+        parts += [escape_text(text[start : tag.offset]), tag.source]
+        start = tag.offset
+    return "".join([*parts, escape_text(text[start:])])
+
+
+def escape_text(text: str) -> str:
+    return html.escape(text, quote=False).replace("\u00a0", "&nbsp;")
 
 
 class Scanner:
@@ -68,30 +167,33 @@ class Scanner:
 
     def __init__(self, page: str) -> None:
         self.page = page
-        self.pieces: list[Piece] = []
+        self.fragments: list[Fragment] = []
         # Inside an element that is kept: its name, and how many of that name are open.
         self.kept_name = ""
         self.kept_depth = 0
 
-    def scan(self) -> list[Piece]:
+    def scan(self) -> list[Fragment]:
         position = 0
         while position < len(self.page):
             opening = OPENING.search(self.page, position)
             start = opening.start() if opening else len(self.page)
-            self.add_text(self.page[position:start])
+            if start > position:
+                self.fragments.append(Fragment(self.page[position:start], not self.kept_depth))
             position = self.scan_markup(start) if opening else start
-        return self.pieces
+        return self.fragments
 
     def scan_markup(self, start: int) -> int:
         """Adds the markup that begins at `start`; returns where it ends."""
         end = find_end(self.page, start)
-        name = TAG_NAME.match(self.page, start, end)
-        if name is not None:
-            tag = self.page[start:end]
-            self.track_kept(name[1].lower(), tag)
-            if name[1].lower() in RAW_ELEMENTS and not tag.startswith("</"):
-                end = find_raw_end(self.page, end, name[1])
-        self.add_kept(self.page[start:end])
+        match = TAG_NAME.match(self.page, start, end)
+        name, tag = match[1].lower() if match else "", self.page[start:end]
+        was_kept = self.kept_depth > 0
+        if name:
+            self.track_kept(name, tag)
+            if name in RAW_ELEMENTS and not tag.startswith("</"):
+                end = find_raw_end(self.page, end, name)
+        is_inline = name in INLINE_ELEMENTS and not (was_kept or self.kept_depth)
+        self.fragments.append(Fragment(self.page[start:end], False, name if is_inline else ""))
         return end
 
     def track_kept(self, name: str, tag: str) -> None:
@@ -101,16 +203,6 @@ class Scanner:
             self.kept_depth += -1 if is_end else 1
         elif not (self.kept_depth or is_end) and has_content and is_kept(name, tag):
             self.kept_name, self.kept_depth = name, 1
-
-    def add_text(self, source: str) -> None:
-        if self.kept_depth or not source.strip():
-            self.add_kept(source)
-        else:
-            self.pieces.append(Piece(html.unescape(source), True, source))
-
-    def add_kept(self, source: str) -> None:
-        if source:
-            self.pieces.append(Piece(source, False, source))
 
 
 def is_kept(name: str, tag: str) -> bool:

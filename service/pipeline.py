@@ -2,9 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 
@@ -28,10 +29,19 @@ from service.errors import (
     ModelNotFound,
 )
 from service.loader import LoadedModel, check_length
-from service.markup import Piece
+from service.markup import Piece, split_markup
 from service.metrics import Metrics
 from service.registry import Registry, ServedModel
 from service.settings import Settings
+
+T = TypeVar("T")
+
+# Work on longer texts leaves the event loop: 100,000 characters take 0.1 to 0.5 s to cut and encode
+# on one core, and so many as these take 5 ms at worst. A thread costs shorter ones more than that.
+MAX_INLINE_CHARS = 1000
+
+# A text of many sentences would else make an answer of hundreds of megabytes from a small body.
+MAX_ATTENTION_WEIGHTS = 500_000
 
 
 @dataclass(frozen=True)
@@ -119,19 +129,21 @@ class Pipeline:
         """
         arrived_at = self._clock()
         self._check_texts(texts)
-        chosen = [self._choose_classifier(text, options.model) for text in texts]
-        requests = [
-            Request(encode_text(text, served.model), arrived_at, deadline)
-            for text, served in zip(texts, chosen, strict=True)
-        ]
-        work = group_requests(
-            (served, [request]) for served, request in zip(chosen, requests, strict=True)
-        )
-        encoded_at = self._clock()
-        results = await self._run(work, deadline)
+
+        def encode_texts() -> list[tuple[ServedModel, Request]]:
+            chosen = [self._choose_classifier(text, options.model) for text in texts]
+            return [
+                (served, Request(encode_text(text, served.model), arrived_at, deadline))
+                for text, served in zip(texts, chosen, strict=True)
+            ]
+
+        async with self._limit_time(deadline):
+            encoded = await offload(texts, encode_texts)
+            work = group_requests((served, [request]) for served, request in encoded)
+            encoded_at = self._clock()
+            results = await self._run(work)
         labels = [
-            rank_labels(served.model, results[request], options)
-            for served, request in zip(chosen, requests, strict=True)
+            rank_labels(served.model, results[request], options) for served, request in encoded
         ]
         timings = self._observe(work, results, arrived_at, encoded_at)
         return ClassifyAnswer(*describe(work), timings, labels)
@@ -153,13 +165,23 @@ class Pipeline:
         arrived_at = self._clock()
         self._check_texts(texts)
         like = Request([], arrived_at, deadline, self._choose_search(options))
-        documents = [self._open_document(text, options, like) for text in texts]
-        work = group_requests(
-            (document.served, document.requests) for document in documents if document.served
-        )
-        encoded_at = self._clock()
-        results = await self._run(work, deadline)
-        translations = [join_document(document, results, options) for document in documents]
+
+        def open_documents() -> list[Document]:
+            return [self._open_document(text, options, like) for text in texts]
+
+        def join_documents() -> list[Translation]:
+            return [join_document(document, results, options) for document in documents]
+
+        async with self._limit_time(deadline):
+            documents = await offload(texts, open_documents)
+            work = group_requests(
+                (document.served, document.requests) for document in documents if document.served
+            )
+            if options.attention:
+                check_attention(work)
+            encoded_at = self._clock()
+            results = await self._run(work)
+            translations = await offload(texts, join_documents)
         timings = self._observe(work, results, arrived_at, encoded_at)
         return TranslateAnswer(*describe(work), timings, translations)
 
@@ -176,9 +198,12 @@ class Pipeline:
     def detect(self, text: str) -> list[Detection]:
         """Likely languages of a text among those served, best first."""
         self._check_texts([text])
+        found = languages.detect(text, self._source_codes())
+        return [Detection(code, confidence) for code, confidence in found]
+
+    def _source_codes(self) -> list[str]:
         codes = [language.code for language in self.languages()]
-        codes = codes or self._registry.sentiment_languages()
-        return [Detection(code, confidence) for code, confidence in languages.detect(text, codes)]
+        return codes or self._registry.sentiment_languages()
 
     def _check_texts(self, texts: Sequence[str]) -> None:
         if not texts:
@@ -203,7 +228,7 @@ class Pipeline:
         codes = self._registry.sentiment_languages()
         if not codes:
             raise ModelNotFound("no sentiment model is loaded")
-        return self._registry.find_classifier(languages.detect(text, codes)[0][0])
+        return self._registry.find_classifier(detect_language(text, codes).language)
 
     def _choose_search(self, options: TranslateOptions) -> SearchOptions:
         settings = self._settings
@@ -235,15 +260,27 @@ class Pipeline:
     def _detect_source(self, text: str, options: TranslateOptions) -> Detection | None:
         if options.source != "auto":
             return None
-        best = self.detect(text)[0]
-        if best.confidence == 0.0 and (script := languages.dominant_script(text)):
-            codes = ", ".join(language.code for language in self.languages())
-            raise LanguageNotSupported(
-                f"the text is in {script} script, which no model reads; source can be {codes}"
-            )
-        return best
+        if options.text_format == "html":  # the names of tags are no English
+            pieces = split_markup(text)
+            text = " ".join(piece.text for piece in pieces if piece.is_text)
+        return detect_language(text, self._source_codes())
 
-    async def _run(self, work: Sequence[Work], deadline: float) -> dict[Request, Result]:
+    @asynccontextmanager
+    async def _limit_time(self, deadline: float) -> AsyncIterator[None]:
+        """Ends what is awaited inside when the deadline passes.
+
+        Raises:
+            DeadlineExceeded: it has passed.
+        """
+        try:
+            async with asyncio.timeout(deadline - self._clock()):
+                yield
+        except TimeoutError as exc:
+            raise DeadlineExceeded(
+                "the deadline passed before the answer was ready; allow more time or send less"
+            ) from exc
+
+    async def _run(self, work: Sequence[Work]) -> dict[Request, Result]:
         """Submits to all models and waits; whatever ends the wait takes back what is not done."""
         futures: dict[Request, asyncio.Future[Result]] = {}
         try:
@@ -251,12 +288,7 @@ class Pipeline:
                 futures.update(
                     zip(part.requests, part.served.batcher.submit(part.requests), strict=True)
                 )
-            async with asyncio.timeout(deadline - self._clock()):
-                results = await asyncio.gather(*futures.values())
-        except TimeoutError as exc:
-            raise DeadlineExceeded(
-                "the deadline passed before the answer was ready; allow more time or send less"
-            ) from exc
+            results = await asyncio.gather(*futures.values())
         finally:
             for future in futures.values():
                 future.cancel()
@@ -294,12 +326,37 @@ class Pipeline:
         return timings
 
 
+async def offload(texts: Sequence[str], function: Callable[[], T]) -> T:
+    """Calls a function whose time grows with the texts: here if they are short, else on a thread.
+
+    Who stops waiting leaves the thread to finish; what it computes is dropped.
+    """
+    if sum(map(len, texts)) <= MAX_INLINE_CHARS:
+        return function()
+    return await asyncio.to_thread(function)
+
+
 def group_requests(parts: Iterable[tuple[ServedModel, Sequence[Request]]]) -> list[Work]:
     """The requests of all parts by model, in their order."""
     work: dict[str, Work] = {}
     for served, requests in parts:
         work.setdefault(served.manifest.name, Work(served, [])).requests.extend(requests)
     return list(work.values())
+
+
+def detect_language(text: str, codes: Sequence[str]) -> Detection:
+    """The likeliest of the languages; the first of them where the text has no letters.
+
+    Raises:
+        LanguageNotSupported: the text is in a script that none of them uses.
+    """
+    best = Detection(*languages.detect(text, codes)[0])
+    if best.confidence == 0.0 and (script := languages.dominant_script(text)):
+        raise LanguageNotSupported(
+            f"the text is in {script} script, which no model reads; the models read "
+            f"{', '.join(codes)}"
+        )
+    return best
 
 
 def count_tokens(result: Result) -> int:
@@ -313,6 +370,25 @@ def describe(work: Sequence[Work]) -> tuple[str, str]:
     return ",".join(manifest.name for manifest in manifests), ",".join(
         manifest.version for manifest in manifests
     )
+
+
+def check_attention(work: Sequence[Work]) -> None:
+    """Refuses what could have too many attention weights.
+
+    Raises:
+        InputTooLong: together the sentences are too long.
+    """
+    num_weights = 0
+    for part in work:
+        for request in part.requests:
+            assert request.search is not None
+            num_weights += request.num_tokens * request.search.max_new_tokens
+    if num_weights > MAX_ATTENTION_WEIGHTS:
+        raise InputTooLong(
+            f"the attention would have up to {num_weights} weights, above the limit of "
+            f"{MAX_ATTENTION_WEIGHTS}; send less text at a time, a lower max_new_tokens, or no "
+            "`attention`"
+        )
 
 
 def encode_text(text: str, model: LoadedModel) -> list[int]:

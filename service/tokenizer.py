@@ -4,6 +4,7 @@ Knows nothing of models: eos and the like are added by whoever knows the task.
 """
 
 from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 
 import tokenizers
@@ -11,6 +12,7 @@ import tokenizers
 from service.errors import ArtefactError, InvalidInput
 
 LONE_SURROGATE = "a text holds half of a surrogate pair; send whole ones"
+WORD_START = "\u2581"  # of a token's spelling: a space before the word
 
 
 class Tokenizer:
@@ -66,6 +68,37 @@ class Tokenizer:
     def decode(self, token_ids: Sequence[int]) -> str:
         """Text of the ids; special tokens are left out, broken byte sequences become U+FFFD."""
         return self._backend.decode(list(token_ids), skip_special_tokens=True)
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Where each token of `encode` starts and ends in the text, without white space before it.
+
+        Raises:
+            InvalidInput: see `encode`.
+        """
+        try:
+            offsets = self._backend.encode(text).offsets
+        except TypeError as exc:
+            raise InvalidInput(LONE_SURROGATE) from exc
+        return [(end - len(text[start:end].lstrip()), end) for start, end in offsets]
+
+    def ends(self, token_ids: Sequence[int]) -> list[int]:
+        """Where each token ends in the text that `decode` gives; decodes word by word.
+
+        The first byte of a character owns it, the others are empty.
+        """
+        ends: list[int] = []
+        window: list[int] = []
+        base = 0
+        for index, spelling in enumerate(self.tokens(token_ids)):
+            if index and spelling.startswith(WORD_START):
+                # the token before shows how the word goes on: at the start of a text it loses " "
+                window = [token_ids[index - 1]]
+                base = ends[-1] - len(self.decode(window))
+            window.append(token_ids[index])
+            ends.append(base + len(self.decode(window)))
+        # the first bytes of a character look like several broken ones until it is complete
+        num_chars = len(self.decode(token_ids))
+        return list(accumulate(reversed(ends), min, initial=num_chars))[:0:-1]
 
     def token_id(self, token: str) -> int:
         """Id of a token by its exact spelling.

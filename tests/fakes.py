@@ -59,6 +59,10 @@ class ByteTokenizer(Tokenizer):
         content = [token_id for token_id in token_ids if token_id >= NUM_SPECIAL_IDS]
         return bytes(token_id - NUM_SPECIAL_IDS for token_id in content).decode(errors="replace")
 
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        starts = [index for index, char in enumerate(text) for _ in char.encode()]
+        return [(start, start + 1) for start in starts] if self.encode(text) else []
+
     def tokens(self, token_ids: Sequence[int]) -> list[str]:
         return [self.decode([token_id]) or f"<{token_id}>" for token_id in token_ids]
 
@@ -211,7 +215,7 @@ def shout(request: Request) -> Result:
     hypotheses = []
     for rank in range(request.search.beam_size):
         token_ids = tokenizer.encode(text + "!" * rank)[: request.search.max_new_tokens]
-        attention = attend_evenly(len(token_ids) + 1, request.num_tokens)
+        attention = attend_in_step(len(token_ids) + 1, request.num_tokens)
         hypotheses.append(
             Hypothesis(
                 token_ids,
@@ -223,5 +227,7 @@ def shout(request: Request) -> Result:
     return hypotheses
 
 
-def attend_evenly(num_steps: int, num_tokens: int) -> FloatArray:
-    return np.full((num_steps, num_tokens), 1.0 / num_tokens, dtype=np.float32)
+def attend_in_step(num_steps: int, num_tokens: int) -> FloatArray:
+    """Each step attends to the token at its own place, late ones to the last."""
+    steps = np.minimum(np.arange(num_steps), num_tokens - 1)
+    return np.eye(num_tokens, dtype=np.float32)[steps]

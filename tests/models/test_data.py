@@ -11,6 +11,7 @@ from models.config import RunConfig, SourceConfig, parse_config
 from models.data import (
     Example,
     bucket_batches,
+    index_labels,
     join_ptb,
     pad_ids,
     read_source,
@@ -31,15 +32,43 @@ def make_config(**source: str) -> RunConfig:
     )
 
 
-def test_example_is_as_long_as_its_longer_side_with_eos() -> None:
+def test_example_is_as_long_as_its_longer_side() -> None:
     assert len(Example([1, 2, 3], [4])) == 3
-    assert len(Example([1, 2, 3], [4, 5, 6])) == 4
+    assert len(Example([1, 2, 3], [4, 5, 6, 7])) == 4
 
 
 def test_table_is_read_in_order(tmp_path: Path) -> None:
     (tmp_path / "train.tsv").write_text("0\tbad\r\n\n1\tgood\tvery\n", encoding="utf-8")
 
     assert read_split(tmp_path, "train", ["en"]) == [("0", "bad"), ("1", "good\tvery")]
+
+
+def test_mark_of_a_spreadsheet_is_no_part_of_the_first_label(tmp_path: Path) -> None:
+    (tmp_path / "train.tsv").write_bytes(b"\xef\xbb\xbf1\tgood\n")
+
+    assert read_split(tmp_path, "train", ["en"]) == [("1", "good")]
+
+
+@pytest.mark.parametrize(
+    ("labels", "given", "places"),
+    [
+        (("bad", "fair", "good"), ["good", "bad", "1"], [2, 0, 1]),
+        (("0", "1"), ["1", "0"], [1, 0]),
+        (("1", "2", "3"), ["1", "3"], [0, 2]),  # stars are names, not places
+    ],
+)
+def test_labels_are_given_by_name_or_by_place(
+    labels: tuple[str, ...], given: list[str], places: list[int]
+) -> None:
+    assert index_labels([(label, "text") for label in given], labels) == places
+
+
+@pytest.mark.parametrize(
+    ("labels", "given"), [(("bad", "good"), "great"), (("bad", "good"), "2"), (("1", "2"), "0")]
+)
+def test_unknown_label_is_refused_by_name(labels: tuple[str, ...], given: str) -> None:
+    with pytest.raises(ValueError, match=f"not '{given}'"):
+        index_labels([(given, "text")], labels)
 
 
 def test_compressed_table_is_read_too(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from models.train import choose_device, is_bf16_faster, main
 from models.trainer import BEST, LAST, read_history
 
 ROOT = Path(__file__).parents[2]
+SAMPLES = Path(__file__).parent / "samples"
 
 CONFIG = """
 name = "tiny"
@@ -157,6 +158,38 @@ def test_command_line_overrides_are_saved_with_the_run(tmp_path: Path, command: 
     assert not config.sources[0].commercial_use
 
 
+def test_data_of_ones_own_make_a_model_of_ones_own(tmp_path: Path, command: Command) -> None:
+    names = {"0": "malo", "1": "bueno"}
+    folder = tmp_path / "data" / "reviews"
+    folder.mkdir(parents=True)
+    for split in ("train", "valid"):
+        text = (SAMPLES / "nsmc" / f"{split}.tsv").read_text(encoding="utf-8")
+        rows = [line.partition("\t") for line in text.splitlines()[:40]]
+        lines = [f"{names[label]}\t{rest}" for label, _, rest in rows] + ["regular\tasí así"]
+        (folder / f"{split}.tsv").write_text("\n".join(lines), encoding="utf-8")
+
+    main(
+        [
+            *command("mine", "--epochs", "1", "--data", str(tmp_path / "data")),
+            *("--sources", "reviews", "--languages", "es"),
+            *("--labels", "malo", "regular", "bueno"),
+        ]
+    )
+
+    config = parse_config(read_config_file(tmp_path / "mine"))
+    assert (config.name, config.languages) == ("mine", ("es",))
+    assert config.labels == ("malo", "regular", "bueno")
+    assert len(load(tmp_path / "mine" / BEST)["output.bias"]) == 3
+
+
+def test_other_sources_do_not_take_the_configured_name(command: Command) -> None:
+    arguments = command("unused", "--sources", "nsmc")
+    at = arguments.index("--out")
+
+    with pytest.raises(SystemExit, match="--name"):
+        main([*arguments[:at], *arguments[at + 2 :]])
+
+
 def test_true_vocabulary_size_is_saved_with_the_run(tmp_path: Path, command: Command) -> None:
     path = tmp_path / "tiny.toml"
     path.write_text(path.read_text(encoding="utf-8").replace("700", "50000"), encoding="utf-8")
@@ -193,6 +226,9 @@ def test_configuration_that_does_not_fit_is_refused_by_name(
     ("arguments", "named"),
     [
         (("--epochs", "0"), "epochs"),
+        (("--name", "my model"), "name"),
+        (("--languages", "Spanish"), "languages"),
+        (("--labels", "malo", "bueno", "bueno"), "labels"),
         (("--config", "missing.toml"), r"missing\.toml"),
         (("--data", "missing"), "missing"),
         (("--device", "tpu9"), "--device tpu9"),

@@ -260,7 +260,7 @@ async def test_failing_step_fails_all_sequences_that_run_in_it() -> None:
         stand.runner.failures = [None, InferenceFailed("lost")]
         (future,) = stand.batcher.submit([long])
 
-        with pytest.raises(InferenceFailed, match="lost"):
+        with pytest.raises(InferenceFailed, match="engine failed"):
             await future
         (healthy,) = stand.batcher.submit([make_request(2)])
         await healthy
@@ -273,7 +273,7 @@ async def test_foreign_error_is_logged_and_not_shown_to_the_client(
         stand.runner.failures = [KeyError("secret detail")]
         (future,) = stand.batcher.submit([make_request()])
 
-        with pytest.raises(InferenceFailed, match=r"^the engine failed$"):
+        with pytest.raises(InferenceFailed, match="log says why"):
             await future
 
     assert "secret detail" in caplog.text

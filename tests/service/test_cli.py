@@ -170,6 +170,12 @@ def test_nobody_can_connect_before_the_models_are_loaded() -> None:
         assert client.connect_ex(listener.getsockname()) != 0
 
 
+def test_answers_are_sent_without_nagles_delay() -> None:
+    # asyncio sets TCP_NODELAY by this
+    with open_listener("127.0.0.1", 0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP
+
+
 def test_url_names_the_port_that_was_chosen() -> None:
     with open_listener("127.0.0.1", 0) as listener:
         assert format_url(listener) == f"http://127.0.0.1:{listener.getsockname()[1]}"

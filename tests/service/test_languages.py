@@ -36,6 +36,12 @@ def test_text_without_letters_gives_the_first_language_without_confidence(text: 
     assert detect(text, SERVED) == [("en", 0.0), ("de", 0.0), ("ko", 0.0)]
 
 
+def test_letters_far_behind_figures_are_found() -> None:
+    text = "12.5, " * 1000 + "이 영화 정말 재미있어요"
+    assert detect(text, SERVED)[0] == ("ko", 100.0)
+    assert dominant_script(text) == "hangul"
+
+
 @pytest.mark.parametrize("text", ["Где вокзал?", "車站在哪裡", "أين المحطة"])
 def test_foreign_script_has_no_confidence(text: str) -> None:
     assert {confidence for _, confidence in detect(text, SERVED)} == {0.0}

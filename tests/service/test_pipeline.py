@@ -1,7 +1,8 @@
 import asyncio
+import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +22,17 @@ from service.errors import (
 )
 from service.manifest import Limits
 from service.metrics import Metrics
-from service.pipeline import ClassifyOptions, Pipeline, apply_function
+from service.pipeline import (
+    MAX_INLINE_CHARS,
+    ClassifyOptions,
+    Pipeline,
+    apply_function,
+    offload,
+)
 from service.registry import Registry
 from service.settings import Settings
 from tests.fakes import (
+    ByteTokenizer,
     FakeRunner,
     make_manifest,
     make_metrics,
@@ -136,6 +144,11 @@ async def test_each_text_goes_to_the_model_of_its_language_and_order_is_kept(
     assert sum(map(len, stand.korean.batches)) == 2
 
 
+async def test_text_in_a_script_that_no_model_reads_is_refused(stand: Stand) -> None:
+    with pytest.raises(LanguageNotSupported, match="cyrillic script"):
+        await stand.pipeline.classify(["Привет, как дела"], ALL, soon())
+
+
 async def test_named_model_overrides_the_language(stand: Stand) -> None:
     options = ClassifyOptions(model="film-ko")
 
@@ -229,6 +242,47 @@ async def test_html_keeps_its_markup_and_is_escaped_again(stand: Stand) -> None:
     )
 
 
+HTML = TranslateOptions("en", "de", text_format="html")
+
+
+@pytest.mark.parametrize(
+    ("page", "expected"),
+    [
+        ("A man is <b>riding</b> a bike.", "A MAN IS <b>RIDING</b> A BIKE."),
+        ("<p>a <a href='&'>b <i>c</i></a>. d</p>", "<p>A <a href='&'>B <i>C</i></a>. D</p>"),
+        ("a <b>b. c</b> d. <u>e.</u> f", "A <b>B. C</b> D. <u>E.</u> F"),
+        ("<b>a. b.</b> c<br>&amp; <i>d</i>", "<b>A. B.</b> C<br>&amp; <i>D</i>"),
+        ("1 <b>2</b> &#51;", "1 <b>2</b> &#51;"),
+        ("\u200b\n<b>a</b> b", "\u200b\n<b>A</b> B"),
+    ],
+)
+async def test_sentences_go_on_over_inline_tags(stand: Stand, page: str, expected: str) -> None:
+    assert await translate(stand, page, HTML) == expected
+
+
+async def test_attention_is_asked_for_where_tags_are_to_be_placed(stand: Stand) -> None:
+    await translate(stand, "<p>one.\ntwo <b>three</b>.\n<i>four.</i></p>five", HTML)
+
+    requests = [request for batch in stand.translator.batches for request in batch]
+    asked = {
+        ByteTokenizer().decode(request.input_ids): request.search.with_attention
+        for request in requests
+        if request.search
+    }
+    assert asked == {"one.": False, "two three.": True, "four.": False, "five": False}
+
+
+async def test_alternatives_carry_the_tags_too(stand: Stand) -> None:
+    options = TranslateOptions("en", "de", text_format="html", alternatives=1)
+
+    answer = await stand.pipeline.translate(["one <b>two</b>"], options, soon())
+
+    (translation,) = answer.translations
+    assert translation.text == "ONE <b>TWO</b>"
+    assert translation.alternatives == ["ONE <b>TWO</b>!"]
+    assert translation.attention is None
+
+
 async def test_markup_is_text_where_html_was_not_asked_for(stand: Stand) -> None:
     assert await translate(stand, "<b>a & b</b>") == "<B>A & B</B>"
 
@@ -238,6 +292,18 @@ async def test_page_without_text_is_copied_without_the_engine(stand: Stand) -> N
 
     assert await translate(stand, "<hr/> <!-- nothing -->", options) == "<hr/> <!-- nothing -->"
     assert stand.translator.batches == []
+
+
+async def test_markup_does_not_count_for_detection(start: MakeStand) -> None:
+    stand = await start(pairs=(("en", "ko"), ("ko", "en")))
+    options = TranslateOptions("auto", "en", text_format="html")
+    page = '<div class="introduction"><a href="https://example.org/films/today">안녕!</a></div>'
+
+    answer = await stand.pipeline.translate([page], options, soon())
+
+    detected = answer.translations[0].detected
+    assert detected is not None
+    assert detected.language == "ko"
 
 
 async def test_source_is_detected_for_each_text(stand: Stand) -> None:
@@ -252,7 +318,7 @@ async def test_source_is_detected_for_each_text(stand: Stand) -> None:
 
 
 async def test_script_that_no_model_reads_is_refused(stand: Stand) -> None:
-    with pytest.raises(LanguageNotSupported, match=r"cyrillic script.*source can be en, de"):
+    with pytest.raises(LanguageNotSupported, match=r"cyrillic script.*the models read en, de"):
         await translate(stand, "Привет, как дела?", TranslateOptions("auto", "de"))
 
 
@@ -303,6 +369,15 @@ async def test_attention_is_given_for_each_sentence_on_request(stand: Stand) -> 
     assert alignments[0].source_tokens == ["a", "b", ".", "<2>"]
     assert [len(one.weights) for one in alignments] == [4, 3]
     assert [len(one.weights[0]) for one in alignments] == [4, 3]
+
+
+async def test_attention_of_too_much_text_is_refused(start: MakeStand) -> None:
+    stand = await start(max_batch_size=64)
+    text = "A sentence of some thirty letters.\n" * 300
+
+    with pytest.raises(InputTooLong, match="attention"):
+        await translate(stand, text, TranslateOptions("en", "de", attention=True))
+    assert await translate(stand, text) == text.upper()
 
 
 async def test_attention_is_not_given_unasked(stand: Stand) -> None:
@@ -517,7 +592,7 @@ async def test_model_that_is_full_takes_back_what_other_models_admitted(
 async def test_failed_step_is_told_and_the_next_request_is_served(stand: Stand) -> None:
     stand.translator.failures = [InferenceFailed("out of memory")]
 
-    with pytest.raises(InferenceFailed, match="out of memory"):
+    with pytest.raises(InferenceFailed, match="engine failed"):
         await translate(stand, "one. two. three.")
 
     assert await translate(stand, "again") == "AGAIN"
@@ -626,3 +701,46 @@ async def test_real_translation_of_many_clients_is_that_of_one(tiny: Pipeline) -
     together = await asyncio.gather(*(translate_one(text) for text in texts * 5))
 
     assert together == alone * 5
+
+
+# --- the event loop ---
+
+
+@pytest.mark.parametrize(
+    ("texts", "is_inline"),
+    [
+        (["short"], True),
+        (["x" * (MAX_INLINE_CHARS + 1)], False),
+        (["x"] * (MAX_INLINE_CHARS + 1), False),
+    ],
+)
+async def test_work_on_much_text_leaves_the_event_loop(
+    texts: Sequence[str], is_inline: bool
+) -> None:
+    thread = await offload(texts, threading.current_thread)
+
+    assert (thread is threading.current_thread()) == is_inline
+
+
+async def test_long_document_is_translated_as_a_short_one(start: MakeStand) -> None:
+    stand = await start(max_batch_size=64)
+    text = "Good morning.  " * (MAX_INLINE_CHARS // 10)
+
+    assert await translate(stand, text) == text.upper()
+
+
+class SlowTokenizer(ByteTokenizer):
+    def encode(self, text: str) -> list[int]:
+        time.sleep(0.3)
+        return super().encode(text)
+
+
+async def test_deadline_holds_while_a_long_text_is_encoded(stand: Stand) -> None:
+    manifest = make_manifest("sentiment", "slow", languages=("fr",))
+    stand.registry.serve(replace(make_model(manifest), tokenizer=SlowTokenizer()))
+    started = time.monotonic()
+
+    with pytest.raises(DeadlineExceeded):
+        await stand.pipeline.classify(["x" * 2000], ClassifyOptions(model="slow"), started + 0.05)
+
+    assert time.monotonic() - started < 0.25

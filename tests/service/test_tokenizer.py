@@ -191,3 +191,47 @@ def test_damaged_file_is_refused_by_name(tmp_path: Path, content: str | None) ->
 
     with pytest.raises(ArtefactError, match=r"tokenizer\.json cannot be read"):
         Tokenizer.load(path)
+
+
+@pytest.mark.parametrize(
+    "text", ["I like it.", "  I  like\u00a0it", "e\u0301te\u0301 👍 x", "나는 좋아해"]
+)
+def test_spans_are_the_words_that_tokens_came_from(tokenizer: Tokenizer, text: str) -> None:
+    spans = tokenizer.spans(text)
+
+    assert len(spans) == len(tokenizer.encode(text))
+    assert spans == sorted(spans)
+    covered = {index for start, end in spans for index in range(start, end)}
+    visible = {index for index, char in enumerate(text) if not char.isspace()}
+    assert {text[index] for index in visible - covered} <= {"\u0301"}
+    assert not any(text[start : start + 1] == " " for start, end in spans if start < end)
+
+
+def test_spans_of_a_lone_surrogate_are_refused(tokenizer: Tokenizer) -> None:
+    with pytest.raises(InvalidInput, match="surrogate"):
+        tokenizer.spans("a\ud800b")
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_ends_follow_the_decoded_text(tokenizer: Tokenizer, seed: int) -> None:
+    token_ids = tokenizer.encode(random_text(seed))
+    whole = tokenizer.decode(token_ids)
+
+    ends = tokenizer.ends(token_ids)
+
+    assert (len(ends), ends[-1]) == (len(token_ids), len(whole))
+    assert ends == sorted(ends)
+    for count, end in enumerate(ends, start=1):
+        beginning = tokenizer.decode(token_ids[:count])
+        assert beginning.endswith("\ufffd") or whole[:end] == beginning
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_ends_of_broken_bytes_stay_within_the_text(tokenizer: Tokenizer, seed: int) -> None:
+    rng = random.Random(seed)
+    token_ids = [rng.randrange(tokenizer.vocab_size) for _ in range(rng.randint(1, 30))]
+
+    ends = tokenizer.ends(token_ids)
+
+    assert ends == sorted(ends)
+    assert 0 <= ends[0] <= ends[-1] <= len(tokenizer.decode(token_ids))
