@@ -6,7 +6,8 @@ from models.decoder import NUM_LAYERS, Decoder
 from models.encoder import length_mask
 
 CELLS: list[Cell] = ["lstm", "gru", "rnn"]
-EMBEDDING, MEMORY, HIDDEN = 8, 12, 10
+EMBEDDING, ENCODER, HIDDEN = 8, 12, 10
+MEMORY = ENCODER + EMBEDDING
 
 
 def make_decoder(cell: Cell) -> Decoder:
@@ -14,7 +15,7 @@ def make_decoder(cell: Cell) -> Decoder:
     config = ModelConfig(
         cell=cell,
         embedding_size=EMBEDDING,
-        encoder_size=MEMORY // 2,
+        encoder_size=ENCODER // 2,
         decoder_size=HIDDEN,
         attention_size=6,
     )
@@ -23,7 +24,7 @@ def make_decoder(cell: Cell) -> Decoder:
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_initial_state_has_the_shapes_that_the_layers_take(cell: Cell) -> None:
-    state = make_decoder(cell).initial_state(torch.randn(3, MEMORY))
+    state = make_decoder(cell).initial_state(torch.randn(3, ENCODER))
 
     assert len(state) == NUM_LAYERS
     for parts in state:
@@ -32,7 +33,7 @@ def test_initial_state_has_the_shapes_that_the_layers_take(cell: Cell) -> None:
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_no_part_of_the_initial_state_is_used_twice(cell: Cell) -> None:
-    state = make_decoder(cell).initial_state(torch.randn(1, MEMORY))
+    state = make_decoder(cell).initial_state(torch.randn(1, ENCODER))
 
     parts = [part for layer in state for part in layer]
     assert len({tuple(part.flatten().tolist()) for part in parts}) == len(parts)
@@ -42,8 +43,8 @@ def test_no_part_of_the_initial_state_is_used_twice(cell: Cell) -> None:
 def test_whole_sequence_equals_step_by_step(cell: Cell) -> None:
     decoder = make_decoder(cell)
     embedded, values = torch.randn(3, 6, EMBEDDING), torch.randn(3, 5, MEMORY)
-    keys, mask = decoder.attention.key(values), length_mask(torch.tensor([5, 1, 3]), 5)
-    first = decoder.initial_state(torch.randn(3, MEMORY))
+    keys, mask = decoder.attention.project_keys(values), length_mask(torch.tensor([5, 1, 3]), 5)
+    first = decoder.initial_state(torch.randn(3, ENCODER))
 
     whole, whole_state, whole_weights = decoder(embedded, first, keys, values, mask)
     state, steps = first, []
@@ -60,8 +61,8 @@ def test_whole_sequence_equals_step_by_step(cell: Cell) -> None:
 def test_later_tokens_do_not_change_earlier_readouts() -> None:
     decoder = make_decoder("lstm")
     embedded, values = torch.randn(1, 6, EMBEDDING), torch.randn(1, 4, MEMORY)
-    source = (decoder.attention.key(values), values, torch.ones(1, 4, dtype=torch.bool))
-    state = decoder.initial_state(torch.randn(1, MEMORY))
+    source = (decoder.attention.project_keys(values), values, torch.ones(1, 4, dtype=torch.bool))
+    state = decoder.initial_state(torch.randn(1, ENCODER))
     changed = torch.cat([embedded[:, :3], torch.randn(1, 3, EMBEDDING)], dim=1)
 
     before, after = (decoder(inputs, state, *source)[0] for inputs in (embedded, changed))
