@@ -126,7 +126,7 @@ class Settings(BaseSettings):
         Field(
             ge=1, le=64, description="Beam of a request that names none; 1 is greedy and fastest."
         ),
-    ] = 1
+    ] = 2
     max_alternatives: Annotated[
         int,
         Field(
