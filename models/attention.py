@@ -11,8 +11,8 @@ class Attention(nn.Module):
     """Cosine attention: score = sharpness * cos(W_q query, W_k memory).
 
     General attention (Luong et al. 2015, eq. 8) over normalised queries and keys with a learnt
-    scale (Henry et al. 2020, QKNorm). Scores stay bounded, so an early wrong alignment cannot
-    saturate the softmax and cut off its own gradient, as the unbounded product did here.
+    scale (Henry et al. 2020, QKNorm). Scores stay bounded, so that an early wrong alignment is
+    less likely to saturate the softmax and cut off its own gradient.
     """
 
     def __init__(self, query_size: int, memory_size: int, attention_size: int) -> None:
