@@ -61,10 +61,12 @@ class LayerBuilder:
         if self.precision == "int8":
             levels, scales = self._quantize_rows(name, weight)
             turned = graph.op("Transpose", levels, perm=[1, 0])
-            product = graph.op("DynamicQuantizeMatMul", inputs, turned, scales, domain=MICROSOFT)
-        else:
-            turned = graph.op("Transpose", self._dense(name, weight), perm=[1, 0])
-            product = graph.op("MatMul", inputs, turned)
+            others = [] if bias is None else ["", graph.weight(f"{name}.bias", bias)]
+            return graph.op(
+                "DynamicQuantizeMatMul", inputs, turned, scales, *others, domain=MICROSOFT
+            )
+        turned = graph.op("Transpose", self._dense(name, weight), perm=[1, 0])
+        product = graph.op("MatMul", inputs, turned)
         if bias is None:
             return product
         return graph.op("Add", product, graph.weight(f"{name}.bias", bias))

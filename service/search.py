@@ -1,10 +1,15 @@
-"""Greedy and beam search over the decoder's step; sentences join and leave between steps."""
+"""Greedy and beam search over the decoder's step; sentences join and leave between steps.
 
-from collections.abc import Sequence
+All sentences of one beam size are moved on at once, by arrays. What a hypothesis said is not kept
+with it: every call's tokens and parents are, and a hypothesis is traced back when it ends.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from service.batch import (
     FloatArray,
@@ -15,87 +20,198 @@ from service.batch import (
     SearchOptions,
     pad_requests,
 )
-from service.engine import Session
+from service.engine import Array, Session
+from service.memory import PagedMemory
 
 STATES = ("hidden", "cell")
+# A hypothesis is stuck when its last tokens repeat a few; looked at every so many steps.
+MAX_PERIOD = 8
+LOOP_TOKENS = 24
+LOOP_INTERVAL = 8
+
+ScoreArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
 
 
-class Path(NamedTuple):
-    """A hypothesis as a linked list, last token first; beams share their beginning."""
-
-    token_id: int
-    before: Optional["Path"]
-    attention: FloatArray | None
-
-
-@dataclass(frozen=True)
-class Beam:
-    """A live hypothesis.
+class Continuations(NamedTuple):
+    """What may follow the hypotheses of n sentences, W for each, best first.
 
     Attributes:
-        score: sum of log-probabilities.
-        row: where its state lies in the decoder's last output.
+        token_ids: (n, W).
+        parents: (n, W), rows of the decoder's last output.
+        scores: (n, W), sums of log-probabilities.
     """
 
-    path: Path
-    score: float
-    row: int
+    token_ids: IntArray
+    parents: IntArray
+    scores: ScoreArray
 
 
-@dataclass(frozen=True)
-class Memory:
-    """What the decoder attends to, for N sentences.
-
-    Attributes:
-        keys: (N, A, S) float32.
-        values: (N, S, M) float32.
-        lengths: (N) int64.
-    """
-
-    keys: FloatArray
-    values: FloatArray
-    lengths: IntArray
-
-    def select(self, rows: Sequence[int]) -> "Memory":
-        """The given sentences, without the padding that only the others needed."""
-        index = np.array(rows, dtype=np.int64)
-        lengths = self.lengths[index]
-        width = int(lengths.max())
-        return Memory(self.keys[index, :, :width], self.values[index, :width], lengths)
-
-    def join(self, other: "Memory") -> "Memory":
-        """Both, one below the other, padded to the longer."""
-        width = max(self.keys.shape[2], other.keys.shape[2])
-        keys, values = (
-            np.concatenate([_widen(getattr(part, name), axis, width) for part in (self, other)])
-            for name, axis in (("keys", 2), ("values", 1))
-        )
-        return Memory(keys, values, np.concatenate([self.lengths, other.lengths]))
-
-
-@dataclass
+@dataclass(eq=False)
 class Running:
-    """A sentence in the decoder."""
+    """A sentence in the decoder.
+
+    Attributes:
+        handle: of its memory.
+        first_call: the decoder's call that was fed its start token.
+        finished: its closed hypotheses.
+        weights: of each call since the first, if attention was asked for: its first row and the
+            weights of its rows (beam_size, S).
+        num_given: tokens given to the request's `on_tokens`.
+    """
 
     request: Request
-    memory_row: int
-    beams: list[Beam]
-    num_steps: int = 0
+    handle: int
+    first_call: int
     finished: list[Hypothesis] = field(default_factory=list)
+    weights: list[tuple[int, FloatArray]] = field(default_factory=list)
+    num_given: int = 0
 
     @property
     def options(self) -> SearchOptions:
         assert self.request.search is not None
         return self.request.search
 
+
+class History:
+    """The token and the parent of each row in each call of the decoder."""
+
+    def __init__(self) -> None:
+        self._calls: list[tuple[IntArray, IntArray]] = []
+        self._num_forgotten = 0
+
+    @property
+    def num_calls(self) -> int:
+        return self._num_forgotten + len(self._calls)
+
+    def append(self, token_ids: IntArray, parents: IntArray) -> None:
+        """Notes what the decoder is fed: (R) each."""
+        self._calls.append((token_ids, parents))
+
+    def forget(self, first_call: int) -> None:
+        """Drops what came before a call."""
+        del self._calls[: first_call - self._num_forgotten]
+        self._num_forgotten = max(self._num_forgotten, first_call)
+
+    def trace(self, row: int, first_call: int) -> tuple[list[int], list[int]]:
+        """Follows a row of the last call back to the call that was fed its start token.
+
+        Returns:
+            The tokens after the start token, and the rows from the first call to the last.
+        """
+        token_ids, rows = [], [row]
+        for fed, parents in reversed(self._since(first_call)):
+            token_ids.append(int(fed[row]))
+            row = int(parents[row])
+            rows.append(row)
+        return token_ids[::-1], rows[::-1]
+
+    def trace_common(self, rows: Sequence[int], first_call: int) -> list[int]:
+        """The tokens that were fed to all of these rows of the last call, after `first_call`."""
+        calls = self._since(first_call)
+        common = set(rows)
+        while len(common) > 1 and calls:
+            _, parents = calls.pop()
+            common = {int(parents[row]) for row in common}
+        row = common.pop()
+        token_ids = []
+        for fed, parents in reversed(calls):
+            token_ids.append(int(fed[row]))
+            row = int(parents[row])
+        return token_ids[::-1]
+
+    def find_tails(self, rows: IntArray, length: int) -> IntArray:
+        """The last tokens fed to rows (n) of the last call, latest first: (length, n)."""
+        tails = np.empty((length, len(rows)), np.int64)
+        for place, (fed, parents) in enumerate(reversed(self._calls[-length:])):
+            tails[place] = fed[rows]
+            rows = parents[rows]
+        return tails
+
+    def _since(self, first_call: int) -> list[tuple[IntArray, IntArray]]:
+        """The calls after one."""
+        return self._calls[first_call + 1 - self._num_forgotten :]
+
+
+@dataclass
+class Group:
+    """The n running sentences of one beam size B, whose hypotheses have rows side by side.
+
+    Attributes:
+        token_ids: (n, B), last tokens.
+        parents: (n, B), the rows of the decoder's last output that they continue.
+        scores: (n, B), sums of log-probabilities, best first.
+        handles, first_calls, last_calls: (n), as in `Running`, and where the length limit is.
+        first_row: in the decoder's batch.
+    """
+
+    beam_size: int
+    sentences: list[Running]
+    token_ids: IntArray
+    parents: IntArray
+    scores: ScoreArray
+    handles: IntArray
+    first_calls: IntArray
+    last_calls: IntArray
+    first_row: int = 0
+    is_watched: bool = False
+
+    def __post_init__(self) -> None:
+        self._watch()
+
+    @property
+    def num_rows(self) -> int:
+        return self.beam_size * len(self.sentences)
+
     @property
     def num_candidates(self) -> int:
         """Next tokens to look at per beam: eos may be one, and all beams must go on."""
-        return 1 if self.options.beam_size == 1 else self.options.beam_size + 1
+        return 1 if self.beam_size == 1 else self.beam_size + 1
+
+    def find_abandoned(self) -> list[int]:
+        """Places of sentences that nobody waits for."""
+        return [
+            place for place, sentence in enumerate(self.sentences) if sentence.request.is_abandoned
+        ]
+
+    def go_on(self, ranked: Continuations, is_eos: BoolArray) -> None:
+        """Takes the best continuations (n, W) that are not eos."""
+        if self.beam_size == 1:
+            self.token_ids, self.parents, self.scores = ranked
+            return
+        kept = np.argsort(is_eos, axis=1, kind="stable")[:, : self.beam_size]
+        self.token_ids = np.take_along_axis(ranked.token_ids, kept, axis=1)
+        self.parents = np.take_along_axis(ranked.parents, kept, axis=1)
+        self.scores = np.take_along_axis(ranked.scores, kept, axis=1)
+
+    def join(self, other: "Group") -> None:
+        """Appends the sentences of another."""
+        self.sentences += other.sentences
+        for name in ("token_ids", "parents", "scores", "handles", "first_calls", "last_calls"):
+            setattr(self, name, np.concatenate([getattr(self, name), getattr(other, name)]))
+        self._watch()
+
+    def remove(self, places: Sequence[int]) -> None:
+        """Takes sentences out."""
+        kept = np.ones(len(self.sentences), np.bool_)
+        kept[places] = False
+        self.sentences = [self.sentences[place] for place in np.flatnonzero(kept)]
+        for name in ("token_ids", "parents", "scores", "handles", "first_calls", "last_calls"):
+            setattr(self, name, getattr(self, name)[kept])
+        self._watch()
+
+    def _watch(self) -> None:
+        """Whether any of its sentences wants more than its last tokens."""
+        self.is_watched = any(
+            sentence.options.with_attention or sentence.request.on_tokens
+            for sentence in self.sentences
+        )
 
 
 class TranslatorRunner:
     """Decodes sentences in rows of one batch; each step moves every live hypothesis by one token.
+
+    A sentence has as many rows as its beam is wide from its first step to its last.
 
     Args:
         encoder, decoder: the graphs of `export.to_onnx`.
@@ -113,21 +229,24 @@ class TranslatorRunner:
         self._encoder, self._decoder = encoder, decoder
         self._pad_id, self._eos_id = pad_id, eos_id
         self._max_rows = max_rows
+        self._memory = PagedMemory()
         self.reset()
 
     def reset(self) -> None:
         """Forgets all running sentences."""
-        self._running: list[Running] = []
-        self._memory: Memory | None = None
+        self._memory.clear()
+        self._history = History()
+        self._groups: list[Group] = []
         self._states: dict[str, FloatArray] = {}
+        self._rows: IntArray | None = None
 
     @property
     def free_rows(self) -> int:
-        return self._max_rows - sum(sentence.options.beam_size for sentence in self._running)
+        return self._max_rows - sum(group.num_rows for group in self._groups)
 
     @property
     def num_running(self) -> int:
-        return len(self._running)
+        return sum(len(group.sentences) for group in self._groups)
 
     def step(self, arrivals: list[Request]) -> list[tuple[Request, Result]]:
         """Lets arrivals join, moves all sentences one token on, returns those that ended.
@@ -135,160 +254,276 @@ class TranslatorRunner:
         Raises:
             InferenceFailed: the step is lost for everyone running; call `reset`.
         """
-        self._running = [
-            sentence for sentence in self._running if not sentence.request.is_abandoned
-        ]
+        for group in self._groups:
+            self._remove(group, group.find_abandoned())
+        self._tidy()
         if joining := [request for request in arrivals if not request.is_abandoned]:
             self._join(joining)
-        if not self._running:
-            self.reset()
+        if not self._groups:
             return []
-        self._advance()
-        ended = [sentence for sentence in self._running if not sentence.beams]
-        self._running = [sentence for sentence in self._running if sentence.beams]
-        self._shrink()
+        outputs = self._decode()
+        ended: list[Running] = []
+        for group in self._groups:
+            ended += self._advance(group, outputs)
+        self._tidy()
         return [(sentence.request, rank_hypotheses(sentence)) for sentence in ended]
 
     def _join(self, arrivals: list[Request]) -> None:
         batch = pad_requests(arrivals, self._pad_id)
         encoded = self._encoder.run({"input_ids": batch.input_ids, "lengths": batch.lengths})
-        memory = Memory(encoded["keys"], encoded["values"], batch.lengths)
+        handles = self._memory.add(encoded["keys"], encoded["values"], batch.lengths)
         states = {name: array for name, array in encoded.items() if name in STATES}
-        first_memory_row = first_state_row = 0
-        if self._running and self._memory is not None:
-            self._compact()
-            first_memory_row = len(self._memory.lengths)
+        first_state_row = 0
+        if self._states:
             first_state_row = self._states["hidden"].shape[1]
-            memory = self._memory.join(memory)
             states = {
                 name: np.concatenate([self._states[name], states[name]], axis=1) for name in states
             }
-        self._memory, self._states = memory, states
-        for index, request in enumerate(arrivals):
-            start = Beam(Path(request.start_id, None, None), 0.0, first_state_row + index)
-            self._running.append(Running(request, first_memory_row + index, [start]))
+        self._states, self._rows = states, None
+        groups = {group.beam_size: group for group in self._groups}
+        for beam_size in sorted({request.num_rows for request in arrivals}):
+            places = [n for n, request in enumerate(arrivals) if request.num_rows == beam_size]
+            sentences = [
+                Running(arrivals[place], handles[place], self._history.num_calls)
+                for place in places
+            ]
+            group = start_group(sentences, first_state_row + np.array(places))
+            if known := groups.get(beam_size):
+                known.join(group)
+            else:
+                groups[beam_size] = group
+        self._groups = [groups[beam_size] for beam_size in sorted(groups)]
 
-    def _advance(self) -> None:
-        assert self._memory is not None
-        rows = [(beam, sentence) for sentence in self._running for beam in sentence.beams]
+    def _decode(self) -> dict[str, Array]:
+        """Calls the decoder for the rows of all groups, one group below the other."""
+        token_ids = np.concatenate([group.token_ids.ravel() for group in self._groups])
+        parents = np.concatenate([group.parents.ravel() for group in self._groups])
+        if self._rows is None:
+            self._rows = self._assign_rows()
+        num_candidates = max(group.num_candidates for group in self._groups)
         outputs = self._decoder.run(
             {
-                "token_ids": np.array([beam.path.token_id for beam, _ in rows], dtype=np.int64),
-                "parents": np.array([beam.row for beam, _ in rows], dtype=np.int64),
-                "sentences": np.array(
-                    [sentence.memory_row for _, sentence in rows], dtype=np.int64
-                ),
+                "token_ids": token_ids,
+                "parents": parents,
+                "rows": self._rows,
                 "keys": self._memory.keys,
                 "values": self._memory.values,
-                "lengths": self._memory.lengths,
-                "num_candidates": np.array(
-                    [max(sentence.num_candidates for sentence in self._running)], dtype=np.int64
-                ),
+                "num_candidates": np.array([num_candidates], dtype=np.int64),
                 **self._states,
             }
         )
+        self._history.append(token_ids, parents)
         self._states = {name: outputs[f"next_{name}"] for name in self._states}
-        first_row = 0
-        for sentence in self._running:
-            block = slice(first_row, first_row + len(sentence.beams))
-            attention = outputs["attention"][block] if sentence.options.with_attention else None
-            scores, candidates = outputs["scores"][block], outputs["candidates"][block]
-            first_row += len(sentence.beams)
-            self._extend(sentence, scores, candidates, attention, block.start)
+        return outputs
 
-    def _extend(
-        self,
-        sentence: Running,
-        scores: FloatArray,
-        candidates: IntArray,
-        attention: FloatArray | None,
-        first_row: int,
-    ) -> None:
-        """Replaces the beams of one sentence by their best continuations.
+    def _assign_rows(self) -> IntArray:
+        """The rows that read each page: (G, widest beam), the number of rows where there are fewer.
 
-        Args:
-            sentence: with L beams.
-            scores: (L, K), of the next tokens.
-            candidates: (L, K), their ids.
-            attention: (L, S), or None where nobody asked for it.
-            first_row: of its beams in the decoder's output.
+        Each group is told its first row.
         """
-        beam_size, num_tokens = sentence.options.beam_size, sentence.request.num_tokens
-        sentence.num_steps += 1
-        beams: list[Beam] = []
-        for position, (score, index, token_id) in enumerate(
-            rank_continuations(sentence, scores, candidates)
-        ):
-            weights = None if attention is None else attention[index, :num_tokens].copy()
-            path = Path(token_id, sentence.beams[index].path, weights)
-            if token_id != self._eos_id:
-                beams.append(Beam(path, score, first_row + index))
-            elif position < beam_size:
-                sentence.finished.append(
-                    close_path(path, score, sentence.num_steps, is_complete=True)
-                )
-            if len(beams) == beam_size:
-                break
-        sentence.beams = beams
-        end_search(sentence)
+        widest = self._groups[-1].beam_size
+        columns = np.arange(widest)
+        owners = self._memory.owners
+        by_handle = np.empty((int(owners.max()) + 1, widest), np.int64)
+        num_rows = sum(group.num_rows for group in self._groups)
+        first_row = 0
+        for group in self._groups:
+            group.first_row = first_row
+            first_rows = first_row + group.beam_size * np.arange(len(group.sentences))
+            rows = np.where(columns < group.beam_size, first_rows[:, None] + columns, num_rows)
+            by_handle[group.handles] = rows
+            first_row += group.num_rows
+        result: IntArray = by_handle[owners]
+        return result
 
-    def _shrink(self) -> None:
-        """Frees the memory of sentences that left, once they are the larger part."""
-        if (
-            self._memory is not None
-            and self._running
-            and 2 * len(self._running) < len(self._memory.lengths)
-        ):
-            self._compact()
+    def _advance(self, group: Group, outputs: Mapping[str, Array]) -> list[Running]:
+        """Replaces the hypotheses of a group by their best continuations.
 
-    def _compact(self) -> None:
-        assert self._memory is not None
-        if len(self._running) < len(self._memory.lengths):
-            self._memory = self._memory.select([sentence.memory_row for sentence in self._running])
-            for row, sentence in enumerate(self._running):
-                sentence.memory_row = row
+        Returns:
+            The sentences that ended; they have left the group.
+        """
+        if group.is_watched:
+            self._keep_attention(group, outputs["attention"])
+        ranked = rank_continuations(group, outputs["scores"], outputs["candidates"])
+        is_eos = ranked.token_ids == self._eos_id
+        ended = self._close_complete(group, ranked, is_eos)
+        group.go_on(ranked, is_eos)
+        ended |= self._close_hopeless(group, ended)
+        if group.is_watched:
+            self._give_settled(group, ended)
+        leaving = [group.sentences[place] for place in ended]
+        self._remove(group, list(ended))
+        return leaving
 
+    def _keep_attention(self, group: Group, attention: FloatArray) -> None:
+        """Puts the pages (G, B, W) together for the sentences that want their weights."""
+        for place, sentence in enumerate(group.sentences):
+            if sentence.options.with_attention:
+                pages = attention[self._memory.find_pages(sentence.handle), : group.beam_size]
+                rows = pages.transpose(1, 0, 2).reshape(group.beam_size, -1)
+                first_row = group.first_row + place * group.beam_size
+                sentence.weights.append((first_row, rows[:, : sentence.request.num_tokens]))
 
-def rank_continuations(
-    sentence: Running, scores: FloatArray, candidates: IntArray
-) -> list[tuple[float, int, int]]:
-    """All continuations of a sentence's beams, best first: total score, index of beam, token id."""
-    totals = [
-        (beam.score + float(scores[index, rank]), index, int(candidates[index, rank]))
-        for index, beam in enumerate(sentence.beams)
-        for rank in range(sentence.num_candidates)
-    ]
-    return sorted(totals, key=lambda total: -total[0])
+    def _close_complete(self, group: Group, ranked: Continuations, is_eos: BoolArray) -> set[int]:
+        """Closes what ended with eos; returns the places of sentences that have enough."""
+        ended = set()
+        for place, rank in np.argwhere(is_eos[:, : group.beam_size]).tolist():
+            sentence = group.sentences[place]
+            sentence.finished.append(self._close(sentence, ranked, place, rank, is_complete=True))
+            if len(sentence.finished) >= group.beam_size:
+                ended.add(place)
+        return ended
 
+    def _close_hopeless(self, group: Group, ended: set[int]) -> set[int]:
+        """Closes all that is live in sentences that are stuck or at their limit; their places."""
+        call = self._history.num_calls - 1
+        at_limit = np.flatnonzero(group.last_calls <= call).tolist()
+        hopeless = {*at_limit, *self._find_loops(group)} - ended
+        live = Continuations(group.token_ids, group.parents, group.scores)
+        for place in hopeless:
+            sentence = group.sentences[place]
+            sentence.finished += [
+                self._close(sentence, live, place, rank, is_complete=False)
+                for rank in range(group.beam_size)
+            ]
+        return hopeless
 
-def end_search(sentence: Running) -> None:
-    """Takes the beams off a sentence that has enough translations, or is at its length limit."""
-    if len(sentence.finished) >= sentence.options.beam_size:
-        sentence.beams = []
-    elif sentence.num_steps >= sentence.options.max_new_tokens:
-        sentence.finished += [
-            close_path(beam.path, beam.score, sentence.num_steps, is_complete=False)
-            for beam in sentence.beams
+    def _find_loops(self, group: Group) -> list[int]:
+        """Places of sentences whose best hypothesis only repeats itself."""
+        num_steps = self._history.num_calls - group.first_calls
+        due = np.flatnonzero((num_steps >= LOOP_TOKENS) & (num_steps % LOOP_INTERVAL == 0))
+        if not due.size:
+            return []
+        tails = self._history.find_tails(group.parents[due, 0], LOOP_TOKENS - 1)
+        tails = np.concatenate([group.token_ids[None, due, 0], tails])  # (LOOP_TOKENS, n)
+        is_stuck = np.zeros(len(due), np.bool_)
+        for period in range(1, MAX_PERIOD + 1):
+            is_stuck |= (tails[period:] == tails[:-period]).all(axis=0)
+        stuck: list[int] = due[is_stuck].tolist()
+        return stuck
+
+    def _close(
+        self, sentence: Running, ranked: Continuations, place: int, rank: int, *, is_complete: bool
+    ) -> Hypothesis:
+        """A finished hypothesis from its last token; a closing eos is left out."""
+        token_ids, rows = self._history.trace(int(ranked.parents[place, rank]), sentence.first_call)
+        if not is_complete:
+            token_ids.append(int(ranked.token_ids[place, rank]))
+        weights = [
+            kept[row - first_row]
+            for row, (first_row, kept) in zip(rows, sentence.weights, strict=False)
         ]
-        sentence.beams = []
+        return Hypothesis(
+            token_ids,
+            float(ranked.scores[place, rank]) / len(rows),
+            is_complete,
+            np.stack(weights) if weights else None,
+        )
+
+    def _give_settled(self, group: Group, ended: set[int]) -> None:
+        """Tells those who listen what all hypotheses that may still win have in common."""
+        for place, sentence in enumerate(group.sentences):
+            if sentence.request.on_tokens is None:
+                continue
+            if place in ended:
+                token_ids = rank_hypotheses(sentence)[0].token_ids[sentence.num_given :]
+            else:
+                token_ids = self._find_settled(group, place)
+            if token_ids:
+                sentence.num_given += len(token_ids)
+                sentence.request.on_tokens(token_ids)
+
+    def _find_settled(self, group: Group, place: int) -> list[int]:
+        """Tokens beyond those given that the live and the closed hypotheses share."""
+        sentence = group.sentences[place]
+        num_given = sentence.num_given
+        token_ids = self._history.trace_common(
+            group.parents[place].tolist(), sentence.first_call + num_given
+        )
+        if group.beam_size == 1:
+            token_ids.append(int(group.token_ids[place, 0]))
+        for closed in sentence.finished:
+            token_ids = common_prefix(token_ids, closed.token_ids[num_given:])
+        return token_ids
+
+    def _remove(self, group: Group, places: list[int]) -> None:
+        """Takes sentences and their memory away."""
+        if places:
+            for place in places:
+                self._memory.release(group.sentences[place].handle)
+            group.remove(places)
+            self._rows = None
+
+    def _tidy(self) -> None:
+        """Forgets empty groups and calls that nobody will trace back to."""
+        if self._rows is not None:
+            return  # nobody has left
+        self._groups = [group for group in self._groups if group.sentences]
+        if self._groups:
+            self._history.forget(min(int(group.first_calls.min()) for group in self._groups))
+        else:
+            self.reset()
 
 
-def close_path(path: Path, score: float, num_steps: int, *, is_complete: bool) -> Hypothesis:
-    """A finished hypothesis from its last node; a closing eos is taken off."""
-    nodes: list[Path] = []
-    node: Path | None = path
-    while node is not None and node.before is not None:
-        nodes.append(node)
-        node = node.before
-    nodes.reverse()
-    token_ids = [node.token_id for node in nodes]
-    weights = [node.attention for node in nodes if node.attention is not None]
-    return Hypothesis(
-        token_ids[:-1] if is_complete else token_ids,
-        score / num_steps,
-        is_complete,
-        np.stack(weights) if weights else None,
+def start_group(sentences: list[Running], state_rows: IntArray) -> Group:
+    """Sentences of one beam size before their first step; state_rows (n) hold their first states.
+
+    All rows of a sentence start alike; the first alone has a chance.
+    """
+    beam_size = sentences[0].options.beam_size
+    shape = len(sentences), beam_size
+    scores = np.full(shape, -np.inf)
+    scores[:, 0] = 0.0
+    first_calls = np.array([sentence.first_call for sentence in sentences])
+    start_ids = np.array([[sentence.request.start_id] for sentence in sentences])
+    return Group(
+        beam_size,
+        sentences,
+        token_ids=np.broadcast_to(start_ids, shape),
+        parents=np.broadcast_to(state_rows[:, None], shape),
+        scores=scores,
+        handles=np.array([sentence.handle for sentence in sentences]),
+        first_calls=first_calls,
+        last_calls=first_calls + [sentence.options.max_new_tokens - 1 for sentence in sentences],
     )
+
+
+def rank_continuations(group: Group, scores: FloatArray, candidates: IntArray) -> Continuations:
+    """The best continuations of each sentence's hypotheses: W = twice the beam, or 1 where greedy.
+
+    Args:
+        group: its scores are added to.
+        scores: (R, K), of the next tokens of all groups' rows.
+        candidates: (R, K), their ids.
+    """
+    num_sentences, beam_size, num_candidates = (
+        len(group.sentences),
+        group.beam_size,
+        group.num_candidates,
+    )
+    block = slice(group.first_row, group.first_row + group.num_rows)
+    shape = num_sentences, beam_size, num_candidates
+    totals = group.scores[:, :, None] + scores[block, :num_candidates].reshape(shape)
+    flat = num_sentences, beam_size * num_candidates
+    totals, token_ids = totals.reshape(flat), candidates[block, :num_candidates].reshape(flat)
+    first_rows = np.arange(block.start, block.stop, beam_size)[:, None]
+    if beam_size == 1:
+        return Continuations(token_ids, first_rows, totals)
+    # each hypothesis gives eos once, so half of these at least go on
+    order = np.argsort(-totals, axis=1, kind="stable")[:, : 2 * beam_size]
+    return Continuations(
+        np.take_along_axis(token_ids, order, axis=1),
+        first_rows + order // num_candidates,
+        np.take_along_axis(totals, order, axis=1),
+    )
+
+
+def common_prefix(left: list[int], right: list[int]) -> list[int]:
+    """What both begin with."""
+    for place, (one, other) in enumerate(zip(left, right, strict=False)):
+        if one != other:
+            return left[:place]
+    return left[: len(right)]
 
 
 def rank_hypotheses(sentence: Running) -> list[Hypothesis]:
@@ -297,11 +532,3 @@ def rank_hypotheses(sentence: Running) -> list[Hypothesis]:
         sentence.finished, key=lambda hypothesis: (not hypothesis.is_complete, -hypothesis.score)
     )
     return ranked[: sentence.options.beam_size]
-
-
-def _widen(array: FloatArray, axis: int, width: int) -> FloatArray:
-    missing = width - array.shape[axis]
-    if missing == 0:
-        return array
-    padding = [(0, missing if index == axis else 0) for index in range(array.ndim)]
-    return np.pad(array, padding)

@@ -36,34 +36,41 @@ def log_probabilities(source: Ids, prefix: Ids) -> FloatArray:
 
 
 class FakeGraphs:
-    """Encoder and decoder over `log_probabilities`.
+    """Encoder and decoder over a language model.
 
-    The memory holds the source ids themselves, and a state is the number of its prefix, so that a
-    mixed-up row, parent or length changes the answer.
+    The memory holds the source ids themselves and, as keys, their places, since pages come in any
+    order; a state is the number of its prefix. A mixed-up row, page or parent changes the answer.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, model: LanguageModel = log_probabilities) -> None:
+        self.model = model
         self.prefixes: list[Ids] = [()]
         self.encoder = FakeSession(self.encode)
         self.decoder = FakeSession(self.decode)
 
     def encode(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        input_ids = feeds["input_ids"].astype(np.float32)
-        assert (feeds["lengths"] >= 1).all()
+        input_ids, lengths = feeds["input_ids"], feeds["lengths"]
+        assert (lengths >= 1).all()
+        places = np.arange(1, input_ids.shape[1] + 1)
+        is_token = places <= lengths[:, None]
         hidden = np.zeros((2, len(input_ids), 1), dtype=np.float32)
-        return {"keys": input_ids[:, None, :], "values": input_ids[:, :, None], "hidden": hidden}
+        return {
+            "keys": np.where(is_token, places, -7.0)[:, None, :].astype(np.float32),
+            "values": np.where(is_token, input_ids, -7.0)[:, :, None].astype(np.float32),
+            "hidden": hidden,
+        }
 
     def decode(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         rows = [self.read_row(feeds, row) for row in range(len(feeds["token_ids"]))]
-        table = np.stack([log_probabilities(*row) for row in rows])
+        table = np.stack([self.model(*row) for row in rows])
         count = int(feeds["num_candidates"][0])
         candidates = np.argsort(-table, axis=1, kind="stable")[:, :count]
         first = len(self.prefixes)
         self.prefixes += [prefix for _, prefix in rows]
         numbers = np.arange(first, len(self.prefixes), dtype=np.float32)
-        width = feeds["values"].shape[1]
-        lengths = feeds["lengths"][feeds["sentences"]]
-        attention = (np.arange(width) < lengths[:, None]) / lengths[:, None]
+        lengths = np.array([*(len(source) for source, _ in rows), 1])
+        is_token = feeds["values"][:, None, :, 1]
+        attention = is_token / lengths[feeds["rows"]][:, :, None]  # (G, B, W)
         return {
             "scores": np.take_along_axis(table, candidates, axis=1),
             "candidates": candidates,
@@ -73,16 +80,19 @@ class FakeGraphs:
 
     def read_row(self, feeds: Mapping[str, Array], row: int) -> tuple[Ids, Ids]:
         """Source and prefix of one hypothesis, checked against each other's copies."""
-        sentence, parent = feeds["sentences"][row], feeds["parents"][row]
-        length = feeds["lengths"][sentence]
-        source = feeds["values"][sentence, :length, 0]
-        assert np.array_equal(source, feeds["keys"][sentence, 0, :length])
-        first, second = feeds["hidden"][:, parent, 0]
+        assert feeds["rows"].max() <= len(feeds["token_ids"])
+        pages, _ = np.nonzero(feeds["rows"] == row)
+        places = feeds["keys"][pages, 0].ravel()
+        source_ids, is_token = feeds["values"][pages].reshape(-1, 2).T
+        order = np.argsort(places)[(places == 0).sum() :]
+        assert is_token.sum() == len(order)
+        assert np.array_equal(places[order], np.arange(1, len(order) + 1))
+        first, second = feeds["hidden"][:, feeds["parents"][row], 0]
         assert first == second
         token_id = int(feeds["token_ids"][row])
         before = self.prefixes[int(first)]
         prefix = () if token_id == START_ID else (*before, token_id)
-        return tuple(int(token) for token in source), prefix
+        return tuple(int(token) for token in source_ids[order]), prefix
 
 
 def make_runner(graphs: FakeGraphs | None = None, max_rows: int = 64) -> TranslatorRunner:
@@ -164,7 +174,8 @@ def reference_beam(
 def random_sources(seed: int, count: int) -> list[Ids]:
     rng = random.Random(seed)
     return [
-        tuple(rng.randrange(3, VOCAB_SIZE) for _ in range(rng.randint(1, 9))) for _ in range(count)
+        tuple(rng.randrange(3, VOCAB_SIZE) for _ in range(rng.choice([1, 4, 9, 16, 17, 40])))
+        for _ in range(count)
     ]
 
 
@@ -368,12 +379,11 @@ def test_memory_of_sentences_that_left_is_freed() -> None:
     graphs = FakeGraphs()
     runner = make_runner(graphs)
     long = make_sentence([3, 4], max_new_tokens=12)
-    runner.step([long, *(make_sentence(range(3, 12), max_new_tokens=1) for _ in range(9))])
+    runner.step([long, *(make_sentence(range(3, 43), max_new_tokens=1) for _ in range(9))])
     while runner.num_running:
         runner.step([])
 
-    assert graphs.decoder.feeds[0]["values"].shape[:2] == (10, 9)
-    assert graphs.decoder.feeds[-1]["values"].shape[:2] == (1, 2)
+    assert [len(feeds["keys"]) for feeds in graphs.decoder.feeds[:2]] == [1 + 9 * 3, 1]
 
 
 # --- over real graphs of tiny models ---
