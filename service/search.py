@@ -46,6 +46,15 @@ class Continuations(NamedTuple):
     parents: IntArray
     scores: ScoreArray
 
+    def take(self, order: IntArray) -> "Continuations":
+        """Some of each sentence's, by their places (n, at most W)."""
+        sentences = np.arange(len(order))[:, None]
+        return Continuations(
+            self.token_ids[sentences, order],
+            self.parents[sentences, order],
+            self.scores[sentences, order],
+        )
+
 
 @dataclass(eq=False)
 class Running:
@@ -143,6 +152,8 @@ class Group:
         scores: (n, B), sums of log-probabilities, best first.
         handles, first_calls, last_calls: (n), as in `Running`, and where the length limit is.
         first_row: in the decoder's batch.
+        oldest_call, next_limit: the lowest of first_calls and of last_calls.
+        is_watched: whether any of its sentences wants more than its hypotheses.
     """
 
     beam_size: int
@@ -154,10 +165,12 @@ class Group:
     first_calls: IntArray
     last_calls: IntArray
     first_row: int = 0
+    oldest_call: int = 0
+    next_limit: int = 0
     is_watched: bool = False
 
     def __post_init__(self) -> None:
-        self._watch()
+        self._summarize()
 
     @property
     def num_rows(self) -> int:
@@ -174,22 +187,19 @@ class Group:
             place for place, sentence in enumerate(self.sentences) if sentence.request.is_abandoned
         ]
 
-    def go_on(self, ranked: Continuations, is_eos: BoolArray) -> None:
-        """Takes the best continuations (n, W) that are not eos."""
-        if self.beam_size == 1:
-            self.token_ids, self.parents, self.scores = ranked
-            return
-        kept = np.argsort(is_eos, axis=1, kind="stable")[:, : self.beam_size]
-        self.token_ids = np.take_along_axis(ranked.token_ids, kept, axis=1)
-        self.parents = np.take_along_axis(ranked.parents, kept, axis=1)
-        self.scores = np.take_along_axis(ranked.scores, kept, axis=1)
+    def go_on(self, ranked: Continuations) -> None:
+        """Takes the first continuations of each sentence for its hypotheses."""
+        beam_size = self.beam_size
+        self.token_ids = ranked.token_ids[:, :beam_size]
+        self.parents = ranked.parents[:, :beam_size]
+        self.scores = ranked.scores[:, :beam_size]
 
     def join(self, other: "Group") -> None:
         """Appends the sentences of another."""
         self.sentences += other.sentences
         for name in ("token_ids", "parents", "scores", "handles", "first_calls", "last_calls"):
             setattr(self, name, np.concatenate([getattr(self, name), getattr(other, name)]))
-        self._watch()
+        self._summarize()
 
     def remove(self, places: Sequence[int]) -> None:
         """Takes sentences out."""
@@ -198,10 +208,13 @@ class Group:
         self.sentences = [self.sentences[place] for place in np.flatnonzero(kept)]
         for name in ("token_ids", "parents", "scores", "handles", "first_calls", "last_calls"):
             setattr(self, name, getattr(self, name)[kept])
-        self._watch()
+        self._summarize()
 
-    def _watch(self) -> None:
-        """Whether any of its sentences wants more than its last tokens."""
+    def _summarize(self) -> None:
+        """Brings what follows from the sentences up to date; steps are too many for that."""
+        if self.sentences:
+            self.oldest_call = int(self.first_calls.min())
+            self.next_limit = int(self.last_calls.min())
         self.is_watched = any(
             sentence.options.with_attention or sentence.request.on_tokens
             for sentence in self.sentences
@@ -296,8 +309,8 @@ class TranslatorRunner:
 
     def _decode(self) -> dict[str, Array]:
         """Calls the decoder for the rows of all groups, one group below the other."""
-        token_ids = np.concatenate([group.token_ids.ravel() for group in self._groups])
-        parents = np.concatenate([group.parents.ravel() for group in self._groups])
+        token_ids = stack_rows([group.token_ids for group in self._groups])
+        parents = stack_rows([group.parents for group in self._groups])
         if self._rows is None:
             self._rows = self._assign_rows()
         num_candidates = max(group.num_candidates for group in self._groups)
@@ -346,11 +359,16 @@ class TranslatorRunner:
             self._keep_attention(group, outputs["attention"])
         ranked = rank_continuations(group, outputs["scores"], outputs["candidates"])
         is_eos = ranked.token_ids == self._eos_id
-        ended = self._close_complete(group, ranked, is_eos)
-        group.go_on(ranked, is_eos)
+        ended: set[int] = set()
+        if np.count_nonzero(is_eos):
+            ended = self._close_complete(group, ranked, is_eos)
+            ranked = ranked.take(np.argsort(is_eos, axis=1, kind="stable"))
+        group.go_on(ranked)
         ended |= self._close_hopeless(group, ended)
         if group.is_watched:
             self._give_settled(group, ended)
+        if not ended:
+            return []
         leaving = [group.sentences[place] for place in ended]
         self._remove(group, list(ended))
         return leaving
@@ -377,8 +395,12 @@ class TranslatorRunner:
     def _close_hopeless(self, group: Group, ended: set[int]) -> set[int]:
         """Closes all that is live in sentences that are stuck or at their limit; their places."""
         call = self._history.num_calls - 1
-        at_limit = np.flatnonzero(group.last_calls <= call).tolist()
-        hopeless = {*at_limit, *self._find_loops(group)} - ended
+        hopeless: set[int] = set()
+        if call >= group.next_limit:
+            hopeless.update(np.flatnonzero(group.last_calls <= call).tolist())
+        if call >= group.oldest_call + LOOP_TOKENS - 1:
+            hopeless.update(self._find_loops(group))
+        hopeless -= ended
         live = Continuations(group.token_ids, group.parents, group.scores)
         for place in hopeless:
             sentence = group.sentences[place]
@@ -460,7 +482,7 @@ class TranslatorRunner:
             return  # nobody has left
         self._groups = [group for group in self._groups if group.sentences]
         if self._groups:
-            self._history.forget(min(int(group.first_calls.min()) for group in self._groups))
+            self._history.forget(min(group.oldest_call for group in self._groups))
         else:
             self.reset()
 
@@ -496,26 +518,27 @@ def rank_continuations(group: Group, scores: FloatArray, candidates: IntArray) -
         scores: (R, K), of the next tokens of all groups' rows.
         candidates: (R, K), their ids.
     """
-    num_sentences, beam_size, num_candidates = (
-        len(group.sentences),
-        group.beam_size,
-        group.num_candidates,
-    )
     block = slice(group.first_row, group.first_row + group.num_rows)
-    shape = num_sentences, beam_size, num_candidates
-    totals = group.scores[:, :, None] + scores[block, :num_candidates].reshape(shape)
-    flat = num_sentences, beam_size * num_candidates
-    totals, token_ids = totals.reshape(flat), candidates[block, :num_candidates].reshape(flat)
-    first_rows = np.arange(block.start, block.stop, beam_size)[:, None]
+    beam_size, count = group.beam_size, group.num_candidates
+    rows = np.arange(block.start, block.stop, beam_size)[:, None]
     if beam_size == 1:
-        return Continuations(token_ids, first_rows, totals)
+        return Continuations(candidates[block, :1], rows, group.scores + scores[block, :1])
+    flat = len(group.sentences), beam_size * count
+    totals = (group.scores.reshape(-1, 1) + scores[block, :count]).reshape(flat)
+    token_ids = candidates[block, :count].reshape(flat)
     # each hypothesis gives eos once, so half of these at least go on
     order = np.argsort(-totals, axis=1, kind="stable")[:, : 2 * beam_size]
+    sentences = np.arange(len(order))[:, None]
     return Continuations(
-        np.take_along_axis(token_ids, order, axis=1),
-        first_rows + order // num_candidates,
-        np.take_along_axis(totals, order, axis=1),
+        token_ids[sentences, order], rows + order // count, totals[sentences, order]
     )
+
+
+def stack_rows(arrays: list[IntArray]) -> IntArray:
+    """Arrays (n, B) of several groups, row by row: (R)."""
+    if len(arrays) == 1:
+        return arrays[0].reshape(-1)
+    return np.concatenate([array.ravel() for array in arrays])
 
 
 def common_prefix(left: list[int], right: list[int]) -> list[int]:
