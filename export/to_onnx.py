@@ -143,20 +143,36 @@ def build_decoder(
     embedded = layers.embed(
         "embedding", graph.op("Unsqueeze", token_ids, graph.ints(0)), weights["embedding.weight"]
     )
-    bottom = _step(layers, "bottom", cell, embedded, decoder, [layer[0] for layer in states])
+    # what bounds the decoder's inputs: hidden states are below 1, a context is a mean of values
+    word_bound = float(np.abs(weights["embedding.weight"]).max())
+    bound = max(1.0, EMBEDDING_SCALE * word_bound)
+    bottom = layers.step(
+        "bottom",
+        cell,
+        embedded,
+        select(decoder, "bottom"),
+        [layer[0] for layer in states],
+        word_bound,
+    )
     context, attention = _attend(layers, decoder, bottom[0], rows, keys, values)
     top_inputs = graph.op("Concat", bottom[0], context, axis=-1)  # (1, R, H + M)
-    top = _step(layers, "top", cell, top_inputs, decoder, [layer[1] for layer in states])
+    top = layers.step(
+        "top", cell, top_inputs, select(decoder, "top"), [layer[1] for layer in states], bound
+    )
     features = graph.op(
         "Squeeze", graph.op("Concat", top[0], context, axis=-1), graph.ints(0)
     )  # (R, H + M)
     readout = graph.op(
         "Tanh",
-        layers.linear("readout", features, decoder["readout.weight"], decoder["readout.bias"]),
+        layers.linear(
+            "readout", features, decoder["readout.weight"], decoder["readout.bias"], bound
+        ),
     )
     bias = weights["output_bias"].copy()
     bias[list(forbidden_ids)] = NEVER
-    logits = layers.linear("output", readout, weights["embedding.weight"], bias)  # (R, V)
+    logits = layers.linear(
+        "output", readout, weights["embedding.weight"], bias, bound=1.0
+    )  # (R, V)
     candidates = find_best(graph, logits, len(bias), num_candidates)
     scores = graph.op(
         "GatherElements", graph.op("LogSoftmax", logits, axis=-1), candidates, axis=-1
@@ -226,18 +242,6 @@ def _layer_states(graph: GraphBuilder, state: str, parents: str) -> list[str]:
     return graph.ops("Split", graph.op("Gather", state, parents, axis=1), num_outputs=2, axis=0)
 
 
-def _step(
-    layers: LayerBuilder,
-    name: str,
-    cell: str,
-    inputs: str,
-    decoder: Mapping[str, Matrix],
-    states: list[str],
-) -> list[str]:
-    """One step of one layer: the new states, hidden first, each (1, R, H)."""
-    return layers.recurrent(name, cell, inputs, [select(decoder, name)], "", *states)[1:]
-
-
 def _attend(
     layers: LayerBuilder,
     decoder: Mapping[str, Matrix],
@@ -262,7 +266,7 @@ def _attend(
         )
     attention_size, query_size = decoder["attention.query.weight"].shape
     memory_size = decoder["readout.weight"].shape[1] - query_size
-    query = layers.linear("query", queries, decoder["attention.query.weight"])
+    query = layers.linear("query", queries, decoder["attention.query.weight"], bound=1.0)
     query = graph.op("Squeeze", _normalize(graph, query), graph.ints(0))  # (R, A)
     nobody = graph.weight("nobody", np.zeros((1, attention_size), np.float32))
     query = graph.op("Gather", graph.op("Concat", query, nobody, axis=0), rows, axis=0)  # (G, B, A)

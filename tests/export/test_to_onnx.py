@@ -14,7 +14,7 @@ from models.seq2seq import Seq2Seq
 from service.batch import Request, SearchOptions
 from service.engine import Device, OnnxSession
 from service.loader import run_requests
-from service.manifest import Role
+from service.manifest import Precision, Role
 from service.memory import PagedMemory
 from service.search import STATES, TranslatorRunner
 from tests.export.conftest import RunMaker
@@ -93,6 +93,40 @@ def test_a_decoder_step_gives_what_it_promises(
     assert {name: outputs[f"next_{name}"].shape[:2] for name in states} == dict.fromkeys(
         states, (2, 3)
     )
+
+
+@pytest.mark.parametrize("precision", ["fp32", "w8", "int8"])
+def test_a_decoder_row_does_not_depend_on_the_others(
+    precision: Precision, random_run: RunMaker, tmp_path: Path
+) -> None:
+    run = random_run("translation", "lstm")
+    save_graphs({"decoder.onnx": build_graphs(run, precision)["decoder"]}, tmp_path)
+    decoder = OnnxSession(tmp_path / "decoder.onnx", CPU)
+    config, rng = run.config.model, np.random.default_rng(9)
+
+    def noise(*shape: int) -> np.ndarray:
+        return rng.uniform(-0.3, 0.3, shape).astype(np.float32)
+
+    feeds = {
+        "token_ids": np.arange(5, 14),
+        "parents": np.arange(9),
+        "rows": np.arange(9)[:, None],
+        "hidden": noise(2, 9, config.decoder_size),
+        "cell": noise(2, 9, config.decoder_size),
+        "keys": noise(9, config.attention_size, 16),
+        "values": np.ones((9, 16, config.memory_size + 1), np.float32),
+        "num_candidates": np.array([3]),
+    }
+    together = decoder.run(feeds)
+    for row in range(9):
+        own = {"token_ids": [5 + row], "parents": [row], "rows": [[0]]}
+        pages = {name: feeds[name][row : row + 1] for name in ("keys", "values")}
+        alone = decoder.run(
+            {**feeds, **{name: np.array(array) for name, array in own.items()}, **pages}
+        )
+        tolerance = 1e-5 if precision != "int8" else 0.0  # float sums differ with the batch
+        assert np.abs(alone["scores"][0] - together["scores"][row]).max() <= tolerance
+        assert np.array_equal(alone["candidates"][0], together["candidates"][row])
 
 
 @pytest.mark.parametrize("sharpness", [76.0, -76.0, np.nan])
