@@ -12,7 +12,7 @@ from service.batch import FloatArray, Hypothesis, Request, Result, SearchOptions
 from service.engine import Array
 from service.errors import InferenceFailed
 from service.loader import run_requests
-from service.search import History, TranslatorRunner
+from service.search import TranslatorRunner
 from tests.conftest import TinyTranslator
 from tests.fakes import EOS_ID, NEVER, PAD_ID, START_ID, FakeSession
 
@@ -377,27 +377,38 @@ def test_attention_has_a_row_per_step_over_the_sources_own_tokens(beam_size: int
             assert hypothesis.attention == pytest.approx(expected, abs=1e-6)
 
 
-def test_attention_is_that_of_the_hypothesis_itself() -> None:
+@pytest.mark.parametrize("seed", range(5))
+def test_attention_is_that_of_the_hypothesis_itself(seed: int) -> None:
+    """Over several beam sizes, with sentences that come and leave and pages that move."""
     graphs = FakeGraphs()
     plain = graphs.decode
 
     def mark_rows(feeds: Mapping[str, Array]) -> dict[str, Array]:
         outputs = plain(feeds)
-        marks = outputs["next_hidden"][0, :, 0]  # the number of each row's prefix
-        shape = outputs["attention"].shape
-        outputs["attention"] = np.broadcast_to(marks[feeds["rows"]][:, :, None], shape)
+        marks = np.append(outputs["next_hidden"][0, :, 0], -1)  # numbers of the rows' prefixes
+        outputs["attention"] = marks[feeds["rows"]][:, :, None] + 0 * feeds["keys"]
         return outputs
 
     graphs.decoder = FakeSession(mark_rows)
-    results = translate(
-        [make_sentence(s, 4, 9, with_attention=True) for s in random_sources(12, 9)],
-        make_runner(graphs),
-    )
+    rng = random.Random(seed)
+    arrivals = {
+        step: [
+            make_sentence(source, rng.choice([1, 2, 4]), rng.randint(1, 9), with_attention=True)
+            for source in random_sources(100 * seed + step, 4)
+        ]
+        for step in range(8)
+    }
 
-    for hypothesis in [one for result in results for one in result]:
-        assert hypothesis.attention is not None
-        seen = [graphs.prefixes[int(number)] for number in hypothesis.attention[:, 0]]
-        assert seen == [tuple(hypothesis.token_ids[:place]) for place in range(len(seen))]
+    results = run_staggered(make_runner(graphs, max_rows=1000), arrivals)
+    assert len(results) == 32
+
+    for request, hypotheses in results.items():
+        for hypothesis in hypotheses:
+            assert hypothesis.attention is not None
+            assert hypothesis.attention.shape[1] == request.num_tokens
+            assert (hypothesis.attention == hypothesis.attention[:, :1]).all()
+            seen = [graphs.prefixes[int(number)] for number in hypothesis.attention[:, 0]]
+            assert seen == [tuple(hypothesis.token_ids[:place]) for place in range(len(seen))]
 
 
 def test_attention_is_only_kept_for_those_who_asked() -> None:
@@ -456,16 +467,6 @@ def test_memory_of_sentences_that_left_is_freed() -> None:
         runner.step([])
 
     assert [len(feeds["keys"]) for feeds in graphs.decoder.feeds[:2]] == [1 + 9 * 3, 1]
-
-
-def test_calls_that_nobody_traces_back_to_are_forgotten() -> None:
-    history = History()
-    for call in range(50):
-        history.append(np.array([call, 100 + call]), np.array([1, 0]))
-        history.forget(max(0, call - 3))
-
-    assert history.num_calls == 50
-    assert history.trace(0, first_call=46) == ([47, 148, 49], [1, 0, 1, 0])
 
 
 # --- tokens as they come ---
