@@ -30,7 +30,7 @@ from service.errors import (
 )
 from service.loader import LoadedModel, check_length
 from service.markup import Piece, split_markup
-from service.metrics import Metrics
+from service.metrics import STAGES, Metrics
 from service.registry import Registry, ServedModel
 from service.settings import Settings
 
@@ -314,15 +314,15 @@ class Pipeline:
             total_seconds=self._clock() - arrived_at,
         )
         for part in work:
-            name = part.served.manifest.name
-            for stage in ("tokenize", "queue", "inference"):
+            metrics = self._metrics.of_model(part.served.manifest.name)
+            for stage in STAGES:
                 seconds = getattr(timings, f"{stage}_seconds")
-                self._metrics.stage_duration_seconds.labels(name, stage).observe(max(0.0, seconds))
+                metrics.stage_duration_seconds[stage].observe(max(0.0, seconds))
             for direction, num_tokens in (
                 ("input", sum(request.num_tokens for request in part.requests)),
                 ("output", sum(count_tokens(results[request]) for request in part.requests)),
             ):
-                self._metrics.tokens_total.labels(name, direction).inc(num_tokens)
+                metrics.tokens_total[direction].inc(num_tokens)
         return timings
 
 

@@ -198,7 +198,7 @@ def make_model(manifest: Manifest, runner: Runner | None = None) -> LoadedModel:
     if runner is None:
         is_classifier = manifest.task == "sentiment"
         runner = FakeRunner(score_text if is_classifier else shout)
-    return LoadedModel(manifest, ByteTokenizer(), runner, Device("cpu"), "fp32")
+    return LoadedModel(manifest, ByteTokenizer(), [runner], Device("cpu"), "fp32")
 
 
 def score_text(request: Request) -> Result:
