@@ -13,7 +13,7 @@ from service.errors import InputTooLong, Overloaded
 # The measured rate forgets what lies further back than about so long.
 MEMORY_SECONDS = 2.0
 # Less than this has been seen of a queue under load: no prediction.
-MIN_SECONDS_SEEN = 0.05
+MIN_SECONDS_SEEN = 0.5
 
 
 @dataclass(frozen=True)

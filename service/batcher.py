@@ -132,6 +132,11 @@ class Batcher:
             raise
 
     @property
+    def is_too_slow(self) -> bool:
+        """Whether `check_wait` would refuse."""
+        return self._state().wait_seconds > self._limits.max_wait_seconds
+
+    @property
     def num_pending(self) -> int:
         """Admitted requests that somebody still waits for."""
         return len(self._futures)

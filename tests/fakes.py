@@ -142,7 +142,12 @@ class FakeRunner:
         ended = [request for request, steps in self._running.items() if steps <= 0]
         for request in ended:
             del self._running[request]
-        return [(request, self._answer(request)) for request in ended]
+        results = [(request, self._answer(request)) for request in ended]
+        for request, result in results:
+            if request.on_tokens and isinstance(result, list):
+                for token_id in result[0].token_ids:
+                    request.on_tokens([token_id])
+        return results
 
     def reset(self) -> None:
         if self.reset_failure:
