@@ -7,6 +7,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -86,6 +87,8 @@ async def send_request(address: tuple[str, int], request: bytes, patience: float
         return None
     finally:
         writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
 
 
 async def send_storm(server: Server, num_requests: int) -> list[tuple[str, str | None]]:
@@ -125,7 +128,7 @@ def test_storm_with_hang_ups_answers_everybody_else_rightly(server: Server) -> N
 
 
 def test_overload_is_refused_with_a_time_and_the_rest_is_answered(tmp_path: Path) -> None:
-    flags = ("--max-queue-wait-ms", "300", "--log-level", "warning")
+    flags = ("--max-queue-wait-ms", "50", "--log-level", "warning")
     text = "A man in a blue shirt is standing on a ladder cleaning a window. " * 5
     body = {"q": text, "source": "en", "target": "de", "beam_size": 1}
 
@@ -144,7 +147,7 @@ def test_overload_is_refused_with_a_time_and_the_rest_is_answered(tmp_path: Path
         shed = [response for response in responses if response.status_code == 429]
 
         assert set(statuses) == {httpx.codes.OK, httpx.codes.TOO_MANY_REQUESTS}
-        assert min(statuses.values()) > 10
+        assert min(statuses.values()) > 5
         assert all(1 <= int(response.headers["retry-after"]) <= 60 for response in shed)
         assert read_metric(client, "seqserve_shed_total", reason="wait") > 0
         assert client.post("/translate", json=body).status_code == httpx.codes.OK
