@@ -2,13 +2,14 @@
 
 import json
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from figures import median, median_ratio
-from processes import OPENER, Server
+from plan import Stage
+from processes import OPENER, CpuAccount, Server
 from wrk import ClosedLoop, run_wrk
 
 PATH = "/classify"
@@ -21,15 +22,19 @@ class Turn:
 
     Attributes:
         cpu_us: processor microseconds of the whole process tree per answered request.
+        strangers: processors that were busy with neither server nor client; more than a few
+            hundredths disturb.
     """
 
     loop: ClosedLoop
     cpu_us: float
+    strangers: float
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self.loop) | {
             "requests_per_second": self.loop.requests_per_second,
             "cpu_us": self.cpu_us,
+            "strangers": self.strangers,
         }
 
 
@@ -57,10 +62,10 @@ def check_answer(server: Server, body: str) -> None:
 
 
 def measure_turn(server: Server, bodies: Path, num_connections: int, seconds: float) -> Turn:
-    before = server.cpu_seconds()
+    account = CpuAccount(server)
     loop = run_wrk(server.url(PATH), bodies, num_connections, seconds)
-    spent = server.cpu_seconds() - before
-    return Turn(loop, 1e6 * spent / max(1, loop.num_requests))
+    spent, strangers = account.close()
+    return Turn(loop, 1e6 * spent / max(1, loop.num_requests), strangers)
 
 
 def run_round(
@@ -83,21 +88,31 @@ def rotate(servers: Sequence[Server], by: int) -> list[Server]:
 
 
 def measure_http(
-    servers: Sequence[Server],
-    bodies: Path,
-    levels: Sequence[int],
-    num_rounds: int,
-    seconds: float,
-) -> dict[int, list[Round]]:
-    """Rounds by number of connections."""
-    rounds: dict[int, list[Round]] = {level: [] for level in levels}
-    for server in servers:
-        server.pause()
-    for index in range(num_rounds):
-        for level in levels:
-            print(f"  round {index + 1} of {num_rounds}, {level} connections", flush=True)
-            rounds[level].append(run_round(rotate(servers, index), bodies, level, seconds))
-    return rounds
+    servers: Sequence[Server], stage: Stage, measure_ceiling: Callable[[], float]
+) -> dict[str, Any]:
+    """Rounds by number of connections, and in each round the engine's ceiling.
+
+    Args:
+        servers: all of them stand still when they are given, and after.
+        stage: what is sent, how often and for how long.
+        measure_ceiling: texts per second of the engine alone.
+    """
+    plan = stage.plan
+    rounds: dict[int, list[Round]] = {level: [] for level in plan.levels}
+    ceilings = []
+    for index in range(plan.num_rounds):
+        ceilings.append(measure_ceiling())
+        order = rotate(servers, index)
+        for level in plan.levels:
+            print(f"  round {index + 1} of {plan.num_rounds}, {level} connections", flush=True)
+            rounds[level].append(run_round(order, stage.bodies, level, plan.seconds))
+    return {"rounds": rounds, "ceilings": ceilings}
+
+
+def choose_faster(servers: Sequence[Server], bodies: Path, seconds: float) -> Server:
+    """The server with the most requests per second at 32 connections; all stand still after."""
+    found = run_round(servers, bodies, 32, seconds)
+    return max(servers, key=lambda server: found[server.name].loop.requests_per_second)
 
 
 def summarize(rounds: Mapping[int, Sequence[Round]]) -> dict[str, dict[int, dict[str, float]]]:
@@ -112,6 +127,7 @@ def summarize(rounds: Mapping[int, Sequence[Round]]) -> dict[str, dict[int, dict
                 "p99_ms": median([turn.loop.p99_ms for turn in turns]),
                 "cpu_us": median([turn.cpu_us for turn in turns]),
                 "num_failures": sum(turn.loop.num_failures for turn in turns),
+                "strangers": max(turn.strangers for turn in turns),
             }
     return summary
 
@@ -122,3 +138,15 @@ def throughput_ratio(rounds: Sequence[Round], over: str, under: str) -> float:
 
 def latency_ratio(rounds: Sequence[Round], over: str, under: str) -> float:
     return median_ratio(rounds, over, under, lambda turn: turn.loop.p50_ms)
+
+
+def overhead_ratio(
+    rounds: Sequence[Round], ceilings: Sequence[float], name: str, floor: str
+) -> float:
+    """Processor time of a request over the least there could be: HTTP floor plus engine ceiling."""
+    return median(
+        [
+            each[name].cpu_us / (each[floor].cpu_us + 1e6 / ceiling)
+            for each, ceiling in zip(rounds, ceilings, strict=True)
+        ]
+    )

@@ -1,6 +1,8 @@
 """A server under test as a tree of processes: start, pause, processor time, memory, stop."""
 
+import contextlib
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -95,16 +97,12 @@ class Server:
 
     def stop(self) -> None:
         """Lets it end by itself, and ends what is left of its session."""
-        self.resume()
-        self._process.terminate()
-        try:
+        with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+            self.resume()
+            self._process.terminate()
             self._process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            pass
-        try:
+        with contextlib.suppress(ProcessLookupError):  # all gone, as it should be
             os.killpg(self._process.pid, signal.SIGKILL)
-        except ProcessLookupError:  # all gone, as it should be
-            return
         self._process.wait()
 
 
@@ -149,3 +147,38 @@ def read_stat(pid: int) -> list[str]:
     except OSError:
         return []
     return text.rpartition(")")[2].split()  # the name before may hold spaces and brackets
+
+
+class CpuAccount:
+    """Processor time between two moments: of a server, and of everything that is not the benchmark.
+
+    Args:
+        server: the one under load; the client is a child of this process, and has ended by `close`.
+    """
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._started = time.monotonic()
+        self._before = self._read()
+
+    def close(self) -> tuple[float, float]:
+        """Seconds that the server took, and processors that strangers kept busy meanwhile."""
+        ours, client, machine = (
+            after - before for after, before in zip(self._read(), self._before, strict=True)
+        )
+        elapsed = time.monotonic() - self._started
+        return ours, max(0.0, machine - ours - client) / elapsed
+
+    def _read(self) -> tuple[float, float, float]:
+        client = sum(
+            usage.ru_utime + usage.ru_stime
+            for usage in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        )
+        return self._server.cpu_seconds(), client, read_busy_seconds()
+
+
+def read_busy_seconds() -> float:
+    """Processor time of the whole machine since it started, in whatever state but idle."""
+    with open("/proc/stat", encoding="ascii") as stream:
+        user, nice, system, _idle, _wait, *others = map(int, stream.readline().split()[1:9])
+    return (user + nice + system + sum(others)) / TICKS_PER_SECOND  # others: interrupts, steal

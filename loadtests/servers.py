@@ -55,6 +55,14 @@ def start_plain(shape: ShapeModel, logs: Path, endpoint: str, name: str = PLAIN)
     return start(name, command, environment | LIBRARY_THREADS, logs)
 
 
+def start_litserve(python: Path, shape: ShapeModel, logs: Path) -> Server:
+    """LitServe, by the interpreter of its own environment."""
+    command = [str(python), "app_litserve.py", "{port}"]
+    environment = {"BENCH_GRAPH": str(shape.graph), "BENCH_TOKENIZER": str(shape.tokenizer)}
+    isolated = {"PYTHONPATH": "", "VIRTUAL_ENV": ""}
+    return start(LITSERVE, command, environment | isolated | LIBRARY_THREADS, logs)
+
+
 def uvicorn_command(app: str, num_workers: int) -> list[str]:
     command = [sys.executable, "-m", "uvicorn", app, "--host", "127.0.0.1", "--port", "{port}"]
     command += ["--workers", str(num_workers), "--loop", "uvloop", "--http", "httptools"]
