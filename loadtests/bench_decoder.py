@@ -11,12 +11,12 @@ from typing import Any
 
 from bench_engine import list_layouts
 from captions import draw_counts, make_sentences
-from runners import find_runner
+from runners import find_runners
 from shape_model import ROOT
 
 from service.batch import Request, Result
 from service.engine import Device
-from service.loader import LoadedModel, load_model, make_requests, run_requests
+from service.loader import LoadedModel, Runner, load_model, make_requests, run_requests
 
 TRANSLATOR = ROOT / "models" / "repository" / "translation-en-de" / "1"
 TARGET = "de"
@@ -35,12 +35,15 @@ def measure_decoder(num_rounds: int, num_sentences: int, num_cpus: int) -> dict[
     return {"num_sentences": num_sentences, "rows": by_rows, "parallel": parallel}
 
 
-def load_translator(precision: str, num_threads: int, max_rows: int) -> LoadedModel:
+def load_translator(
+    precision: str, max_rows: int, num_runners: int = 1, num_threads: int = 1
+) -> LoadedModel:
     return load_model(
         TRANSLATOR,
         Device("cpu"),
         precision=precision,
         num_threads=num_threads,
+        num_runners=num_runners,
         max_rows=max_rows,
     )
 
@@ -52,12 +55,12 @@ def measure_rows(num_rounds: int, num_sentences: int) -> dict[str, list[float]]:
     """
     found: dict[str, list[float]] = {}
     for precision in PRECISIONS:
-        models = {rows: load_translator(precision, 1, rows) for rows in ROWS}
+        models = {rows: load_translator(precision, rows) for rows in ROWS}
         mixes = make_mixes(models[1], num_sentences)
         for _ in range(num_rounds):
             for rows, model in models.items():
                 for mix, sentences in mixes.items():
-                    rate = time_sentences([model], choose_share(sentences, rows))
+                    rate = time_sentences(model, choose_share(sentences, rows))
                     found.setdefault(f"{precision}|{mix}|{rows}", []).append(rate)
     return found
 
@@ -66,16 +69,16 @@ def measure_parallel(num_rounds: int, num_sentences: int, num_cpus: int) -> dict
     """By precision, layout and rows per instance, mixed lengths."""
     found: dict[str, list[float]] = {}
     for precision in PRECISIONS:
-        sentences = make_mixes(load_translator(precision, 1, 1), num_sentences)["mixed"]
+        sentences = make_mixes(load_translator(precision, 1), num_sentences)["mixed"]
         for rows in PARALLEL_ROWS:
             layouts = {
-                layout: [load_translator(precision, layout[1], rows) for _ in range(layout[0])]
+                layout: load_translator(precision, rows, *layout)
                 for layout in list_layouts(num_cpus)
             }
             for _ in range(num_rounds):
-                for (instances, threads), models in layouts.items():
+                for (instances, threads), model in layouts.items():
                     key = f"{precision}|{instances}x{threads}|{rows}"
-                    rate = time_sentences(models, choose_share(sentences, rows))
+                    rate = time_sentences(model, choose_share(sentences, rows))
                     found.setdefault(key, []).append(rate)
     return found
 
@@ -93,20 +96,18 @@ def choose_share(sentences: Sequence[str], rows: int) -> Sequence[str]:
     return sentences[: max(24, 8 * rows)]
 
 
-def time_sentences(models: Sequence[LoadedModel], sentences: Sequence[str]) -> float:
-    """Output tokens per second, the sentences dealt out to the models, each on its own thread."""
-    shares = [
-        (model, make_requests(model, sentences[index :: len(models)], TARGET))
-        for index, model in enumerate(models)
-    ]
+def time_sentences(model: LoadedModel, sentences: Sequence[str]) -> float:
+    """Output tokens per second, the sentences dealt out to the runners, each on its own thread."""
+    runners = find_runners(model)
+    requests = make_requests(model, sentences, TARGET)
+    shares = [requests[index :: len(runners)] for index in range(len(runners))]
 
-    def work(share: tuple[LoadedModel, list[Request]]) -> int:
-        model, requests = share
-        return sum(count_tokens(result) for result in run_requests(find_runner(model), requests))
+    def work(runner: Runner, share: list[Request]) -> int:
+        return sum(count_tokens(result) for result in run_requests(runner, share))
 
-    with ThreadPoolExecutor(len(models)) as threads:
+    with ThreadPoolExecutor(len(runners)) as threads:
         started = time.perf_counter()
-        num_tokens = sum(threads.map(work, shares))
+        num_tokens = sum(threads.map(work, runners, shares))
         return num_tokens / (time.perf_counter() - started)
 
 

@@ -147,31 +147,34 @@ def list_layouts(num_cpus: int) -> list[tuple[int, int]]:
 def measure_parallel(
     shapes: Mapping[Precision, ShapeModel], lengths: Sequence[int], num_rounds: int, num_cpus: int
 ) -> dict[str, list[float]]:
-    """Texts per second by precision, layout and batch size, every instance on its own thread."""
+    """Texts per second by precision, layout and batch size.
+
+    Instances are threads that run one session at the same time, as the service has it.
+    """
     batches = {size: make_batches(sorted(lengths), size) for size in PARALLEL_BATCH_SIZES}
     found: dict[str, list[float]] = {}
     for name, shape in shapes.items():
         layouts = {
-            layout: [OnnxSession(shape.graph, Device("cpu"), layout[1]) for _ in range(layout[0])]
-            for layout in list_layouts(num_cpus)
+            (instances, threads): OnnxSession(shape.graph, Device("cpu"), threads)
+            for instances, threads in list_layouts(num_cpus)
         }
         for _ in range(num_rounds):
-            for (instances, threads), sessions in layouts.items():
+            for (instances, threads), session in layouts.items():
                 for size in PARALLEL_BATCH_SIZES:
                     key = f"{name}|{instances}x{threads}|{size}"
-                    rate = time_parallel(sessions, batches[size])
+                    rate = time_parallel(session, instances, batches[size])
                     found.setdefault(key, []).append(rate)
     return found
 
 
-def time_parallel(sessions: Sequence[OnnxSession], batches: Sequence[Feeds]) -> float:
-    """Texts per second of several sessions that take the batches from one queue."""
+def time_parallel(session: OnnxSession, instances: int, batches: Sequence[Feeds]) -> float:
+    """Texts per second of several threads that take the batches from one queue."""
     queue = iter(batches)
 
-    def work(session: OnnxSession) -> int:
+    def work(_: int) -> int:
         return sum(run_batches(session, [feeds]) for feeds in queue)
 
-    with ThreadPoolExecutor(len(sessions)) as threads:
+    with ThreadPoolExecutor(instances) as threads:
         started = time.perf_counter()
-        num_texts = sum(threads.map(work, sessions))
+        num_texts = sum(threads.map(work, range(instances)))
         return num_texts / (time.perf_counter() - started)

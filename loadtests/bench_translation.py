@@ -103,7 +103,7 @@ def run_contest(servers: Sequence[Server], contest: Contest, stage: Stage) -> li
 
 def write_bodies(contest: Contest, folder: Path) -> tuple[Path, Path, Path]:
     """Bodies of the mixed load, of short and of long sentences."""
-    model = load_translator(contest.precision, 1, 1)
+    model = load_translator(contest.precision, 1)
     texts = {
         "mixed": make_sentences(model, draw_counts(NUM_TEXTS)),
         "short": make_kind(model, "short", NUM_TEXTS),
