@@ -190,11 +190,12 @@ def print_overload(results: Mapping[str, Mapping[str, Any]]) -> None:
             each["rss_start_bytes"] / 2**20,
             each["rss_end_bytes"] / 2**20,
             max(each["rss_bytes"], default=0) / 2**20,
+            " ".join(f"{status}:{count}" for status, count in each["statuses"].items()),
         ]
         for name, each in results.items()
     ]
     headings = ["", "maximum", "offered", "goodput", "share", "shed", "failed"]
-    headings += ["shed p50 ms", "ok p50 ms", "late p99 ms", "MiB start", "end", "most"]
+    headings += ["shed p50 ms", "ok p50 ms", "late p99 ms", "MiB start", "end", "most", "statuses"]
     print_section("Overload, open loop at three times own maximum", format_table(headings, rows))
 
 
