@@ -20,7 +20,7 @@ MAX_BATCH_SIZE = int(os.environ.get("BENCH_BATCH_SIZE", "16"))
 BATCH_TIMEOUT_SECONDS = float(os.environ.get("BENCH_BATCH_TIMEOUT", "0.002"))
 NUM_WORKERS = int(os.environ.get("BENCH_WORKERS", "2"))
 NUM_API_SERVERS = int(os.environ.get("BENCH_API_SERVERS", "2"))
-USE_FAST_QUEUE = bool(os.environ.get("BENCH_FAST_QUEUE"))
+USE_FAST_QUEUE = os.environ.get("BENCH_FAST_QUEUE", "1") == "1"
 
 
 class ClassifierAPI(litserve.LitAPI):  # type: ignore[misc]

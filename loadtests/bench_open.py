@@ -76,6 +76,7 @@ def summarize_open(rounds: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, f
                 for label in ("p50", "p99", "p99.9")
             },
             "late_p99_ms": median([each[name]["late_ms"]["p99"] for each in rounds]),
+            "client_cpu_us": median([each[name]["client_cpu_us"] for each in rounds]),
             "num_failures": sum(
                 each[name]["num_failures"] + each[name]["num_shed"] for each in rounds
             ),

@@ -7,8 +7,14 @@ from typing import Any
 from figures import median
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from servers import FLOOR, LITSERVE, PLAIN, ours_name
 
 LATENCIES = ("p50_ms", "p99_ms", "p99.9_ms")
+# One colour for each server in all panels.
+COLORS = {
+    name: f"C{index}"
+    for index, name in enumerate((FLOOR, PLAIN, LITSERVE, ours_name("fp32"), ours_name("int8")))
+}
 
 
 def plot_results(results: Mapping[str, Any], path: Path) -> None:
@@ -48,22 +54,24 @@ def draw_lines(axis: Axes, figures: Mapping[str, Sequence[float]]) -> None:
         lines.setdefault(label.replace("|", ", "), []).append((int(x), median(values)))
     for label, points in lines.items():
         axis.plot(*zip(*points, strict=True), marker="o", label=label)
-    axis.set_xscale("log", base=2)
+    scale_by_doubling(axis, [x for x, _ in next(iter(lines.values()))])
 
 
 def draw_http(axis: Axes, results: Mapping[str, Any]) -> None:
+    levels: list[int] = []
     for name, by_level in results["http"]["summary"].items():
         levels = list(by_level)
-        rates = [by_level[level]["requests_per_second"] for level in levels]
-        axis.plot([int(level) for level in levels], rates, marker="o", label=name)
-    axis.set_xscale("log", base=2)
+        rates = [each["requests_per_second"] for each in by_level.values()]
+        axis.plot(levels, rates, marker="o", label=name, color=COLORS[name])
+    scale_by_doubling(axis, levels)
     axis.set_yscale("log")
     finish(axis, "Over HTTP, closed loop", "connections", "requests per second")
 
 
 def draw_open(axis: Axes, results: Mapping[str, Any]) -> None:
     for name, each in results["open"]["summary"].items():
-        axis.plot(["p50", "p99", "p99.9"], [each[key] for key in LATENCIES], marker="o", label=name)
+        figures = [each[key] for key in LATENCIES]
+        axis.plot(["p50", "p99", "p99.9"], figures, marker="o", label=name, color=COLORS[name])
     axis.set_yscale("log")
     finish(axis, "Open loop at 60 % of own maximum", "percentile", "milliseconds")
 
@@ -106,8 +114,13 @@ def draw_bars(axis: Axes, labels: Sequence[str], groups: Mapping[str, Sequence[f
     width = 0.8 / max(1, len(groups))
     for index, (name, values) in enumerate(groups.items()):
         places = [place + width * (index - (len(groups) - 1) / 2) for place in range(len(labels))]
-        axis.bar(places, values, width, label=name)
+        axis.bar(places, values, width, label=name, color=COLORS.get(name))
     axis.set_xticks(range(len(labels)), labels)
+
+
+def scale_by_doubling(axis: Axes, places: Sequence[int]) -> None:
+    axis.set_xscale("log", base=2)
+    axis.set_xticks(places, [str(place) for place in places])
 
 
 def finish(axis: Axes, title: str, x: str, y: str) -> None:

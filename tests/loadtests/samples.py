@@ -58,6 +58,7 @@ def make_open(index: int) -> dict[str, Any]:
         "offered_per_second": 600.0,
         "latency_ms": latencies,
         "late_ms": latencies,
+        "client_cpu_us": 30.0,
         "num_failures": 0,
         "num_shed": 0,
     }
