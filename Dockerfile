@@ -42,12 +42,17 @@ RUN python3 -m pip --python /opt/seqserve/bin/python install --no-cache-dir --no
 FROM ${BASE} AS runtime
 # The official Python images bring a pip, which nothing here needs any more.
 RUN rm -rf /usr/local/bin/pip* /usr/local/lib/python3*/site-packages/pip* /usr/local/lib/python3*/ensurepip
-ENV PATH=/opt/seqserve/bin:$PATH \
+# onnxruntime would report to its makers, and keep an identifier of the machine for that.
+ENV ORT_DISABLE_TELEMETRY=1 \
+    PATH=/opt/seqserve/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     SEQSERVE_HOST=0.0.0.0 \
     SEQSERVE_PORT=8000 \
     SEQSERVE_MODELS_DIR=/models
+# The language detector unpacks its model, 68 MB, into a temporary file: the one place that stays writable when the
+# root is read-only. Kubernetes mounts an emptyDir here.
+VOLUME /tmp
 # A number, so that Kubernetes can see that it is not root.
 USER 10001:10001
 EXPOSE 8000

@@ -120,11 +120,11 @@ imports: $(DEV_READY) ## the import contracts
 
 .PHONY: test
 test: $(DEV_READY) ## the tests, with the coverage gate
-	$(PYTEST) -m "not slow and not gpu" --cov --cov-fail-under=85 $(ARGS)
+	$(PYTEST) -m "not slow and not gpu and not image" --cov --cov-fail-under=85 $(ARGS)
 
 .PHONY: test-slow
 test-slow: $(DEV_READY) ## the tests that take longer
-	$(PYTEST) -m "slow and not gpu" $(ARGS)
+	$(PYTEST) -m "slow and not gpu and not image" $(ARGS)
 
 .PHONY: gpu-check
 gpu-check: $(DEV_READY) ## the tests that need a GPU

@@ -23,5 +23,6 @@ make_root() {
   fi
 }
 
-make_root "$name" python3,ca-certificates
+# numpy and onnxruntime are C++.
+make_root "$name" python3,libstdc++6,ca-certificates
 make_root "$name-build" python3,python3-pip,python3-venv,ca-certificates
