@@ -132,7 +132,11 @@ gpu-check: $(DEV_READY) ## the tests that need a GPU
 
 .PHONY: chart
 chart: $(DEV_READY) ## lint the chart, render it, check it against the Kubernetes schemas
-	$(PYTEST) tests/integration/test_chart.py $(ARGS)
+	$(PYTEST) tests/integration/test_chart.py tests/integration/test_chart_files.py tests/integration/test_rules.py $(ARGS)
+
+.PHONY: chart-schema
+chart-schema: $(DEV_READY) ## tell the chart's schema of the server's settings, after changing those
+	$(BIN)/python -m tests.integration.chart_schema
 
 .PHONY: check
 check: fmt-check lint types imports test ## all that CI gates

@@ -1,15 +1,18 @@
 """The image in a real container, run by podman or docker as `make image-test` found them."""
 
+import atexit
 import json
 import os
 import resource
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,35 +25,53 @@ MAX_ULIMIT = 16384
 LOCKED_DOWN = ("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
 
 
-def find_tool() -> list[str]:
-    """The command to run containers with; buildah only builds, podman sees its images.
+IS_DOCKER = Path(os.environ.get("SEQSERVE_TEST_TOOL", "")).name == "docker"
+# podman would make more than the image's own volume writable.
+RUN_FLAGS = () if IS_DOCKER else ("--read-only-tmpfs=false",)
+
+
+def find_tool() -> str:
+    """What to run containers with; buildah only builds, podman sees its images.
 
     Raises:
         AssertionError: there is none.
     """
-    named = Path(os.environ.get("SEQSERVE_TEST_TOOL") or "podman").name
-    tool = shutil.which("podman" if named == "buildah" else named)
-    assert tool, f"{named} is not there; podman or docker is needed to run the image"
-    if named == "docker" or Path("/run/systemd/system").exists():
-        return [tool]
-    # podman's defaults want systemd, and crun.
-    flags = ["--cgroup-manager", "cgroupfs", "--events-backend", "file"]
-    return [tool, *flags, *(["--runtime", "runc"] if shutil.which("runc") else [])]
+    name = "docker" if IS_DOCKER else "podman"
+    tool = shutil.which(name)
+    assert tool, f"{name} is not there; podman or docker is needed to run the image"
+    return tool
 
 
-IS_DOCKER = Path(os.environ.get("SEQSERVE_TEST_TOOL", "")).name == "docker"
-
-
-def find_run_flags() -> list[str]:
-    """What makes podman as strict as docker: it would leave /tmp writable, and raise limits."""
-    if IS_DOCKER:
-        return []
-    limits = {
-        name: min(resource.getrlimit(number)[1], MAX_ULIMIT)
+@cache
+def make_environment() -> dict[str, str]:
+    """podman's defaults want systemd, and limits above those that a machine in a sandbox has."""
+    environment = dict(os.environ)
+    if IS_DOCKER or Path("/run/systemd/system").exists() or "CONTAINERS_CONF" in environment:
+        return environment
+    limits = [
+        f"{name}={limit}:{limit}"
         for name, number in (("nofile", resource.RLIMIT_NOFILE), ("nproc", resource.RLIMIT_NPROC))
-    }
-    flags = [f"--ulimit={name}={limit}:{limit}" for name, limit in limits.items()]
-    return ["--read-only-tmpfs=false", *flags]
+        for limit in [min(resource.getrlimit(number)[1], MAX_ULIMIT)]
+    ]
+    engine = ['cgroup_manager = "cgroupfs"', 'events_logger = "file"']
+    engine += ['runtime = "runc"'] if shutil.which("runc") else []
+    lines = ["[containers]", f"default_ulimits = {json.dumps(limits)}", "[engine]", *engine]
+    folder = Path(tempfile.mkdtemp(prefix="seqserve-test-"))
+    atexit.register(shutil.rmtree, folder)
+    path = folder / "containers.conf"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return environment | {"CONTAINERS_CONF": str(path)}
+
+
+def start(*arguments: str, timeout: float = 120.0) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [find_tool(), *arguments],
+        env=make_environment(),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
 
 
 def call(*arguments: str, timeout: float = 120.0) -> str:
@@ -59,9 +80,7 @@ def call(*arguments: str, timeout: float = 120.0) -> str:
     Raises:
         AssertionError: it failed; the message is its stderr.
     """
-    done = subprocess.run(
-        [*find_tool(), *arguments], capture_output=True, text=True, timeout=timeout, check=False
-    )
+    done = start(*arguments, timeout=timeout)
     assert done.returncode == 0, f"{' '.join(arguments[:3])}: {done.stderr}"
     return done.stdout.strip()
 
@@ -74,7 +93,7 @@ def inspect_image() -> dict[str, Any]:
 def run_once(*command: str) -> str:
     """Output of a command in a container of its own, in place of the server."""
     entrypoint, *arguments = command
-    flags = ["--rm", "--network", "none", *LOCKED_DOWN, *find_run_flags()]
+    flags = ["--rm", "--network", "none", *LOCKED_DOWN, *RUN_FLAGS]
     return call("run", *flags, "--entrypoint", entrypoint, IMAGE, *arguments)
 
 
@@ -101,10 +120,7 @@ class Container:
 
     def read_lines(self) -> list[str]:
         """The log, which goes to stderr."""
-        done = subprocess.run(
-            [*find_tool(), "logs", self.name], capture_output=True, text=True, check=True
-        )
-        return done.stderr.splitlines()
+        return start("logs", self.name).stderr.splitlines()
 
     def read_log(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.read_lines() if line.startswith("{")]
@@ -114,8 +130,7 @@ class Container:
         if IS_DOCKER:
             status: str = self.state()["Health"]["Status"]
             return status == "healthy"
-        command = [*find_tool(), "healthcheck", "run", self.name]
-        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+        return start("healthcheck", "run", self.name).returncode == 0
 
 
 @contextmanager
@@ -132,13 +147,13 @@ def run_container(*flags: str, **settings: str) -> Iterator[Container]:
     container = Container(f"seqserve-test-{port}", f"http://127.0.0.1:{port}")
     command = ["run", "--detach", "--name", container.name, "--network", "host", *LOCKED_DOWN]
     started = time.monotonic()
-    call(*command, *find_run_flags(), *flags, *variables, IMAGE)
+    call(*command, *RUN_FLAGS, *flags, *variables, IMAGE)
     try:
         wait_ready(container.url, container.check_running)
         container.ready_seconds = time.monotonic() - started
         yield container
     finally:
-        call("rm", "--force", container.name)
+        call("rm", "--force", "--volumes", container.name)
 
 
 def find_port() -> int:
