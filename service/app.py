@@ -4,12 +4,13 @@ Holds the only table from an exception's class to an HTTP status.
 """
 
 import asyncio
+import gc
 import http
 import logging
 import math
+import random
 import re
 import time
-import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -18,6 +19,7 @@ from typing import Any
 from urllib.parse import quote
 
 from fastapi import FastAPI, Request, Response
+from fastapi.routing import APIRoute
 from prometheus_client import CollectorRegistry, ProcessCollector
 from pydantic.json_schema import models_json_schema
 from starlette.datastructures import Headers, MutableHeaders
@@ -30,7 +32,7 @@ from service import errors
 from service.metrics import NO_MODEL, Metrics
 from service.pipeline import Pipeline
 from service.registry import Registry
-from service.routes import Services, operations, pages, tasks
+from service.routes import KEY_SCHEMES, Services, operations, pages, tasks
 from service.schemas import REQUESTS, Problem
 from service.settings import Settings
 
@@ -83,6 +85,7 @@ class Service(FastAPI):
                 [(model, "validation") for model in REQUESTS], ref_template=template
             )
             document["components"]["schemas"].update(bodies["$defs"])
+            document["components"]["securitySchemes"] = KEY_SCHEMES
         assert self.openapi_schema is not None
         return self.openapi_schema
 
@@ -120,6 +123,7 @@ def create_app(
     app.mount("/docs/assets", StaticFiles(packages=[("fastapi_swagger", "resources")]))
     app.add_exception_handler(errors.ServingError, answer_serving_error)
     app.add_exception_handler(HTTPException, answer_http_error)
+    app.add_middleware(TaskLane)
     app.add_middleware(RequestTrail, services=app.state.services)
     return app
 
@@ -128,6 +132,8 @@ def create_app(
 async def run_lifespan(app: FastAPI) -> AsyncIterator[None]:
     services: Services = app.state.services
     await services.registry.start()
+    gc.collect()
+    gc.freeze()  # what was loaded stays: the collector need not walk through it again and again
     try:
         yield
     finally:
@@ -181,6 +187,36 @@ def problem_response(status: int, detail: str, headers: dict[str, str]) -> Respo
     return Response(
         problem.model_dump_json(), status, headers, media_type="application/problem+json"
     )
+
+
+class TaskLane:
+    """Brings what is posted to the task routes straight to their endpoints.
+
+    FastAPI's own way there (matching, exit stacks, wrappers for exceptions) takes a quarter of the
+    time that such a request spends on the event loop. The routes are declared with it all the same:
+    for the documentation, and for whatever else comes to them.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self.endpoints = {
+            route.path: route.endpoint for route in tasks.routes if isinstance(route, APIRoute)
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_post = scope["type"] == "http" and scope["method"] == "POST"
+        endpoint = self.endpoints.get(scope["path"]) if is_post else None
+        if endpoint is None:
+            await self.app(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        try:
+            response: Response = await endpoint(request)
+        except errors.ServingError as exc:
+            response = await answer_serving_error(request, exc)
+        except HTTPException as exc:
+            response = await answer_http_error(request, exc)
+        await response(scope, receive, send)
 
 
 class RequestTrail:
@@ -251,7 +287,8 @@ async def send_tracked(state: dict[str, Any], send: Send, message: Message) -> N
 
 
 def choose_id(given: str) -> str:
-    return given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+    # no secret, and a system call for each would cost more than all the rest of this file
+    return given if REQUEST_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
 
 
 def outcome_of(status: int) -> str:

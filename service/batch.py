@@ -1,7 +1,7 @@
 """What travels between pipeline and engine: requests, padded batches, results."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +36,8 @@ class Request:
         search: set for translation only.
         start_id: the token that starts the translation and names its language.
         is_abandoned: nobody waits for the answer any more; the engine drops it at the next step.
+        on_tokens: called on the engine's thread with the next token ids that are settled, which
+            every live and every closed hypothesis of the sentence shares; never eos.
     """
 
     input_ids: list[int]
@@ -46,6 +48,7 @@ class Request:
     dispatched_at: float = math.inf
     finished_at: float = math.inf
     is_abandoned: bool = False
+    on_tokens: Callable[[list[int]], None] | None = None
 
     @property
     def num_tokens(self) -> int:

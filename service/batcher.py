@@ -1,80 +1,95 @@
-"""The asyncio shell around one model: admission, futures, the loop that feeds the engine thread."""
+"""The asyncio shell around one model: admission, futures, and the workers that empty its queue."""
 
 import asyncio
 import functools
 import logging
+import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
+from service.admission import (
+    QueueLimits,
+    QueueState,
+    ServiceRate,
+    check_admission,
+    check_wait,
+)
 from service.batch import Request, Result, padding_ratio
 from service.errors import (
     DeadlineExceeded,
     InferenceFailed,
-    InputTooLong,
     ModelNotReady,
     Overloaded,
     ServingError,
 )
 from service.loader import Runner
 from service.metrics import Metrics
-from service.scheduler import Scheduler
+from service.scheduler import Dispatch, Scheduler
+from service.worker import Clock, Worker
 
 logger = logging.getLogger(__name__)
 
-Clock = Callable[[], float]
-
-
-@dataclass(frozen=True)
-class QueueLimits:
-    """Bounds of the queue; what is above is refused at once."""
-
-    max_requests: int
-    max_tokens: int
-
 
 class Batcher:
-    """Owns one runner and the only thread that calls it.
+    """One queue and the workers that take from it, each with a runner of its own.
 
-    The loop hands the thread one step at a time: it waits for nothing while the engine is idle, and
-    what arrives during a step forms the next batch.
+    A worker waits for nothing while it is idle, and what arrives during its step forms the next
+    batch. The queue has one lock; the event loop holds it for microseconds, never during a step.
+
+    Args:
+        model_name: for messages and metrics.
+        runners: one worker each.
+        scheduler: the queue and its policy.
+        limits: of admission.
+        metrics: where batches are counted.
+        clock: monotonic seconds.
     """
 
     def __init__(
         self,
         model_name: str,
-        runner: Runner,
+        runners: Sequence[Runner],
         scheduler: Scheduler,
         limits: QueueLimits,
         metrics: Metrics,
         clock: Clock = time.monotonic,
     ) -> None:
-        self._name, self._runner, self._scheduler = model_name, runner, scheduler
-        self._limits, self._metrics, self._clock = limits, metrics, clock
+        self._name, self._scheduler = model_name, scheduler
+        self._limits, self._metrics, self._clock = limits, metrics.of_model(model_name), clock
+        self._rate = ServiceRate()
+        self._condition = threading.Condition()
+        self._workers = [
+            Worker(f"engine-{model_name}-{index}", runner, self, clock)
+            for index, runner in enumerate(runners)
+        ]
         self._futures: dict[Request, asyncio.Future[Result]] = {}
-        self._arrival = asyncio.Event()
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"engine-{model_name}")
-        self._task: asyncio.Task[None] | None = None
-        self._stopping = False
-        self._step_started_at: float | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._drained = asyncio.Event()
+        self._is_stopping = False  # refuses new requests
+        self._is_closed = False  # ends the workers
+        self._is_dead = False
+
+    # --- on the event loop ---
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name=f"batcher-{self._name}")
-        self._task.add_done_callback(self._bury)
+        self._loop = asyncio.get_running_loop()
+        for worker in self._workers:
+            worker.start()
 
     async def stop(self, drain_seconds: float) -> None:
         """Refuses new requests, lets admitted ones finish for `drain_seconds`, fails the rest."""
-        self._stopping = True
-        self._arrival.set()
-        if self._task is not None:
-            await asyncio.wait([self._task], timeout=drain_seconds)
-            self._task.cancel()
-            await asyncio.wait([self._task])
-        self._fail(
+        self._is_stopping = True
+        if self._futures and not self._is_dead:
+            try:
+                await asyncio.wait_for(self._drained.wait(), drain_seconds)
+            except TimeoutError:
+                logger.warning("%d requests outlasted the drain", len(self._futures))
+        self._end(
             list(self._futures), ModelNotReady, f"model {self._name} was stopped; retry elsewhere"
         )
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        with self._condition:
+            self._is_closed = True
+            self._condition.notify_all()
 
     def submit(self, requests: list[Request]) -> list[asyncio.Future[Result]]:
         """Admits all requests or none, at once.
@@ -84,23 +99,42 @@ class Batcher:
 
         Raises:
             InputTooLong: together they are above the queue's limit, so waiting is no help.
-            Overloaded: the queue is full.
-            ModelNotReady: the batcher is stopping, or its loop has died.
+            Overloaded: the queue is full, or too slow for them.
+            ModelNotReady: the batcher is stopping, or a worker has died.
         """
-        if self._stopping or self._task is None or self._task.done():
+        if self._is_stopping or self._is_dead or self._loop is None:
             raise ModelNotReady(f"model {self._name} is not accepting requests; retry elsewhere")
-        self._check_room(requests)
-        loop = asyncio.get_running_loop()
-        futures: list[asyncio.Future[Result]] = []
-        for request in requests:
-            future: asyncio.Future[Result] = loop.create_future()
-            future.add_done_callback(functools.partial(self._release, request))
-            self._futures[request] = future
-            futures.append(future)
-        self._scheduler.add(requests)
-        self._metrics.queue_requests.labels(self._name).set(self._scheduler.num_waiting)
-        self._arrival.set()
+        loop = self._loop
+        futures = []
+        with self._condition:
+            self._admit(requests)
+            for request in requests:
+                future: asyncio.Future[Result] = loop.create_future()
+                future.add_done_callback(functools.partial(self._release, request))
+                self._futures[request] = future
+                futures.append(future)
+            self._scheduler.add(requests)
+            self._note_queue()
+            self._condition.notify(len(requests))
         return futures
+
+    def check_wait(self) -> None:
+        """Refuses when the queue is so slow that no request would be let in.
+
+        Raises:
+            Overloaded: see `submit`.
+        """
+        state = self._state()
+        try:
+            check_wait(self._name, state, self._limits)
+        except Overloaded as refusal:
+            self._metrics.shed_total[refusal.reason].inc()
+            raise
+
+    @property
+    def is_too_slow(self) -> bool:
+        """Whether `check_wait` would refuse."""
+        return self._state().wait_seconds > self._limits.max_wait_seconds
 
     @property
     def num_pending(self) -> int:
@@ -108,110 +142,135 @@ class Batcher:
         return len(self._futures)
 
     def fault(self, stall_seconds: float) -> str | None:
-        """Why this model cannot answer: its loop died, or a step has run for `stall_seconds`."""
-        if self._task is None or self._task.done():
+        """Why this model cannot answer: a worker died, or a step has run for `stall_seconds`."""
+        is_running = all(worker.is_alive for worker in self._workers)
+        if self._loop is None or self._is_dead or not is_running:
             return f"the batcher of model {self._name} is not running"
-        started_at = self._step_started_at
-        busy_seconds = 0.0 if started_at is None else self._clock() - started_at
+        busy_seconds = max(worker.busy_seconds() for worker in self._workers)
         if busy_seconds > stall_seconds:
             return f"the engine of model {self._name} has not answered for {busy_seconds:.0f} s"
         return None
 
-    def _check_room(self, requests: list[Request]) -> None:
-        scheduler, limits = self._scheduler, self._limits
-        num_tokens = sum(request.num_tokens for request in requests)
-        if (
-            scheduler.num_waiting + len(requests) > limits.max_requests
-            or scheduler.waiting_tokens + num_tokens > limits.max_tokens
-        ):
-            self._expire()  # nobody is refused for the sake of the dead
-        for reason, count, waiting, limit in (
-            ("requests", len(requests), scheduler.num_waiting, limits.max_requests),
-            ("tokens", num_tokens, scheduler.waiting_tokens, limits.max_tokens),
-        ):
-            if count > limit:
-                raise InputTooLong(
-                    f"{count} {reason} at once are above the limit of {limit} for the queue of "
-                    f"model {self._name}; send less at a time"
-                )
-            if waiting + count > limit:
-                self._metrics.shed_total.labels(self._name, reason).inc()
-                raise Overloaded(
-                    f"the queue of model {self._name} holds {waiting} {reason}, and {count} more "
-                    f"are above the limit of {limit}; retry later or send less at a time",
-                    retry_after_seconds=1.0,
-                )
+    def _state(self) -> QueueState:
+        num_tokens = self._scheduler.waiting_tokens
+        return QueueState(
+            self._scheduler.num_waiting, num_tokens, self._rate.predict_seconds(num_tokens)
+        )
 
-    async def _run(self) -> None:
-        while True:
-            self._expire()
-            arrivals = self._scheduler.next_batch(self._runner.free_rows)
-            self._metrics.queue_requests.labels(self._name).set(self._scheduler.num_waiting)
-            if arrivals or self._runner.num_running:
-                await self._step(arrivals)
-            elif self._stopping:
-                return
-            else:
-                self._arrival.clear()
-                await self._arrival.wait()
-
-    async def _step(self, arrivals: list[Request]) -> None:
-        now = self._step_started_at = self._clock()
-        for request in arrivals:
-            request.dispatched_at = now
-        if arrivals:
-            self._metrics.batch_rows.labels(self._name).observe(len(arrivals))
-            self._metrics.batch_padding_ratio.labels(self._name).observe(padding_ratio(arrivals))
+    def _admit(self, requests: list[Request]) -> None:
+        """With the lock held: refuses what cannot be let in; nobody for the sake of the expired."""
+        now = self._clock()
         try:
-            finished = await asyncio.get_running_loop().run_in_executor(
-                self._thread, self._runner.step, arrivals
-            )
-        except Exception as exc:  # whatever a step raises fails those in it, and the loop lives on
-            self._fail_running(exc)
-            return
-        finally:
-            self._step_started_at = None
-        self._metrics.running_sequences.labels(self._name).set(self._runner.num_running)
-        finished_at = self._clock()
+            try:
+                check_admission(self._name, requests, self._state(), self._limits, now)
+            except Overloaded:
+                if not (expired := self._scheduler.drop_expired(now)):
+                    raise
+                self._expire(expired, now)
+                check_admission(self._name, requests, self._state(), self._limits, now)
+        except Overloaded as refusal:
+            self._metrics.shed_total[refusal.reason].inc()
+            raise
+
+    def _release(self, request: Request, future: asyncio.Future[Result]) -> None:
+        """Nobody waits for a cancelled future: its request leaves at once, or at the next step."""
+        self._futures.pop(request, None)
+        if future.cancelled():
+            request.is_abandoned = True
+            with self._condition:
+                self._scheduler.remove(request)
+        if self._is_stopping and not self._futures:
+            self._drained.set()
+
+    def _resolve(self, finished: list[tuple[Request, Result]]) -> None:
         for request, result in finished:
-            request.finished_at = finished_at
-            future = self._futures.pop(request, None)
+            future = self._futures.get(request)
             if future is not None and not future.done():
                 future.set_result(result)
 
-    def _release(self, request: Request, future: asyncio.Future[Result]) -> None:
-        """Nobody waits for a cancelled future: its request leaves at the next step."""
-        self._futures.pop(request, None)
-        request.is_abandoned = future.cancelled()
-
-    def _fail_running(self, exc: Exception) -> None:
-        logger.error("a step of model %s failed", self._name, exc_info=exc)
-        self._runner.reset()
-        self._metrics.running_sequences.labels(self._name).set(0)
-        # what the runtime says of it can hold shapes, paths and addresses: for the log alone
-        message = "the engine failed on a batch; the server's log says why"
-        running = [request for request in self._futures if request.is_dispatched]
-        self._fail(running, InferenceFailed, message)
-
-    def _bury(self, task: asyncio.Task[None]) -> None:
-        """When the loop itself dies, nobody is left waiting; `fault` tells of it from then on."""
-        if not task.cancelled() and (exc := task.exception()) is not None:
-            logger.error("the batcher of model %s died", self._name, exc_info=exc)
-            message = f"the batcher of model {self._name} died; retry elsewhere"
-            self._fail(list(self._futures), ModelNotReady, message)
-
-    def _expire(self) -> None:
-        now = self._clock()
-        for request in self._scheduler.drop_dead(now):
-            waited = now - request.arrived_at
-            self._fail(
-                [request],
-                DeadlineExceeded,
-                f"the deadline passed after {waited:.3f} s in the queue; allow more time",
-            )
-
-    def _fail(self, requests: list[Request], error: type[ServingError], message: str) -> None:
+    def _end(self, requests: Sequence[Request], error: type[ServingError], message: str) -> None:
         for request in requests:
-            future = self._futures.pop(request, None)
+            future = self._futures.get(request)
             if future is not None and not future.done():
                 future.set_exception(error(message))
+
+    def _expire(self, requests: Sequence[Request], now: float) -> None:
+        for request in requests:
+            message = (
+                f"the deadline passed after {now - request.arrived_at:.3f} s in the queue; "
+                "allow more time"
+            )
+            self._end([request], DeadlineExceeded, message)
+
+    def _end_all(self) -> None:
+        self._is_dead = True
+        message = f"the batcher of model {self._name} died; retry elsewhere"
+        self._end(list(self._futures), ModelNotReady, message)
+
+    # --- on the workers' threads ---
+
+    def take(self, runner: Runner) -> list[Request] | None:
+        """See `worker.Desk`."""
+        with self._condition:
+            while not self._is_closed:
+                dispatch = self._next_batch(runner)
+                if dispatch.requests or runner.num_running:
+                    return dispatch.requests
+                self._condition.wait()
+        return None
+
+    def finish(self, finished: list[tuple[Request, Result]]) -> None:
+        """See `worker.Desk`."""
+        self._call(self._resolve, finished)
+
+    def time_step(self, seconds: float) -> None:
+        """See `worker.Desk`."""
+        self._metrics.step_duration_seconds.observe(seconds)
+
+    def fail(self, requests: list[Request], error: Exception) -> None:
+        """See `worker.Desk`."""
+        logger.error("a step of model %s failed", self._name, exc_info=error)
+        # what the runtime says of it can hold shapes, paths and addresses: for the log alone
+        message = "the engine failed on a batch; the server's log says why"
+        self._call(self._end, requests, InferenceFailed, message)
+
+    def bury(self, error: BaseException) -> None:
+        """See `worker.Desk`."""
+        logger.error("a worker of model %s died", self._name, exc_info=error)
+        self._call(self._end_all)
+
+    def _next_batch(self, runner: Runner) -> Dispatch:
+        """With the lock held: drops the expired, then takes a batch and notes it."""
+        now = self._clock()
+        if expired := self._scheduler.drop_expired(now):
+            self._call(self._expire, expired, now)
+        dispatch = self._scheduler.next_batch(runner.free_rows)
+        if dispatch.requests:
+            self._note(dispatch, now)
+        if self._scheduler.num_waiting:
+            self._condition.notify()  # another worker may have room for them
+        self._metrics.running_sequences.set(sum(worker.num_running for worker in self._workers))
+        return dispatch
+
+    def _note(self, dispatch: Dispatch, now: float) -> None:
+        num_tokens = sum(request.num_tokens for request in dispatch.requests)
+        is_backlogged = self._scheduler.num_waiting > 0
+        self._rate.observe(num_tokens, now, is_backlogged=is_backlogged)
+        for request in dispatch.requests:
+            request.dispatched_at = now
+        self._note_queue()
+        self._metrics.dispatches_total[dispatch.reason].inc()
+        self._metrics.batch_rows.observe(len(dispatch.requests))
+        self._metrics.batch_padding_ratio.observe(padding_ratio(dispatch.requests))
+
+    def _note_queue(self) -> None:
+        self._metrics.queue_requests.set(self._scheduler.num_waiting)
+        self._metrics.queue_tokens.set(self._scheduler.waiting_tokens)
+
+    def _call(self, function: Callable[..., None], *arguments: object) -> None:
+        """Runs a function on the event loop, soon."""
+        assert self._loop is not None
+        try:
+            self._loop.call_soon_threadsafe(function, *arguments)
+        except RuntimeError:  # the loop is closed: nobody waits any more
+            logger.debug("an answer of model %s came after the end", self._name)

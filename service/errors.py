@@ -49,15 +49,17 @@ class ModelNotReady(ServingError):
 
 
 class Overloaded(ServingError):
-    """The queue is full; the request was refused at once.
+    """The queue is full or too slow; the request was refused at once.
 
     Attributes:
-        retry_after_seconds: when a retry has a fair chance.
+        retry_after_seconds: when what waits now will be done; 0 where that is not known yet.
+        reason: `requests`, `tokens`, `wait` or `deadline`: what there was too much of.
     """
 
-    def __init__(self, message: str, retry_after_seconds: float) -> None:
+    def __init__(self, message: str, retry_after_seconds: float, reason: str) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
+        self.reason = reason
 
 
 class DeadlineExceeded(ServingError):

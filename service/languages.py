@@ -128,6 +128,9 @@ def take_sample(text: str) -> str:
 
 
 def weigh_scripts(text: str) -> Counter[str]:
+    if text.isascii():
+        num_letters = sum(map(str.isalpha, text))
+        return Counter(latin=num_letters) if num_letters else Counter()
     weights: Counter[str] = Counter()
     for character, count in Counter(text).items():
         if character.isalpha():
@@ -136,6 +139,7 @@ def weigh_scripts(text: str) -> Counter[str]:
     return weights
 
 
+@lru_cache(maxsize=4096)
 def script_of(letter: str) -> str:
     """The script of a letter, by its Unicode name: the standard library has no such property."""
     words = unicodedata.name(letter, "UNKNOWN").lower().replace("-", " ").split()

@@ -66,13 +66,22 @@ class Runner(Protocol):
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """One version, ready to answer."""
+    """One version, ready to answer.
+
+    Attributes:
+        runners: share the sessions and so the weights; each is for one thread.
+    """
 
     manifest: Manifest
     tokenizer: Tokenizer
-    runner: Runner
+    runners: Sequence[Runner]
     device: Device
     precision: Precision
+
+    @property
+    def runner(self) -> Runner:
+        """The first one, for whoever runs the model by itself."""
+        return self.runners[0]
 
     @property
     def title(self) -> str:
@@ -106,9 +115,18 @@ def load_model(
     *,
     precision: str = "auto",
     num_threads: int = 1,
+    num_runners: int = 1,
     max_rows: int = 64,
 ) -> LoadedModel:
     """Loads one version.
+
+    Args:
+        folder: of the version.
+        device: where its sessions run.
+        precision: `auto` takes the best for the device.
+        num_threads: within an operator.
+        num_runners: over the same sessions, which may be run from several threads.
+        max_rows: rows that each runner takes at a time.
 
     Raises:
         ArtefactError: files are damaged, or the version lacks the precision.
@@ -127,14 +145,17 @@ def load_model(
         return session
 
     ids = manifest.ids
-    runner: Runner
+    runners: list[Runner]
     if manifest.task == "sentiment":
-        runner = ClassifierRunner(open_graph("classifier"), ids.pad_id, max_rows)
+        graph = open_graph("classifier")
+        runners = [ClassifierRunner(graph, ids.pad_id, max_rows) for _ in range(num_runners)]
     else:
         assert ids.eos_id is not None, "the manifest of a translation model has an eos_id"
         graphs = open_graph("encoder"), open_graph("decoder")
-        runner = TranslatorRunner(*graphs, ids.pad_id, ids.eos_id, max_rows)
-    return LoadedModel(manifest, tokenizer, runner, device, chosen)
+        runners = [
+            TranslatorRunner(*graphs, ids.pad_id, ids.eos_id, max_rows) for _ in range(num_runners)
+        ]
+    return LoadedModel(manifest, tokenizer, runners, device, chosen)
 
 
 def check_names(session: OnnxSession, role: Role, path: Path) -> None:
@@ -182,7 +203,7 @@ def run_requests(
     scheduler.add(list(requests))
     results: dict[Request, Result] = {}
     while scheduler.num_waiting or runner.num_running:
-        results.update(runner.step(scheduler.next_batch(runner.free_rows)))
+        results.update(runner.step(scheduler.next_batch(runner.free_rows).requests))
     return [results[request] for request in requests]
 
 

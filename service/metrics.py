@@ -31,7 +31,36 @@ SECONDS = (
 # Stages are shorter than requests: from 0.1 ms.
 STAGE_SECONDS = (0.0001, 0.00025, 0.0005, *SECONDS)
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+REASONS = ("drained", "full", "length")
+REFUSALS = ("requests", "tokens", "wait", "deadline")
+STAGES = ("tokenize", "queue", "inference")
+DIRECTIONS = ("input", "output")
 RATIOS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75)
+
+
+class ModelMetrics:
+    """The collectors of one model, looked up once: a look-up takes as long as an observation."""
+
+    def __init__(self, metrics: "Metrics", model_name: str) -> None:
+        self.queue_requests = metrics.queue_requests.labels(model_name)
+        self.queue_tokens = metrics.queue_tokens.labels(model_name)
+        self.running_sequences = metrics.running_sequences.labels(model_name)
+        self.batch_rows = metrics.batch_rows.labels(model_name)
+        self.batch_padding_ratio = metrics.batch_padding_ratio.labels(model_name)
+        self.step_duration_seconds = metrics.step_duration_seconds.labels(model_name)
+        self.dispatches_total = {
+            reason: metrics.dispatches_total.labels(model_name, reason) for reason in REASONS
+        }
+        self.shed_total = {
+            reason: metrics.shed_total.labels(model_name, reason) for reason in REFUSALS
+        }
+        self.stage_duration_seconds = {
+            stage: metrics.stage_duration_seconds.labels(model_name, stage) for stage in STAGES
+        }
+        self.tokens_total = {
+            direction: metrics.tokens_total.labels(model_name, direction)
+            for direction in DIRECTIONS
+        }
 
 
 class Metrics:
@@ -41,7 +70,8 @@ class Metrics:
         registry: where the collectors live; `/metrics` renders it.
         requests_total: by model and outcome (`app` has the table).
         batch_padding_ratio: padded positions without a token, as a share of all, 0..1.
-        shed_total: refusals at admission, by model and reason (requests, tokens, deadline).
+        shed_total: refusals at admission, by model and reason (requests, tokens, wait, deadline).
+        dispatches_total: by model and reason (drained, full, length: see `scheduler.Dispatch`).
         tokens_total: by model and direction (input, output).
         running_sequences: sequences in decoder slots now.
     """
@@ -67,6 +97,22 @@ class Metrics:
         )
         self.queue_requests = Gauge(
             "seqserve_queue_requests", "Requests waiting for a batch.", ["model"], registry=registry
+        )
+        self.queue_tokens = Gauge(
+            "seqserve_queue_tokens", "Tokens waiting for a batch.", ["model"], registry=registry
+        )
+        self.dispatches_total = Counter(
+            "seqserve_dispatches_total",
+            "Batches formed, by why they end where they do.",
+            ["model", "reason"],
+            registry=registry,
+        )
+        self.step_duration_seconds = Histogram(
+            "seqserve_step_duration_seconds",
+            "Time of one step of an engine: a batch classified, or all sentences one token on.",
+            ["model"],
+            buckets=STAGE_SECONDS,
+            registry=registry,
         )
         self.batch_rows = Histogram(
             "seqserve_batch_rows", "Rows of a batch.", ["model"], buckets=ROWS, registry=registry
@@ -99,3 +145,10 @@ class Metrics:
             ["model", "version", "task", "cell", "precision", "device"],
             registry=registry,
         )
+        self._of_model: dict[str, ModelMetrics] = {}
+
+    def of_model(self, model_name: str) -> ModelMetrics:
+        """The collectors of one model; from now on its counters are there, at zero."""
+        if model_name not in self._of_model:
+            self._of_model[model_name] = ModelMetrics(self, model_name)
+        return self._of_model[model_name]

@@ -1,16 +1,16 @@
 """One method per task: text -> ids -> submit -> ids -> text, with timings. Knows no HTTP."""
 
 import asyncio
+import math
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 import numpy as np
 
 from service import languages
-from service.batch import FloatArray, Request, Result, SearchOptions, Timings
+from service.batch import Request, Result, SearchOptions, Timings
 from service.documents import (
     Detection,
     Document,
@@ -30,9 +30,11 @@ from service.errors import (
 )
 from service.loader import LoadedModel, check_length
 from service.markup import Piece, split_markup
-from service.metrics import Metrics
+from service.metrics import STAGES, Metrics
 from service.registry import Registry, ServedModel
 from service.settings import Settings
+from service.streaming import DocumentText
+from service.submission import TOO_LATE, Submission, Work, describe_work, group_requests
 
 T = TypeVar("T")
 
@@ -94,11 +96,42 @@ class TranslateAnswer(Answer):
 
 
 @dataclass(frozen=True)
-class Work:
-    """Requests for one model, and the model."""
+class Started:
+    """A request was admitted, and what will answer it."""
 
-    served: ServedModel
-    requests: list[Request]
+    model_name: str
+    model_version: str
+
+
+@dataclass(frozen=True)
+class Delta:
+    """Further text of one translation.
+
+    Attributes:
+        index: of the text it belongs to.
+    """
+
+    index: int
+    text: str
+
+
+News = Started | Delta | TranslateAnswer
+
+
+@dataclass(frozen=True)
+class Order:
+    """Texts on their way through the translators.
+
+    Attributes:
+        arrived_at, encoded_at: monotonic seconds.
+    """
+
+    texts: Sequence[str]
+    options: TranslateOptions
+    documents: list[Document]
+    work: list[Work]
+    arrived_at: float
+    encoded_at: float
 
 
 class Pipeline:
@@ -137,16 +170,16 @@ class Pipeline:
                 for text, served in zip(texts, chosen, strict=True)
             ]
 
-        async with self._limit_time(deadline):
-            encoded = await offload(texts, encode_texts)
-            work = group_requests((served, [request]) for served, request in encoded)
-            encoded_at = self._clock()
-            results = await self._run(work)
+        encoded = await offload(texts, encode_texts, deadline - arrived_at)
+        work = group_requests((served, [request]) for served, request in encoded)
+        encoded_at = self._clock()
+        with Submission(work, deadline, self._clock) as submission:
+            results = await submission.results()
         labels = [
             rank_labels(served.model, results[request], options) for served, request in encoded
         ]
         timings = self._observe(work, results, arrived_at, encoded_at)
-        return ClassifyAnswer(*describe(work), timings, labels)
+        return ClassifyAnswer(*describe_work(work), timings, labels)
 
     async def translate(
         self, texts: Sequence[str], options: TranslateOptions, deadline: float
@@ -162,28 +195,63 @@ class Pipeline:
             EmptyInput, InputTooLong, InvalidInput, ModelNotFound, Overloaded, DeadlineExceeded,
             InferenceFailed.
         """
-        arrived_at = self._clock()
-        self._check_texts(texts)
-        like = Request([], arrived_at, deadline, self._choose_search(options))
+        order = await self._open_order(texts, options, deadline)
+        with Submission(order.work, deadline, self._clock) as submission:
+            results = await submission.results()
+        return await self._answer_order(order, results)
 
-        def open_documents() -> list[Document]:
-            return [self._open_document(text, options, like) for text in texts]
+    async def stream(
+        self, texts: Sequence[str], options: TranslateOptions, deadline: float
+    ) -> AsyncGenerator[News, None]:
+        """Like `translate`, but the text comes as it becomes certain.
 
-        def join_documents() -> list[Translation]:
-            return [join_document(document, results, options) for document in documents]
+        The first item tells that the request is admitted, the last one is the answer; the text
+        between them, put together, is the answer's.
 
-        async with self._limit_time(deadline):
-            documents = await offload(texts, open_documents)
-            work = group_requests(
-                (document.served, document.requests) for document in documents if document.served
-            )
-            if options.attention:
-                check_attention(work)
-            encoded_at = self._clock()
-            results = await self._run(work)
-            translations = await offload(texts, join_documents)
-        timings = self._observe(work, results, arrived_at, encoded_at)
-        return TranslateAnswer(*describe(work), timings, translations)
+        Raises:
+            As `translate` does: what can be known before the admission, before the first item.
+        """
+        order = await self._open_order(texts, options, deadline)
+        growing = [DocumentText(document, options.text_format) for document in order.documents]
+        owners = {
+            request: index
+            for index, document in enumerate(order.documents)
+            for request in document.requests
+        }
+        news: asyncio.Queue[tuple[Request, list[int] | None]] = asyncio.Queue()
+        if options.text_format == "text":
+            listen(owners, news)
+        with Submission(order.work, deadline, self._clock) as submission:
+            submission.call_when_done(lambda request: news.put_nowait((request, None)))
+            yield Started(*describe_work(order.work))
+            for index, text in enumerate(growing):
+                if taken := text.take_text():
+                    yield Delta(index, taken)
+            num_waiting = len(owners)
+            while num_waiting:
+                request, token_ids = await news.get()
+                text = growing[owners[request]]
+                if token_ids is None:
+                    num_waiting -= 1
+                    text.finish(request, submission.result(request))
+                else:
+                    text.add_tokens(request, token_ids)
+                if taken := text.take_text():
+                    yield Delta(owners[request], taken)
+            results = await submission.results()
+        yield await self._answer_order(order, results)
+
+    def check_wait(self, task: str) -> None:
+        """Refuses at once, before anything is read, when no model of the task would take a request.
+
+        Raises:
+            Overloaded: all their queues are too slow.
+        """
+        batchers = [
+            served.batcher for served in self._registry.models() if served.manifest.task == task
+        ]
+        if batchers and all(batcher.is_too_slow for batcher in batchers):
+            batchers[0].check_wait()
 
     def languages(self) -> list[Language]:
         """Source languages with their targets."""
@@ -230,6 +298,35 @@ class Pipeline:
             raise ModelNotFound("no sentiment model is loaded")
         return self._registry.find_classifier(detect_language(text, codes).language)
 
+    async def _open_order(
+        self, texts: Sequence[str], options: TranslateOptions, deadline: float
+    ) -> Order:
+        """Checks texts and options, cuts and encodes; nothing is submitted yet."""
+        arrived_at = self._clock()
+        self._check_texts(texts)
+        like = Request([], arrived_at, deadline, self._choose_search(options))
+
+        def open_documents() -> list[Document]:
+            return [self._open_document(text, options, like) for text in texts]
+
+        documents = await offload(texts, open_documents, deadline - arrived_at)
+        work = group_requests(
+            (document.served, document.requests) for document in documents if document.served
+        )
+        if options.attention:
+            check_attention(work)
+        return Order(texts, options, documents, work, arrived_at, self._clock())
+
+    async def _answer_order(
+        self, order: Order, results: Mapping[Request, Result]
+    ) -> TranslateAnswer:
+        def join_documents() -> list[Translation]:
+            return [join_document(document, results, order.options) for document in order.documents]
+
+        translations = await offload(order.texts, join_documents)
+        timings = self._observe(order.work, results, order.arrived_at, order.encoded_at)
+        return TranslateAnswer(*describe_work(order.work), timings, translations)
+
     def _choose_search(self, options: TranslateOptions) -> SearchOptions:
         settings = self._settings
         # the beams of one sentence must fit the engine together
@@ -265,35 +362,6 @@ class Pipeline:
             text = " ".join(piece.text for piece in pieces if piece.is_text)
         return detect_language(text, self._source_codes())
 
-    @asynccontextmanager
-    async def _limit_time(self, deadline: float) -> AsyncIterator[None]:
-        """Ends what is awaited inside when the deadline passes.
-
-        Raises:
-            DeadlineExceeded: it has passed.
-        """
-        try:
-            async with asyncio.timeout(deadline - self._clock()):
-                yield
-        except TimeoutError as exc:
-            raise DeadlineExceeded(
-                "the deadline passed before the answer was ready; allow more time or send less"
-            ) from exc
-
-    async def _run(self, work: Sequence[Work]) -> dict[Request, Result]:
-        """Submits to all models and waits; whatever ends the wait takes back what is not done."""
-        futures: dict[Request, asyncio.Future[Result]] = {}
-        try:
-            for part in work:
-                futures.update(
-                    zip(part.requests, part.served.batcher.submit(part.requests), strict=True)
-                )
-            results = await asyncio.gather(*futures.values())
-        finally:
-            for future in futures.values():
-                future.cancel()
-        return dict(zip(futures, results, strict=True))
-
     def _observe(
         self,
         work: Sequence[Work],
@@ -314,34 +382,48 @@ class Pipeline:
             total_seconds=self._clock() - arrived_at,
         )
         for part in work:
-            name = part.served.manifest.name
-            for stage in ("tokenize", "queue", "inference"):
+            metrics = self._metrics.of_model(part.served.manifest.name)
+            for stage in STAGES:
                 seconds = getattr(timings, f"{stage}_seconds")
-                self._metrics.stage_duration_seconds.labels(name, stage).observe(max(0.0, seconds))
+                metrics.stage_duration_seconds[stage].observe(max(0.0, seconds))
             for direction, num_tokens in (
                 ("input", sum(request.num_tokens for request in part.requests)),
                 ("output", sum(count_tokens(results[request]) for request in part.requests)),
             ):
-                self._metrics.tokens_total.labels(name, direction).inc(num_tokens)
+                metrics.tokens_total[direction].inc(num_tokens)
         return timings
 
 
-async def offload(texts: Sequence[str], function: Callable[[], T]) -> T:
+def listen(
+    requests: Iterable[Request], news: "asyncio.Queue[tuple[Request, list[int] | None]]"
+) -> None:
+    """Has the token ids of requests put into a queue as they come from the engine's thread."""
+    loop = asyncio.get_running_loop()
+    for request in requests:
+
+        def tell(token_ids: list[int], request: Request = request) -> None:
+            loop.call_soon_threadsafe(news.put_nowait, (request, token_ids))
+
+        request.on_tokens = tell
+
+
+async def offload(
+    texts: Sequence[str], function: Callable[[], T], seconds_left: float = math.inf
+) -> T:
     """Calls a function whose time grows with the texts: here if they are short, else on a thread.
 
     Who stops waiting leaves the thread to finish; what it computes is dropped.
+
+    Raises:
+        DeadlineExceeded: so many seconds have passed.
     """
     if sum(map(len, texts)) <= MAX_INLINE_CHARS:
         return function()
-    return await asyncio.to_thread(function)
-
-
-def group_requests(parts: Iterable[tuple[ServedModel, Sequence[Request]]]) -> list[Work]:
-    """The requests of all parts by model, in their order."""
-    work: dict[str, Work] = {}
-    for served, requests in parts:
-        work.setdefault(served.manifest.name, Work(served, [])).requests.extend(requests)
-    return list(work.values())
+    try:
+        async with asyncio.timeout(seconds_left):
+            return await asyncio.to_thread(function)
+    except TimeoutError as exc:
+        raise DeadlineExceeded(TOO_LATE) from exc
 
 
 def detect_language(text: str, codes: Sequence[str]) -> Detection:
@@ -362,14 +444,6 @@ def detect_language(text: str, codes: Sequence[str]) -> Detection:
 def count_tokens(result: Result) -> int:
     """Tokens of the best translation; a classifier writes none."""
     return len(result[0].token_ids) if isinstance(result, list) else 0
-
-
-def describe(work: Sequence[Work]) -> tuple[str, str]:
-    """Names and versions of the models that answered, comma-separated if several did."""
-    manifests = [part.served.manifest for part in work]
-    return ",".join(manifest.name for manifest in manifests), ",".join(
-        manifest.version for manifest in manifests
-    )
 
 
 def check_attention(work: Sequence[Work]) -> None:
@@ -407,16 +481,21 @@ def encode_text(text: str, model: LoadedModel) -> list[int]:
 def rank_labels(model: LoadedModel, result: Result, options: ClassifyOptions) -> list[LabelScore]:
     """Labels with scores, best first."""
     assert isinstance(result, np.ndarray)
-    scores = apply_function(model, result, options.function_to_apply or "softmax")
-    order = np.argsort(-scores, kind="stable")[: options.top_k]
-    return [LabelScore(model.manifest.labels[index], float(scores[index])) for index in order]
+    scores = apply_function(model, result.tolist(), options.function_to_apply or "softmax")
+    ranked = sorted(zip(model.manifest.labels, scores, strict=True), key=lambda pair: -pair[1])
+    return [LabelScore(label, score) for label, score in ranked[: options.top_k]]
 
 
-def apply_function(model: LoadedModel, scores: FloatArray, function: str) -> FloatArray:
-    """Raw scores (C) -> what the client asked to see."""
-    if function == "softmax":
-        return model.probabilities(scores)
-    if function == "none":
+def apply_function(model: LoadedModel, scores: list[float], function: str) -> list[float]:
+    """Raw scores, one per label -> what the client asked to see.
+
+    In plain Python: for a handful of labels numpy takes ten times as long.
+    """
+    if function == "none" or (function == "softmax" and model.manifest.output_kind != "logits"):
         return scores
-    sigmoid: FloatArray = 0.5 * (1.0 + np.tanh(0.5 * scores))  # this form cannot overflow
-    return sigmoid
+    if function == "softmax":
+        peak = max(scores)
+        powers = [math.exp(score - peak) for score in scores]
+        total = sum(powers)
+        return [power / total for power in powers]
+    return [0.5 * (1.0 + math.tanh(0.5 * score)) for score in scores]  # this form cannot overflow

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from service import languages
-from service.batcher import Batcher, QueueLimits
+from service.admission import QueueLimits
+from service.batcher import Batcher
 from service.engine import Device, available_cpus, resolve_device
 from service.errors import ArtefactError, ModelNotFound, ServingError
 from service.loader import LoadedModel, check_goldens, load_model
@@ -142,9 +143,13 @@ class Registry:
         settings, manifest = self._settings, model.manifest
         batcher = Batcher(
             manifest.name,
-            model.runner,
+            model.runners,
             Scheduler(settings.max_batch_size, settings.max_batch_tokens),
-            QueueLimits(settings.max_queue_size, settings.max_queue_tokens),
+            QueueLimits(
+                settings.max_queue_size,
+                settings.max_queue_tokens,
+                settings.max_queue_wait_ms / 1000,
+            ),
             self._metrics,
             time.monotonic,
         )
@@ -171,16 +176,20 @@ def prepare_model(folder: Path, device: Device, settings: Settings) -> LoadedMod
         folder,
         device,
         precision=settings.precision,
-        num_threads=settings.threads_per_engine or default_threads(),
+        num_threads=settings.threads_per_engine,
+        num_runners=settings.engines_per_model or default_engines(device),
         max_rows=settings.max_batch_size,
     )
     check_goldens(model)
     return model
 
 
-def default_threads() -> int:
-    """Threads per engine: half of the processors, so that two busy models fit; at most 4."""
-    return max(1, min(4, available_cpus() // 2))
+def default_engines(device: Device) -> int:
+    """Engines per model: one for each processor, since a recurrent layer does not spread well.
+
+    A GPU takes one: it works through one stream, in batches.
+    """
+    return available_cpus() if device.kind == "cpu" else 1
 
 
 def find_versions(models_dir: Path) -> list[Path]:

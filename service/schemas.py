@@ -106,7 +106,9 @@ class TranslateRequest(TimedBody):
         Count | None, Field(ge=1, description="the most tokens that a sentence may have")
     ] = None
     attention: Annotated[bool, Field(description="true for the alignment weights")] = False
-    stream: Annotated[bool, Field(description="false: streaming is not supported yet")] = False
+    stream: Annotated[
+        bool, Field(description="true for server-sent events: token, ..., token, done")
+    ] = False
 
 
 class DetectRequest(Body):

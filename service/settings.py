@@ -52,9 +52,17 @@ class Settings(BaseSettings):
     threads_per_engine: Annotated[
         int,
         Field(
+            ge=1,
+            le=256,
+            description="Threads of each engine; more answers a lone request sooner, at a loss.",
+        ),
+    ] = 1
+    engines_per_model: Annotated[
+        int,
+        Field(
             ge=0,
             le=256,
-            description="Threads of each engine; 0 shares the CPUs there are; more is not faster.",
+            description="Engines of each model, a thread each at least; 0 takes one per CPU.",
         ),
     ] = 0
     max_batch_size: Annotated[
@@ -87,6 +95,14 @@ class Settings(BaseSettings):
             description="Tokens waiting per model; more waits longer before it sheds.",
         ),
     ] = 262_144
+    max_queue_wait_ms: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=3_600_000,
+            description="Predicted wait above which a request is refused; more waits longer.",
+        ),
+    ] = 5_000
     default_timeout_ms: Annotated[
         int, Field(ge=1, le=3_600_000, description="Deadline of a request that names none.")
     ] = 30_000

@@ -60,6 +60,8 @@ class Tokenizer:
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text, as `encode` gives them."""
+        if len(texts) == 1:  # a batch lets go of the interpreter, and gets it back late under load
+            return [self.encode(texts[0])]
         try:
             return [encoding.ids for encoding in self._backend.encode_batch_fast(list(texts))]
         except TypeError as exc:

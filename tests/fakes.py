@@ -142,7 +142,12 @@ class FakeRunner:
         ended = [request for request, steps in self._running.items() if steps <= 0]
         for request in ended:
             del self._running[request]
-        return [(request, self._answer(request)) for request in ended]
+        results = [(request, self._answer(request)) for request in ended]
+        for request, result in results:
+            if request.on_tokens and isinstance(result, list):
+                for token_id in result[0].token_ids:
+                    request.on_tokens([token_id])
+        return results
 
     def reset(self) -> None:
         if self.reset_failure:
@@ -198,7 +203,7 @@ def make_model(manifest: Manifest, runner: Runner | None = None) -> LoadedModel:
     if runner is None:
         is_classifier = manifest.task == "sentiment"
         runner = FakeRunner(score_text if is_classifier else shout)
-    return LoadedModel(manifest, ByteTokenizer(), runner, Device("cpu"), "fp32")
+    return LoadedModel(manifest, ByteTokenizer(), [runner], Device("cpu"), "fp32")
 
 
 def score_text(request: Request) -> Result:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -17,9 +17,12 @@ from service.manifest import FileEntry, Graph, Limits, Manifest, Quality, Source
 from service.pipeline import (
     ClassifyAnswer,
     ClassifyOptions,
+    Delta,
     LabelScore,
     Language,
+    News,
     Pipeline,
+    Started,
     TranslateAnswer,
 )
 from service.registry import Registry
@@ -87,6 +90,7 @@ class FakePipeline:
 
     Attributes:
         error: raised instead of an answer.
+        refusal: raised before a body is read.
         gate: where set, an answer waits for it.
         is_asked: set with the first call.
     """
@@ -97,6 +101,8 @@ class FakePipeline:
     calls: list[tuple[list[str], Any]] = field(default_factory=list)
     remaining_seconds: float = 0.0
     was_cancelled: bool = False
+    refusal: Exception | None = None
+    is_stream_closed: bool = False
     is_asked: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def classify(
@@ -113,6 +119,26 @@ class FakePipeline:
         await self._work(texts, options, deadline)
         found = [self._translate(text, options) for text in texts]
         return TranslateAnswer(self.model_name, "3", TIMINGS, found)
+
+    async def stream(
+        self, texts: Sequence[str], options: TranslateOptions, deadline: float
+    ) -> AsyncGenerator[News, None]:
+        self.calls.append((list(texts), options))
+        if self.error:
+            raise self.error
+        yield Started(self.model_name, "3")
+        for index, text in enumerate(texts):
+            for word in text.upper().split(" "):
+                yield Delta(index, word + " ")
+        try:
+            answer = await self.translate(texts, options, deadline)
+        finally:
+            self.is_stream_closed = True
+        yield answer
+
+    def check_wait(self, task: str) -> None:
+        if self.refusal:
+            raise self.refusal
 
     def languages(self) -> list[Language]:
         return [Language("en", "English", ["de", "en"]), Language("de", "German", ["de", "en"])]

@@ -19,7 +19,7 @@ def all_errors(parent: type[errors.ServingError]) -> list[type[errors.ServingErr
 
 
 def make_error(kind: type[errors.ServingError]) -> errors.ServingError:
-    return errors.Overloaded("busy", 1.2) if kind is errors.Overloaded else kind("why")
+    return errors.Overloaded("busy", 1.2, "wait") if kind is errors.Overloaded else kind("why")
 
 
 async def classify(app: FastAPI, **request: Any) -> httpx.Response:
@@ -63,7 +63,7 @@ def test_base_class_has_no_status() -> None:
 
 
 async def test_shed_request_is_told_when_to_retry() -> None:
-    response = await classify(make_app(FakePipeline(error=errors.Overloaded("busy", 1.2))))
+    response = await classify(make_app(FakePipeline(error=errors.Overloaded("busy", 1.2, "wait"))))
     assert (response.status_code, response.headers["retry-after"]) == (429, "2")
 
 
@@ -175,7 +175,7 @@ def samples(app: FastAPI, name: str) -> dict[tuple[str, ...], float]:
         (FakePipeline(), ("tiny", "ok")),
         (FakePipeline(model_name="a,b"), ("several", "ok")),
         (FakePipeline(error=errors.EmptyInput("x")), ("none", "invalid")),
-        (FakePipeline(error=errors.Overloaded("x", 1)), ("none", "overloaded")),
+        (FakePipeline(error=errors.Overloaded("x", 1, "wait")), ("none", "overloaded")),
         (FakePipeline(error=errors.ModelNotFound("x")), ("none", "not_found")),
         (FakePipeline(error=errors.DeadlineExceeded("x")), ("none", "deadline")),
         (FakePipeline(error=errors.InferenceFailed("x")), ("none", "error")),

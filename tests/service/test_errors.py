@@ -16,6 +16,6 @@ def test_docstring_draws_the_tree_as_it_is() -> None:
 
 
 def test_overloaded_carries_when_to_retry() -> None:
-    error = errors.Overloaded("the queue is full", 2.5)
+    error = errors.Overloaded("the queue is full", 2.5, "tokens")
     assert error.retry_after_seconds == 2.5
     assert str(error) == "the queue is full"

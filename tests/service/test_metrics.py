@@ -7,6 +7,9 @@ EXPECTED = {
     "seqserve_request_duration_seconds",
     "seqserve_stage_duration_seconds",
     "seqserve_queue_requests",
+    "seqserve_queue_tokens",
+    "seqserve_dispatches",
+    "seqserve_step_duration_seconds",
     "seqserve_batch_rows",
     "seqserve_batch_padding_ratio",
     "seqserve_shed",
@@ -33,3 +36,11 @@ def test_unlabelled_collectors_start_without_samples() -> None:
     registry = CollectorRegistry()
     Metrics(registry)
     assert not [sample for metric in registry.collect() for sample in metric.samples]
+
+
+def test_counters_of_a_model_are_there_at_zero_before_anything_happens() -> None:
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    assert metrics.of_model("tiny") is metrics.of_model("tiny")
+    labels = {"model": "tiny", "reason": "wait"}
+    assert registry.get_sample_value("seqserve_shed_total", labels) == 0.0

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from service.batch import Request, Result
+from service.batcher import Batcher
 from service.documents import TranslateOptions
 from service.errors import (
     DeadlineExceeded,
@@ -25,7 +26,11 @@ from service.metrics import Metrics
 from service.pipeline import (
     MAX_INLINE_CHARS,
     ClassifyOptions,
+    Delta,
+    News,
     Pipeline,
+    Started,
+    TranslateAnswer,
     apply_function,
     offload,
 )
@@ -37,6 +42,7 @@ from tests.fakes import (
     make_manifest,
     make_metrics,
     make_model,
+    make_request,
     read_metric,
     score_text,
     shout,
@@ -184,11 +190,9 @@ async def test_function_to_apply_is_applied(
 
 
 def test_sigmoid_survives_large_logits() -> None:
-    scores = np.array([-1000.0, 0.0, 1000.0], dtype=np.float32)
+    applied = apply_function(make_model(make_manifest()), [-1000.0, 0.0, 1000.0], "sigmoid")
 
-    applied = apply_function(make_model(make_manifest()), scores, "sigmoid")
-
-    assert applied.tolist() == [0.0, 0.5, 1.0]
+    assert applied == [0.0, 0.5, 1.0]
 
 
 async def test_server_without_classifiers_says_so(tmp_path: Path) -> None:
@@ -745,3 +749,86 @@ async def test_deadline_holds_while_a_long_text_is_encoded(stand: Stand) -> None
         await stand.pipeline.classify(["x" * 2000], ClassifyOptions(model="slow"), started + 0.05)
 
     assert time.monotonic() - started < 0.25
+
+
+# --- streaming ---
+
+
+async def collect(stand: Stand, texts: list[str], options: TranslateOptions) -> list[News]:
+    deadline = time.monotonic() + 10.0
+    return [item async for item in stand.pipeline.stream(texts, options, deadline)]
+
+
+@pytest.mark.parametrize("text_format", ["text", "html"])
+async def test_stream_put_together_is_the_translation(stand: Stand, text_format: str) -> None:
+    texts = ["good morning.  how are <b>you</b>?\n\nfine, thank you.", " hello\t", "\u200b. so!"]
+    options = replace(TO_GERMAN, text_format=text_format)
+
+    items = await collect(stand, texts, options)
+
+    answer = items[-1]
+    assert isinstance(answer, TranslateAnswer)
+    assert items[0] == Started("words", "7")
+    deltas = [item for item in items[1:-1] if isinstance(item, Delta)]
+    assert len(deltas) == len(items) - 2
+    for index, translation in enumerate(answer.translations):
+        assert "".join(item.text for item in deltas if item.index == index) == translation.text
+    expected = await stand.pipeline.translate(texts, options, time.monotonic() + 10.0)
+    assert answer.translations == expected.translations
+
+
+async def test_stream_gives_tokens_one_by_one(stand: Stand) -> None:
+    items = await collect(stand, ["abc"], TO_GERMAN)
+
+    assert [item.text for item in items if isinstance(item, Delta)] == ["A", "B", "C"]
+
+
+async def test_stream_of_what_is_in_the_target_language_copies_it(stand: Stand) -> None:
+    items = await collect(stand, ["hallo"], TranslateOptions("de", "de"))
+
+    assert [item.text for item in items if isinstance(item, Delta)] == ["hallo"]
+
+
+async def test_closed_stream_frees_the_engine(stand: Stand) -> None:
+    stand.translator.gate.clear()
+    stream = stand.pipeline.stream(["one. two."], TO_GERMAN, time.monotonic() + 10.0)
+    await anext(stream)
+    await stream.aclose()
+    stand.translator.gate.set()
+
+    await stand.pipeline.translate(["next"], TO_GERMAN, time.monotonic() + 10.0)
+
+    assert stand.registry.find_translator("en", "de").batcher.num_pending == 0
+    assert stand.translator.num_running == 0
+
+
+async def test_stream_fails_before_its_first_item_where_that_can_be_known(stand: Stand) -> None:
+    with pytest.raises(EmptyInput):
+        await anext(stand.pipeline.stream([" "], TO_GERMAN, time.monotonic() + 10.0))
+
+
+async def test_stream_ends_with_the_failure_of_the_engine(stand: Stand) -> None:
+    stand.translator.failures = [InferenceFailed("lost")]
+    with pytest.raises(InferenceFailed):
+        await collect(stand, ["one. two."], TO_GERMAN)
+
+
+async def test_slow_queues_refuse_before_anything_is_read(stand: Stand) -> None:
+    stand.pipeline.check_wait("sentiment")
+    for name in ("film-en", "film-ko"):
+        batcher = stand.registry.find_model(name, "sentiment").batcher
+        backlog(batcher)
+        if name == "film-en":
+            stand.pipeline.check_wait("sentiment")  # the other one would take it
+
+    with pytest.raises(Overloaded, match="predicted"):
+        stand.pipeline.check_wait("sentiment")
+    stand.pipeline.check_wait("translation")
+    assert read_metric(stand.metrics, "shed_total", model="film-en", reason="wait") == 1
+
+
+def backlog(batcher: Batcher) -> None:
+    """Makes a queue that has been found to be slow: a token a second."""
+    for now in (0.0, 1.0, 2.0):
+        batcher._rate.observe(1, now, is_backlogged=True)
+    batcher._scheduler.add([make_request(50)])

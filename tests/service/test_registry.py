@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from service.engine import Device, available_cpus
 from service.errors import ArtefactError, DeviceUnavailable, ModelNotFound, ModelNotReady
 from service.manifest import MANIFEST
-from service.registry import Registry, default_threads, find_versions, verify
+from service.registry import Registry, default_engines, find_versions, verify
 from service.settings import Settings
 from tests.fakes import (
     FakeRunner,
@@ -226,5 +227,6 @@ def test_verification_tells_every_fault(repository: Path) -> None:
     assert "manifest.json does not fit" in faults[1]
 
 
-def test_threads_leave_room_for_a_second_model() -> None:
-    assert 1 <= default_threads() <= 4
+def test_each_processor_gets_an_engine_and_a_gpu_gets_one() -> None:
+    assert default_engines(Device("cpu")) == available_cpus()
+    assert default_engines(Device("cuda")) == 1

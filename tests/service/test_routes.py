@@ -1,10 +1,12 @@
 import asyncio
+import json
 from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
-from service.errors import ModelNotFound
+from service.errors import DeadlineExceeded, InvalidInput, ModelNotFound, Overloaded
 from service.routes import format_timings
 from tests.service.http_fakes import TIMINGS, FakePipeline, FakeRegistry, connect, make_app
 
@@ -72,10 +74,57 @@ async def test_options_reach_the_pipeline() -> None:
     )
 
 
-async def test_streaming_is_refused() -> None:
-    response = await ask("/translate", {"q": "a", "target": "en", "stream": True})
-    assert response.status_code == 422
-    assert "`stream` is not supported" in response.json()["detail"]
+def parse_events(text: str) -> list[tuple[str, Any]]:
+    events = []
+    for block in text.removesuffix("\n\n").split("\n\n"):
+        name, data = block.split("\n")
+        events.append((name.removeprefix("event: "), json.loads(data.removeprefix("data: "))))
+    return events
+
+
+async def test_stream_is_tokens_and_then_the_answer() -> None:
+    body = {"q": ["a b", "c"], "source": "auto", "target": "en", "stream": True}
+    response = await ask("/translate", body)
+
+    assert response.headers["content-type"].startswith("text/event-stream")
+    assert (response.headers["x-model-name"], response.headers["x-request-id"] != "") == (
+        *("tiny", True),
+    )
+    events = parse_events(response.text)
+    assert [name for name, _ in events] == ["token", "token", "token", "done"]
+    assert events[0][1] == {"index": 0, "text": "A "}
+    whole = await ask("/translate", body | {"stream": False})
+    assert events[-1][1] == whole.json()
+
+
+async def test_stream_that_cannot_begin_is_an_ordinary_error() -> None:
+    pipeline = FakePipeline(error=InvalidInput("no such beam"))
+    response = await ask("/translate", {"q": "a", "target": "en", "stream": True}, pipeline)
+    assert (response.status_code, response.json()["error"]) == (422, "no such beam")
+
+
+async def test_stream_that_breaks_says_so_in_an_event() -> None:
+    class BreakingPipeline(FakePipeline):
+        async def translate(self, *_: Any) -> Any:
+            raise DeadlineExceeded("too late")
+
+    body = {"q": "a", "target": "en", "stream": True}
+    response = await ask("/translate", body, BreakingPipeline())
+    assert parse_events(response.text)[-1] == ("error", {"error": "too late"})
+
+
+async def test_hang_up_closes_a_stream() -> None:
+    pipeline = FakePipeline(gate=asyncio.Event())
+    app = make_app(pipeline)
+    await hang_up_during(app, "/translate", {"q": "a", "target": "en", "stream": True}, pipeline)
+    assert pipeline.is_stream_closed
+
+
+@pytest.mark.parametrize("path", ["/classify", "/translate"])
+async def test_overload_is_told_before_the_body_is_read(path: str) -> None:
+    pipeline = FakePipeline(refusal=Overloaded("busy", 3.2, "wait"))
+    response = await ask(path, {"nothing": "right"}, pipeline)
+    assert (response.status_code, response.headers["retry-after"]) == (429, "4")
 
 
 @pytest.mark.parametrize("inputs", ["a", ["a"]])
@@ -326,14 +375,22 @@ async def test_unknown_pair_is_not_found() -> None:
 @pytest.mark.parametrize("path", ["/translate", "/classify"])
 async def test_hang_up_cancels_the_work(path: str) -> None:
     pipeline = FakePipeline(gate=asyncio.Event())
-    app = make_app(pipeline)
+    body = {"q": "a", "inputs": "a", "target": "en"}
+    assert await hang_up_during(make_app(pipeline), path, body, pipeline) == []
+    assert pipeline.was_cancelled
+
+
+async def hang_up_during(
+    app: FastAPI, path: str, body: dict[str, Any], pipeline: FakePipeline
+) -> list[Any]:
+    """Sends a request, hangs up as soon as the pipeline works on it; returns what was sent back."""
     hung_up = asyncio.Event()
     sent: list[Any] = []
-    body = [b'{"q": "a", "inputs": "a", "target": "en"}']
+    bodies = [json.dumps(body).encode()]
 
     async def receive() -> dict[str, Any]:
-        if body:
-            return {"type": "http.request", "body": body.pop(), "more_body": False}
+        if bodies:
+            return {"type": "http.request", "body": bodies.pop(), "more_body": False}
         await hung_up.wait()
         return {"type": "http.disconnect"}
 
@@ -348,8 +405,7 @@ async def test_hang_up_cancels_the_work(path: str) -> None:
     await pipeline.is_asked.wait()
     hung_up.set()
     await asyncio.wait_for(request, 5)
-    assert pipeline.was_cancelled
-    assert not sent
+    return sent
 
 
 async def test_upload_that_never_ends_is_given_up() -> None:

@@ -1,0 +1,124 @@
+"""Who is let into a queue: bounds in requests and tokens, and the wait that is to be expected.
+
+Knows no asyncio and no clock; times are passed in.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from service.batch import Request
+from service.errors import InputTooLong, Overloaded
+
+# The measured rate forgets what lies further back than about so long.
+MEMORY_SECONDS = 2.0
+# Less than this has been seen of a queue under load: no prediction.
+MIN_SECONDS_SEEN = 0.5
+
+
+@dataclass(frozen=True)
+class QueueLimits:
+    """Bounds of a queue; what is above is refused at once.
+
+    Attributes:
+        max_wait_seconds: predicted wait of a request that is still let in.
+    """
+
+    max_requests: int
+    max_tokens: int
+    max_wait_seconds: float = math.inf
+
+
+class ServiceRate:
+    """Tokens that leave a queue per second while others wait, with exponential forgetting."""
+
+    def __init__(self) -> None:
+        self._tokens, self._seconds = 0.0, 0.0
+        self._last: float | None = None
+
+    def observe(self, num_tokens: int, now: float, *, is_backlogged: bool) -> None:
+        """Notes a batch that left the queue.
+
+        Args:
+            num_tokens: of the batch, without padding.
+            now: monotonic seconds.
+            is_backlogged: whether others still wait: only then does the time to the next batch
+                tell how fast the engine is.
+        """
+        if self._last is not None:
+            elapsed = max(0.0, now - self._last)
+            keep = math.exp(-elapsed / MEMORY_SECONDS)
+            self._tokens = self._tokens * keep + num_tokens
+            self._seconds = self._seconds * keep + elapsed
+        self._last = now if is_backlogged else None
+
+    def predict_seconds(self, num_tokens: int) -> float:
+        """How long so many waiting tokens will take; 0 until it has been measured."""
+        if self._seconds < MIN_SECONDS_SEEN or self._tokens <= 0:
+            return 0.0
+        return num_tokens * self._seconds / self._tokens
+
+
+@dataclass(frozen=True)
+class QueueState:
+    """What waits in the queue of a model, and the wait that follows from it."""
+
+    num_requests: int
+    num_tokens: int
+    wait_seconds: float
+
+
+def check_admission(
+    model_name: str,
+    requests: Sequence[Request],
+    state: QueueState,
+    limits: QueueLimits,
+    now: float,
+) -> None:
+    """Lets requests pass together or not at all.
+
+    Raises:
+        InputTooLong: together they are above the queue's limit, so waiting is no help.
+        Overloaded: there is no room, or they would wait too long; retry when what waits is done.
+    """
+    num_tokens = sum(request.num_tokens for request in requests)
+    for unit, given, waiting, limit in (
+        ("requests", len(requests), state.num_requests, limits.max_requests),
+        ("tokens", num_tokens, state.num_tokens, limits.max_tokens),
+    ):
+        if given > limit:
+            raise InputTooLong(
+                f"{given} {unit} at once are above the limit of {limit} for the queue of model "
+                f"{model_name}; send less at a time"
+            )
+        if waiting + given > limit:
+            raise Overloaded(
+                f"the queue of model {model_name} holds {waiting} {unit}, and {given} more are "
+                f"above the limit of {limit}; retry later or send less at a time",
+                state.wait_seconds,
+                unit,
+            )
+    check_wait(model_name, state, limits)
+    seconds_left = min((request.deadline for request in requests), default=math.inf) - now
+    if 0 < seconds_left < state.wait_seconds:
+        raise Overloaded(
+            f"the wait for model {model_name} is predicted to be {state.wait_seconds:.1f} s, and "
+            f"the deadline is in {seconds_left:.1f} s; retry later or allow more time",
+            state.wait_seconds,
+            "deadline",
+        )
+
+
+def check_wait(model_name: str, state: QueueState, limits: QueueLimits) -> None:
+    """Refuses when the queue is too slow for anybody.
+
+    Raises:
+        Overloaded: the predicted wait is above the limit.
+    """
+    if state.wait_seconds > limits.max_wait_seconds:
+        raise Overloaded(
+            f"the wait for model {model_name} is predicted to be {state.wait_seconds:.1f} s, above "
+            f"the limit of {limits.max_wait_seconds:g} s; retry later",
+            state.wait_seconds,
+            "wait",
+        )

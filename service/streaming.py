@@ -1,0 +1,99 @@
+"""A document's translation as it comes: what of its text is certain already, in its order.
+
+Knows no queue and no HTTP: token ids and finished sentences go in, text comes out.
+"""
+
+from collections import deque
+from collections.abc import Mapping
+
+from service.batch import Request, Result
+from service.documents import Document, Passage, Sentence, render_passage, translate_sentence
+from service.tokenizer import Tokenizer
+
+BROKEN = "\ufffd"
+
+
+class SentenceText:
+    """The text of one sentence as its tokens come; a character is given when it is whole."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._token_ids: list[int] = []
+        self.text = ""
+
+    def add(self, token_ids: list[int]) -> None:
+        """Takes further token ids.
+
+        The last bytes of a text look like a broken character until the next token completes it, so
+        such an end is held back.
+        """
+        self._token_ids += token_ids
+        text = self._tokenizer.decode(self._token_ids).rstrip(BROKEN)
+        if text.startswith(self.text):  # never takes back what was given
+            self.text = text
+
+
+class DocumentText:
+    """The text of a document as its sentences are translated, side by side and in any order.
+
+    Plain text grows token by token, as far as the sentences before are complete. Markup grows by
+    passages, since a tag can only be placed when the whole sentence is known.
+    """
+
+    def __init__(self, document: Document, text_format: str) -> None:
+        self._document, self._format = document, text_format
+        self._sentences: dict[Request, SentenceText] = {}
+        self._results: dict[Request, Result] = {}
+        self._parts: deque[Sentence | Passage] = deque()
+        for passage in document.passages:
+            by_sentence = text_format == "text" and document.served is not None
+            self._parts += passage.sentences if by_sentence else [passage]
+        self._given = 0  # characters of the first part
+
+    def add_tokens(self, request: Request, token_ids: list[int]) -> None:
+        if request not in self._sentences:
+            assert self._document.served is not None
+            self._sentences[request] = SentenceText(self._document.served.model.tokenizer)
+        self._sentences[request].add(token_ids)
+
+    def finish(self, request: Request, result: Result) -> None:
+        self._results[request] = result
+
+    def take_text(self) -> str:
+        """What has become certain since the last call; may be empty."""
+        taken = []
+        while self._parts:
+            text, is_complete = self._look_at(self._parts[0])
+            taken.append(text[self._given :])
+            self._given = len(text)
+            if not is_complete:
+                break
+            self._parts.popleft()
+            self._given = 0
+        return "".join(taken)
+
+    def _look_at(self, part: Sentence | Passage) -> tuple[str, bool]:
+        """What is known of a part's text, and whether that is all of it."""
+        if isinstance(part, Passage):
+            return self._look_at_passage(part)
+        request, served = part.request, self._document.served
+        if request is not None and request not in self._results:
+            growing = self._sentences.get(request)
+            return (growing.text if growing else ""), False
+        assert served is not None
+        text, _ = translate_sentence(served.model, part, self._results, 0)
+        return text + part.space, True
+
+    def _look_at_passage(self, passage: Passage) -> tuple[str, bool]:
+        if self._document.served is None:
+            return passage.piece.source, True
+        if not is_finished(passage, self._results):
+            return "", False
+        model = self._document.served.model
+        return render_passage(model, passage, self._results, 0, self._format), True
+
+
+def is_finished(passage: Passage, results: Mapping[Request, Result]) -> bool:
+    return all(
+        sentence.request is None or sentence.request in results for sentence in passage.sentences
+    )

@@ -1,0 +1,107 @@
+"""What one client's request needs of the models: submitted together, awaited, taken back."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+
+from service.batch import Request, Result
+from service.errors import DeadlineExceeded
+from service.registry import ServedModel
+
+TOO_LATE = "the deadline passed before the answer was ready; allow more time or send less"
+
+
+@dataclass(frozen=True)
+class Work:
+    """Requests for one model, and the model."""
+
+    served: ServedModel
+    requests: list[Request]
+
+
+def group_requests(parts: Iterable[tuple[ServedModel, Sequence[Request]]]) -> list[Work]:
+    """The requests of all parts by model, in their order."""
+    work: dict[str, Work] = {}
+    for served, requests in parts:
+        work.setdefault(served.manifest.name, Work(served, [])).requests.extend(requests)
+    return list(work.values())
+
+
+def describe_work(work: Sequence[Work]) -> tuple[str, str]:
+    """Names and versions of the models that answer, comma-separated if there are several."""
+    manifests = [part.served.manifest for part in work]
+    return ",".join(manifest.name for manifest in manifests), ",".join(
+        manifest.version for manifest in manifests
+    )
+
+
+class Submission:
+    """A context within which requests are in the queues and engines of their models.
+
+    Whatever ends it, an answer, an error or a client that hung up, takes back what is not done.
+
+    Args:
+        work: submitted when the context is entered; it may raise what `Batcher.submit` raises.
+        deadline: monotonic seconds, by `clock`.
+        clock: of the pipeline.
+    """
+
+    def __init__(self, work: Sequence[Work], deadline: float, clock: Callable[[], float]) -> None:
+        self._work = work
+        self._seconds_left = deadline - clock()
+        self._futures: dict[Request, asyncio.Future[Result]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __enter__(self) -> "Submission":
+        if self._seconds_left <= 0:
+            raise DeadlineExceeded(TOO_LATE)
+        try:
+            for part in self._work:
+                futures = part.served.batcher.submit(part.requests)
+                self._futures.update(zip(part.requests, futures, strict=True))
+        except BaseException:
+            self._take_back()
+            raise
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(self._seconds_left, self._give_up)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._take_back()
+
+    async def results(self) -> dict[Request, Result]:
+        """All results.
+
+        Raises:
+            DeadlineExceeded: the deadline passed first.
+            InferenceFailed, ModelNotReady: what the engine says of a request.
+        """
+        return {request: await future for request, future in self._futures.items()}
+
+    def call_when_done(self, function: Callable[[Request], None]) -> None:
+        """Calls a function on the event loop with each request that is done, well or badly."""
+        for request, future in self._futures.items():
+            future.add_done_callback(lambda _, request=request: function(request))  # type: ignore[misc]
+
+    def result(self, request: Request) -> Result:
+        """The result of a request that is done; raises what `results` raises."""
+        return self._futures[request].result()
+
+    def _give_up(self) -> None:
+        for future in self._futures.values():
+            if not future.done():
+                future.set_exception(DeadlineExceeded(TOO_LATE))
+                return  # whoever waits, waits for this one
+
+    def _take_back(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        for future in self._futures.values():
+            if not future.cancel() and not future.cancelled():
+                future.exception()  # known; asyncio would report it as never looked at
