@@ -132,7 +132,11 @@ gpu-check: $(DEV_READY) ## the tests that need a GPU
 
 .PHONY: chart
 chart: $(DEV_READY) ## lint the chart, render it, check it against the Kubernetes schemas
-	$(PYTEST) tests/integration/test_chart.py tests/integration/test_chart_files.py tests/integration/test_rules.py $(ARGS)
+	$(PYTEST) -m "not slow" tests/integration/test_chart.py tests/integration/test_chart_files.py tests/integration/test_rules.py $(ARGS)
+
+.PHONY: rules
+rules: $(DEV_READY) ## unit tests of the alerts; the dashboard run by a real Prometheus (Debian package prometheus)
+	$(PYTEST) -rs tests/integration/test_rules.py $(ARGS)
 
 .PHONY: chart-schema
 chart-schema: $(DEV_READY) ## tell the chart's schema of the server's settings, after changing those

@@ -12,7 +12,7 @@ from service.settings import Settings
 SCHEMA = Path(__file__).parents[2] / "helm" / "seqserve" / "values.schema.json"
 # The chart sets them, or they have a place of their own; templates/_checks.tpl says which.
 RESERVED = ("host", "port", "models_dir", "api_keys")
-KEPT = ("type", "enum", "pattern", "minimum", "maximum", "description")
+KEPT = ("type", "enum", "pattern", "minimum", "maximum")
 
 
 def describe_settings() -> dict[str, Any]:

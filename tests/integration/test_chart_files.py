@@ -84,7 +84,7 @@ class StoreHandler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def store() -> Iterator[Store]:
     with Store() as opened:
-        threading.Thread(target=opened.serve_forever, daemon=True).start()
+        threading.Thread(target=opened.serve_forever, args=(0.01,), daemon=True).start()
         yield opened
         opened.shutdown()
 
@@ -144,6 +144,7 @@ def test_a_store_that_is_away_for_a_moment_is_asked_again(store: Store, tmp_path
         (make_tar({}), "the archive is empty"),
         (b"<html>not here</html>" * 99, "neither tar nor zip"),
     ],
+    ids=["parent", "absolute", "zip-parent", "shallow", "link", "empty", "page"],
 )
 def test_an_archive_that_is_not_ours_stops_the_start(
     body: bytes, message: str, store: Store, tmp_path: Path
