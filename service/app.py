@@ -22,7 +22,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.routing import APIRoute
 from prometheus_client import CollectorRegistry, ProcessCollector
 from pydantic.json_schema import models_json_schema
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.staticfiles import StaticFiles
@@ -262,10 +262,10 @@ class RequestTrail:
         status = state["status"] or CLIENT_CLOSED
         model = state.get("model") or NO_MODEL
         if scope["path"] in TASK_PATHS and scope["method"] == "POST":
-            metrics = self.services.metrics
             label = SEVERAL_MODELS if "," in model else model
-            metrics.requests_total.labels(label, outcome_of(status)).inc()
-            metrics.request_duration_seconds.labels(label).observe(seconds)
+            self.services.metrics.count_request(label, outcome_of(status), seconds)
+        if not logger.isEnabledFor(logging.INFO):
+            return
         logger.info(
             "request",
             extra={
@@ -282,7 +282,7 @@ class RequestTrail:
 async def send_tracked(state: dict[str, Any], send: Send, message: Message) -> None:
     if message["type"] == "http.response.start":
         state["status"] = message["status"]
-        MutableHeaders(scope=message)["X-Request-ID"] = state["request_id"]
+        message["headers"] = [*message["headers"], (b"x-request-id", state["request_id"].encode())]
     await send(message)
 
 

@@ -179,6 +179,7 @@ class Batcher:
             request.is_abandoned = True
             with self._condition:
                 self._scheduler.remove(request)
+                self._note_queue()
         if self._is_stopping and not self._futures:
             self._drained.set()
 

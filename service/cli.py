@@ -20,13 +20,14 @@ import uvicorn
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
+from service.answers import ClassifyOptions
 from service.app import create_app, read_version
 from service.documents import TranslateOptions
 from service.errors import ServingError
 from service.logs import configure_logging
 from service.manifest import Manifest, read_manifest
 from service.metrics import Metrics
-from service.pipeline import ClassifyOptions, Pipeline
+from service.pipeline import Pipeline
 from service.registry import Registry, find_versions, verify
 from service.settings import Settings, SettingsError, load_settings
 

@@ -146,9 +146,20 @@ class Metrics:
             registry=registry,
         )
         self._of_model: dict[str, ModelMetrics] = {}
+        self._of_outcome: dict[tuple[str, str], Counter] = {}
+        self._durations: dict[str, Histogram] = {}
 
     def of_model(self, model_name: str) -> ModelMetrics:
         """The collectors of one model; from now on its counters are there, at zero."""
         if model_name not in self._of_model:
             self._of_model[model_name] = ModelMetrics(self, model_name)
         return self._of_model[model_name]
+
+    def count_request(self, model_name: str, outcome: str, seconds: float) -> None:
+        """Notes one request that was answered, well or badly."""
+        key = (model_name, outcome)
+        if key not in self._of_outcome:
+            self._of_outcome[key] = self.requests_total.labels(model_name, outcome)
+            self._durations[model_name] = self.request_duration_seconds.labels(model_name)
+        self._of_outcome[key].inc()
+        self._durations[model_name].observe(seconds)

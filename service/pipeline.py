@@ -5,11 +5,18 @@ import math
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
-
-import numpy as np
+from typing import TypeVar
 
 from service import languages
+from service.answers import (
+    ClassifyAnswer,
+    ClassifyOptions,
+    Delta,
+    Language,
+    News,
+    Started,
+    TranslateAnswer,
+)
 from service.batch import Request, Result, SearchOptions, Timings
 from service.documents import (
     Detection,
@@ -28,6 +35,7 @@ from service.errors import (
     LanguageNotSupported,
     ModelNotFound,
 )
+from service.labels import rank_labels
 from service.loader import LoadedModel, check_length
 from service.markup import Piece, split_markup
 from service.metrics import STAGES, Metrics
@@ -44,78 +52,6 @@ MAX_INLINE_CHARS = 1000
 
 # A text of many sentences would else make an answer of hundreds of megabytes from a small body.
 MAX_ATTENTION_WEIGHTS = 500_000
-
-
-@dataclass(frozen=True)
-class ClassifyOptions:
-    """How texts are classified.
-
-    Attributes:
-        model: name of a model; None chooses by each text's language.
-        top_k: best labels given; None gives all.
-        function_to_apply: `softmax` (default), `sigmoid`, or `none` for the model's raw scores.
-    """
-
-    model: str | None = None
-    top_k: int | None = None
-    function_to_apply: Literal["softmax", "sigmoid", "none"] | None = None
-
-
-@dataclass(frozen=True)
-class LabelScore:
-    label: str
-    score: float
-
-
-@dataclass(frozen=True)
-class Language:
-    """A language that can be translated from, and where to."""
-
-    code: str
-    name: str
-    targets: list[str]
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What every task's answer says of its making."""
-
-    model_name: str
-    model_version: str
-    timings: Timings
-
-
-@dataclass(frozen=True)
-class ClassifyAnswer(Answer):
-    labels: list[list[LabelScore]]
-
-
-@dataclass(frozen=True)
-class TranslateAnswer(Answer):
-    translations: list[Translation]
-
-
-@dataclass(frozen=True)
-class Started:
-    """A request was admitted, and what will answer it."""
-
-    model_name: str
-    model_version: str
-
-
-@dataclass(frozen=True)
-class Delta:
-    """Further text of one translation.
-
-    Attributes:
-        index: of the text it belongs to.
-    """
-
-    index: int
-    text: str
-
-
-News = Started | Delta | TranslateAnswer
 
 
 @dataclass(frozen=True)
@@ -476,26 +412,3 @@ def encode_text(text: str, model: LoadedModel) -> list[int]:
         raise EmptyInput("a text has nothing to classify; send at least one visible character")
     check_length(input_ids, model)
     return input_ids
-
-
-def rank_labels(model: LoadedModel, result: Result, options: ClassifyOptions) -> list[LabelScore]:
-    """Labels with scores, best first."""
-    assert isinstance(result, np.ndarray)
-    scores = apply_function(model, result.tolist(), options.function_to_apply or "softmax")
-    ranked = sorted(zip(model.manifest.labels, scores, strict=True), key=lambda pair: -pair[1])
-    return [LabelScore(label, score) for label, score in ranked[: options.top_k]]
-
-
-def apply_function(model: LoadedModel, scores: list[float], function: str) -> list[float]:
-    """Raw scores, one per label -> what the client asked to see.
-
-    In plain Python: for a handful of labels numpy takes ten times as long.
-    """
-    if function == "none" or (function == "softmax" and model.manifest.output_kind != "logits"):
-        return scores
-    if function == "softmax":
-        peak = max(scores)
-        powers = [math.exp(score - peak) for score in scores]
-        total = sum(powers)
-        return [power / total for power in powers]
-    return [0.5 * (1.0 + math.tanh(0.5 * score)) for score in scores]  # this form cannot overflow

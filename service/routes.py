@@ -18,6 +18,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 
+from service.answers import Answer, ClassifyOptions, Delta, News, Started, TranslateAnswer
 from service.batch import Timings
 from service.bodies import parse_body, read_body
 from service.disconnect import run_watched
@@ -25,15 +26,7 @@ from service.documents import Detection, TranslateOptions, Translation
 from service.errors import InvalidInput, ModelNotReady, NotAuthorized, ServingError
 from service.events import EventResponse, format_event
 from service.metrics import Metrics
-from service.pipeline import (
-    Answer,
-    ClassifyOptions,
-    Delta,
-    News,
-    Pipeline,
-    Started,
-    TranslateAnswer,
-)
+from service.pipeline import Pipeline
 from service.registry import Registry, ServedModel
 from service.schemas import (
     AlignedSentence,

@@ -10,21 +10,21 @@ import httpx
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
-from service.app import create_app
-from service.batch import Timings
-from service.documents import Alignment, Detection, TranslateOptions, Translation
-from service.manifest import FileEntry, Graph, Limits, Manifest, Quality, Source, SpecialIds
-from service.pipeline import (
+from service.answers import (
     ClassifyAnswer,
     ClassifyOptions,
     Delta,
     LabelScore,
     Language,
     News,
-    Pipeline,
     Started,
     TranslateAnswer,
 )
+from service.app import create_app
+from service.batch import Timings
+from service.documents import Alignment, Detection, TranslateOptions, Translation
+from service.manifest import FileEntry, Graph, Limits, Manifest, Quality, Source, SpecialIds
+from service.pipeline import Pipeline
 from service.registry import Registry
 from service.settings import Settings
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from service.answers import ClassifyOptions, Delta, News, Started, TranslateAnswer
 from service.batch import Request, Result
 from service.batcher import Batcher
 from service.documents import TranslateOptions
@@ -21,19 +22,10 @@ from service.errors import (
     ModelNotFound,
     Overloaded,
 )
+from service.labels import apply_function
 from service.manifest import Limits
 from service.metrics import Metrics
-from service.pipeline import (
-    MAX_INLINE_CHARS,
-    ClassifyOptions,
-    Delta,
-    News,
-    Pipeline,
-    Started,
-    TranslateAnswer,
-    apply_function,
-    offload,
-)
+from service.pipeline import MAX_INLINE_CHARS, Pipeline, offload
 from service.registry import Registry
 from service.settings import Settings
 from tests.fakes import (
