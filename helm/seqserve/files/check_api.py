@@ -1,4 +1,4 @@
-"""`helm test`: asks both endpoints of a release, with whatever models it has, and ends with 1 if one fails.
+"""`helm test`: asks both endpoints of a release, with whatever models it has; 1 if one fails.
 
 usage: check_api.py URL; API_KEYS in the environment is the comma list that the server has.
 Runs in the service's image with the standard library alone.

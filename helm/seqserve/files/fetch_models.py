@@ -1,6 +1,7 @@
-"""Fetches model archives, checks their hashes and unpacks them: the init container of models.source http.
+"""Fetches model archives, checks hashes, unpacks them: the init container of models.source http.
 
-usage: fetch_models.py ARCHIVES.json FOLDER; AUTHORIZATION in the environment is sent as the header of that name.
+usage: fetch_models.py ARCHIVES.json FOLDER
+AUTHORIZATION in the environment is sent as the header of that name.
 Runs in the service's image with the standard library alone.
 """
 
@@ -37,7 +38,8 @@ def fetch(url: str, file: IO[bytes]) -> None:
     """Streams the body into the file; tries again what may pass."""
     if not url.startswith(("https://", "http://")):
         raise SystemExit(f"{url}: only https and http are fetched")
-    headers = {"Authorization": os.environ["AUTHORIZATION"]} if "AUTHORIZATION" in os.environ else {}
+    authorization = os.environ.get("AUTHORIZATION")
+    headers = {"Authorization": authorization} if authorization else {}
     for attempt in range(1, ATTEMPTS + 1):
         try:
             request = urllib.request.Request(url, headers=headers)
