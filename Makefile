@@ -132,11 +132,11 @@ imports: $(DEV_READY) ## the import contracts
 
 .PHONY: test
 test: $(DEV_READY) ## the tests, with the coverage gate
-	$(PYTEST) -m "not slow and not gpu" --cov --cov-fail-under=85 $(ARGS)
+	$(PYTEST) -m "not slow and not gpu and not image" --cov --cov-fail-under=85 $(ARGS)
 
 .PHONY: test-slow
 test-slow: $(DEV_READY) ## the tests that take longer
-	$(PYTEST) -m "slow and not gpu" $(ARGS)
+	$(PYTEST) -m "slow and not gpu and not image" $(ARGS)
 
 .PHONY: gpu-check
 gpu-check: $(DEV_READY) ## the tests that need a GPU
@@ -144,7 +144,15 @@ gpu-check: $(DEV_READY) ## the tests that need a GPU
 
 .PHONY: chart
 chart: $(DEV_READY) ## lint the chart, render it, check it against the Kubernetes schemas
-	$(PYTEST) tests/integration/test_chart.py $(ARGS)
+	$(PYTEST) -m "not slow" tests/integration/test_chart.py tests/integration/test_chart_files.py tests/integration/test_rules.py $(ARGS)
+
+.PHONY: rules
+rules: $(DEV_READY) ## unit tests of the alerts; the dashboard run by a real Prometheus (Debian package prometheus)
+	$(PYTEST) -rs tests/integration/test_rules.py $(ARGS)
+
+.PHONY: chart-schema
+chart-schema: $(DEV_READY) ## tell the chart's schema of the server's settings, after changing those
+	$(BIN)/python -m tests.integration.chart_schema
 
 .PHONY: check
 check: fmt-check lint types imports test ## all that CI gates
@@ -155,12 +163,32 @@ check: fmt-check lint types imports test ## all that CI gates
 dist: $(SERVE_READY) ## the wheel, in dist/
 	$(PIP) wheel -q --no-deps --wheel-dir dist .
 
-CONTAINER_TOOL ?= $(firstword $(foreach tool,docker podman buildah,$(if $(shell command -v $(tool)),$(tool))))
+# The first that has a working engine: a docker without its daemon does not count.
+CONTAINER_TOOL ?= $(shell for tool in docker podman buildah; do \
+  if "$$tool" info >/dev/null 2>&1; then echo "$$tool"; break; fi; done)
+# The format of the others has no health check.
+IMAGE_FLAGS_podman := --format docker
+IMAGE_FLAGS_buildah := --format docker
+IMAGE ?= seqserve:$(RUNTIME)
+IMAGE_ARGS = $(if $(BASE),--build-arg BASE=$(BASE)) $(if $(BUILD_BASE),--build-arg BUILD_BASE=$(BUILD_BASE)) \
+  --build-arg VERSION=$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) \
+  --build-arg REVISION=$(or $(shell git rev-parse HEAD 2>/dev/null),unknown) \
+  --build-arg CREATED=$(or $(shell TZ=UTC0 git log -1 --format=%cd --date=format-local:%Y-%m-%dT%H:%M:%SZ 2>/dev/null),1970-01-01T00:00:00Z)
 
 .PHONY: image
-image: ## the container image, seqserve:cpu or seqserve:gpu by RUNTIME
-	@$(if $(CONTAINER_TOOL),,echo "error: docker, podman or buildah is needed" >&2; exit 1)
-	$(CONTAINER_TOOL) build --target $(RUNTIME) --tag seqserve:$(RUNTIME) $(ARGS) .
+image: ## the container image, seqserve:cpu or seqserve:gpu by RUNTIME [IMAGE=name:tag BASE=... BUILD_BASE=...]
+	@tool=$(CONTAINER_TOOL); \
+	if [ -z "$$tool" ]; then echo "error: docker, podman or buildah is needed, with its engine running" >&2; exit 1; fi; \
+	set -x; $$tool build $(IMAGE_FLAGS_$(notdir $(CONTAINER_TOOL))) --target $(RUNTIME) --tag $(IMAGE) $(IMAGE_ARGS) $(ARGS) .
+
+.PHONY: image-base
+image-base: ## for machines without a registry, as root: BASE and BUILD_BASE of `make image` out of Debian packages
+	tests/integration/make_base.sh localhost/seqserve-base $(ARGS)
+	@echo "use them: make image BASE=localhost/seqserve-base BUILD_BASE=localhost/seqserve-base-build"
+
+.PHONY: image-test
+image-test: $(DEV_READY) image ## build the image and use it for real: locked down, under load, as a Kubernetes pod
+	SEQSERVE_TEST_IMAGE=$(IMAGE) SEQSERVE_TEST_TOOL=$(CONTAINER_TOOL) $(PYTEST) -m image -rP $(TEST_ARGS)
 
 .PHONY: lock
 lock: $(VENV)/.created ## make requirements.lock again (ARGS=--upgrade for newer versions)
