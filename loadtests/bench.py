@@ -8,10 +8,12 @@ Prints tables and writes loadtests/results/NAME.json and NAME.png.
 """
 
 import argparse
+import signal
 import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from bench_decoder import measure_decoder
@@ -52,19 +54,27 @@ OVER_HTTP = {"http", "open", "overload"}
 def main() -> None:
     given = parse_arguments()
     plan = make_plan(given)
+    # not resolved: an environment's interpreter is a link to another one
+    litserve = given.litserve.absolute() if given.litserve else None
     if OVER_HTTP & set(plan.parts):
         require_wrk()
+    # a stop is an exception: the servers, some of them standing still, are stopped on the way out
+    signal.signal(signal.SIGTERM, stop)
     raise_file_limit()  # for the servers, too
     started = time.monotonic()
-    results: dict[str, Any] = {"about": describe_run(available_cpus(), given.litserve)}
+    results: dict[str, Any] = {"about": describe_run(available_cpus(), litserve)}
     with tempfile.TemporaryDirectory(prefix="seqserve-bench-") as scratch:
-        run_parts(make_stage(plan, Path(scratch)), given.litserve, results)
+        run_parts(make_stage(plan, Path(scratch)), litserve, results)
     results["about"]["seconds"] = time.monotonic() - started
     results["goals"] = find_goals(results)
     print_goals(results)
     write_json(results, RESULTS / f"{given.name}.json")
     plot_results(results, RESULTS / f"{given.name}.png")
     print(f"wrote {RESULTS}/{given.name}.json and .png in {time.monotonic() - started:.0f} s")
+
+
+def stop(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a signal handler
+    raise SystemExit(128 + signum)
 
 
 def run_parts(stage: Stage, litserve: Path | None, results: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from bench_decoder import TARGET, TRANSLATOR, load_translator
 from captions import draw_counts, make_kind, make_sentences
 from figures import median, median_ratio
 from plan import Stage
-from processes import OPENER, Server
+from processes import OPENER, Server, enlist
 from prometheus_client.parser import text_string_to_metric_families
 from servers import start, start_ours
 
@@ -67,11 +67,9 @@ def start_both(models_dir: Path, precision: str, logs: Path, stack: ExitStack) -
     command = [sys.executable, str(HERE / "static_server.py"), "--port", "{port}"]
     command += ["--models-dir", str(models_dir), "--precision", precision]
     servers = [
-        start_ours(models_dir, precision, logs, CONTINUOUS),
-        start(STATIC, command, {}, logs),
+        enlist(start_ours(models_dir, precision, logs, CONTINUOUS), stack),
+        enlist(start(STATIC, command, {}, logs), stack),
     ]
-    for server in servers:
-        stack.callback(server.stop)
     for server in servers:
         server.wait_ready()
         server.pause()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench_http import check_answer, choose_faster
 from plan import Stage
-from processes import Server
+from processes import Server, enlist
 from servers import (
     FLOOR,
     PLAIN,
@@ -16,9 +16,9 @@ from servers import (
     start_plain,
     start_shape,
 )
+from shape_model import ShapeModel
 
 ENDPOINTS = ("async def", "def")
-NO_LITSERVE = "LitServe is left out: no environment has it (see `make bench`, --litserve)"
 
 
 @dataclass(frozen=True)
@@ -52,21 +52,32 @@ def start_lineup(stage: Stage, litserve: Path | None, stack: ExitStack) -> Lineu
     """
     logs, shape = stage.folder, stage.shapes["fp32"]
     plain, endpoint = choose_plain(stage, stack)
-    servers = [start_floor(logs), plain]
-    if litserve:
-        servers.append(start_litserve(litserve, shape, logs))
-    else:
-        print(NO_LITSERVE, flush=True)
-    servers += [start_shape(each, logs) for each in stage.shapes.values()]
-    for server in servers:
-        if server is not plain:
-            bring_up(server, stage, stack)
-    return Lineup(servers, endpoint)
+    floor = enlist(start_floor(logs), stack)
+    ours = [enlist(start_shape(each, logs), stack) for each in stage.shapes.values()]
+    for server in (floor, *ours):
+        bring_up(server, stage)
+    peers = [plain, *bring_litserve(litserve, shape, stage, stack)]
+    return Lineup([floor, *peers, *ours], endpoint)
 
 
-def bring_up(server: Server, stage: Stage, stack: ExitStack) -> None:
+def bring_litserve(
+    python: Path | None, shape: ShapeModel, stage: Stage, stack: ExitStack
+) -> list[Server]:
+    """LitServe if there is one that starts; the comparison does without it otherwise."""
+    if python is None:
+        print("  LitServe is left out: --litserve names no environment with it", flush=True)
+        return []
+    server = enlist(start_litserve(python, shape, stage.folder), stack)
+    try:
+        bring_up(server, stage)
+    except RuntimeError as exc:
+        print(f"  LitServe is left out: {exc}", flush=True)
+        return []
+    return [server]
+
+
+def bring_up(server: Server, stage: Stage) -> None:
     """Waits until it answers as it should, and lets it stand still."""
-    stack.callback(server.stop)
     server.wait_ready()
     check_answer(server, stage.probe)
     server.pause()
@@ -76,11 +87,11 @@ def choose_plain(stage: Stage, stack: ExitStack) -> tuple[Server, str]:
     """The faster way to write the plain server; the other one is stopped."""
     shape = stage.shapes["fp32"]
     candidates = {
-        endpoint: start_plain(shape, stage.folder, endpoint, f"plain {endpoint}")
+        endpoint: enlist(start_plain(shape, stage.folder, endpoint, f"plain {endpoint}"), stack)
         for endpoint in ENDPOINTS
     }
     for server in candidates.values():
-        bring_up(server, stage, stack)
+        bring_up(server, stage)
     faster = choose_faster(list(candidates.values()), stage.bodies, stage.plan.seconds)
     (endpoint,) = (name for name, server in candidates.items() if server is faster)
     for server in candidates.values():

@@ -106,6 +106,12 @@ class Server:
         self._process.wait()
 
 
+def enlist(server: Server, stack: contextlib.ExitStack) -> Server:
+    """The same server, which the stack stops from now on."""
+    stack.callback(server.stop)
+    return server
+
+
 def clean_environment() -> dict[str, str]:
     """Ours, without settings that would make this run unlike another."""
     return {name: value for name, value in os.environ.items() if not name.startswith("SEQSERVE_")}
