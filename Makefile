@@ -18,7 +18,7 @@ OTHER_RUNTIME_gpu := onnxruntime
 OTHER_RUNTIME_cpu := onnxruntime-gpu
 SERVE_READY := $(VENV)/.serve-$(RUNTIME)
 DEV_READY := $(VENV)/.dev-$(RUNTIME)
-DEV_EXTRAS := $(RUNTIME),train,load,dev
+DEV_EXTRAS := $(RUNTIME),train,load,bench,dev
 
 ifeq ($(OTHER_RUNTIME_$(RUNTIME)),)
 $(error RUNTIME is "$(RUNTIME)"; it must be cpu or gpu)
@@ -91,6 +91,18 @@ export: $(DEV_READY) ## turn a trained run into a version of the model repositor
 .PHONY: load
 load: $(DEV_READY) ## one minute of load on HOST=http://..., or on a service of its own: [USERS=16]
 	@VENV=$(VENV) HOST=$(HOST) USERS=$(or $(USERS),16) ./loadtests/run.sh $(ARGS)
+
+LITSERVE := $(VENV)/litserve
+
+.PHONY: bench
+bench: $(DEV_READY) ## the service against its peers and its own engine, 12 minutes (ARGS=--quick: two)
+	@test -e $(LITSERVE)/.ready || { \
+	  echo "installing LitServe into $(LITSERVE), for the comparison"; \
+	  $(BIN)/python -m venv --clear $(LITSERVE) && $(LITSERVE)/bin/python -m pip install -q \
+	    --disable-pip-version-check -c requirements.lock -r loadtests/litserve.txt && \
+	  touch $(LITSERVE)/.ready; } || echo "note: LitServe cannot be installed here and is left out" >&2
+	@$(BIN)/python loadtests/bench.py \
+	  $$(test ! -e $(LITSERVE)/.ready || echo --litserve $(LITSERVE)/bin/python) $(ARGS)
 
 # --- check ---
 

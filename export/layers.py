@@ -51,20 +51,39 @@ class LayerBuilder:
         row_scales = graph.op("Gather", scales, ids, axis=0)  # (...)
         return graph.op("Mul", rows, graph.op("Unsqueeze", row_scales, graph.ints(-1)))
 
-    def linear(self, name: str, inputs: str, weight: Matrix, bias: Matrix | None = None) -> str:
+    def linear(
+        self,
+        name: str,
+        inputs: str,
+        weight: Matrix,
+        bias: Matrix | None = None,
+        bound: float | None = None,
+    ) -> str:
         """Inputs (..., K) times torch's weight (N, K), plus bias (N) -> (..., N).
 
         The weight is stored as torch has it, so that an output layer tied to the embedding shares
         its bytes; onnxruntime turns it once, when it loads the graph.
+
+        Args:
+            name: prefix of its weights.
+            inputs: the factor that is rounded in int8.
+            weight: (N, K).
+            bias: (N), or none.
+            bound: the largest magnitude of the inputs; without one they are rounded on a scale of
+                the whole batch, and each row's result depends on the others.
         """
         graph = self.graph
         if self.precision == "int8":
             levels, scales = self._quantize_rows(name, weight)
             turned = graph.op("Transpose", levels, perm=[1, 0])
-            product = graph.op("DynamicQuantizeMatMul", inputs, turned, scales, domain=MICROSOFT)
-        else:
-            turned = graph.op("Transpose", self._dense(name, weight), perm=[1, 0])
-            product = graph.op("MatMul", inputs, turned)
+            added = "" if bias is None else graph.weight(f"{name}.bias", bias)
+            if bound is not None:
+                return self._multiply_levels(inputs, bound, turned, scales, added)
+            return graph.op(
+                *("DynamicQuantizeMatMul", inputs, turned, scales, "", added), domain=MICROSOFT
+            )
+        turned = graph.op("Transpose", self._dense(name, weight), perm=[1, 0])
+        product = graph.op("MatMul", inputs, turned)
         if bias is None:
             return product
         return graph.op("Add", product, graph.weight(f"{name}.bias", bias))
@@ -110,6 +129,79 @@ class LayerBuilder:
             return self._quantized_lstm(name, inputs, stacked, others, attributes)
         weights = [self._dense_gates(part, matrices) for part, matrices in stacked.items()]
         return self.graph.ops(OP_TYPE[cell], inputs, *weights, *others, **attributes)
+
+    def step(
+        self,
+        name: str,
+        cell: str,
+        inputs: str,
+        weights: Weights,
+        states: list[str],
+        bound: float,
+    ) -> list[str]:
+        """One step of one layer, each row for itself even in int8.
+
+        DynamicQuantizeLSTM rounds on a scale of the whole batch; a single step is as fast with its
+        products and gates spelt out.
+
+        Args:
+            name: prefix of its weights.
+            cell: lstm, gru or rnn.
+            inputs: (1, B, I).
+            weights: torch's, as in `recurrent`.
+            states: hidden, and cell for lstm, each (1, B, H).
+            bound: the largest magnitude of the inputs.
+
+        Returns:
+            The new states, as they were given.
+        """
+        if self.precision != "int8" or cell != "lstm":
+            return self.recurrent(name, cell, inputs, [weights], "", *states)[1:]
+        graph = self.graph
+        hidden, memory = states
+        biases = reorder_gates(weights["bias_ih_l0"] + weights["bias_hh_l0"], cell)
+        from_inputs = self._multiply_gates(
+            f"{name}.input", inputs, bound, weights["weight_ih_l0"], biases
+        )
+        # a hidden state is a gate times a tanh
+        from_hidden = self._multiply_gates(
+            f"{name}.recurrent", hidden, 1.0, weights["weight_hh_l0"]
+        )
+        size = len(biases) // 4
+        gates, candidate = graph.ops(
+            "Split",
+            graph.op("Add", from_inputs, from_hidden),
+            graph.ints(3 * size, size),
+            num_outputs=2,
+            axis=-1,
+        )
+        add, give, keep = graph.ops("Split", graph.op("Sigmoid", gates), num_outputs=3, axis=-1)
+        added = graph.op("Mul", add, graph.op("Tanh", candidate))
+        memory = graph.op("Add", graph.op("Mul", keep, memory), added)
+        return [graph.op("Mul", give, graph.op("Tanh", memory)), memory]
+
+    def _multiply_gates(
+        self, name: str, inputs: str, bound: float, weight: Matrix, biases: Matrix | None = None
+    ) -> str:
+        """Inputs (..., I) times torch's weight of an lstm (4H, I) -> (..., 4H), gates as ONNX has.
+
+        The levels are stored as DynamicQuantizeLSTM takes them, and as w8 does.
+        """
+        pair = self._quantize_gates(name, reorder_gates(weight, "lstm")[None])
+        levels, scales = (self.graph.op("Squeeze", part, self.graph.ints(0)) for part in pair)
+        added = "" if biases is None else self.graph.weight(f"{name}.bias", biases)
+        return self._multiply_levels(inputs, bound, levels, scales, added)
+
+    def _multiply_levels(
+        self, inputs: str, bound: float, levels: str, scales: str, bias: str
+    ) -> str:
+        """Inputs of magnitude up to `bound`, rounded on that scale, times int8 levels (K, N)."""
+        graph = self.graph
+        scale = graph.weight(f"scale_{bound:.6g}", np.array(bound / 127, np.float32))
+        middle = graph.weight("middle", np.array(128, np.uint8))
+        rounded = graph.op("QuantizeLinear", inputs, scale, middle)
+        arguments = [rounded, levels, scale, scales, middle, "", bias]
+        return graph.op("MatMulIntegerToFloat", *arguments, domain=MICROSOFT)
 
     def _quantized_lstm(
         self,

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from export.quantize import quantize_columns
 from models.classifier import Classifier
 from models.seq2seq import Seq2Seq
-from service.batch import Batch
+from service.batch import Batch, IntArray
 from service.engine import Array, Session
 from service.loader import softmax
 from service.manifest import Parity, Precision, Role
+from service.memory import PagedMemory
 from service.search import STATES
 
 BATCH_SIZES = (1, 2, 7, 32)
@@ -198,6 +199,8 @@ def compare_translator(
     """
     rng = np.random.default_rng(SEED)
     encoded = sessions["encoder"].run({"input_ids": batch.input_ids, "lengths": batch.lengths})
+    paged = PagedMemory()
+    handles = np.array(paged.add(encoded["keys"], encoded["values"], batch.lengths))
     states = {name: array for name, array in encoded.items() if name in STATES}
     keys, values, mask, state = model.encode(
         torch.from_numpy(batch.input_ids), torch.from_numpy(batch.lengths)
@@ -209,11 +212,10 @@ def compare_translator(
         feeds: dict[str, Array] = {
             "token_ids": token_ids,
             "parents": parents,
-            "sentences": sentences,
+            "rows": assign_rows(paged, handles[sentences]),
             **states,
-            "keys": encoded["keys"],
-            "values": encoded["values"],
-            "lengths": batch.lengths,
+            "keys": paged.keys,
+            "values": paged.values,
             "num_candidates": np.array([NUM_CANDIDATES]),
         }
         outputs = sessions["decoder"].run(feeds)
@@ -225,24 +227,44 @@ def compare_translator(
         logits = model.logits(readout[:, 0])
         logits[:, list(forbidden_ids)] = -torch.inf
         reference = logits.softmax(dim=-1)
-        compare_step(outputs, reference.numpy(), attention[:, 0].numpy(), comparison)
+        weights = attention[:, 0].numpy()
+        compare_step(outputs, reference.numpy(), comparison)
+        ours = join_pages(paged, handles[sentences], feeds["rows"], outputs["attention"])
+        for row, length in enumerate(batch.lengths[sentences]):
+            comparison.add(ours[row][:length], weights[row, :length])
         parents = rng.integers(0, len(parents), num_sentences + 1)
         sentences = rng.integers(0, num_sentences, num_sentences + 1)
         token_ids = reference.argmax(dim=-1).numpy()[parents]
 
 
+def assign_rows(paged: PagedMemory, handles: IntArray) -> IntArray:
+    """The decoder's input `rows` (G, B), given the sentence that each row reads: (R)."""
+    readers = [np.flatnonzero(handles == owner) for owner in paged.owners]
+    rows = np.full((len(readers), max(map(len, readers))), len(handles))
+    for page, reading in enumerate(readers):
+        rows[page, : len(reading)] = reading
+    return rows
+
+
+def join_pages(
+    paged: PagedMemory, handles: IntArray, rows: IntArray, attention: Probabilities
+) -> list[Probabilities]:
+    """The decoder's output `attention` (G, B, W), put together for each row."""
+    joined = []
+    for row, handle in enumerate(handles.tolist()):
+        pages = [attention[page][rows[page] == row] for page in paged.find_pages(handle)]
+        joined.append(np.concatenate(pages, axis=1)[0])
+    return joined
+
+
 def compare_step(
-    outputs: Mapping[str, Array],
-    reference: Probabilities,
-    attention: Probabilities,
-    comparison: Comparison,
+    outputs: Mapping[str, Array], reference: Probabilities, comparison: Comparison
 ) -> None:
-    """Compares one decoder step with the reference's next tokens (R, V) and attention (R, S)."""
+    """Compares one decoder step with the reference's next tokens (R, V)."""
     candidates = outputs["candidates"]
     comparison.add(np.exp(outputs["scores"]), np.take_along_axis(reference, candidates, axis=-1))
     best = -np.sort(-reference, axis=-1)[:, :NUM_CANDIDATES]
     comparison.add(np.exp(outputs["scores"]), best)
-    comparison.add(outputs["attention"], attention)
     comparison.add_choices(pick(reference, candidates[:, 0]), best[:, 0])
 
 

@@ -30,11 +30,16 @@ class QueueLimits:
 
 
 class ServiceRate:
-    """Tokens that leave a queue per second while others wait, with exponential forgetting."""
+    """Tokens that leave a queue per second while others wait, with exponential forgetting.
+
+    Only the time from a batch that leaves others waiting to the next batch tells how fast the
+    engine is; all time makes what was seen before older.
+    """
 
     def __init__(self) -> None:
         self._tokens, self._seconds = 0.0, 0.0
-        self._last: float | None = None
+        self._last = 0.0
+        self._is_backlogged = False
 
     def observe(self, num_tokens: int, now: float, *, is_backlogged: bool) -> None:
         """Notes a batch that left the queue.
@@ -42,21 +47,31 @@ class ServiceRate:
         Args:
             num_tokens: of the batch, without padding.
             now: monotonic seconds.
-            is_backlogged: whether others still wait: only then does the time to the next batch
-                tell how fast the engine is.
+            is_backlogged: whether others still wait.
         """
-        if self._last is not None:
-            elapsed = max(0.0, now - self._last)
-            keep = math.exp(-elapsed / MEMORY_SECONDS)
-            self._tokens = self._tokens * keep + num_tokens
-            self._seconds = self._seconds * keep + elapsed
-        self._last = now if is_backlogged else None
+        elapsed = max(0.0, now - self._last)
+        self._grow_old(elapsed)
+        if self._is_backlogged:
+            self._tokens += num_tokens
+            self._seconds += elapsed
+        self._last, self._is_backlogged = now, is_backlogged
 
-    def predict_seconds(self, num_tokens: int) -> float:
-        """How long so many waiting tokens will take; 0 until it has been measured."""
-        if self._seconds < MIN_SECONDS_SEEN or self._tokens <= 0:
+    def pause(self, now: float) -> None:
+        """Notes that the queue has become empty without a batch: everybody hung up or expired."""
+        if self._is_backlogged:
+            self._last, self._is_backlogged = now, False
+
+    def predict_seconds(self, num_tokens: int, now: float) -> float:
+        """How long so many waiting tokens will take; 0 where too little is known of late."""
+        age = 0.0 if self._is_backlogged else max(0.0, now - self._last)
+        if self._seconds * math.exp(-age / MEMORY_SECONDS) < MIN_SECONDS_SEEN or not self._tokens:
             return 0.0
         return num_tokens * self._seconds / self._tokens
+
+    def _grow_old(self, elapsed: float) -> None:
+        keep = math.exp(-elapsed / MEMORY_SECONDS)
+        self._tokens *= keep
+        self._seconds *= keep
 
 
 @dataclass(frozen=True)

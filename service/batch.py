@@ -36,8 +36,9 @@ class Request:
         search: set for translation only.
         start_id: the token that starts the translation and names its language.
         is_abandoned: nobody waits for the answer any more; the engine drops it at the next step.
-        on_tokens: called on the engine's thread with the next token ids that are settled, which
-            every live and every closed hypothesis of the sentence shares; never eos.
+        on_tokens: called on the engine's thread with the next token ids of the translation that are
+            settled: every live beam and every closed hypothesis shares them. Never eos; together
+            they are the best hypothesis, complete before the result is there. Must not raise.
     """
 
     input_ids: list[int]

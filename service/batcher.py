@@ -153,9 +153,8 @@ class Batcher:
 
     def _state(self) -> QueueState:
         num_tokens = self._scheduler.waiting_tokens
-        return QueueState(
-            self._scheduler.num_waiting, num_tokens, self._rate.predict_seconds(num_tokens)
-        )
+        wait_seconds = self._rate.predict_seconds(num_tokens, self._clock())
+        return QueueState(self._scheduler.num_waiting, num_tokens, wait_seconds)
 
     def _admit(self, requests: list[Request]) -> None:
         """With the lock held: refuses what cannot be let in; nobody for the sake of the expired."""
@@ -180,6 +179,8 @@ class Batcher:
             with self._condition:
                 self._scheduler.remove(request)
                 self._note_queue()
+                if not self._scheduler.num_waiting:
+                    self._rate.pause(self._clock())
         if self._is_stopping and not self._futures:
             self._drained.set()
 
@@ -245,6 +246,8 @@ class Batcher:
         now = self._clock()
         if expired := self._scheduler.drop_expired(now):
             self._call(self._expire, expired, now)
+            if not self._scheduler.num_waiting:
+                self._rate.pause(now)
         dispatch = self._scheduler.next_batch(runner.free_rows)
         if dispatch.requests:
             self._note(dispatch, now)

@@ -39,8 +39,8 @@ INPUTS: dict[Role, set[str]] = {
     "classifier": {"input_ids", "lengths"},
     "encoder": {"input_ids", "lengths"},
     "decoder": {
-        *("token_ids", "parents", "sentences", "hidden", "cell"),
-        *("keys", "values", "lengths", "num_candidates"),
+        *("token_ids", "parents", "rows", "hidden", "cell"),
+        *("keys", "values", "num_candidates"),
     },
 }
 OUTPUTS: dict[Role, set[str]] = {

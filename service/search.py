@@ -1,101 +1,39 @@
-"""Greedy and beam search over the decoder's step; sentences join and leave between steps."""
+"""Greedy and beam search over the decoder's step; sentences join and leave between steps.
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple, Optional
+All sentences of one beam size are moved on at once, by arrays (`beams`).
+"""
+
+from collections.abc import Mapping
 
 import numpy as np
 
-from service.batch import (
-    FloatArray,
-    Hypothesis,
-    IntArray,
-    Request,
-    Result,
-    SearchOptions,
-    pad_requests,
+from service.batch import FloatArray, Hypothesis, IntArray, Request, Result, pad_requests
+from service.beams import (
+    BoolArray,
+    Continuations,
+    Group,
+    History,
+    Running,
+    common_prefix,
+    rank_continuations,
+    rank_hypotheses,
+    stack_rows,
+    start_group,
 )
-from service.engine import Session
+from service.engine import Array, Session
+from service.memory import PagedMemory
 
 STATES = ("hidden", "cell")
-
-
-class Path(NamedTuple):
-    """A hypothesis as a linked list, last token first; beams share their beginning."""
-
-    token_id: int
-    before: Optional["Path"]
-    attention: FloatArray | None
-
-
-@dataclass(frozen=True)
-class Beam:
-    """A live hypothesis.
-
-    Attributes:
-        score: sum of log-probabilities.
-        row: where its state lies in the decoder's last output.
-    """
-
-    path: Path
-    score: float
-    row: int
-
-
-@dataclass(frozen=True)
-class Memory:
-    """What the decoder attends to, for N sentences.
-
-    Attributes:
-        keys: (N, A, S) float32.
-        values: (N, S, M) float32.
-        lengths: (N) int64.
-    """
-
-    keys: FloatArray
-    values: FloatArray
-    lengths: IntArray
-
-    def select(self, rows: Sequence[int]) -> "Memory":
-        """The given sentences, without the padding that only the others needed."""
-        index = np.array(rows, dtype=np.int64)
-        lengths = self.lengths[index]
-        width = int(lengths.max())
-        return Memory(self.keys[index, :, :width], self.values[index, :width], lengths)
-
-    def join(self, other: "Memory") -> "Memory":
-        """Both, one below the other, padded to the longer."""
-        width = max(self.keys.shape[2], other.keys.shape[2])
-        keys, values = (
-            np.concatenate([_widen(getattr(part, name), axis, width) for part in (self, other)])
-            for name, axis in (("keys", 2), ("values", 1))
-        )
-        return Memory(keys, values, np.concatenate([self.lengths, other.lengths]))
-
-
-@dataclass
-class Running:
-    """A sentence in the decoder."""
-
-    request: Request
-    memory_row: int
-    beams: list[Beam]
-    num_steps: int = 0
-    finished: list[Hypothesis] = field(default_factory=list)
-
-    @property
-    def options(self) -> SearchOptions:
-        assert self.request.search is not None
-        return self.request.search
-
-    @property
-    def num_candidates(self) -> int:
-        """Next tokens to look at per beam: eos may be one, and all beams must go on."""
-        return 1 if self.options.beam_size == 1 else self.options.beam_size + 1
+# A hypothesis is stuck when its last tokens repeat a few; looked at every so many steps.
+MAX_PERIOD = 8
+LOOP_TOKENS = 24
+LOOP_INTERVAL = 8
 
 
 class TranslatorRunner:
     """Decodes sentences in rows of one batch; each step moves every live hypothesis by one token.
+
+    A sentence has as many rows as its beam is wide from its first step to its last.
 
     Args:
         encoder, decoder: the graphs of `export.to_onnx`.
@@ -113,21 +51,24 @@ class TranslatorRunner:
         self._encoder, self._decoder = encoder, decoder
         self._pad_id, self._eos_id = pad_id, eos_id
         self._max_rows = max_rows
+        self._memory = PagedMemory()
         self.reset()
 
     def reset(self) -> None:
         """Forgets all running sentences."""
-        self._running: list[Running] = []
-        self._memory: Memory | None = None
+        self._memory.clear()
+        self._history = History()
+        self._groups: list[Group] = []
         self._states: dict[str, FloatArray] = {}
+        self._rows: IntArray | None = None
 
     @property
     def free_rows(self) -> int:
-        return self._max_rows - sum(sentence.options.beam_size for sentence in self._running)
+        return self._max_rows - sum(group.num_rows for group in self._groups)
 
     @property
     def num_running(self) -> int:
-        return len(self._running)
+        return sum(len(group.sentences) for group in self._groups)
 
     def step(self, arrivals: list[Request]) -> list[tuple[Request, Result]]:
         """Lets arrivals join, moves all sentences one token on, returns those that ended.
@@ -135,173 +76,221 @@ class TranslatorRunner:
         Raises:
             InferenceFailed: the step is lost for everyone running; call `reset`.
         """
-        self._running = [
-            sentence for sentence in self._running if not sentence.request.is_abandoned
-        ]
+        for group in self._groups:
+            self._remove(group, group.find_abandoned())
+        self._tidy()
         if joining := [request for request in arrivals if not request.is_abandoned]:
             self._join(joining)
-        if not self._running:
-            self.reset()
+        if not self._groups:
             return []
-        self._advance()
-        ended = [sentence for sentence in self._running if not sentence.beams]
-        self._running = [sentence for sentence in self._running if sentence.beams]
-        self._shrink()
-        return [(sentence.request, rank_hypotheses(sentence)) for sentence in ended]
+        outputs = self._decode()
+        # all groups read the outputs before anybody's leaving moves pages and rows
+        ended = [self._advance(group, outputs) for group in self._groups]
+        results: list[tuple[Request, Result]] = []
+        for group, places in zip(self._groups, ended, strict=True):
+            sentences = [group.sentences[place] for place in places]
+            results += [(sentence.request, rank_hypotheses(sentence)) for sentence in sentences]
+            self._remove(group, places)
+        self._tidy()
+        return results
 
     def _join(self, arrivals: list[Request]) -> None:
         batch = pad_requests(arrivals, self._pad_id)
         encoded = self._encoder.run({"input_ids": batch.input_ids, "lengths": batch.lengths})
-        memory = Memory(encoded["keys"], encoded["values"], batch.lengths)
+        handles = self._memory.add(encoded["keys"], encoded["values"], batch.lengths)
         states = {name: array for name, array in encoded.items() if name in STATES}
-        first_memory_row = first_state_row = 0
-        if self._running and self._memory is not None:
-            self._compact()
-            first_memory_row = len(self._memory.lengths)
+        first_state_row = 0
+        if self._states:
             first_state_row = self._states["hidden"].shape[1]
-            memory = self._memory.join(memory)
             states = {
                 name: np.concatenate([self._states[name], states[name]], axis=1) for name in states
             }
-        self._memory, self._states = memory, states
-        for index, request in enumerate(arrivals):
-            start = Beam(Path(request.start_id, None, None), 0.0, first_state_row + index)
-            self._running.append(Running(request, first_memory_row + index, [start]))
+        self._states, self._rows = states, None
+        groups = {group.beam_size: group for group in self._groups}
+        for beam_size in sorted({request.num_rows for request in arrivals}):
+            places = [n for n, request in enumerate(arrivals) if request.num_rows == beam_size]
+            sentences = [
+                Running(arrivals[place], handles[place], self._history.num_calls)
+                for place in places
+            ]
+            group = start_group(sentences, first_state_row + np.array(places))
+            if known := groups.get(beam_size):
+                known.join(group)
+            else:
+                groups[beam_size] = group
+        self._groups = [groups[beam_size] for beam_size in sorted(groups)]
 
-    def _advance(self) -> None:
-        assert self._memory is not None
-        rows = [(beam, sentence) for sentence in self._running for beam in sentence.beams]
+    def _decode(self) -> dict[str, Array]:
+        """Calls the decoder for the rows of all groups, one group below the other."""
+        token_ids = stack_rows([group.token_ids for group in self._groups])
+        parents = stack_rows([group.parents for group in self._groups])
+        if self._rows is None:
+            self._rows = self._assign_rows()
+        num_candidates = max(group.num_candidates for group in self._groups)
         outputs = self._decoder.run(
             {
-                "token_ids": np.array([beam.path.token_id for beam, _ in rows], dtype=np.int64),
-                "parents": np.array([beam.row for beam, _ in rows], dtype=np.int64),
-                "sentences": np.array(
-                    [sentence.memory_row for _, sentence in rows], dtype=np.int64
-                ),
+                "token_ids": token_ids,
+                "parents": parents,
+                "rows": self._rows,
                 "keys": self._memory.keys,
                 "values": self._memory.values,
-                "lengths": self._memory.lengths,
-                "num_candidates": np.array(
-                    [max(sentence.num_candidates for sentence in self._running)], dtype=np.int64
-                ),
+                "num_candidates": np.array([num_candidates], dtype=np.int64),
                 **self._states,
             }
         )
+        self._history.append(token_ids, parents)
         self._states = {name: outputs[f"next_{name}"] for name in self._states}
-        first_row = 0
-        for sentence in self._running:
-            block = slice(first_row, first_row + len(sentence.beams))
-            attention = outputs["attention"][block] if sentence.options.with_attention else None
-            scores, candidates = outputs["scores"][block], outputs["candidates"][block]
-            first_row += len(sentence.beams)
-            self._extend(sentence, scores, candidates, attention, block.start)
+        return outputs
 
-    def _extend(
-        self,
-        sentence: Running,
-        scores: FloatArray,
-        candidates: IntArray,
-        attention: FloatArray | None,
-        first_row: int,
-    ) -> None:
-        """Replaces the beams of one sentence by their best continuations.
+    def _assign_rows(self) -> IntArray:
+        """The rows that read each page: (G, widest beam), the number of rows where there are fewer.
 
-        Args:
-            sentence: with L beams.
-            scores: (L, K), of the next tokens.
-            candidates: (L, K), their ids.
-            attention: (L, S), or None where nobody asked for it.
-            first_row: of its beams in the decoder's output.
+        Each group is told its first row.
         """
-        beam_size, num_tokens = sentence.options.beam_size, sentence.request.num_tokens
-        sentence.num_steps += 1
-        beams: list[Beam] = []
-        for position, (score, index, token_id) in enumerate(
-            rank_continuations(sentence, scores, candidates)
-        ):
-            weights = None if attention is None else attention[index, :num_tokens].copy()
-            path = Path(token_id, sentence.beams[index].path, weights)
-            if token_id != self._eos_id:
-                beams.append(Beam(path, score, first_row + index))
-            elif position < beam_size:
-                sentence.finished.append(
-                    close_path(path, score, sentence.num_steps, is_complete=True)
-                )
-            if len(beams) == beam_size:
-                break
-        sentence.beams = beams
-        end_search(sentence)
+        widest = self._groups[-1].beam_size
+        columns = np.arange(widest)
+        owners = self._memory.owners
+        by_handle = np.empty((int(owners.max()) + 1, widest), np.int64)
+        num_rows = sum(group.num_rows for group in self._groups)
+        first_row = 0
+        for group in self._groups:
+            group.first_row = first_row
+            first_rows = first_row + group.beam_size * np.arange(len(group.sentences))
+            rows = np.where(columns < group.beam_size, first_rows[:, None] + columns, num_rows)
+            by_handle[group.handles] = rows
+            first_row += group.num_rows
+        result: IntArray = by_handle[owners]
+        return result
 
-    def _shrink(self) -> None:
-        """Frees the memory of sentences that left, once they are the larger part."""
-        if (
-            self._memory is not None
-            and self._running
-            and 2 * len(self._running) < len(self._memory.lengths)
-        ):
-            self._compact()
+    def _advance(self, group: Group, outputs: Mapping[str, Array]) -> list[int]:
+        """Replaces the hypotheses of a group by their best continuations.
 
-    def _compact(self) -> None:
-        assert self._memory is not None
-        if len(self._running) < len(self._memory.lengths):
-            self._memory = self._memory.select([sentence.memory_row for sentence in self._running])
-            for row, sentence in enumerate(self._running):
-                sentence.memory_row = row
+        Returns:
+            The places of the sentences that ended.
+        """
+        if group.is_watched:
+            self._keep_attention(group, outputs["attention"])
+        ranked = rank_continuations(group, outputs["scores"], outputs["candidates"])
+        is_eos = ranked.token_ids == self._eos_id
+        ended: set[int] = set()
+        if np.count_nonzero(is_eos):
+            ended = self._close_complete(group, ranked, is_eos)
+            ranked = ranked.take(np.argsort(is_eos, axis=1, kind="stable"))
+        group.go_on(ranked)
+        ended |= self._close_hopeless(group, ended)
+        if group.is_watched:
+            self._give_settled(group, ended)
+        return sorted(ended)
 
+    def _keep_attention(self, group: Group, attention: FloatArray) -> None:
+        """Puts the pages (G, B, W) together for the sentences that want their weights."""
+        for place, sentence in enumerate(group.sentences):
+            if sentence.options.with_attention:
+                pages = attention[self._memory.find_pages(sentence.handle), : group.beam_size]
+                rows = pages.transpose(1, 0, 2).reshape(group.beam_size, -1)
+                first_row = group.first_row + place * group.beam_size
+                sentence.weights.append((first_row, rows[:, : sentence.request.num_tokens]))
 
-def rank_continuations(
-    sentence: Running, scores: FloatArray, candidates: IntArray
-) -> list[tuple[float, int, int]]:
-    """All continuations of a sentence's beams, best first: total score, index of beam, token id."""
-    totals = [
-        (beam.score + float(scores[index, rank]), index, int(candidates[index, rank]))
-        for index, beam in enumerate(sentence.beams)
-        for rank in range(sentence.num_candidates)
-    ]
-    return sorted(totals, key=lambda total: -total[0])
+    def _close_complete(self, group: Group, ranked: Continuations, is_eos: BoolArray) -> set[int]:
+        """Closes what ended with eos; returns the places of sentences that have enough."""
+        ended = set()
+        for place, rank in np.argwhere(is_eos[:, : group.beam_size]).tolist():
+            sentence = group.sentences[place]
+            sentence.finished.append(self._close(sentence, ranked, place, rank, is_complete=True))
+            if len(sentence.finished) >= group.beam_size:
+                ended.add(place)
+        return ended
 
+    def _close_hopeless(self, group: Group, ended: set[int]) -> set[int]:
+        """Closes all that is live in sentences that are stuck or at their limit; their places."""
+        call = self._history.num_calls - 1
+        hopeless: set[int] = set()
+        if call >= group.next_limit:
+            hopeless.update(np.flatnonzero(group.last_calls <= call).tolist())
+        if call >= group.oldest_call + LOOP_TOKENS - 1:
+            hopeless.update(self._find_loops(group))
+        hopeless -= ended
+        live = Continuations(group.token_ids, group.parents, group.scores)
+        for place in hopeless:
+            sentence = group.sentences[place]
+            sentence.finished += [
+                self._close(sentence, live, place, rank, is_complete=False)
+                for rank in range(group.beam_size)
+            ]
+        return hopeless
 
-def end_search(sentence: Running) -> None:
-    """Takes the beams off a sentence that has enough translations, or is at its length limit."""
-    if len(sentence.finished) >= sentence.options.beam_size:
-        sentence.beams = []
-    elif sentence.num_steps >= sentence.options.max_new_tokens:
-        sentence.finished += [
-            close_path(beam.path, beam.score, sentence.num_steps, is_complete=False)
-            for beam in sentence.beams
+    def _find_loops(self, group: Group) -> list[int]:
+        """Places of sentences whose best hypothesis only repeats itself."""
+        num_steps = self._history.num_calls - group.first_calls
+        due = np.flatnonzero((num_steps >= LOOP_TOKENS) & (num_steps % LOOP_INTERVAL == 0))
+        if not due.size:
+            return []
+        tails = self._history.find_tails(group.parents[due, 0], LOOP_TOKENS - 1)
+        tails = np.concatenate([group.token_ids[None, due, 0], tails])  # (LOOP_TOKENS, n)
+        is_stuck = np.zeros(len(due), np.bool_)
+        for period in range(1, MAX_PERIOD + 1):
+            is_stuck |= (tails[period:] == tails[:-period]).all(axis=0)
+        stuck: list[int] = due[is_stuck].tolist()
+        return stuck
+
+    def _close(
+        self, sentence: Running, ranked: Continuations, place: int, rank: int, *, is_complete: bool
+    ) -> Hypothesis:
+        """A finished hypothesis from its last token; a closing eos is left out."""
+        token_ids, rows = self._history.trace(int(ranked.parents[place, rank]), sentence.first_call)
+        if not is_complete:
+            token_ids.append(int(ranked.token_ids[place, rank]))
+        weights = [
+            kept[row - first_row]
+            for row, (first_row, kept) in zip(rows, sentence.weights, strict=False)
         ]
-        sentence.beams = []
+        return Hypothesis(
+            token_ids,
+            float(ranked.scores[place, rank]) / len(rows),
+            is_complete,
+            np.stack(weights) if weights else None,
+        )
 
+    def _give_settled(self, group: Group, ended: set[int]) -> None:
+        """Tells those who listen what all hypotheses that may still win have in common."""
+        for place, sentence in enumerate(group.sentences):
+            if sentence.request.on_tokens is None:
+                continue
+            if place in ended:
+                token_ids = rank_hypotheses(sentence)[0].token_ids[sentence.num_given :]
+            else:
+                token_ids = self._find_settled(group, place)
+            if token_ids:
+                sentence.num_given += len(token_ids)
+                sentence.request.on_tokens(token_ids)
 
-def close_path(path: Path, score: float, num_steps: int, *, is_complete: bool) -> Hypothesis:
-    """A finished hypothesis from its last node; a closing eos is taken off."""
-    nodes: list[Path] = []
-    node: Path | None = path
-    while node is not None and node.before is not None:
-        nodes.append(node)
-        node = node.before
-    nodes.reverse()
-    token_ids = [node.token_id for node in nodes]
-    weights = [node.attention for node in nodes if node.attention is not None]
-    return Hypothesis(
-        token_ids[:-1] if is_complete else token_ids,
-        score / num_steps,
-        is_complete,
-        np.stack(weights) if weights else None,
-    )
+    def _find_settled(self, group: Group, place: int) -> list[int]:
+        """Tokens beyond those given that the live and the closed hypotheses share."""
+        sentence = group.sentences[place]
+        num_given = sentence.num_given
+        token_ids = self._history.trace_common(
+            group.parents[place].tolist(), sentence.first_call + num_given
+        )
+        if group.beam_size == 1:
+            token_ids.append(int(group.token_ids[place, 0]))
+        for closed in sentence.finished:
+            token_ids = common_prefix(token_ids, closed.token_ids[num_given:])
+        return token_ids
 
+    def _remove(self, group: Group, places: list[int]) -> None:
+        """Takes sentences and their memory away."""
+        if places:
+            for place in places:
+                self._memory.release(group.sentences[place].handle)
+            group.remove(places)
+            self._rows = None
 
-def rank_hypotheses(sentence: Running) -> list[Hypothesis]:
-    """At most as many as the beam is wide: complete ones first, then by score per token."""
-    ranked = sorted(
-        sentence.finished, key=lambda hypothesis: (not hypothesis.is_complete, -hypothesis.score)
-    )
-    return ranked[: sentence.options.beam_size]
-
-
-def _widen(array: FloatArray, axis: int, width: int) -> FloatArray:
-    missing = width - array.shape[axis]
-    if missing == 0:
-        return array
-    padding = [(0, missing if index == axis else 0) for index in range(array.ndim)]
-    return np.pad(array, padding)
+    def _tidy(self) -> None:
+        """Forgets empty groups and calls that nobody will trace back to."""
+        if self._rows is not None:
+            return  # nobody has left
+        self._groups = [group for group in self._groups if group.sentences]
+        if self._groups:
+            self._history.forget(min(group.oldest_call for group in self._groups))
+        else:
+            self.reset()

@@ -103,6 +103,68 @@ def test_one_step_goes_on_from_the_states(cell: Cell, precision: Precision, tmp_
         assert np.abs(found[f"next_{name}"] - array.numpy()).max() < tolerance
 
 
+def run_step(
+    cell: Cell, precision: Precision, folder: Path, batch_size: int
+) -> tuple[nn.Module, dict[str, Array], dict[str, Array]]:
+    """A spelt-out step over seeded inputs of magnitude 2: the layer, what was fed, what came."""
+    layer = randomized(build_layer(cell, INPUTS, HIDDEN))
+    graph = GraphBuilder("step")
+    names = ["hidden", "cell"] if cell == "lstm" else ["hidden"]
+    states = [graph.input(name, TensorProto.FLOAT, [1, "B", HIDDEN]) for name in names]
+    inputs = graph.input("inputs", TensorProto.FLOAT, [1, "B", INPUTS])
+    results = LayerBuilder(graph, precision).step(
+        "step", cell, inputs, weights_of(layer), states, bound=2.0
+    )
+    for name, result in zip(names, results, strict=True):
+        graph.output(result, f"next_{name}", TensorProto.FLOAT, [1, "B", HIDDEN])
+    rng = np.random.default_rng(2)
+    feeds = {
+        "inputs": rng.uniform(-2, 2, (1, 9, INPUTS)).astype(np.float32)[:, :batch_size],
+        "hidden": rng.uniform(-1, 1, (1, 9, HIDDEN)).astype(np.float32)[:, :batch_size],
+        "cell": rng.normal(size=(1, 9, HIDDEN)).astype(np.float32)[:, :batch_size],
+    }
+    feeds = {name: feeds[name] for name in ["inputs", *names]}
+    return layer, feeds, run_graph(graph, folder, **feeds)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_step_is_that_of_the_layer(cell: Cell, precision: Precision, tmp_path: Path) -> None:
+    layer, feeds, found = run_step(cell, precision, tmp_path, 9)
+    given = [torch.from_numpy(feeds[name]) for name in feeds if name != "inputs"]
+    with torch.no_grad():
+        _, after = layer(
+            torch.from_numpy(feeds["inputs"]).transpose(0, 1),
+            tuple(given) if cell == "lstm" else given[0],
+        )
+    expected = after if cell == "lstm" else (after,)
+    tolerance = 1e-5 if precision == "fp32" else 0.05
+    for name, array in zip(["hidden", "cell"], expected, strict=False):
+        assert np.abs(found[f"next_{name}"] - array.numpy()).max() < tolerance
+
+
+def test_a_rounded_step_of_a_row_does_not_depend_on_the_others(tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    _, _, together = run_step("lstm", "int8", tmp_path, 9)
+    torch.manual_seed(5)
+    _, _, alone = run_step("lstm", "int8", tmp_path, 1)
+    for name in ("next_hidden", "next_cell"):
+        assert np.array_equal(together[name][:, :1], alone[name])
+
+
+def test_rounding_within_a_bound_leaves_rows_apart(tmp_path: Path) -> None:
+    weight = np.random.default_rng(3).normal(size=(4, INPUTS)).astype(np.float32)
+    graph = GraphBuilder("linear")
+    inputs = graph.input("inputs", TensorProto.FLOAT, ["N", INPUTS])
+    product = LayerBuilder(graph, "int8").linear("linear", inputs, weight, bound=3.0)
+    graph.output(product, "product", TensorProto.FLOAT, ["N", 4])
+    rows = np.random.default_rng(4).uniform(-3, 3, (7, INPUTS)).astype(np.float32)
+    together = run_graph(graph, tmp_path, inputs=rows)["product"]
+    alone = run_graph(graph, tmp_path, inputs=rows[:1])["product"]
+    assert np.array_equal(together[:1], alone)
+    assert np.abs(together - rows @ rounded(weight).T).max() < 0.1
+
+
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_a_linear_layer_with_bias(precision: Precision, tmp_path: Path) -> None:
     rng = np.random.default_rng(3)

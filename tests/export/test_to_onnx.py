@@ -5,15 +5,17 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from onnx import TensorProto
 
-from export.graph import OPSET, save_graphs
+from export.graph import OPSET, GraphBuilder, save_graphs
 from export.publish import Run, build_graphs
-from export.to_onnx import select
+from export.to_onnx import build_decoder, find_best, select
 from models.seq2seq import Seq2Seq
 from service.batch import Request, SearchOptions
 from service.engine import Device, OnnxSession
 from service.loader import run_requests
-from service.manifest import Role
+from service.manifest import Precision, Role
+from service.memory import PagedMemory
 from service.search import STATES, TranslatorRunner
 from tests.export.conftest import RunMaker
 
@@ -64,17 +66,18 @@ def test_a_decoder_step_gives_what_it_promises(
 ) -> None:
     run = random_run("translation", cell)
     sessions = open_sessions(run, tmp_path)
-    encoded, lengths = encode_some(sessions, [3, 8])
+    encoded, lengths = encode_some(sessions, [3, 20])
+    paged = PagedMemory()
+    assert paged.add(encoded["keys"], encoded["values"], lengths) == [0, 1]
     states = {name: array for name, array in encoded.items() if name in STATES}
     vocab_size = run.config.model.vocab_size
     outputs = sessions["decoder"].run(
         {
             "token_ids": np.full(3, run.forbidden_ids[0]),
             "parents": np.array([0, 1, 1]),
-            "sentences": np.array([0, 1, 0]),
-            "keys": encoded["keys"],
-            "values": encoded["values"],
-            "lengths": lengths,
+            "rows": np.array([[0, 2], [1, 3], [1, 3]]),
+            "keys": paged.keys,
+            "values": paged.values,
             "num_candidates": np.array([vocab_size - len(run.forbidden_ids)]),
             **states,
         }
@@ -82,11 +85,106 @@ def test_a_decoder_step_gives_what_it_promises(
     assert not np.isin(outputs["candidates"], run.forbidden_ids).any()
     assert (np.diff(outputs["scores"], axis=-1) <= 0).all()  # best first
     assert np.exp(outputs["scores"]).sum(axis=-1) == pytest.approx(1.0, abs=1e-4)
-    assert outputs["attention"].sum(axis=-1) == pytest.approx(1.0, abs=1e-5)
-    assert (outputs["attention"][[0, 2], 3:] == 0).all()  # the sentence of three tokens
+    attention = outputs["attention"]
+    assert attention.shape == (3, 2, 16)
+    assert attention[0, :, :3].sum(axis=-1) == pytest.approx(1.0, abs=1e-5)
+    pages_of_one = attention[1, 0].sum() + attention[2, 0, :4].sum()
+    assert pages_of_one == pytest.approx(1.0, abs=1e-5)
     assert {name: outputs[f"next_{name}"].shape[:2] for name in states} == dict.fromkeys(
         states, (2, 3)
     )
+
+
+@pytest.mark.parametrize("precision", ["fp32", "w8", "int8"])
+def test_a_decoder_row_does_not_depend_on_the_others(
+    precision: Precision, random_run: RunMaker, tmp_path: Path
+) -> None:
+    run = random_run("translation", "lstm")
+    save_graphs({"decoder.onnx": build_graphs(run, precision)["decoder"]}, tmp_path)
+    decoder = OnnxSession(tmp_path / "decoder.onnx", CPU)
+    config, rng = run.config.model, np.random.default_rng(9)
+
+    def noise(*shape: int) -> np.ndarray:
+        return rng.uniform(-0.3, 0.3, shape).astype(np.float32)
+
+    feeds = {
+        "token_ids": np.arange(5, 14),
+        "parents": np.arange(9),
+        "rows": np.arange(9)[:, None],
+        "hidden": noise(2, 9, config.decoder_size),
+        "cell": noise(2, 9, config.decoder_size),
+        "keys": noise(9, config.attention_size, 16),
+        "values": np.ones((9, 16, config.memory_size + 1), np.float32),
+        "num_candidates": np.array([3]),
+    }
+    together = decoder.run(feeds)
+    for row in range(9):
+        own = {"token_ids": [5 + row], "parents": [row], "rows": [[0]]}
+        pages = {name: feeds[name][row : row + 1] for name in ("keys", "values")}
+        alone = decoder.run(
+            {**feeds, **{name: np.array(array) for name, array in own.items()}, **pages}
+        )
+        tolerance = 1e-5 if precision != "int8" else 0.0  # float sums differ with the batch
+        assert np.abs(alone["scores"][0] - together["scores"][row]).max() <= tolerance
+        assert np.array_equal(alone["candidates"][0], together["candidates"][row])
+
+
+@pytest.mark.parametrize("sharpness", [76.0, -76.0, np.nan])
+def test_a_sharpness_that_would_overflow_is_refused(sharpness: float, random_run: RunMaker) -> None:
+    weights = {
+        name: tensor.numpy()
+        for name, tensor in random_run("translation", "gru").model.state_dict().items()
+    }
+    weights["decoder.attention.sharpness"] = np.array(sharpness, np.float32)
+    with pytest.raises(ValueError, match="sharpness"):
+        build_decoder(weights, "gru", [0], "fp32")
+
+
+@pytest.mark.parametrize("sharpness", [-75.0, 75.0])
+def test_the_sharpest_attention_is_still_a_number(
+    sharpness: float, random_run: RunMaker, tmp_path: Path
+) -> None:
+    run = random_run("translation", "gru")
+    weights = {name: tensor.numpy() for name, tensor in run.model.state_dict().items()}
+    weights["decoder.attention.sharpness"] = np.array(sharpness, np.float32)
+    weights["decoder.attention.query.weight"] = np.ones_like(
+        weights["decoder.attention.query.weight"]
+    )
+    save_graphs({"decoder.onnx": build_decoder(weights, "gru", [0], "fp32")}, tmp_path)
+    attention_size = run.config.model.attention_size
+    side = np.full((64, attention_size, 16), attention_size**-0.5, np.float32)
+    outputs = OnnxSession(tmp_path / "decoder.onnx", CPU).run(
+        {
+            "token_ids": np.array([5]),
+            "parents": np.array([0]),
+            "rows": np.zeros((64, 1), np.int64),
+            "keys": side,
+            "values": np.ones((64, 16, run.config.model.memory_size + 1), np.float32),
+            "hidden": np.zeros((2, 1, run.config.model.decoder_size), np.float32),
+            "num_candidates": np.array([1]),
+        }
+    )
+    assert outputs["attention"].sum() == pytest.approx(1.0, abs=1e-4)
+    assert np.isfinite(outputs["scores"]).all()
+
+
+@pytest.mark.parametrize("vocab_size", [700, 97, 1000])
+@pytest.mark.parametrize("num_candidates", [1, 5, 97])
+def test_the_best_of_blocks_are_the_best_of_all(
+    vocab_size: int, num_candidates: int, tmp_path: Path
+) -> None:
+    graph = GraphBuilder("best")
+    logits = graph.input("logits", TensorProto.FLOAT, ["R", vocab_size])
+    count = graph.input("num_candidates", TensorProto.INT64, [1])
+    found = find_best(graph, logits, vocab_size, count)
+    graph.output(found, "candidates", TensorProto.INT64, ["R", "K"])
+    save_graphs({"best.onnx": graph.build()}, tmp_path)
+    rows = np.random.default_rng(6).normal(size=(9, vocab_size)).astype(np.float32)
+    outputs = OnnxSession(tmp_path / "best.onnx", CPU).run(
+        {"logits": rows, "num_candidates": np.array([num_candidates])}
+    )
+    expected = np.argsort(-rows, axis=1, kind="stable")[:, :num_candidates]
+    assert np.array_equal(outputs["candidates"], expected)
 
 
 @pytest.mark.parametrize("cell", CELLS)

@@ -18,24 +18,41 @@ def test_wait_is_not_predicted_before_it_was_measured() -> None:
     rate.observe(100, 0.0, is_backlogged=True)
     rate.observe(100, 0.01, is_backlogged=True)
 
-    assert rate.predict_seconds(1_000_000) == 0.0
+    assert rate.predict_seconds(1_000_000, 0.01) == 0.0
 
 
 def test_wait_follows_from_the_measured_rate() -> None:
     rate = ServiceRate()
     observe_steadily(rate, 500, seconds=1.0)
 
-    assert rate.predict_seconds(1000) == pytest.approx(2.0, rel=0.05)
+    assert rate.predict_seconds(1000, 1.0) == pytest.approx(2.0, rel=0.05)
 
 
 def test_idle_time_does_not_count_as_slowness() -> None:
     rate = ServiceRate()
     observe_steadily(rate, 500, seconds=1.0)
-    rate.observe(10, 1.1, is_backlogged=False)
-    rate.observe(10, 1000.0, is_backlogged=False)
-    rate.observe(10, 2000.0, is_backlogged=True)
+    rate.observe(50, 1.1, is_backlogged=False)
+    rate.observe(10, 2.1, is_backlogged=True)
 
-    assert rate.predict_seconds(1000) == pytest.approx(2.0, rel=0.2)
+    assert rate.predict_seconds(1000, 2.1) == pytest.approx(2.0, rel=0.1)
+
+
+def test_queue_that_was_left_by_all_does_not_count_as_slow_either() -> None:
+    rate = ServiceRate()
+    observe_steadily(rate, 500, seconds=2.0)
+    rate.pause(2.05)
+    rate.observe(10, 3.0, is_backlogged=True)
+
+    assert rate.predict_seconds(1000, 3.0) == pytest.approx(2.0, rel=0.1)
+
+
+def test_what_was_seen_long_ago_is_forgotten() -> None:
+    rate = ServiceRate()
+    observe_steadily(rate, 500, seconds=2.0)
+    rate.observe(10, 2.1, is_backlogged=False)
+
+    assert rate.predict_seconds(1000, 2.2) > 0
+    assert rate.predict_seconds(1000, 60.0) == 0.0
 
 
 def test_rate_follows_an_engine_that_has_become_slower() -> None:
@@ -44,7 +61,7 @@ def test_rate_follows_an_engine_that_has_become_slower() -> None:
     for index in range(100):
         rate.observe(5, 5.0 + (index + 1) / 10, is_backlogged=True)
 
-    assert rate.predict_seconds(100) == pytest.approx(2.0, rel=0.1)
+    assert rate.predict_seconds(100, 15.0) == pytest.approx(2.0, rel=0.1)
 
 
 @pytest.mark.parametrize(

@@ -513,3 +513,23 @@ async def test_slow_queue_refuses_with_the_time_it_needs() -> None:
 
     assert raised.value.retry_after_seconds == pytest.approx(2.9, rel=0.1)
     assert read_metric(metrics, "shed_total", model=NAME, reason="wait") == 2
+
+
+async def test_queue_that_everybody_left_is_not_taken_for_slow() -> None:
+    requests = [make_request(10) for _ in range(20)]
+    clock = FakeClock()
+    runner = FakeRunner(num_steps=endless_if(requests[0]), max_rows=1)
+    batcher = Batcher(
+        NAME, [runner], Scheduler(1, 100), QueueLimits(99, 999), make_metrics(), clock
+    )
+    batcher.start()
+    for future in batcher.submit(requests):
+        future.cancel()
+    await settle()
+    clock.now = 100.0
+    futures = batcher.submit([make_request(10) for _ in range(20)])
+    await asyncio.gather(*futures)
+
+    assert not batcher.is_too_slow
+    assert batcher._rate.predict_seconds(1000, clock.now) == 0.0
+    await batcher.stop(drain_seconds=1.0)

@@ -821,6 +821,6 @@ async def test_slow_queues_refuse_before_anything_is_read(stand: Stand) -> None:
 
 def backlog(batcher: Batcher) -> None:
     """Makes a queue that has been found to be slow: a token a second."""
-    for now in (0.0, 1.0, 2.0):
-        batcher._rate.observe(1, now, is_backlogged=True)
+    for second in range(3):
+        batcher._rate.observe(1, time.monotonic() + second, is_backlogged=True)
     batcher._scheduler.add([make_request(50)])

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from models.config import Cell
-from service.batch import FloatArray, Hypothesis, Request, SearchOptions
+from service.batch import FloatArray, Hypothesis, Request, Result, SearchOptions
 from service.engine import Array
 from service.errors import InferenceFailed
 from service.loader import run_requests
@@ -36,34 +36,41 @@ def log_probabilities(source: Ids, prefix: Ids) -> FloatArray:
 
 
 class FakeGraphs:
-    """Encoder and decoder over `log_probabilities`.
+    """Encoder and decoder over a language model.
 
-    The memory holds the source ids themselves, and a state is the number of its prefix, so that a
-    mixed-up row, parent or length changes the answer.
+    The memory holds the source ids themselves and, as keys, their places, since pages come in any
+    order; a state is the number of its prefix. A mixed-up row, page or parent changes the answer.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, model: LanguageModel = log_probabilities) -> None:
+        self.model = model
         self.prefixes: list[Ids] = [()]
         self.encoder = FakeSession(self.encode)
         self.decoder = FakeSession(self.decode)
 
     def encode(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        input_ids = feeds["input_ids"].astype(np.float32)
-        assert (feeds["lengths"] >= 1).all()
+        input_ids, lengths = feeds["input_ids"], feeds["lengths"]
+        assert (lengths >= 1).all()
+        places = np.arange(1, input_ids.shape[1] + 1)
+        is_token = places <= lengths[:, None]
         hidden = np.zeros((2, len(input_ids), 1), dtype=np.float32)
-        return {"keys": input_ids[:, None, :], "values": input_ids[:, :, None], "hidden": hidden}
+        return {
+            "keys": np.where(is_token, places, -7.0)[:, None, :].astype(np.float32),
+            "values": np.where(is_token, input_ids, -7.0)[:, :, None].astype(np.float32),
+            "hidden": hidden,
+        }
 
     def decode(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         rows = [self.read_row(feeds, row) for row in range(len(feeds["token_ids"]))]
-        table = np.stack([log_probabilities(*row) for row in rows])
+        table = np.stack([self.model(*row) for row in rows])
         count = int(feeds["num_candidates"][0])
         candidates = np.argsort(-table, axis=1, kind="stable")[:, :count]
         first = len(self.prefixes)
         self.prefixes += [prefix for _, prefix in rows]
         numbers = np.arange(first, len(self.prefixes), dtype=np.float32)
-        width = feeds["values"].shape[1]
-        lengths = feeds["lengths"][feeds["sentences"]]
-        attention = (np.arange(width) < lengths[:, None]) / lengths[:, None]
+        totals = np.array([*(sum(range(len(source) + 1)) for source, _ in rows), 1])
+        places = feeds["keys"]  # (G, 1, W)
+        attention = places / totals[feeds["rows"]][:, :, None]  # (G, B, W)
         return {
             "scores": np.take_along_axis(table, candidates, axis=1),
             "candidates": candidates,
@@ -73,16 +80,19 @@ class FakeGraphs:
 
     def read_row(self, feeds: Mapping[str, Array], row: int) -> tuple[Ids, Ids]:
         """Source and prefix of one hypothesis, checked against each other's copies."""
-        sentence, parent = feeds["sentences"][row], feeds["parents"][row]
-        length = feeds["lengths"][sentence]
-        source = feeds["values"][sentence, :length, 0]
-        assert np.array_equal(source, feeds["keys"][sentence, 0, :length])
-        first, second = feeds["hidden"][:, parent, 0]
+        assert feeds["rows"].max() <= len(feeds["token_ids"])
+        pages, _ = np.nonzero(feeds["rows"] == row)
+        places = feeds["keys"][pages, 0].ravel()
+        source_ids, is_token = feeds["values"][pages].reshape(-1, 2).T
+        order = np.argsort(places)[(places == 0).sum() :]
+        assert is_token.sum() == len(order)
+        assert np.array_equal(places[order], np.arange(1, len(order) + 1))
+        first, second = feeds["hidden"][:, feeds["parents"][row], 0]
         assert first == second
         token_id = int(feeds["token_ids"][row])
         before = self.prefixes[int(first)]
         prefix = () if token_id == START_ID else (*before, token_id)
-        return tuple(int(token) for token in source), prefix
+        return tuple(int(token) for token in source_ids[order]), prefix
 
 
 def make_runner(graphs: FakeGraphs | None = None, max_rows: int = 64) -> TranslatorRunner:
@@ -164,7 +174,8 @@ def reference_beam(
 def random_sources(seed: int, count: int) -> list[Ids]:
     rng = random.Random(seed)
     return [
-        tuple(rng.randrange(3, VOCAB_SIZE) for _ in range(rng.randint(1, 9))) for _ in range(count)
+        tuple(rng.randrange(3, VOCAB_SIZE) for _ in range(rng.choice([1, 4, 9, 16, 17, 40])))
+        for _ in range(count)
     ]
 
 
@@ -245,6 +256,39 @@ def test_joining_and_leaving_at_any_step_changes_no_token(seed: int) -> None:
         assert_same(results[request], expected)
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_whoever_comes_and_goes_each_answer_is_the_textbooks(seed: int) -> None:
+    """Random beams, limits, arrivals and abandonments; nobody's answer depends on the others."""
+    rng = random.Random(seed)
+    arrivals: dict[int, list[Request]] = {}
+    given: dict[Request, list[int]] = {}
+    for source in random_sources(seed, 30):
+        request = make_sentence(source, rng.choice([1, 1, 2, 3, 4, 7]), rng.randint(1, 12))
+        if rng.random() < 0.5:
+            request.on_tokens = given.setdefault(request, []).extend
+        arrivals.setdefault(rng.randrange(40), []).append(request)
+    requests = [request for group in arrivals.values() for request in group]
+    leaving = {request: rng.randrange(40) for request in rng.sample(requests, 8)}
+
+    runner, results, step = make_runner(max_rows=1000), dict[Request, Result](), 0
+    while step < 40 or runner.num_running:
+        for request, left_at in leaving.items():
+            request.is_abandoned = request.is_abandoned or left_at == step
+        results.update(runner.step(arrivals.get(step, [])))
+        step += 1
+
+    assert set(requests) - set(results) <= set(leaving)
+    for request, result in results.items():
+        options = request.search
+        assert options is not None
+        assert isinstance(result, list)
+        expected = reference_beam(
+            tuple(request.input_ids), options.beam_size, options.max_new_tokens
+        )
+        assert_same(result, expected)
+        assert given.get(request, result[0].token_ids) == result[0].token_ids
+
+
 def test_abandoned_sentence_leaves_and_its_neighbours_stay_right() -> None:
     leaving, staying = make_sentence([3, 4, 5], 3, 12), make_sentence([6, 7], 3, 12)
     runner = make_runner(max_rows=8)
@@ -313,14 +357,64 @@ def test_hypotheses_of_a_sentence_are_different() -> None:
         assert len({tuple(one.token_ids) for one in hypotheses}) == len(hypotheses)
 
 
-def test_attention_has_a_row_per_step_over_the_sources_own_tokens() -> None:
-    short, long = make_sentence([3, 4], with_attention=True), make_sentence(range(3, 11))
-    first, second = translate([short, long])
+@pytest.mark.parametrize("beam_size", [1, 3])
+def test_attention_has_a_row_per_step_over_the_sources_own_tokens(beam_size: int) -> None:
+    sources = random_sources(8, 12)
+    limits = [1 + n % 7 for n in range(12)]
+    requests = [
+        make_sentence(source, beam_size, limit, with_attention=True)
+        for source, limit in zip(sources, limits, strict=True)
+    ]
 
-    attention = first[0].attention
-    assert attention is not None
-    assert attention.shape == (len(first[0].token_ids) + first[0].is_complete, 2)
-    assert attention.sum(axis=1) == pytest.approx(1.0, abs=1e-5)
+    results = run_staggered(make_runner(), {n: [request] for n, request in enumerate(requests)})
+
+    for request, source in zip(requests, sources, strict=True):
+        places = np.arange(1, len(source) + 1)
+        for hypothesis in results[request]:
+            assert hypothesis.attention is not None
+            num_steps = len(hypothesis.token_ids) + hypothesis.is_complete
+            expected = np.tile(places / places.sum(), (num_steps, 1))
+            assert hypothesis.attention == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_attention_is_that_of_the_hypothesis_itself(seed: int) -> None:
+    """Over several beam sizes, with sentences that come and leave and pages that move."""
+    graphs = FakeGraphs()
+    plain = graphs.decode
+
+    def mark_rows(feeds: Mapping[str, Array]) -> dict[str, Array]:
+        outputs = plain(feeds)
+        marks = np.append(outputs["next_hidden"][0, :, 0], -1)  # numbers of the rows' prefixes
+        outputs["attention"] = marks[feeds["rows"]][:, :, None] + 0 * feeds["keys"]
+        return outputs
+
+    graphs.decoder = FakeSession(mark_rows)
+    rng = random.Random(seed)
+    arrivals = {
+        step: [
+            make_sentence(source, rng.choice([1, 2, 4]), rng.randint(1, 9), with_attention=True)
+            for source in random_sources(100 * seed + step, 4)
+        ]
+        for step in range(8)
+    }
+
+    results = run_staggered(make_runner(graphs, max_rows=1000), arrivals)
+    assert len(results) == 32
+
+    for request, hypotheses in results.items():
+        for hypothesis in hypotheses:
+            assert hypothesis.attention is not None
+            assert hypothesis.attention.shape[1] == request.num_tokens
+            assert (hypothesis.attention == hypothesis.attention[:, :1]).all()
+            seen = [graphs.prefixes[int(number)] for number in hypothesis.attention[:, 0]]
+            assert seen == [tuple(hypothesis.token_ids[:place]) for place in range(len(seen))]
+
+
+def test_attention_is_only_kept_for_those_who_asked() -> None:
+    asking, other = make_sentence([3, 4], 2, with_attention=True), make_sentence([5], 2)
+    first, second = translate([asking, other])
+    assert first[0].attention is not None
     assert second[0].attention is None
 
 
@@ -368,12 +462,151 @@ def test_memory_of_sentences_that_left_is_freed() -> None:
     graphs = FakeGraphs()
     runner = make_runner(graphs)
     long = make_sentence([3, 4], max_new_tokens=12)
-    runner.step([long, *(make_sentence(range(3, 12), max_new_tokens=1) for _ in range(9))])
+    runner.step([long, *(make_sentence(range(3, 43), max_new_tokens=1) for _ in range(9))])
     while runner.num_running:
         runner.step([])
 
-    assert graphs.decoder.feeds[0]["values"].shape[:2] == (10, 9)
-    assert graphs.decoder.feeds[-1]["values"].shape[:2] == (1, 2)
+    assert [len(feeds["keys"]) for feeds in graphs.decoder.feeds[:2]] == [1 + 9 * 3, 1]
+
+
+# --- tokens as they come ---
+
+
+class Listener:
+    """Notes what each step gave."""
+
+    def __init__(self, request: Request) -> None:
+        self.groups: list[list[int]] = []
+        request.on_tokens = self.groups.append
+
+    @property
+    def token_ids(self) -> list[int]:
+        return [token_id for group in self.groups for token_id in group]
+
+
+def test_greedy_search_gives_a_token_a_step() -> None:
+    request = make_sentence([3, 9, 4], max_new_tokens=12)
+    listener, runner = Listener(request), make_runner()
+    results = dict(runner.step([request]))
+    counts = [len(listener.token_ids)]
+    while runner.num_running:
+        results.update(runner.step([]))
+        counts.append(len(listener.token_ids))
+
+    expected, _, is_complete = reference_greedy((3, 9, 4), 12)
+    assert tuple(listener.token_ids) == expected
+    assert counts == [*range(1, len(expected) + 1), *[len(expected)] * is_complete]
+
+
+@pytest.mark.parametrize("beam_size", [1, 2, 4])
+def test_what_was_given_is_the_best_hypothesis(beam_size: int) -> None:
+    requests = [make_sentence(s, beam_size) for s in random_sources(20 + beam_size, 30)]
+    listeners = [Listener(request) for request in requests]
+
+    results = translate(requests)
+
+    for listener, hypotheses in zip(listeners, results, strict=True):
+        assert listener.token_ids == hypotheses[0].token_ids
+        assert all(listener.groups)
+        assert EOS_ID not in listener.token_ids
+
+
+@pytest.mark.parametrize("beam_size", [2, 4])
+def test_beam_search_gives_only_what_all_live_hypotheses_share(beam_size: int) -> None:
+    graphs = FakeGraphs()
+    runner = make_runner(graphs)
+    early = 0
+    for source in random_sources(40 + beam_size, 20):
+        request = make_sentence(source, beam_size)
+        listener = Listener(request)
+        results = dict(runner.step([request]))
+        while runner.num_running:
+            count = len(listener.token_ids)
+            results.update(runner.step([]))
+            if not runner.num_running:
+                break
+            for prefix in graphs.prefixes[-beam_size:]:  # as they were before this step
+                assert prefix[:count] == tuple(listener.token_ids[:count])
+            early += count
+        hypotheses = results[request]
+        assert isinstance(hypotheses, list)
+        assert listener.token_ids == hypotheses[0].token_ids
+    assert early > 0
+
+
+def test_settled_tokens_are_given_as_soon_as_they_are() -> None:
+    """Two hypotheses that part at the third token and stay: two tokens are settled."""
+
+    def model(source: Ids, prefix: Ids) -> FloatArray:
+        table = np.full(VOCAB_SIZE, -20.0, dtype=np.float32)
+        best = [5, 6][: 2 if len(prefix) == 2 else 1]
+        table[best] = [-0.5, -0.6][: len(best)]
+        return table
+
+    request = make_sentence([3], 2, 8)
+    listener, runner = Listener(request), make_runner(FakeGraphs(model))
+    runner.step([request])
+    while runner.num_running:
+        before = len(listener.token_ids)
+        runner.step([])
+
+    assert before == 2
+    assert len(listener.token_ids) == 8
+
+
+# --- repetition ---
+
+
+def make_looper(period: int, prelude: int = 0) -> LanguageModel:
+    """A model that says tokens of a period for ever, after some that do not repeat."""
+    tokens = [3 + place for place in range(period)]
+
+    def model(source: Ids, prefix: Ids) -> FloatArray:
+        table = np.linspace(-9.0, -8.0, VOCAB_SIZE, dtype=np.float32)
+        table[[PAD_ID, START_ID]] = -1e9
+        place = len(prefix)
+        after = (7 * place + place // 5) % 9 + 3
+        table[after if place < prelude else tokens[(place - prelude) % period]] = -0.1
+        return table
+
+    return model
+
+
+@pytest.mark.parametrize("period", [1, 2, 5, 8])
+@pytest.mark.parametrize("beam_size", [1, 3])
+def test_a_hypothesis_that_repeats_itself_ends_its_sentence(period: int, beam_size: int) -> None:
+    runner = make_runner(FakeGraphs(make_looper(period)))
+
+    (hypotheses,) = translate([make_sentence([3, 4], beam_size, 1000)], runner)
+
+    best = hypotheses[0]
+    assert len(best.token_ids) == 24
+    assert best.token_ids[period:] == best.token_ids[:-period]
+    assert not best.is_complete
+
+
+def test_a_loop_is_found_behind_what_does_not_repeat() -> None:
+    runner = make_runner(FakeGraphs(make_looper(4, prelude=19)))
+
+    (hypotheses,) = translate([make_sentence([3, 4], 1, 1000)], runner)
+
+    assert len(hypotheses[0].token_ids) == 48  # 19 + 24 at least, seen at every eighth step
+
+
+def test_longer_periods_are_no_loop() -> None:
+    runner = make_runner(FakeGraphs(make_looper(9)))
+
+    (hypotheses,) = translate([make_sentence([3, 4], 1, 100)], runner)
+
+    assert len(hypotheses[0].token_ids) == 100
+
+
+def test_a_loop_ends_at_the_same_step_whoever_else_is_there() -> None:
+    arrivals = {n: [make_sentence([3 + n], 1 + n % 2, 1000)] for n in range(9)}
+
+    results = run_staggered(make_runner(FakeGraphs(make_looper(2, prelude=3))), arrivals)
+
+    assert {len(hypotheses[0].token_ids) for hypotheses in results.values()} == {32}
 
 
 # --- over real graphs of tiny models ---

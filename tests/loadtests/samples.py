@@ -1,0 +1,101 @@
+"""Results as a run leaves them, small and made up."""
+
+from typing import Any
+
+from bench_http import Turn, summarize
+from bench_open import summarize_open
+from bench_translation import summarize_translation
+from servers import FLOOR, PLAIN, ours_name
+from wrk import ClosedLoop
+
+FP32, INT8 = ours_name("fp32"), ours_name("int8")
+__all__ = ["FLOOR", "FP32", "INT8", "PLAIN", "make_results", "make_turn"]
+
+
+def make_turn(rate: int, p50_ms: float, cpu_us: float, strangers: float = 0.0) -> Turn:
+    return Turn(ClosedLoop(rate, 1.0, p50_ms, 2 * p50_ms, 3 * p50_ms, 0), cpu_us, strangers)
+
+
+def make_results() -> dict[str, Any]:
+    turns = {
+        FLOOR: make_turn(6000, 1.0, 150.0),
+        PLAIN: make_turn(1000, 2.0, 1500.0, strangers=0.25),
+        FP32: make_turn(2000, 2.0, 700.0),
+        INT8: make_turn(3000, 1.5, 400.0),
+    }
+    rounds = {level: [turns] for level in (1, 32, 128)}
+    open_rounds = [{name: make_open(index) for index, name in enumerate((PLAIN, FP32))}]
+    translated = {
+        "int8, greedy": [{"continuous": make_load(2000, 10), "static": make_load(1000, 50)}]
+    }
+    return {
+        "about": {"cpu_model": "a processor", "num_cpus": 2, "date": "2025-01-01"},
+        "engine": {
+            "num_texts": 8,
+            "batch_size": {"fp32|all sorted|1": [900.0], "fp32|all sorted|32": [2800.0]},
+            "order": {"fp32|arrival order": [1000.0], "fp32|all sorted": [2800.0]},
+            "padding": {"arrival order": 2.5, "all sorted": 1.0},
+            "parallel": {"fp32|1x1|32": [2800.0], "fp32|2x1|32": [5000.0]},
+        },
+        "decoder": {
+            "num_sentences": 8,
+            "rows": {"int8|mixed|1": [800.0], "int8|mixed|16": [4000.0]},
+            "parallel": {"int8|1x1|1": [800.0], "int8|2x1|1": [1500.0]},
+        },
+        "http": {"rounds": rounds, "ceilings": [2500.0], "summary": summarize(rounds)},
+        "open": {"rounds": open_rounds, "summary": summarize_open(open_rounds)},
+        "overload": {FP32: make_overload()},
+        "translation": {
+            "rounds": translated,
+            "summary": {title: summarize_translation(each) for title, each in translated.items()},
+        },
+    }
+
+
+def make_open(index: int) -> dict[str, Any]:
+    latencies = {"p50": 2.0 + index, "p99": 9.0, "p99.9": 20.0, "max": 30.0}
+    return {
+        "offered_per_second": 600.0,
+        "latency_ms": latencies,
+        "late_ms": latencies,
+        "client_cpu_us": 30.0,
+        "num_failures": 0,
+        "num_shed": 0,
+    }
+
+
+def make_overload() -> dict[str, Any]:
+    latencies = {"p50": 12.0, "p99": 20.0, "p99.9": 30.0, "max": 40.0}
+    return {
+        "maximum_per_second": 2000.0,
+        "offered_per_second": 6000.0,
+        "goodput_per_second": 1900.0,
+        "goodput_share": 0.95,
+        "num_shed": 80_000,
+        "num_failures": 0,
+        "statuses": {"200": 38_000, "429": 80_000},
+        "shed_ms": latencies,
+        "latency_ms": latencies,
+        "late_ms": latencies,
+        "rss_start_bytes": 2**27,
+        "rss_end_bytes": 2**27,
+        "rss_bytes": [2**27],
+    }
+
+
+def make_load(tokens_per_second: int, short_ms: int) -> dict[str, Any]:
+    group = {
+        "num_connections": 32,
+        "num_requests": 100,
+        "num_failures": 0,
+        "requests_per_second": 50.0,
+        "p50_ms": 300.0,
+        "p99_ms": 900.0,
+    }
+    return {
+        "mixed": {"groups": {"all": group}, "tokens_per_second": float(tokens_per_second)},
+        "among_long": {
+            "groups": {"long": group, "short": group | {"p50_ms": float(short_ms)}},
+            "tokens_per_second": float(tokens_per_second),
+        },
+    }
