@@ -26,7 +26,7 @@ endif
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "variables: PORT=$(PORT) RUNTIME=$(RUNTIME) (cpu or gpu) PYTHON=$(PYTHON) ARGS=... (further arguments of the tool)"
 
 # --- set-up: stamps in .venv, made again when pyproject.toml or the lock file change ---

@@ -43,13 +43,21 @@ def run_pod(values: dict[str, Any], folder: Path) -> Iterator[tuple[str, str]]:
     name = f"{pod}-seqserve"
     url = f"http://127.0.0.1:{port}"
     try:
-        call("play", "kube", str(file))
+        play(file, pod)
         wait_ready(url, lambda: check_pod(name))
         yield url, name
     finally:
         start("pod", "rm", "--force", pod)
         for volume in pod_spec(manifests)["volumes"]:
             start("volume", "rm", "--force", volume["name"])
+
+
+def play(file: Path, pod: str) -> None:
+    """Starts the pod; podman 4.3 at times finds an init container still running that has ended."""
+    done = start("play", "kube", str(file))
+    if "failed to remove once init container" in done.stderr:
+        done = start("start", f"{pod}-seqserve")
+    assert done.returncode == 0, done.stderr
 
 
 def rename_volumes(spec: dict[str, Any], prefix: str) -> None:
