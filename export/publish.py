@@ -21,7 +21,7 @@ from models.classifier import Classifier
 from models.config import RunConfig, parse_config
 from models.seq2seq import Seq2Seq
 from models.tasks import build_model
-from models.trainer import BEST, LAST
+from models.trainer import BEST, read_seconds
 from models.vocabulary import EOS, PAD, start_token
 from service.engine import Device, OnnxSession, resolve_device
 from service.errors import ArtefactError
@@ -110,11 +110,8 @@ def read_run(folder: Path) -> Run:
 
 
 def read_minutes(folder: Path) -> float | None:
-    if not (folder / LAST).exists():
-        return None
-    # mapped: the optimizer's states, which are most of the file, are never read
-    state = torch.load(folder / LAST, map_location="cpu", weights_only=True, mmap=True)
-    return round(float(state["progress"]["seconds"]) / 60, 1)
+    seconds = read_seconds(folder)
+    return None if seconds is None else round(seconds / 60, 1)
 
 
 def build_graphs(

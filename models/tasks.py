@@ -3,6 +3,7 @@
 The loop is in `trainer`.
 """
 
+import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -94,7 +95,7 @@ class SentimentTask:
         self._valid = {
             source.path: self._read_examples(source, "valid", limit)
             for source in config.sources
-            if source.valid
+            if source.has_valid
         }
         _check_data(self._train, self._valid)
 
@@ -163,7 +164,7 @@ class TranslationTask:
         self._valid = {
             source.path: read_source(config, source, data, "valid")[: config.training.valid_limit]
             for source in config.sources
-            if source.valid
+            if source.has_valid
         }
         _check_data(self._train, self._valid)
 
@@ -238,7 +239,8 @@ def crop(example: Example, min_tokens: int, max_tokens: int, rng: random.Random)
     """A random window of a text above `max_tokens`, so that long reviews do not set the cost."""
     if len(example.input_ids) <= max_tokens:
         return example
-    size = rng.randint(min(min_tokens, max_tokens), max_tokens)
+    shortest = math.log(min(min_tokens, max_tokens))
+    size = round(math.exp(rng.uniform(shortest, math.log(max_tokens))))
     start = rng.randint(0, len(example.input_ids) - size)
     return Example(example.input_ids[start : start + size], example.target_ids)
 

@@ -136,6 +136,21 @@ def test_source_takes_its_own_stem_and_style(tmp_path: Path) -> None:
     assert read_source(config, config.sources[0], tmp_path, "valid") == [("1", "it's good.")]
 
 
+def test_rows_held_out_are_validated_with_and_not_trained_on(tmp_path: Path) -> None:
+    rows = [f"{number % 2}\ttext {number}" for number in range(40)]
+    (tmp_path / "films").mkdir()
+    (tmp_path / "films" / "train.tsv").write_text("\n".join(rows), encoding="utf-8")
+    config = make_config(valid="", holdout=8)
+    source = config.sources[0]
+
+    train, valid = (read_source(config, source, tmp_path, split) for split in ("train", "valid"))
+
+    assert (len(train), len(valid)) == (32, 8)
+    assert {text for _, text in train + valid} == {f"text {number}" for number in range(40)}
+    assert {label for label, _ in valid} == {"0", "1"}
+    assert read_source(config, source, tmp_path, "valid") == valid
+
+
 def test_plain_source_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "films").mkdir()
     (tmp_path / "films" / "test.tsv").write_text("1\tit 's  good .\n", encoding="utf-8")

@@ -141,6 +141,15 @@ def test_crop_is_a_window_of_the_text() -> None:
     assert crop(example, 20, 20, random.Random(1)) is example
 
 
+def test_short_crops_are_as_frequent_as_long_ones() -> None:
+    example, rng = Example(list(range(300)), [1]), random.Random(1)
+    sizes = [len(crop(example, 4, 256, rng)) for _ in range(2000)]
+
+    assert 0.45 < sum(size <= 32 for size in sizes) / len(sizes) < 0.55
+    assert min(sizes) == 4
+    assert 250 < max(sizes) <= 256
+
+
 def test_empty_texts_are_left_out(tmp_path: Path, tokenizer: Tokenizer) -> None:
     for split in ("train", "valid"):
         write_rows(tmp_path / "a", f"{split}.tsv", "1\tgood", "0\t")
