@@ -95,6 +95,8 @@ class TrainingConfig:
         warmup_steps: steps over which the learning rate rises; at most half of the run's.
         patience: epochs without a better validation figure after which training stops.
         valid_limit: validation rows used per source after each epoch.
+        typing_noise: share of the sentences to translate that are shown as people type them: in
+            small or capital letters, without the full stop (translation only).
         ema_decay: validate and ship an exponential moving average of the weights that keeps this
             share of itself at every step; 0 ships the weights of the last step.
     """
@@ -111,6 +113,7 @@ class TrainingConfig:
     clip_norm: Annotated[float, Field(gt=0.0)] = 1.0
     patience: Size = 4
     valid_limit: Size = 1000
+    typing_noise: Rate = 0.0
     ema_decay: Rate = 0.0
 
 

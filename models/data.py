@@ -79,6 +79,16 @@ def split_rows(rows: Sequence[Row], num_held_out: int) -> tuple[list[Row], list[
     return kept, [rows[index] for index in order[:num_held_out]]
 
 
+def roughen(text: str, rng: random.Random) -> str:
+    """The text as somebody types it who is in a hurry: casing and full stop as they come."""
+    way = rng.random()
+    if way < 0.15:
+        return text.upper()
+    if way < 0.7:
+        text = text.lower()
+    return text.rstrip(" .!?") or text if way > 0.4 else text
+
+
 def index_labels(rows: Sequence[Row], labels: Sequence[str]) -> list[int]:
     """The place of each row's label among the labels.
 

@@ -16,6 +16,7 @@ from models.data import (
     pad_ids,
     read_source,
     read_split,
+    roughen,
     sample_weighted,
 )
 
@@ -239,3 +240,11 @@ def test_rows_are_padded_on_the_right() -> None:
     assert ids.tolist() == [[5, 6, 7], [8, 0, 0]]
     assert lengths.tolist() == [3, 1]
     assert ids.dtype == lengths.dtype == torch.int64
+
+
+def test_typed_text_loses_casing_or_full_stop_and_nothing_else() -> None:
+    rng = random.Random(2)
+    ways = {roughen("Is it Bonn?", rng) for _ in range(200)}
+
+    assert ways == {"IS IT BONN?", "is it bonn?", "is it bonn", "Is it Bonn"}
+    assert roughen("?!", random.Random(1)) == "?!"

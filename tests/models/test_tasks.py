@@ -95,6 +95,20 @@ def test_both_directions_are_examples_with_start_token_and_eos(
     ]
 
 
+def test_typing_noise_changes_what_is_read_and_not_what_is_written(
+    tmp_path: Path, tokenizer: Tokenizer
+) -> None:
+    for split in ("train", "valid"):
+        write_rows(tmp_path / "a", f"{split}.tsv", *["I like it.\t나는 좋아해."] * 40)
+    config = make_config("translation", {"path": "a"}, typing_noise=0.5)
+    examples = build_task(config, tokenizer, tmp_path).sample_epoch(random.Random(1))
+
+    sources = {tokenizer.decode(example.input_ids[:-1]) for example in examples}
+    targets = {tokenizer.decode(example.target_ids[1:]) for example in examples}
+    assert sources > {"I like it.", "i like it", "나는 좋아해.", "나는 좋아해"}
+    assert targets == {"I like it.", "나는 좋아해."}
+
+
 def test_empty_and_too_long_sides_are_left_out_of_training(
     tmp_path: Path, tokenizer: Tokenizer
 ) -> None:
