@@ -22,6 +22,7 @@ from models.vocabulary import PAD
 from service.tokenizer import Tokenizer
 
 VALID_BATCH_TOKENS = 2048
+DROPOUT = 0.1  # little: a few passes over all the text are not learnt by heart
 
 
 class LanguageModel(nn.Module):
@@ -34,10 +35,8 @@ class LanguageModel(nn.Module):
         super().__init__()
         self.embedding = nn.Embedding(config.vocab_size, config.embedding_size)
         nn.init.normal_(self.embedding.weight, std=0.1)
-        self.encoder = Encoder(
-            config.cell, config.embedding_size, config.encoder_size, 1, config.dropout
-        )
-        self.dropout = LockedDropout(config.dropout)
+        self.encoder = Encoder(config.cell, config.embedding_size, config.encoder_size, 1, DROPOUT)
+        self.dropout = LockedDropout(DROPOUT)
         self.ahead = nn.Linear(config.encoder_size, config.embedding_size)
         self.back = nn.Linear(config.encoder_size, config.embedding_size)
         self.output_bias = nn.Parameter(torch.zeros(config.vocab_size))
