@@ -117,6 +117,12 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--languages", nargs="+", help="override the codes: what is read, or a pair to translate"
     )
     parser.add_argument("--epochs", type=int, help="override the configured number of epochs")
+    parser.add_argument(
+        "--pretraining",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="--no-pretraining leaves out what the configuration asks for",
+    )
     parser.add_argument("--seed", type=int, help="override the configured seed")
     parser.add_argument("--device", help="cpu, cuda or cuda:N (default: cuda where there is one)")
     parser.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
@@ -155,8 +161,10 @@ def choose_config(arguments: argparse.Namespace) -> RunConfig:
         config.training, **given_fields(arguments, "epochs", "seed")
     )
     if config.pretraining:
-        overrides["pretraining"] = dataclasses.replace(
-            config.pretraining, **given_fields(arguments, "seed")
+        overrides["pretraining"] = (
+            dataclasses.replace(config.pretraining, **given_fields(arguments, "seed"))
+            if arguments.pretraining
+            else None
         )
     return dataclasses.replace(config, **overrides)
 

@@ -330,6 +330,16 @@ def test_configured_pretraining_comes_first_and_hands_its_weights_on(
     assert vocabularies[0] == vocabularies[1]
 
 
+def test_configured_pretraining_can_be_left_out(tmp_path: Path, command: Command) -> None:
+    path = tmp_path / "tiny.toml"
+    path.write_text(path.read_text(encoding="utf-8") + PRETRAINING, encoding="utf-8")
+
+    main(command("run", "--epochs", "1", "--no-pretraining"))
+
+    assert not (tmp_path / "run" / "pretraining").exists()
+    assert read_config_file(tmp_path / "run")["pretraining"] is None
+
+
 def test_run_starts_from_another_with_its_vocabulary(tmp_path: Path, command: Command) -> None:
     main(command("base", "--epochs", "1"))
     base = tmp_path / "base"
