@@ -114,6 +114,7 @@ def run_torch(arguments: argparse.Namespace) -> Path:
         list(dict.fromkeys(arguments.precisions)),
         name=arguments.name,
         version=arguments.version,
+        data=arguments.data,
     )
     if arguments.data:
         evaluate_version(folder, arguments.run, arguments.data, arguments.beam)

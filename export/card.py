@@ -60,6 +60,8 @@ def describe_model(manifest: Manifest) -> str:
     ]
     if manifest.labels:
         sentences.append(f"Labels: {', '.join(manifest.labels)}.")
+    if manifest.description:
+        sentences.append(manifest.description)
     if manifest.trained_minutes:
         sentences.append(f"Trained in {manifest.trained_minutes:.0f} minutes.")
     return " ".join(sentences)

@@ -5,14 +5,19 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
+from export.everyday import judge_labels, judge_translations, list_misses
 from models.config import RunConfig, SourceConfig, parse_config
 from models.data import Row, index_labels, read_source
-from models.metrics import Figure, accuracy, translation_figures
+from models.metrics import Figure, accuracy, calibration_error, translation_figures
 from service.engine import Device, available_cpus
 from service.loader import LoadedModel, load_model, make_requests, run_requests
 from service.manifest import Quality, read_manifest, write_manifest
+from service.settings import Settings
+
+EVERYDAY = "everyday sentences"
 
 
 def evaluate_version(folder: Path, run_folder: Path, data: Path, beam_size: int) -> None:
@@ -30,6 +35,7 @@ def evaluate_version(folder: Path, run_folder: Path, data: Path, beam_size: int)
     for source in tqdm(config.sources, desc="test sets", unit="set"):
         if source.test:
             quality += evaluate_source(model, config, source, data, beam_size)
+    quality += evaluate_everyday(model)
     write_manifest(read_manifest(folder).model_copy(update={"quality": tuple(quality)}), folder)
 
 
@@ -59,7 +65,7 @@ def evaluate_source(
     ]
     name = f"{source.path} {source.test}"
     if config.task == "sentiment":
-        return [as_quality(model, name, classify_rows(model, rows))]
+        return [as_quality(model, name, figure) for figure in classify_rows(model, rows)]
     quality = []
     for side, (first, second) in enumerate(config.pairs):
         for beam in dict.fromkeys([1, beam_size]):
@@ -71,16 +77,37 @@ def evaluate_source(
                 as_quality(model, name, figure, f"{first}-{second}", decoding) for figure in figures
             ]
             print(
-                f"{name} {first}-{second} {decoding}: {describe(quality[-2:])}, "
+                f"{name} {first}-{second} {decoding}: {describe(quality[-len(figures) :])}, "
                 f"{time.monotonic() - started:.0f} s"
             )
     return quality
 
 
-def classify_rows(model: LoadedModel, rows: Sequence[Row]) -> Figure:
+def evaluate_everyday(model: LoadedModel) -> list[Quality]:
+    """Scores on our own sentences, as they are served; what was got wrong is printed."""
+    if model.manifest.task == "sentiment":
+        figure = judge_labels(model)
+        return [as_quality(model, EVERYDAY, figure)] if figure else []
+    quality = []
+    beam_size = int(Settings.model_fields["default_beam_size"].default)
+    for source, target in model.manifest.pairs:
+        judged = judge_translations(model, source, target, beam_size)
+        if judged:
+            figure, misses = judged
+            decoding = f"beam {beam_size}"
+            quality.append(as_quality(model, EVERYDAY, figure, f"{source}-{target}", decoding))
+            print(f"{EVERYDAY} {source}-{target}: {describe(quality[-1:])}\n{list_misses(misses)}")
+    return quality
+
+
+def classify_rows(model: LoadedModel, rows: Sequence[Row]) -> list[Figure]:
     results = run_requests(model.runner, make_requests(model, [text for _, text in rows]))
-    predicted = [int(result.argmax()) for result in results if not isinstance(result, list)]
-    return accuracy(predicted, index_labels(rows, model.manifest.labels))
+    scores = np.stack([result for result in results if not isinstance(result, list)])
+    labels = index_labels(rows, model.manifest.labels)
+    return [
+        accuracy(scores.argmax(axis=-1).tolist(), labels),
+        calibration_error(model.probabilities(scores), labels),
+    ]
 
 
 def translate_texts(

@@ -12,6 +12,7 @@ from pathlib import Path
 import onnx
 import torch
 
+from export.calibration import find_temperature, set_temperature
 from export.card import write_card
 from export.graph import OPSET, save_graphs
 from export.layers import Weights
@@ -21,7 +22,7 @@ from models.classifier import Classifier
 from models.config import RunConfig, parse_config
 from models.seq2seq import Seq2Seq
 from models.tasks import build_model
-from models.trainer import BEST, LAST
+from models.trainer import BEST, read_seconds
 from models.vocabulary import EOS, PAD, start_token
 from service.engine import Device, OnnxSession, resolve_device
 from service.errors import ArtefactError
@@ -110,11 +111,8 @@ def read_run(folder: Path) -> Run:
 
 
 def read_minutes(folder: Path) -> float | None:
-    if not (folder / LAST).exists():
-        return None
-    # mapped: the optimizer's states, which are most of the file, are never read
-    state = torch.load(folder / LAST, map_location="cpu", weights_only=True, mmap=True)
-    return round(float(state["progress"]["seconds"]) / 60, 1)
+    seconds = read_seconds(folder)
+    return None if seconds is None else round(seconds / 60, 1)
 
 
 def build_graphs(
@@ -200,8 +198,11 @@ def export_run(
     name: str | None = None,
     version: str | None = None,
     device: str = "cpu",
+    data: Path | None = None,
 ) -> Path:
     """Writes `<repository>/<name>/<version>/`, or nothing at all.
+
+    With the data folder, the scores of a classifier are calibrated on its validation splits.
 
     The float32 graphs are always built and checked, also when they are not among the precisions
     written: their tolerance is the tight one.
@@ -214,6 +215,7 @@ def export_run(
     run = read_run(run_folder)
     name = name or run.config.name
     target = claim_folder(repository, name, version)
+    description = calibrate(run, data) if data else ""
     where = resolve_device(device)
     parity = [] if "fp32" in precisions else [check_run(run, "fp32", where)]
     with open_scratch(repository, target) as folder:
@@ -225,8 +227,19 @@ def export_run(
         save_graphs(graphs, folder)
         parity += [check_folder(run, folder, precision, where) for precision in precisions]
         run.tokenizer.save(folder / TOKENIZER)
-        publish_folder(describe_run(run, precisions, folder, parity), folder, target)
+        manifest = describe_run(run, precisions, folder, parity)
+        manifest = manifest.model_copy(update={"description": description})
+        publish_folder(manifest, folder, target)
     return target
+
+
+def calibrate(run: Run, data: Path) -> str:
+    """Sets the temperature of a classifier; returns what the card says of it."""
+    if not isinstance(run.model, Classifier):
+        return ""
+    temperature = find_temperature(run.model, run.config, run.tokenizer, data)
+    set_temperature(run.model, temperature)
+    return f"Scores are calibrated on the validation data, temperature {temperature:.2f}."
 
 
 def describe_run(

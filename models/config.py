@@ -32,6 +32,8 @@ class SourceConfig:
         train: stem of the file that holds the split, "train" for train.tsv.
         valid: the same; "" where there is no such split.
         test: the same; "" where there is no such split.
+        holdout: where there is no validation split, this many training rows, drawn at random, are
+            kept out of training and validated with.
         style: `ptb` joins Penn-Treebank tokens again ("it 's good ." -> "it's good.").
     """
 
@@ -42,7 +44,12 @@ class SourceConfig:
     train: str = "train"
     valid: str = "valid"
     test: str = "test"
+    holdout: Annotated[int, Field(ge=0)] = 0
     style: Literal["plain", "ptb"] = "plain"
+
+    @property
+    def has_valid(self) -> bool:
+        return bool(self.valid or self.holdout)
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -84,10 +91,14 @@ class TrainingConfig:
         crop_tokens: longer training texts are cut to a random window of at most this many tokens
             (classification only).
         min_crop_tokens: such a window is at least this long; short ones teach a model of long
-            reviews to read single sentences.
+            reviews to read single sentences. Sizes between the two are log-uniform.
         warmup_steps: steps over which the learning rate rises; at most half of the run's.
         patience: epochs without a better validation figure after which training stops.
         valid_limit: validation rows used per source after each epoch.
+        typing_noise: share of the sentences to translate that are shown as people type them: in
+            small or capital letters, without the full stop (translation only).
+        ema_decay: validate and ship an exponential moving average of the weights that keeps this
+            share of itself at every step; 0 ships the weights of the last step.
     """
 
     seed: int = 1
@@ -102,6 +113,8 @@ class TrainingConfig:
     clip_norm: Annotated[float, Field(gt=0.0)] = 1.0
     patience: Size = 4
     valid_limit: Size = 1000
+    typing_noise: Rate = 0.0
+    ema_decay: Rate = 0.0
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -113,6 +126,8 @@ class RunConfig:
         labels: class names by id (sentiment).
         languages: ISO 639-1 codes; sentiment: the languages read; translation: a pair, served in
             both directions.
+        pretraining: schedule of a language model that embedding and encoder are trained as first
+            (sentiment); `crop_tokens` is then the size of the windows that texts are cut into.
     """
 
     name: Name
@@ -122,14 +137,20 @@ class RunConfig:
     labels: tuple[str, ...] = ()
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
+    pretraining: TrainingConfig | None = None
 
     def __post_init__(self) -> None:
         if not self.sources:
             raise ValueError("sources: name at least one data set")
         if not self.languages:
             raise ValueError("languages: name at least one code")
+        for source in self.sources:
+            if source.holdout and source.valid:
+                raise ValueError(f"holdout: {source.path} has a validation split, {source.valid!r}")
         if self.task == "sentiment" and not 2 <= len(self.labels) == len(set(self.labels)):
             raise ValueError(f"labels: two or more different names are needed, not {self.labels}")
+        if self.task == "translation" and self.pretraining:
+            raise ValueError("pretraining: only for sentiment")
         if self.task == "translation" and not 2 == len(self.languages) == len(set(self.languages)):
             raise ValueError(f"languages: two different codes are needed, not {self.languages}")
 

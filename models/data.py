@@ -61,10 +61,32 @@ def read_split(folder: Path, stem: str, languages: Sequence[str]) -> list[Row]:
 
 def read_source(config: RunConfig, source: SourceConfig, data: Path, split: str) -> list[Row]:
     """Rows of one split ("train", "valid" or "test") of a source, cleaned as its style asks."""
-    rows = read_split(data / source.path, getattr(source, split), config.languages)
+    if source.holdout and split != "test":
+        rows = read_split(data / source.path, source.train, config.languages)
+        rows = split_rows(rows, source.holdout)[split == "valid"]
+    else:
+        rows = read_split(data / source.path, getattr(source, split), config.languages)
     if source.style == "ptb":
         return [(first, join_ptb(second)) for first, second in rows]
     return rows
+
+
+def split_rows(rows: Sequence[Row], num_held_out: int) -> tuple[list[Row], list[Row]]:
+    """The rows to train on and those held out, the same ones at every call."""
+    order = random.Random(len(rows)).sample(range(len(rows)), len(rows))
+    held_out = set(order[:num_held_out])
+    kept = [row for index, row in enumerate(rows) if index not in held_out]
+    return kept, [rows[index] for index in order[:num_held_out]]
+
+
+def roughen(text: str, rng: random.Random) -> str:
+    """The text as somebody types it who is in a hurry: casing and full stop as they come."""
+    way = rng.random()
+    if way < 0.15:
+        return text.upper()
+    if way < 0.7:
+        text = text.lower()
+    return text.rstrip(" .!?") or text if way > 0.4 else text
 
 
 def index_labels(rows: Sequence[Row], labels: Sequence[str]) -> list[int]:

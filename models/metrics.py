@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from sacrebleu import BLEU, CHRF
+
+NUM_BINS = 15
 
 
 @dataclass(frozen=True)
@@ -25,17 +28,43 @@ def accuracy(predicted: Sequence[int], expected: Sequence[int]) -> Figure:
     return Figure("accuracy", 100.0 * right / len(expected), f"percent of {len(expected)} texts")
 
 
+def calibration_error(probabilities: np.ndarray, expected: Sequence[int]) -> Figure:
+    """Expected calibration error (Guo et al. 2017, eq. 5) in percentage points.
+
+    Args:
+        probabilities: (N, C), rows sum to one.
+        expected: (N) the right column of each row.
+    """
+    scores = probabilities.max(axis=-1)
+    is_right = probabilities.argmax(axis=-1) == np.asarray(expected)
+    bins = np.minimum((scores * NUM_BINS).astype(int), NUM_BINS - 1)
+    gaps = [
+        abs(float((is_right[bins == number] - scores[bins == number]).sum()))
+        for number in np.unique(bins)
+    ]
+    signature = f"percentage points over {len(scores)} texts, {NUM_BINS} bins of equal width"
+    return Figure("calibration error", 100.0 * sum(gaps) / len(scores), signature)
+
+
 def translation_figures(
     translations: Sequence[str], references: Sequence[str], target: str
 ) -> list[Figure]:
-    """Corpus BLEU and chrF of detokenized, cased text; Korean BLEU counts characters."""
-    bleu = BLEU(tokenize="char" if target == "ko" else "13a")
-    chrf = CHRF()
+    """Corpus BLEU and chrF of detokenized, cased text; Korean BLEU counts characters.
+
+    "bleu-lc" is BLEU of lower-cased tokens, as published for Multi30k; those were cut by Moses'
+    tokenizer, these by sacreBLEU's, which does as much.
+    """
+    metrics: dict[str, BLEU | CHRF] = {
+        "bleu": BLEU(tokenize="char" if target == "ko" else "13a"),
+        "chrf": CHRF(),
+    }
+    if target != "ko":
+        metrics["bleu-lc"] = BLEU(tokenize="13a", lowercase=True)
     return [
         Figure(
-            "bleu", bleu.corpus_score(translations, [references]).score, str(bleu.get_signature())
-        ),
-        Figure(
-            "chrf", chrf.corpus_score(translations, [references]).score, str(chrf.get_signature())
-        ),
+            name,
+            metric.corpus_score(translations, [references]).score,
+            str(metric.get_signature()),
+        )
+        for name, metric in metrics.items()
     ]

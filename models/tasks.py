@@ -3,6 +3,7 @@
 The loop is in `trainer`.
 """
 
+import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from models.data import (
     index_labels,
     pad_ids,
     read_source,
+    roughen,
     sample_weighted,
 )
 from models.metrics import accuracy, translation_figures
@@ -83,18 +85,18 @@ class SentimentTask:
     """Label by text."""
 
     def __init__(self, config: RunConfig, tokenizer: Tokenizer, data: Path) -> None:
-        self.config, self.tokenizer, self.data = config, tokenizer, data
+        self.config = config
         self.pad_id = tokenizer.token_id(PAD)
         limit = config.training.valid_limit
         self._train = [
-            (source.weight, self._read_examples(source, "train"))
+            (source.weight, read_examples(config, source, data, tokenizer, "train"))
             for source in config.sources
             if source.weight
         ]
         self._valid = {
-            source.path: self._read_examples(source, "valid", limit)
+            source.path: read_examples(config, source, data, tokenizer, "valid", limit)
             for source in config.sources
-            if source.valid
+            if source.has_valid
         }
         _check_data(self._train, self._valid)
 
@@ -121,29 +123,11 @@ class SentimentTask:
     def validate(self, model: nn.Module, device: torch.device) -> dict[str, float]:
         figures: dict[str, float] = {}
         for path, examples in self._valid.items():
-            predicted = [0] * len(examples)
-            for batch in bucket_batches([len(example) for example in examples], VALID_BATCH_TOKENS):
-                input_ids, lengths = pad_ids(
-                    [examples[index].input_ids for index in batch], self.pad_id
-                )
-                logits = model(input_ids.to(device), lengths.to(device))
-                for index, label in zip(batch, logits.argmax(dim=-1).tolist(), strict=True):
-                    predicted[index] = label
+            logits = classify_examples(model, examples, self.pad_id, device)
             figures[f"{path} accuracy"] = accuracy(
-                predicted, [example.target_ids[0] for example in examples]
+                logits.argmax(dim=-1).tolist(), [example.target_ids[0] for example in examples]
             ).value
         return {"score": sum(figures.values()) / len(figures), **figures}
-
-    def _read_examples(
-        self, source: SourceConfig, split: str, limit: int | None = None
-    ) -> list[Example]:
-        rows = read_source(self.config, source, self.data, split)[:limit]
-        try:
-            labels = index_labels(rows, self.config.labels)
-        except ValueError as exc:
-            raise ValueError(f"{source.path}, {split}: {exc}") from exc
-        encoded = self.tokenizer.encode_batch([text for _, text in rows])
-        return [Example(ids, [label]) for ids, label in zip(encoded, labels, strict=True) if ids]
 
 
 class TranslationTask:
@@ -155,15 +139,16 @@ class TranslationTask:
         self.start_ids = [
             tokenizer.token_id(start_token(language)) for language in config.languages
         ]
+        rng = random.Random(config.training.seed)
         self._train = [
-            (source.weight, self._encode_pairs(read_source(config, source, data, "train")))
+            (source.weight, self._encode_pairs(read_source(config, source, data, "train"), rng))
             for source in config.sources
             if source.weight
         ]
         self._valid = {
             source.path: read_source(config, source, data, "valid")[: config.training.valid_limit]
             for source in config.sources
-            if source.valid
+            if source.has_valid
         }
         _check_data(self._train, self._valid)
 
@@ -171,11 +156,11 @@ class TranslationTask:
         return build_model(self.config)
 
     def sample_epoch(self, rng: random.Random) -> list[Example]:
-        return [
-            example
-            for weight, examples in self._train
-            for example in sample_weighted(examples, weight, rng)
+        sampled = [
+            pair for weight, pairs in self._train for pair in sample_weighted(pairs, weight, rng)
         ]
+        noise = self.config.training.typing_noise
+        return [rough if noise and rng.random() < noise else plain for plain, rough in sampled]
 
     def loss(self, model: nn.Module, examples: Sequence[Example], device: torch.device) -> Tensor:
         input_ids, lengths = pad_ids([example.input_ids for example in examples], self.pad_id)
@@ -203,18 +188,30 @@ class TranslationTask:
         chrfs = [value for name, value in figures.items() if name.endswith("chrf")]
         return {"score": sum(chrfs) / len(chrfs), **figures}
 
-    def _encode_pairs(self, rows: Sequence[Row]) -> list[Example]:
-        sides = [self.tokenizer.encode_batch([row[side] for row in rows]) for side in (0, 1)]
+    def _encode_pairs(
+        self, rows: Sequence[Row], rng: random.Random
+    ) -> list[tuple[Example, Example]]:
+        """Each sentence to translate as it stands, and as somebody would type it."""
+        texts = [[row[side] for row in rows] for side in (0, 1)]
+        plain = [self.tokenizer.encode_batch(side) for side in texts]
+        rough = plain
+        if self.config.training.typing_noise:
+            rough = [
+                self.tokenizer.encode_batch([roughen(text, rng) for text in side]) for side in texts
+            ]
         limit = self.config.model.max_tokens - 1  # eos
         return [
-            Example(
-                [*sides[side][index], self.eos_id],
-                [self.start_ids[1 - side], *sides[1 - side][index]],
+            (
+                self._make_example(plain[side][index], plain[1 - side][index], 1 - side),
+                self._make_example(rough[side][index][:limit], plain[1 - side][index], 1 - side),
             )
             for index in range(len(rows))
             for side in (0, 1)
-            if 0 < len(sides[side][index]) <= limit and 0 < len(sides[1 - side][index]) <= limit
+            if 0 < len(plain[side][index]) <= limit and 0 < len(plain[1 - side][index]) <= limit
         ]
+
+    def _make_example(self, source: list[int], target: list[int], side: int) -> Example:
+        return Example([*source, self.eos_id], [self.start_ids[side], *target])
 
     def _translate(
         self, model: nn.Module, texts: list[str], target: int, device: torch.device
@@ -234,17 +231,53 @@ class TranslationTask:
         return translations
 
 
+def read_examples(
+    config: RunConfig,
+    source: SourceConfig,
+    data: Path,
+    tokenizer: Tokenizer,
+    split: str,
+    limit: int | None = None,
+) -> list[Example]:
+    """Labelled texts of one split.
+
+    Raises:
+        ValueError: a row has none of the labels.
+    """
+    rows = read_source(config, source, data, split)[:limit]
+    try:
+        labels = index_labels(rows, config.labels)
+    except ValueError as exc:
+        raise ValueError(f"{source.path}, {split}: {exc}") from exc
+    encoded = tokenizer.encode_batch([text for _, text in rows])
+    return [Example(ids, [label]) for ids, label in zip(encoded, labels, strict=True) if ids]
+
+
+def classify_examples(
+    model: nn.Module, examples: Sequence[Example], pad_id: int, device: torch.device
+) -> Tensor:
+    """Logits (N, C) in the order of the examples, on the CPU."""
+    rows: list[Tensor] = [torch.empty(0)] * len(examples)
+    for batch in bucket_batches([len(example) for example in examples], VALID_BATCH_TOKENS):
+        input_ids, lengths = pad_ids([examples[index].input_ids for index in batch], pad_id)
+        logits = model(input_ids.to(device), lengths.to(device)).float().cpu()
+        for index, row in zip(batch, logits, strict=True):
+            rows[index] = row
+    return torch.stack(rows)
+
+
 def crop(example: Example, min_tokens: int, max_tokens: int, rng: random.Random) -> Example:
     """A random window of a text above `max_tokens`, so that long reviews do not set the cost."""
     if len(example.input_ids) <= max_tokens:
         return example
-    size = rng.randint(min(min_tokens, max_tokens), max_tokens)
+    shortest = math.log(min(min_tokens, max_tokens))
+    size = round(math.exp(rng.uniform(shortest, math.log(max_tokens))))
     start = rng.randint(0, len(example.input_ids) - size)
     return Example(example.input_ids[start : start + size], example.target_ids)
 
 
 def _check_data(
-    train: Sequence[tuple[float, Sequence[Example]]], valid: Mapping[str, Sequence[Example | Row]]
+    train: Sequence[tuple[float, Sequence[object]]], valid: Mapping[str, Sequence[Example | Row]]
 ) -> None:
     # said before the first epoch, not after it
     if not any(round(weight * len(examples)) for weight, examples in train):

@@ -1,7 +1,8 @@
 """Trains a model from a configuration: `python -m models.train --config FILE --data FOLDER`.
 
-Writes config.json, tokenizer.json, history.jsonl, last.pt and best.pt into the run's folder; run
-again to resume.
+Writes config.json, tokenizer.json, history.jsonl, last.pt and best.pt into the run's folder, and
+the same of the pretraining, where one is configured, into the folder `pretraining` below; run again
+to resume.
 """
 
 import argparse
@@ -14,11 +15,15 @@ from typing import Any
 import torch
 
 from models.config import RunConfig, SourceConfig, dump_config, parse_config, read_config
+from models.pretraining import PretrainingTask
 from models.tasks import build_task, training_texts
 from models.trainer import LAST, Trainer
 from models.vocabulary import train_tokenizer
 from service.errors import ArtefactError
+from service.manifest import TOKENIZER
 from service.tokenizer import Tokenizer
+
+PRETRAINING = "pretraining"  # the folder below the run's
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -26,9 +31,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     try:
-        trainer = open_trainer(arguments)
+        config, device = choose_config(arguments), choose_device(arguments.device)
+        folder: Path = arguments.out or Path("runs") / config.name
+        initial: Path | None = arguments.init
+        if config.pretraining and not initial:
+            initial = folder / PRETRAINING
+            run_training(open_trainer(arguments, config, initial, device, is_pretraining=True))
+        trainer = open_trainer(arguments, config, folder, device, initial)
     except (ValueError, OSError, ArtefactError) as exc:
         raise SystemExit(f"models.train: {exc}") from exc
+    run_training(trainer)
+
+
+def run_training(trainer: Trainer) -> None:
     num_parameters = sum(parameter.numel() for parameter in trainer.model.parameters())
     print(
         f"{trainer.folder}: {num_parameters / 1e6:.1f} M parameters, {trainer.device}, "
@@ -41,26 +56,37 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
 
 
-def open_trainer(arguments: argparse.Namespace) -> Trainer:
-    """Everything before the first step.
+def open_trainer(
+    arguments: argparse.Namespace,
+    config: RunConfig,
+    folder: Path,
+    device: torch.device,
+    initial: Path | None = None,
+    *,
+    is_pretraining: bool = False,
+) -> Trainer:
+    """Everything before the first step; starts from vocabulary and weights of the run `initial`.
 
     Raises:
         ValueError: configuration, data or device do not fit.
         OSError: a file is missing or cannot be read.
         ArtefactError: the tokenizer of the run to resume is missing or damaged.
     """
-    config = choose_config(arguments)
-    device = choose_device(arguments.device)
-    folder: Path = arguments.out or Path("runs") / config.name
-    config, tokenizer = prepare_run(config, folder, arguments.data)
-    return Trainer(
-        build_task(config, tokenizer, arguments.data),
-        config.training,
+    config, tokenizer = prepare_run(config, folder, arguments.data, initial)
+    make_task = PretrainingTask if is_pretraining else build_task
+    training = config.pretraining if is_pretraining else None
+    trainer = Trainer(
+        make_task(config, tokenizer, arguments.data),
+        training or config.training,
         folder,
         device,
         use_bf16=is_bf16_faster(device) if arguments.bf16 is None else arguments.bf16,
         checkpoint_seconds=arguments.checkpoint_seconds,
     )
+    if initial:
+        random_names = trainer.start_from(initial)
+        print(f"starts from {initial}, except {', '.join(random_names) or 'nothing'}")
+    return trainer
 
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -70,6 +96,11 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--data", type=Path, required=True, help="folder that the sources' paths are relative to"
     )
     parser.add_argument("--out", type=Path, help="the run's folder (default: runs/NAME)")
+    parser.add_argument(
+        "--init",
+        type=Path,
+        help="start from the vocabulary and the best weights of another run's folder",
+    )
     parser.add_argument(
         "--sources",
         nargs="+",
@@ -86,6 +117,12 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--languages", nargs="+", help="override the codes: what is read, or a pair to translate"
     )
     parser.add_argument("--epochs", type=int, help="override the configured number of epochs")
+    parser.add_argument(
+        "--pretraining",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="--no-pretraining leaves out what the configuration asks for",
+    )
     parser.add_argument("--seed", type=int, help="override the configured seed")
     parser.add_argument("--device", help="cpu, cuda or cuda:N (default: cuda where there is one)")
     parser.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
@@ -123,6 +160,12 @@ def choose_config(arguments: argparse.Namespace) -> RunConfig:
     overrides["training"] = dataclasses.replace(
         config.training, **given_fields(arguments, "epochs", "seed")
     )
+    if config.pretraining:
+        overrides["pretraining"] = (
+            dataclasses.replace(config.pretraining, **given_fields(arguments, "seed"))
+            if arguments.pretraining
+            else None
+        )
     return dataclasses.replace(config, **overrides)
 
 
@@ -149,15 +192,18 @@ def choose_device(name: str | None) -> torch.device:
     return device
 
 
-def prepare_run(config: RunConfig, folder: Path, data: Path) -> tuple[RunConfig, Tokenizer]:
+def prepare_run(
+    config: RunConfig, folder: Path, data: Path, initial: Path | None = None
+) -> tuple[RunConfig, Tokenizer]:
     """Opens the folder of a run, or starts it.
 
-    The vocabulary is learnt once, and its true size goes into the configuration.
+    The vocabulary is learnt once, or taken from the run to start from, and its true size goes into
+    the configuration.
 
     Raises:
         ValueError: the folder belongs to another configuration.
     """
-    config_path, tokenizer_path = folder / "config.json", folder / "tokenizer.json"
+    config_path, tokenizer_path = folder / "config.json", folder / TOKENIZER
     if config_path.exists():
         tokenizer = Tokenizer.load(tokenizer_path)
         config = fit_vocabulary(config, tokenizer)
@@ -169,9 +215,7 @@ def prepare_run(config: RunConfig, folder: Path, data: Path) -> tuple[RunConfig,
     if (folder / LAST).exists():
         raise ValueError(f"{folder} has weights but no config.json; choose another --out")
     folder.mkdir(parents=True, exist_ok=True)
-    languages = config.languages if config.task == "translation" else ()
-    texts = training_texts(config, data)
-    tokenizer = train_tokenizer(texts, config.model.vocab_size, languages, config.model.lowercase)
+    tokenizer = Tokenizer.load(initial / TOKENIZER) if initial else learn_vocabulary(config, data)
     tokenizer.save(tokenizer_path)
     config = fit_vocabulary(config, tokenizer)
     partial = config_path.with_suffix(".partial")  # whole or not at all, also after a kill
@@ -180,6 +224,12 @@ def prepare_run(config: RunConfig, folder: Path, data: Path) -> tuple[RunConfig,
     )
     partial.replace(config_path)
     return config, tokenizer
+
+
+def learn_vocabulary(config: RunConfig, data: Path) -> Tokenizer:
+    languages = config.languages if config.task == "translation" else ()
+    texts = training_texts(config, data)
+    return train_tokenizer(texts, config.model.vocab_size, languages, config.model.lowercase)
 
 
 def fit_vocabulary(config: RunConfig, tokenizer: Tokenizer) -> RunConfig:

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from models.averaging import AverageModel
 from models.config import TrainingConfig
 from models.data import Example, bucket_batches
 from models.tasks import Task
@@ -30,7 +31,7 @@ class Progress:
         step: optimizer steps done in all.
         best_score: best validation score so far.
         stale_epochs: epochs since then.
-        seconds: time spent training, over all resumptions.
+        seconds: time spent training, over all resumptions, and by the run that it started from.
     """
 
     epoch: int = 0
@@ -66,10 +67,41 @@ class Trainer:
             weight_decay=config.weight_decay,
             fused=True,
         )
+        self.average = AverageModel(self.model, config.ema_decay) if config.ema_decay else None
         self.progress = Progress()
         self._total_steps = 0
         if (folder / LAST).exists():
             self._restore()
+
+    def start_from(self, folder: Path) -> list[str]:
+        """Takes the best weights of another run wherever name and shape agree.
+
+        A run that has begun already keeps its own.
+
+        Returns:
+            The names of what keeps its random weights.
+
+        Raises:
+            ValueError: nothing in the folder fits.
+            OSError: the folder holds no weights.
+        """
+        if self.progress.step or self.progress.finished:
+            return []
+        theirs = torch.load(folder / BEST, map_location="cpu", weights_only=True)
+        ours = self.model.state_dict()
+        fitting = {
+            name: weights
+            for name, weights in theirs.items()
+            if name in ours and ours[name].shape == weights.shape
+        }
+        if not fitting:
+            raise ValueError(f"no weight in {folder} has a name and a shape of this model's")
+        self.model.load_state_dict(ours | fitting)
+        if self.average:
+            self.average = AverageModel(self.model, self.config.ema_decay)
+        self.progress.seconds = read_seconds(folder) or 0.0
+        self._save()
+        return sorted(ours.keys() - fitting.keys())
 
     def train(self) -> Progress:
         """Runs until the last epoch or early stopping; the best weights are in `best.pt`.
@@ -123,12 +155,14 @@ class Trainer:
         self.optimizer.step()
         self.progress.step += 1
         self.progress.batch += 1
+        if self.average:
+            self.average.update(self.model, self.progress.step)
         return float(loss.detach())
 
     def _finish_epoch(self) -> None:
         progress = self.progress
-        self.model.eval()
-        figures = self.task.validate(self.model, self.device)
+        model = self.average.model if self.average else self.model.eval()
+        figures = self.task.validate(model, self.device)
         progress.epoch, progress.batch = progress.epoch + 1, 0
         record = {
             "epoch": progress.epoch,
@@ -142,7 +176,7 @@ class Trainer:
             history.write(json.dumps(record) + "\n")
         if figures["score"] > progress.best_score:
             progress.best_score, progress.stale_epochs = figures["score"], 0
-            _write_atomically(self.model.state_dict(), self.folder / BEST)
+            _write_atomically(model.state_dict(), self.folder / BEST)
         else:
             progress.stale_epochs += 1
         progress.finished = (
@@ -177,6 +211,8 @@ class Trainer:
             "total_steps": self._total_steps,
             "rng": torch.get_rng_state(),
         }
+        if self.average:
+            state["average"] = self.average.model.state_dict()
         if self.device.type == "cuda":  # dropout draws there
             state["cuda_rng"] = torch.cuda.get_rng_state(self.device)
         _write_atomically(state, self.folder / LAST)
@@ -186,12 +222,23 @@ class Trainer:
             self.folder / LAST, map_location="cpu", weights_only=True
         )
         self.model.load_state_dict(state["model"])
+        if self.average:
+            self.average.model.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.progress = Progress(**state["progress"])
         self._total_steps = state["total_steps"]
         torch.set_rng_state(state["rng"])
         if self.device.type == "cuda" and "cuda_rng" in state:
             torch.cuda.set_rng_state(state["cuda_rng"], self.device)
+
+
+def read_seconds(folder: Path) -> float | None:
+    """Time spent training a run, if its folder still has the last checkpoint."""
+    if not (folder / LAST).exists():
+        return None
+    # mapped: the optimizer's states, which are most of the file, are never read
+    state = torch.load(folder / LAST, map_location="cpu", weights_only=True, mmap=True)
+    return float(state["progress"]["seconds"])
 
 
 def read_history(folder: Path) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from export.evaluate import check_tests, evaluate_version
+from export.evaluate import EVERYDAY, check_tests, evaluate_version
 from models.config import SourceConfig, dump_config, parse_config
 from service.manifest import Quality, read_manifest
 from tests.export.conftest import FolderMaker
@@ -37,10 +37,12 @@ def test_accuracy_of_a_classifier(
     data: Path, tiny_version: FolderMaker, tiny_run: FolderMaker, tmp_path: Path
 ) -> None:
     version, run_folder = tiny_version("sentiment", "gru"), tiny_run("sentiment", "gru")
-    (figure,) = measure(version, run_folder, data, tmp_path)
+    figure, error, everyday = measure(version, run_folder, data, tmp_path)
     assert (figure.data, figure.metric, figure.precision) == ("nsmc test", "accuracy", "int8")
     assert figure.signature == f"percent of {ROWS} texts"
-    assert 0 <= figure.value <= 100
+    assert (error.data, error.metric) == ("nsmc test", "calibration error")
+    assert (everyday.data, everyday.metric) == (EVERYDAY, "right")
+    assert all(0 <= row.value <= 100 for row in (figure, error, everyday))
 
 
 def test_bleu_and_chrf_of_both_directions_and_decodings(
@@ -53,8 +55,8 @@ def test_bleu_and_chrf_of_both_directions_and_decodings(
         (pair, decoding, metric)
         for pair in ("en-ko", "ko-en")
         for decoding in ("greedy", "beam 2")
-        for metric in ("bleu", "chrf")
-    ]
+        for metric in ("bleu", "chrf", *(["bleu-lc"] if pair == "ko-en" else []))
+    ] + [("en-ko", "beam 2", "right"), ("ko-en", "beam 2", "right")]
     signatures = {figure.pair: figure.signature for figure in quality if figure.metric == "bleu"}
     assert "tok:char" in signatures["en-ko"]
     assert "tok:13a" in signatures["ko-en"]
@@ -65,8 +67,9 @@ def test_a_beam_of_one_is_measured_once(
 ) -> None:
     version, run_folder = tiny_version("translation", "rnn"), tiny_run("translation", "rnn")
     quality = measure(version, run_folder, data, tmp_path, beam_size=1)
-    assert len(quality) == 4
-    assert {figure.decoding for figure in quality} == {"greedy"}
+    measured = [figure for figure in quality if figure.data != EVERYDAY]
+    assert len(measured) == 5
+    assert {figure.decoding for figure in measured} == {"greedy"}
 
 
 def test_a_source_without_a_test_set_is_passed_over(
@@ -81,7 +84,7 @@ def test_a_source_without_a_test_set_is_passed_over(
     (run_folder / "config.json").write_text(json.dumps(dump_config(config)), encoding="utf-8")
     check_tests(run_folder, data)
     quality = measure(tiny_version("sentiment", "gru"), run_folder, data, tmp_path)
-    assert [figure.data for figure in quality] == ["nsmc test"]
+    assert {figure.data for figure in quality} == {"nsmc test", EVERYDAY}
 
 
 def test_a_missing_test_set_is_known_beforehand(tiny_run: FolderMaker, tmp_path: Path) -> None:

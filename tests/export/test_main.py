@@ -27,7 +27,8 @@ def test_a_run_becomes_a_measured_version(
     data = tmp_path / "data" / "nsmc"
     data.mkdir(parents=True)
     lines = (samples / "nsmc" / "test.tsv").read_text(encoding="utf-8").splitlines()[:5]
-    (data / "test.tsv").write_text("\n".join(lines), encoding="utf-8")
+    for split in ("valid", "test"):
+        (data / f"{split}.tsv").write_text("\n".join(lines), encoding="utf-8")
     run_folder, repository = tiny_run("sentiment", "gru"), tmp_path / "repository"
     places = ["--run", str(run_folder), "--repository", str(repository), "--data", str(data.parent)]
     main(["torch", *places, "--name", "mine", "--version", "3", "--precisions", "w8", "w8"])

@@ -65,6 +65,19 @@ def test_field_that_does_not_fit_is_named(change: dict[str, Any], named: str) ->
         parse_config(SENTIMENT | change)
 
 
+def test_rows_are_held_out_only_where_there_is_no_validation_split() -> None:
+    source = SENTIMENT["sources"][0] | {"holdout": 50}
+
+    with pytest.raises(ValueError, match="nsmc has a validation split"):
+        parse_config(SENTIMENT | {"sources": [source]})
+    assert parse_config(SENTIMENT | {"sources": [source | {"valid": ""}]}).sources[0].has_valid
+
+
+def test_translation_has_no_pretraining() -> None:
+    with pytest.raises(ValueError, match="pretraining"):
+        parse_config(TRANSLATION | {"pretraining": {}})
+
+
 @pytest.mark.parametrize("languages", [["en"], ["en", "en"], ["en", "de", "ko"]])
 def test_translation_needs_two_different_languages(languages: list[str]) -> None:
     with pytest.raises(ValueError, match="languages"):

@@ -16,6 +16,7 @@ from models.data import (
     pad_ids,
     read_source,
     read_split,
+    roughen,
     sample_weighted,
 )
 
@@ -136,6 +137,21 @@ def test_source_takes_its_own_stem_and_style(tmp_path: Path) -> None:
     assert read_source(config, config.sources[0], tmp_path, "valid") == [("1", "it's good.")]
 
 
+def test_rows_held_out_are_validated_with_and_not_trained_on(tmp_path: Path) -> None:
+    rows = [f"{number % 2}\ttext {number}" for number in range(40)]
+    (tmp_path / "films").mkdir()
+    (tmp_path / "films" / "train.tsv").write_text("\n".join(rows), encoding="utf-8")
+    config = make_config(valid="", holdout=8)
+    source = config.sources[0]
+
+    train, valid = (read_source(config, source, tmp_path, split) for split in ("train", "valid"))
+
+    assert (len(train), len(valid)) == (32, 8)
+    assert {text for _, text in train + valid} == {f"text {number}" for number in range(40)}
+    assert {label for label, _ in valid} == {"0", "1"}
+    assert read_source(config, source, tmp_path, "valid") == valid
+
+
 def test_plain_source_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "films").mkdir()
     (tmp_path / "films" / "test.tsv").write_text("1\tit 's  good .\n", encoding="utf-8")
@@ -224,3 +240,11 @@ def test_rows_are_padded_on_the_right() -> None:
     assert ids.tolist() == [[5, 6, 7], [8, 0, 0]]
     assert lengths.tolist() == [3, 1]
     assert ids.dtype == lengths.dtype == torch.int64
+
+
+def test_typed_text_loses_casing_or_full_stop_and_nothing_else() -> None:
+    rng = random.Random(2)
+    ways = {roughen("Is it Bonn?", rng) for _ in range(200)}
+
+    assert ways == {"IS IT BONN?", "is it bonn?", "is it bonn", "Is it Bonn"}
+    assert roughen("?!", random.Random(1)) == "?!"

@@ -95,6 +95,20 @@ def test_both_directions_are_examples_with_start_token_and_eos(
     ]
 
 
+def test_typing_noise_changes_what_is_read_and_not_what_is_written(
+    tmp_path: Path, tokenizer: Tokenizer
+) -> None:
+    for split in ("train", "valid"):
+        write_rows(tmp_path / "a", f"{split}.tsv", *["I like it.\t나는 좋아해."] * 40)
+    config = make_config("translation", {"path": "a"}, typing_noise=0.5)
+    examples = build_task(config, tokenizer, tmp_path).sample_epoch(random.Random(1))
+
+    sources = {tokenizer.decode(example.input_ids[:-1]) for example in examples}
+    targets = {tokenizer.decode(example.target_ids[1:]) for example in examples}
+    assert sources > {"I like it.", "i like it", "나는 좋아해.", "나는 좋아해"}
+    assert targets == {"I like it.", "나는 좋아해."}
+
+
 def test_empty_and_too_long_sides_are_left_out_of_training(
     tmp_path: Path, tokenizer: Tokenizer
 ) -> None:
@@ -139,6 +153,15 @@ def test_crop_is_a_window_of_the_text() -> None:
     assert len({window[0] for window in windows}) > 5
     assert {len(crop(example, 3, 5, random.Random(seed))) for seed in range(30)} == {3, 4, 5}
     assert crop(example, 20, 20, random.Random(1)) is example
+
+
+def test_short_crops_are_as_frequent_as_long_ones() -> None:
+    example, rng = Example(list(range(300)), [1]), random.Random(1)
+    sizes = [len(crop(example, 4, 256, rng)) for _ in range(2000)]
+
+    assert 0.45 < sum(size <= 32 for size in sizes) / len(sizes) < 0.55
+    assert min(sizes) == 4
+    assert 250 < max(sizes) <= 256
 
 
 def test_empty_texts_are_left_out(tmp_path: Path, tokenizer: Tokenizer) -> None:

@@ -304,3 +304,57 @@ def test_device_is_the_gpu_where_there_is_one() -> None:
 
 def test_bfloat16_is_decided_for_the_cpu_at_hand() -> None:
     assert isinstance(is_bf16_faster(torch.device("cpu")), bool)
+
+
+PRETRAINING = """
+[pretraining]
+epochs = 1
+batch_tokens = 256
+crop_tokens = 20
+"""
+
+
+def test_configured_pretraining_comes_first_and_hands_its_weights_on(
+    tmp_path: Path, command: Command, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "tiny.toml"
+    path.write_text(path.read_text(encoding="utf-8") + PRETRAINING, encoding="utf-8")
+
+    main(command("run", "--epochs", "1", "--seed", "4"))
+
+    folder = tmp_path / "run" / "pretraining"
+    assert set(read_history(folder)[0]) >= {"perplexity", "score"}
+    assert read_config_file(folder)["pretraining"]["seed"] == 4
+    assert f"starts from {folder}, except output.bias, output.weight" in capfd.readouterr().out
+    vocabularies = [(path / "tokenizer.json").read_bytes() for path in (folder, tmp_path / "run")]
+    assert vocabularies[0] == vocabularies[1]
+
+
+def test_configured_pretraining_can_be_left_out(tmp_path: Path, command: Command) -> None:
+    path = tmp_path / "tiny.toml"
+    path.write_text(path.read_text(encoding="utf-8") + PRETRAINING, encoding="utf-8")
+
+    main(command("run", "--epochs", "1", "--no-pretraining"))
+
+    assert not (tmp_path / "run" / "pretraining").exists()
+    assert read_config_file(tmp_path / "run")["pretraining"] is None
+
+
+def test_run_starts_from_another_with_its_vocabulary(tmp_path: Path, command: Command) -> None:
+    main(command("base", "--epochs", "1"))
+    base = tmp_path / "base"
+    tokens = (base / "tokenizer.json").read_bytes()
+
+    arguments = command("run", "--epochs", "1", "--seed", "9", "--init", str(base))
+    main(arguments)
+    main(arguments)  # finished: nothing more
+
+    assert (tmp_path / "run" / "tokenizer.json").read_bytes() == tokens
+    assert len(read_history(tmp_path / "run")) == 1
+    seconds = [load(folder / LAST)["progress"]["seconds"] for folder in (base, tmp_path / "run")]
+    assert seconds[1] > seconds[0]
+
+
+def test_folder_to_start_from_must_be_a_run(tmp_path: Path, command: Command) -> None:
+    with pytest.raises(SystemExit, match="tokenizer"):
+        main(command("run", "--init", str(tmp_path / "absent")))

@@ -325,3 +325,62 @@ def test_resumed_run_draws_the_same_dropout_on_the_gpu(
     Trainer(built, config.training, tmp_path, device)
 
     assert torch.equal(torch.rand(4, device=device), drawn)
+
+
+def test_average_of_the_weights_is_validated_and_kept(tmp_path: Path) -> None:
+    seen: list[dict[str, Tensor]] = []
+
+    class Watching(LineTask):
+        def validate(self, model: nn.Module, device: torch.device) -> dict[str, float]:
+            seen.append(copy.deepcopy(model.state_dict()))
+            return super().validate(model, device)
+
+    trainer = make_trainer(tmp_path, Watching(), ema_decay=0.9)
+    trainer.train()
+
+    assert all(map(torch.equal, seen[-1].values(), load(tmp_path / BEST).values()))
+    last = trainer.model.state_dict()
+    assert not any(map(torch.equal, seen[-1].values(), last.values()))
+
+
+@pytest.mark.parametrize("fail_at", [2, 9])
+def test_resumed_run_goes_on_with_its_average(tmp_path: Path, fail_at: int) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    for folder in (whole, parts):
+        folder.mkdir()
+    make_trainer(whole, LineTask(), ema_decay=0.9).train()
+    task = LineTask()
+    task.fail_at = fail_at
+    with pytest.raises(KeyboardInterrupt):
+        make_trainer(parts, task, ema_decay=0.9).train()
+    task.fail_at = None
+    make_trainer(parts, task, ema_decay=0.9).train()
+
+    assert all(map(torch.equal, load(whole / BEST).values(), load(parts / BEST).values()))
+
+
+def test_run_starts_from_the_best_weights_of_another_and_counts_its_time(tmp_path: Path) -> None:
+    base, run = tmp_path / "base", tmp_path / "run"
+    for folder in (base, run):
+        folder.mkdir()
+    make_trainer(base, LineTask()).train()
+    trainer = make_trainer(run, LineTask(), ema_decay=0.9)
+
+    assert trainer.start_from(base) == []
+
+    assert trainer.average is not None
+    best = load(base / BEST)
+    for model in (trainer.model, trainer.average.model):
+        assert all(map(torch.equal, model.state_dict().values(), best.values()))
+    assert trainer.progress.seconds == load(base / LAST)["progress"]["seconds"] > 0.0
+    trainer.train()
+    assert make_trainer(run, LineTask(), ema_decay=0.9).start_from(base) == []
+    assert not torch.equal(load(run / BEST)["0.weight"], best["0.weight"])
+
+
+def test_run_that_shares_no_weight_is_refused(tmp_path: Path) -> None:
+    torch.save({"0.weight": torch.zeros(5, 5), "strange": torch.zeros(8, 1)}, tmp_path / BEST)
+    trainer = make_trainer(tmp_path, LineTask())
+
+    with pytest.raises(ValueError, match="no weight"):
+        trainer.start_from(tmp_path)

@@ -1,0 +1,55 @@
+"""The temperature of a classifier: its scores should say how often it is right.
+
+Chosen on the validation splits and folded into the last layer, so that no graph knows of it.
+"""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from models.classifier import Classifier
+from models.config import RunConfig
+from models.tasks import classify_examples, read_examples
+from models.vocabulary import PAD
+from service.tokenizer import Tokenizer
+
+TEMPERATURES = tuple(1.02**step for step in range(-70, 71))  # 0.25 to 4
+
+
+@torch.inference_mode()
+def find_temperature(
+    model: Classifier, config: RunConfig, tokenizer: Tokenizer, data: Path
+) -> float:
+    """The best temperature for all validation rows together.
+
+    Raises:
+        FileNotFoundError: a validation split is missing.
+        ValueError: there is no row.
+    """
+    limit = config.training.valid_limit
+    examples = [
+        example
+        for source in config.sources
+        if source.has_valid
+        for example in read_examples(config, source, data, tokenizer, "valid", limit)
+    ]
+    if not examples:
+        raise ValueError("no validation split to calibrate the scores on")
+    logits = classify_examples(model, examples, tokenizer.token_id(PAD), torch.device("cpu"))
+    return fit_temperature(logits, torch.tensor([example.target_ids[0] for example in examples]))
+
+
+def fit_temperature(logits: Tensor, labels: Tensor) -> float:
+    """The temperature under which the labels (N) are likeliest (Guo et al. 2017, section 4.2)."""
+    return min(
+        TEMPERATURES, key=lambda temperature: float(cross_entropy(logits / temperature, labels))
+    )
+
+
+@torch.no_grad()
+def set_temperature(model: Classifier, temperature: float) -> None:
+    """Divides the logits by dividing what makes them."""
+    for parameter in model.output.parameters():
+        parameter.div_(temperature)

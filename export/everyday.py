@@ -1,0 +1,85 @@
+"""Scores models on the everyday sentences in `tests/everyday`, which its README.md explains."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from models.metrics import Figure
+from service.loader import LoadedModel, make_requests, run_requests
+
+SENTENCES = Path(__file__).parents[1] / "tests" / "everyday"
+UNSURE, MAX_UNSURE_SCORE = "unsure", 0.8
+
+
+def read_sentences(task: str) -> list[list[str]]:
+    """The columns of each line."""
+    lines = (SENTENCES / f"{task}.tsv").read_text(encoding="utf-8").splitlines()
+    return [line.split("\t") for line in lines]
+
+
+def judge_labels(model: LoadedModel) -> Figure | None:
+    """The share of sentences labelled as expected; None if the model cannot say these labels."""
+    rows = [
+        (expected, text)
+        for language, expected, text in read_sentences("sentiment")
+        if language in model.manifest.languages
+    ]
+    labels = model.manifest.labels
+    if not rows or not {expected for expected, _ in rows} <= {*labels, UNSURE}:
+        return None
+    results = run_requests(model.runner, make_requests(model, [text for _, text in rows]))
+    right = 0
+    for (expected, _), result in zip(rows, results, strict=True):
+        assert not isinstance(result, list), "a classifier answers with an array"
+        probabilities = model.probabilities(result)
+        if expected == UNSURE:
+            right += int(probabilities.max() <= MAX_UNSURE_SCORE)
+        else:
+            right += int(labels[int(probabilities.argmax())] == expected)
+    return describe_share(right, len(rows))
+
+
+def judge_translations(
+    model: LoadedModel, source: str, target: str, beam_size: int
+) -> tuple[Figure, list[tuple[str, str]]] | None:
+    """The share of translations that hold the expected words, and those that do not.
+
+    Returns:
+        The figure and (text, translation) of each miss; None if there are no sentences.
+    """
+    rows = [
+        (text, words)
+        for first, second, text, words in read_sentences("translation")
+        if (first, second) == (source, target)
+    ]
+    if not rows:
+        return None
+    requests = make_requests(model, [text for text, _ in rows], target, beam_size)
+    misses = []
+    for (text, words), result in zip(rows, run_requests(model.runner, requests), strict=True):
+        assert isinstance(result, list), "a translator answers with hypotheses"
+        translation = model.tokenizer.decode(result[0].token_ids)
+        if not has_words(translation, words):
+            misses.append((text, translation))
+    return describe_share(len(rows) - len(misses), len(rows)), misses
+
+
+def has_words(translation: str, words: str) -> bool:
+    """Whether every group of `a|b;c` has an alternative in the translation."""
+    return all(
+        any(re.search(word_pattern(word), translation, re.IGNORECASE) for word in group.split("|"))
+        for group in words.split(";")
+    )
+
+
+def word_pattern(word: str) -> str:
+    is_latin = "a" <= word[0].lower() <= "z"
+    return (r"\b" if is_latin else "") + re.escape(word)
+
+
+def describe_share(right: int, count: int) -> Figure:
+    return Figure("right", 100.0 * right / count, f"percent of {count} sentences of tests/everyday")
+
+
+def list_misses(misses: Sequence[tuple[str, str]]) -> str:
+    return "\n".join(f"  {text} -> {translation}" for text, translation in misses)

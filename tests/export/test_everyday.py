@@ -1,0 +1,96 @@
+"""The judge of the everyday sentences, and what the shipped models reach on them."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from export.everyday import SENTENCES, has_words, judge_labels, judge_translations, read_sentences
+from service.engine import Device
+from service.loader import LoadedModel, load_model
+from tests.export.conftest import FolderMaker
+
+REPOSITORY = Path(__file__).parents[2] / "models" / "repository"
+# a floor well below what was shipped: a model that falls under it is broken
+FLOORS = {"sentiment-en": 80.0, "sentiment-ko": 80.0, "en-de": 50.0, "de-en": 50.0}
+FLOORS |= {"en-ko": 50.0, "ko-en": 40.0}
+
+
+def load_shipped(name: str) -> LoadedModel:
+    (folder,) = (REPOSITORY / name).iterdir()
+    return load_model(folder, Device("cpu"))
+
+
+def test_every_line_has_its_columns_and_no_text_comes_twice() -> None:
+    labelled, translated = read_sentences("sentiment"), read_sentences("translation")
+
+    assert {len(row) for row in labelled} == {3}
+    assert {len(row) for row in translated} == {4}
+    assert {row[1] for row in labelled} == {"positive", "negative", "unsure"}
+    for rows, key_columns in ((labelled, (0, 2)), (translated, (1, 2))):
+        texts = {tuple(row[column] for column in key_columns) for row in rows}
+        assert len(texts) == len(rows) >= 40
+    assert (SENTENCES / "README.md").exists()
+
+
+@pytest.mark.parametrize(
+    ("translation", "words", "expected"),
+    [
+        ("The man rides a bike.", "man;bicycle|bike", True),
+        ("The woman rides a bike.", "man;bike", False),
+        ("A MAN IS RIDING", "man;rid", True),
+        ("A man", "man;rid", False),
+        ("지하철역이 어디예요?", "지하철|전철;어디", True),
+        ("정말 배고파요", "고파", True),
+        ("Die Katze schläft.", "katze;schläf", True),
+    ],
+)
+def test_words_are_found(translation: str, words: str, expected: bool) -> None:
+    assert has_words(translation, words) is expected
+
+
+def test_model_with_other_labels_or_languages_is_not_judged(tiny_version: FolderMaker) -> None:
+    model = load_model(tiny_version("sentiment", "gru"), Device("cpu"))
+    figure = judge_labels(model)
+    assert figure is not None
+    assert "21 sentences" in figure.signature
+
+    for change in ({"labels": ("no", "yes")}, {"languages": ("es",)}):
+        manifest = model.manifest.model_copy(update=change)
+        assert judge_labels(dataclasses.replace(model, manifest=manifest)) is None
+
+
+def test_misses_are_told_with_what_was_said_instead(tiny_version: FolderMaker) -> None:
+    model = load_model(tiny_version("translation", "lstm"), Device("cpu"))
+
+    judged = judge_translations(model, "en", "ko", 1)
+
+    assert judged is not None
+    figure, misses = judged
+    assert figure.value < 100.0
+    assert ("I love you.", dict(misses)["I love you."]) in misses
+    assert judge_translations(model, "en", "fr", 1) is None
+
+
+@pytest.mark.parametrize("name", ["sentiment-en", "sentiment-ko"])
+def test_shipped_classifiers_read_what_people_type(name: str) -> None:
+    figure = judge_labels(load_shipped(name))
+
+    assert figure is not None
+    assert figure.value >= FLOORS[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "target"),
+    [
+        ("translation-en-de", "en", "de"),
+        ("translation-en-de", "de", "en"),
+        ("translation-en-ko", "en", "ko"),
+        ("translation-en-ko", "ko", "en"),
+    ],
+)
+def test_shipped_translators_know_what_people_type(name: str, source: str, target: str) -> None:
+    judged = judge_translations(load_shipped(name), source, target, 2)
+
+    assert judged is not None
+    assert judged[0].value >= FLOORS[f"{source}-{target}"]
