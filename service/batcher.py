@@ -134,7 +134,9 @@ class Batcher:
     @property
     def is_too_slow(self) -> bool:
         """Whether `check_wait` would refuse."""
-        return self._state().wait_seconds > self._limits.max_wait_seconds
+        num_tokens = self._scheduler.waiting_tokens
+        wait_seconds = self._rate.predict_seconds(num_tokens, self._clock())
+        return wait_seconds > self._limits.max_wait_seconds
 
     @property
     def num_pending(self) -> int:

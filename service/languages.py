@@ -94,8 +94,8 @@ def display_name(code: str) -> str:
 
 def dominant_script(text: str) -> str:
     """The script of most of a sample of the text: "latin", "hangul"; "" without letters."""
-    weights = weigh_scripts(take_sample(text))
-    return weights.most_common(1)[0][0] if weights else ""
+    script, _ = find_script(take_sample(text))
+    return script
 
 
 def detect(text: str, languages: Sequence[str]) -> list[tuple[str, float]]:
@@ -110,11 +110,9 @@ def detect(text: str, languages: Sequence[str]) -> list[tuple[str, float]]:
         written in a script that none of the languages uses.
     """
     sample = take_sample(text)
-    weights = weigh_scripts(sample)
-    if not weights:
+    script, share = find_script(sample)
+    if not script:
         return [(code, 0.0) for code in languages]
-    script, weight = weights.most_common(1)[0]
-    share = weight / weights.total()
     fitting = [code for code in languages if script in SCRIPTS.get(code, ("latin",))]
     likelihoods = rank_languages(sample, fitting)
     scored = [(code, round(100 * share * likelihoods.get(code, 0.0), 1)) for code in languages]
@@ -127,10 +125,16 @@ def take_sample(text: str) -> str:
     return text[first.start() : first.start() + SAMPLE_CHARS] if first else ""
 
 
+def find_script(sample: str) -> tuple[str, float]:
+    """The script of most of a sample, and its share (0..1) of the letters; "" without letters."""
+    if sample.isascii():  # a sample begins with a letter
+        return ("latin", 1.0) if sample else ("", 0.0)
+    weights = weigh_scripts(sample)
+    script, weight = weights.most_common(1)[0]
+    return script, weight / weights.total()
+
+
 def weigh_scripts(text: str) -> Counter[str]:
-    if text.isascii():
-        num_letters = sum(map(str.isalpha, text))
-        return Counter(latin=num_letters) if num_letters else Counter()
     weights: Counter[str] = Counter()
     for character, count in Counter(text).items():
         if character.isalpha():
