@@ -117,7 +117,8 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.state.services = Services(settings, metrics, registry, pipeline)
+    services = app.state.services = Services(settings, metrics, registry, pipeline)
+    metrics.ready.set_function(lambda: 0.0 if services.faults() else 1.0)
     for router in (tasks, operations, pages):
         app.include_router(router, responses=document_errors())
     app.mount("/docs/assets", StaticFiles(packages=[("fastapi_swagger", "resources")]))

@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from service.errors import ArtefactError, DeviceUnavailable, InferenceFailed
+
+# onnxruntime reports its use to its makers unless it is told not to before it is loaded
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+import onnxruntime
 
 Array = NDArray[Any]
 CUDA_PROVIDER, CPU_PROVIDER = "CUDAExecutionProvider", "CPUExecutionProvider"

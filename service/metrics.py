@@ -31,6 +31,17 @@ SECONDS = (
 # Stages are shorter than requests: from 0.1 ms.
 STAGE_SECONDS = (0.0001, 0.00025, 0.0005, *SECONDS)
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+OUTCOMES = (
+    "ok",
+    "invalid",
+    "unauthorized",
+    "not_found",
+    "overloaded",
+    "cancelled",
+    "not_ready",
+    "deadline",
+    "error",
+)
 REASONS = ("drained", "full", "length")
 REFUSALS = ("requests", "tokens", "wait", "deadline")
 STAGES = ("tokenize", "queue", "inference")
@@ -139,6 +150,9 @@ class Metrics:
         self.running_sequences = Gauge(
             "seqserve_running_sequences", "Sequences being decoded.", ["model"], registry=registry
         )
+        self.ready = Gauge(
+            "seqserve_ready", "1 while the server wants traffic, else 0.", registry=registry
+        )
         self.model_info = Gauge(
             "seqserve_model_info",
             "Always 1; the labels say what is loaded.",
@@ -153,6 +167,8 @@ class Metrics:
         """The collectors of one model; from now on its counters are there, at zero."""
         if model_name not in self._of_model:
             self._of_model[model_name] = ModelMetrics(self, model_name)
+            for outcome in OUTCOMES:  # a rate cannot see the first error of a new series
+                self.requests_total.labels(model_name, outcome)
         return self._of_model[model_name]
 
     def count_request(self, model_name: str, outcome: str, seconds: float) -> None:

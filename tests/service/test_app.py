@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from service import errors
 from service.app import STATUSES, outcome_of, status_of
 from service.logs import JsonFormatter, TextFormatter, configure_logging
+from service.metrics import OUTCOMES
 from tests.service.http_fakes import FakePipeline, FakeRegistry, connect, make_app
 
 
@@ -338,3 +339,17 @@ def test_logging_goes_to_stderr(log_format: Any, capsys: pytest.CaptureFixture[s
         assert "hello" in capsys.readouterr().err
     finally:
         logging.root.handlers[:], logging.root.level = before
+
+
+@pytest.mark.parametrize(("reasons", "value"), [([], 1.0), (["the engine is stuck"], 0.0)])
+async def test_readiness_is_a_metric_too(reasons: list[str], value: float) -> None:
+    async with connect(make_app(None, FakeRegistry(reasons))) as client:
+        text = (await client.get("/metrics")).text
+    assert f"seqserve_ready {value}" in text
+
+
+def test_outcomes_are_the_ones_that_are_counted_from_zero() -> None:
+    counted = {
+        outcome_of(status) for status in (200, 400, 401, 403, 404, 422, 429, 499, 500, 503, 504)
+    }
+    assert counted == set(OUTCOMES)

@@ -15,6 +15,7 @@ EXPECTED = {
     "seqserve_shed",
     "seqserve_tokens",
     "seqserve_running_sequences",
+    "seqserve_ready",
     "seqserve_model_info",
 }
 
@@ -32,10 +33,11 @@ def test_two_servers_do_not_share_figures() -> None:
     assert b'model="tiny"' not in generate_latest(second.registry)
 
 
-def test_unlabelled_collectors_start_without_samples() -> None:
+def test_labelled_collectors_start_without_samples() -> None:
     registry = CollectorRegistry()
     Metrics(registry)
-    assert not [sample for metric in registry.collect() for sample in metric.samples]
+    samples = [sample.name for metric in registry.collect() for sample in metric.samples]
+    assert samples == ["seqserve_ready"]
 
 
 def test_counters_of_a_model_are_there_at_zero_before_anything_happens() -> None:
@@ -44,3 +46,5 @@ def test_counters_of_a_model_are_there_at_zero_before_anything_happens() -> None
     assert metrics.of_model("tiny") is metrics.of_model("tiny")
     labels = {"model": "tiny", "reason": "wait"}
     assert registry.get_sample_value("seqserve_shed_total", labels) == 0.0
+    labels = {"model": "tiny", "outcome": "error"}
+    assert registry.get_sample_value("seqserve_requests_total", labels) == 0.0
