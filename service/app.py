@@ -238,7 +238,7 @@ class RequestTrail:
         state = scope.setdefault("state", {})
         state["request_id"] = choose_id(Headers(scope=scope).get("x-request-id", ""))
         state["status"] = 0
-        tracked = partial(send_tracked, state, send)
+        tracked = partial(self.send_tracked, state, send)
         try:
             await self.app(scope, receive, tracked)
         except ClientDisconnect:
@@ -256,6 +256,16 @@ class RequestTrail:
                 await failure(scope, receive, tracked)
         finally:
             self.conclude(scope, time.monotonic() - started)
+
+    async def send_tracked(self, state: dict[str, Any], send: Send, message: Message) -> None:
+        """Sends, with the request's id and, from a server that is stopping, a polite close."""
+        if message["type"] == "http.response.start":
+            state["status"] = message["status"]
+            more = [(b"x-request-id", state["request_id"].encode())]
+            if self.services.is_draining:
+                more.append((b"connection", b"close"))
+            message["headers"] = [*message["headers"], *more]
+        await send(message)
 
     def conclude(self, scope: Scope, seconds: float) -> None:
         """Counts and logs one request, once. Never the text, never a key."""
@@ -278,13 +288,6 @@ class RequestTrail:
                 "request_id": state["request_id"],
             },
         )
-
-
-async def send_tracked(state: dict[str, Any], send: Send, message: Message) -> None:
-    if message["type"] == "http.response.start":
-        state["status"] = message["status"]
-        message["headers"] = [*message["headers"], (b"x-request-id", state["request_id"].encode())]
-    await send(message)
 
 
 def choose_id(given: str) -> str:

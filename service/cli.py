@@ -151,22 +151,38 @@ def positive(value: str) -> int:
 
 
 class Server(uvicorn.Server):
-    """uvicorn, but told to stop it is unready at once, and its exit code is 0."""
+    """uvicorn, but it stops politely, and its exit code is then 0.
 
-    def __init__(self, config: uvicorn.Config, app: FastAPI, url: str) -> None:
+    Told to stop, it is unready at once and asks each client to close its connection; for
+    `delay_seconds` it goes on taking requests, so that balancers notice before it closes.
+    """
+
+    def __init__(
+        self, config: uvicorn.Config, app: FastAPI, url: str, delay_seconds: float
+    ) -> None:
         super().__init__(config)
         self.app = app
         self.url = url
+        self.delay_seconds = delay_seconds
+        self.close_at = math.inf
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         print(f"seqserve is ready on {self.url} (documentation: {self.url}/docs)", flush=True)
 
+    async def on_tick(self, counter: int) -> bool:
+        self.should_exit = self.should_exit or time.monotonic() >= self.close_at
+        return await super().on_tick(counter)
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
         # uvicorn's own raises the signal once more in the end, which would spoil the exit code.
-        self.app.state.services.is_draining = True
-        self.force_exit = self.should_exit and sig == signal.SIGINT
-        self.should_exit = True
+        services = self.app.state.services
+        if sig == signal.SIGTERM and not services.is_draining:
+            self.close_at = time.monotonic() + self.delay_seconds
+        else:  # a person at a terminal, or somebody who has lost patience
+            self.force_exit = self.should_exit and sig == signal.SIGINT
+            self.should_exit = True
+        services.is_draining = True
 
 
 def run_serve(_: argparse.Namespace, settings: Settings) -> int:
@@ -188,7 +204,7 @@ def run_app(app: FastAPI, settings: Settings, listener: socket.socket) -> None:
         server_header=False,
         timeout_graceful_shutdown=math.ceil(settings.drain_seconds),
     )
-    server = Server(config, app, format_url(listener))
+    server = Server(config, app, format_url(listener), settings.shutdown_delay_ms / 1000)
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(serve_app(app, server, listener))
 

@@ -164,6 +164,14 @@ class Settings(BaseSettings):
         NoDecode,
         Field(description="Comma list of accepted API keys; none means anonymous access."),
     ] = ()
+    shutdown_delay_ms: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=600_000,
+            description="How long a server told to stop still takes requests, unready already.",
+        ),
+    ] = 500
     drain_seconds: Annotated[
         float,
         Field(

@@ -558,6 +558,22 @@ def test_a_server_that_is_told_to_stop_takes_no_more(models_dir: Path, tmp_path:
             client.get("/livez")
 
 
+def test_a_server_that_stops_is_unready_first_and_goes_on_for_a_while(
+    models_dir: Path, tmp_path: Path
+) -> None:
+    flags = ("--shutdown-delay-ms", "3000")
+    with run_server(models_dir, tmp_path / "log", *flags) as server, server.open_client() as client:
+        assert "connection" not in client.get("/readyz").headers
+        server.process.send_signal(signal.SIGTERM)
+        with server.open_client() as newcomer:
+            unready = newcomer.get("/readyz")
+            answer = newcomer.post("/classify", json={"inputs": "a delight"})
+
+        assert (unready.status_code, answer.status_code) == (503, 200)
+        assert unready.headers["connection"] == answer.headers["connection"] == "close"
+        assert server.process.wait(30) == 0
+
+
 def test_an_address_in_use_is_one_clear_sentence(server: Server, models_dir: Path) -> None:
     port = httpx.URL(server.url).port
     with (
