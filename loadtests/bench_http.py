@@ -69,13 +69,19 @@ def measure_turn(server: Server, bodies: Path, num_connections: int, seconds: fl
 
 
 def run_round(
-    servers: Sequence[Server], bodies: Path, num_connections: int, seconds: float
+    servers: Sequence[Server],
+    bodies: Path,
+    num_connections: int,
+    seconds: float,
+    *,
+    warm_up: bool = True,
 ) -> Round:
     """Measures each server in turn; the others stand still meanwhile."""
     turns: Round = {}
     for server in servers:
         server.resume()
-        run_wrk(server.url(PATH), bodies, num_connections, WARM_UP_SECONDS)
+        if warm_up:
+            run_wrk(server.url(PATH), bodies, num_connections, WARM_UP_SECONDS)
         turns[server.name] = measure_turn(server, bodies, num_connections, seconds)
         server.pause()
     return turns
@@ -105,7 +111,10 @@ def measure_http(
         order = rotate(servers, index)
         for level in plan.levels:
             print(f"  round {index + 1} of {plan.num_rounds}, {level} connections", flush=True)
-            rounds[level].append(run_round(order, stage.bodies, level, plan.seconds))
+            is_first = level == plan.levels[0]
+            rounds[level].append(
+                run_round(order, stage.bodies, level, plan.seconds, warm_up=is_first)
+            )
     return {"rounds": rounds, "ceilings": ceilings}
 
 

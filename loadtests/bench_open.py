@@ -4,34 +4,66 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bench_http import PATH, WARM_UP_SECONDS, rotate
 from figures import median
+from open_loop import READY
 from plan import Stage
 from processes import Server
 from wrk import run_wrk
 
 LOAD_SHARE, OVERLOAD = 0.6, 3.0
 MAXIMUM_LEVELS = (32, 128)
+# As many as there can be requests in the queue, and some for those that are refused meanwhile.
+OVERLOAD_CONNECTIONS = 6000
 WATCH_SECONDS = 0.5
 CLIENT = Path(__file__).with_name("open_loop.py")
 
 
+@dataclass(frozen=True)
+class OpenLoad:
+    """What the open-loop client shall do.
+
+    Attributes:
+        rate: requests per second.
+        num_connections: made before; more are made when all are busy.
+        timeout_ms: deadline that the requests carry; 0 for none.
+    """
+
+    rate: float
+    seconds: float
+    num_connections: int = 64
+    timeout_ms: int = 0
+    seed: int = 1
+
+
 def run_client(
-    server: Server, bodies: Path, rate: float, seconds: float, *, seed: int = 1, timeout_ms: int = 0
+    server: Server, bodies: Path, load: OpenLoad, on_ready: Callable[[], None] = lambda: None
 ) -> dict[str, Any]:
-    """Runs the open-loop client as a process of its own."""
+    """Runs the open-loop client as a process of its own.
+
+    Args:
+        server: takes the load.
+        bodies: one a line.
+        load: see `OpenLoad`.
+        on_ready: called when the connections are made and nothing is under way.
+    """
     command = [sys.executable, str(CLIENT), "--port", str(server.port), "--path", PATH]
-    command += ["--bodies", str(bodies), "--rate", f"{rate:.3f}", "--seconds", f"{seconds:g}"]
-    command += ["--seed", str(seed), "--timeout-ms", str(timeout_ms)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"the open-loop client failed: {done.stderr[-2000:]}")
-    found: dict[str, Any] = json.loads(done.stdout)
+    command += ["--bodies", str(bodies), "--rate", f"{load.rate:.3f}"]
+    command += ["--seconds", f"{load.seconds:g}", "--connections", str(load.num_connections)]
+    command += ["--seed", str(load.seed), "--timeout-ms", str(load.timeout_ms)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as client:
+        assert client.stdout is not None
+        if client.stdout.readline().strip() == READY:
+            on_ready()
+        output, _ = client.communicate()
+    if client.returncode:
+        raise RuntimeError("the open-loop client failed; see above")
+    found: dict[str, Any] = json.loads(output)
     return found
 
 
@@ -60,7 +92,8 @@ def measure_open(
             server.resume()
             run_wrk(server.url(PATH), bodies, MAXIMUM_LEVELS[0], WARM_UP_SECONDS)
             rate = LOAD_SHARE * maxima[server.name]
-            found[server.name] = run_client(server, bodies, rate, plan.open_seconds, seed=index)
+            load = OpenLoad(rate, plan.open_seconds, seed=index)
+            found[server.name] = run_client(server, bodies, load)
             server.pause()
         rounds.append(found)
     return rounds
@@ -92,7 +125,7 @@ def read_latency(found: Mapping[str, Any], label: str) -> float:
 
 @dataclass
 class MemoryWatch:
-    """Notes the resident memory of a server every half a second until it is told to stop."""
+    """Notes the resident memory of a server from `start` on, every half a second and at the end."""
 
     server: Server
     rss_bytes: list[int] = field(default_factory=list)
@@ -100,37 +133,45 @@ class MemoryWatch:
     def __enter__(self) -> "MemoryWatch":
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch)
-        self._thread.start()
         return self
+
+    def start(self) -> None:
+        self._note()
+        self._thread.start()
 
     def __exit__(self, *exc: object) -> None:
         self._stop.set()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._note()
 
     def _watch(self) -> None:
         while not self._stop.wait(WATCH_SECONDS):
-            self.rss_bytes.append(self.server.rss_bytes())
+            self._note()
+
+    def _note(self) -> None:
+        self.rss_bytes.append(self.server.rss_bytes())
 
 
 def measure_overload(server: Server, stage: Stage) -> dict[str, Any]:
     """Three times the maximum that was measured just before.
 
-    The memory at the start is that after the closed loop, when everything has been used once.
+    Memory is compared from when all connections are made and have been used.
     """
-    bodies, seconds = stage.bodies, stage.plan.overload_seconds
-    timeout_ms = stage.plan.timeout_ms
-    maximum = find_maximum(server, bodies, stage.plan.seconds)
+    plan = stage.plan
+    maximum = find_maximum(server, stage.bodies, plan.seconds)
+    load = OpenLoad(
+        OVERLOAD * maximum, plan.overload_seconds, OVERLOAD_CONNECTIONS, plan.timeout_ms
+    )
     server.resume()
-    start_bytes = server.rss_bytes()
     with MemoryWatch(server) as watch:
-        found = run_client(server, bodies, OVERLOAD * maximum, seconds, timeout_ms=timeout_ms)
-    end_bytes = server.rss_bytes()
+        found = run_client(server, stage.bodies, load, watch.start)
     server.pause()
     return found | {
         "maximum_per_second": maximum,
-        "timeout_ms": timeout_ms,
+        "timeout_ms": plan.timeout_ms,
         "goodput_share": found["goodput_per_second"] / maximum,
-        "rss_start_bytes": start_bytes,
-        "rss_end_bytes": end_bytes,
+        "rss_start_bytes": watch.rss_bytes[0],
+        "rss_end_bytes": watch.rss_bytes[-1],
         "rss_bytes": watch.rss_bytes,
     }

@@ -22,7 +22,7 @@ PATH = "/translate"
 CONTINUOUS, STATIC = "continuous", "static"
 NUM_CONNECTIONS, NUM_SHORT = 32, 1
 NUM_TEXTS = 512
-WARM_UP_SECONDS, TAIL_SECONDS = 1.5, 0.5
+WARM_UP_SECONDS, TAIL_SECONDS = 1.0, 0.3
 HERE = Path(__file__).parent
 
 

@@ -176,6 +176,10 @@ def format_request(path: str, body: str, headers: str = "") -> bytes:
     return head.encode() + content
 
 
+def format_get(path: str) -> bytes:
+    return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
+
+
 def raise_file_limit() -> int:
     """Lets this process and those it starts open as many connections as the system allows."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

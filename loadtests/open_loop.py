@@ -1,7 +1,12 @@
 """Open-loop load: requests go out when they are due, however slow the answers come.
 
-A process of its own; prints one JSON object. Each latency is counted from the time at which the
-request was due, so that a server that stalls is charged for all that should have come meanwhile.
+A process of its own; prints a line when its connections are made, and one with a JSON object in the
+end. Each latency is counted from the time at which the request was due, so that a server that
+stalls is charged for all that should have come meanwhile.
+
+The connections are made and used once before, as a pool's are: a server on uvloop accepts one
+connection per turn of its loop (libuv pull request 3696), so that thousands that come at once wait
+in the kernel, unseen by whatever decides on admission.
 """
 
 import argparse
@@ -15,11 +20,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from client import FAILED, Client, Connection, format_request, is_usable, raise_file_limit
+from client import (
+    FAILED,
+    Client,
+    Connection,
+    format_get,
+    format_request,
+    is_usable,
+    raise_file_limit,
+)
 from figures import percentile
 
 SEED = 17
-OPEN_AT_START = 64
+READY = "ready"
+MAX_CONNECTIONS = 8192
+WARM_PATH = "/readyz"
+WARM_AT_A_TIME, WARM_SECONDS = 32, 60.0
+SETTLE_SECONDS = 0.5
 DRAIN_SECONDS = 10.0
 OK, SHED = 200, 429
 
@@ -33,9 +50,12 @@ class OpenLoop:
         due: when each arrival is due, in seconds from the start, ascending.
         max_connections: what is due while all are busy waits here, at its own expense.
 
+    Connections are used in turn, so that none is closed for being idle while others are busy.
+
     Attributes:
         sent_at, answered_at: by arrival, in seconds from the start; 0 where it never happened.
         statuses: by arrival.
+        num_connections_added: made on the way, since all there were were busy.
     """
 
     def __init__(
@@ -44,13 +64,31 @@ class OpenLoop:
         self._requests, self._due = requests, due
         self._max_connections = max_connections
         self._client = Client(port, self._take_answer)
-        self._idle = [self._client.open() for _ in range(OPEN_AT_START)]
+        self._is_warming, self._num_warmed = True, 0
+        self._idle: deque[Connection] = deque()
         self._backlog: deque[int] = deque()
         self._num_answered = 0
-        self.max_connections_used = 0
+        self.num_connections_added = 0
         self.sent_at = array("d", bytes(8 * len(due)))
         self.answered_at = array("d", bytes(8 * len(due)))
         self.statuses = array("h", bytes(2 * len(due)))
+
+    def warm_up(self, num_connections: int) -> None:
+        """Opens connections and lets the server answer once on each.
+
+        Raises:
+            RuntimeError: it takes too long.
+        """
+        request, num_opened = format_get(WARM_PATH), 0
+        end = time.monotonic() + WARM_SECONDS
+        while self._num_warmed < num_connections:
+            while num_opened < min(num_connections, self._num_warmed + WARM_AT_A_TIME):
+                self._client.send(self._client.open(), request, num_opened)
+                num_opened += 1
+            self._client.wait(end)
+            if time.monotonic() > end:
+                raise RuntimeError(f"{num_connections} connections take the server too long")
+        self._is_warming = False
 
     def run(self) -> None:
         """Sends everything, and waits for the answers that are still under way."""
@@ -66,7 +104,7 @@ class OpenLoop:
 
     def _dispatch(self, index: int) -> None:
         while self._idle:
-            connection = self._idle.pop()
+            connection = self._idle.popleft()
             if is_usable(connection):
                 self._send(connection, index)
                 return
@@ -78,7 +116,7 @@ class OpenLoop:
         except OSError:
             self._record(index, FAILED)
             return
-        self.max_connections_used = max(self.max_connections_used, self._client.num_connections)
+        self.num_connections_added += 1
         self._send(connection, index)
 
     def _send(self, connection: Connection, index: int) -> None:
@@ -86,6 +124,11 @@ class OpenLoop:
         self._client.send(connection, self._requests[index % len(self._requests)], index)
 
     def _take_answer(self, connection: Connection, index: int, status: int) -> None:
+        if self._is_warming:
+            self._num_warmed += 1
+            if status != FAILED:
+                self._idle.append(connection)
+            return
         self._record(index, status)
         if status == FAILED:
             if self._backlog:
@@ -133,7 +176,7 @@ def describe_run(run: OpenLoop, due: Sequence[float]) -> dict[str, Any]:
         "latency_ms": describe_latencies(latencies.get(OK, [])),
         "shed_ms": describe_latencies(latencies.get(SHED, [])),
         "late_ms": describe_latencies(late),
-        "num_connections": run.max_connections_used,
+        "num_connections_added": run.num_connections_added,
     }
 
 
@@ -149,7 +192,12 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
     bodies = given.bodies.read_text(encoding="utf-8").splitlines()
     requests = [format_request(given.path, body, headers) for body in bodies]
     due = draw_arrivals(given.rate, given.seconds, given.seed)
-    run = OpenLoop(given.port, requests, due, min(given.max_connections, raise_file_limit() - 64))
+    max_connections = min(MAX_CONNECTIONS, raise_file_limit() - 64)
+    run = OpenLoop(given.port, requests, due, max_connections)
+    run.warm_up(min(given.connections, max_connections))
+    time.sleep(SETTLE_SECONDS)
+    print(READY, flush=True)  # whoever looks at the server's memory may do so now
+    time.sleep(SETTLE_SECONDS)
     started = time.process_time()
     run.run()
     cpu_us = 1e6 * (time.process_time() - started) / len(due)
@@ -163,7 +211,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--bodies", type=Path, required=True, help="JSON bodies, one a line")
     parser.add_argument("--rate", type=float, required=True, help="requests per second")
     parser.add_argument("--seconds", type=float, required=True)
-    parser.add_argument("--max-connections", type=int, default=8192)
+    parser.add_argument("--connections", type=int, default=64, help="made before; default 64")
     parser.add_argument("--timeout-ms", type=int, default=0, help="deadline sent along; 0: none")
     parser.add_argument("--seed", type=int, default=SEED)
     return parser.parse_args()

@@ -24,7 +24,7 @@ class Plan:
         seconds: of one turn in closed loop; the other parts take their times from it.
         levels: numbers of connections in closed loop.
         timeout_ms: deadline that overload's requests carry; 0 for none.
-        num_texts: different ones to classify.
+        num_texts: different ones to classify; the engine alone takes half of them.
         num_sentences: different ones that the engine alone translates.
     """
 
@@ -34,7 +34,7 @@ class Plan:
     levels: tuple[int, ...] = (1, 8, 32, 128)
     timeout_ms: int = 0
     num_texts: int = 512
-    num_sentences: int = 192
+    num_sentences: int = 96
 
     def shorten(self) -> "Plan":
         """A smoke: everything runs once, and no figure is worth anything."""
@@ -50,7 +50,7 @@ class Plan:
 
     @property
     def translation_seconds(self) -> float:
-        return 2.0 * self.seconds
+        return 1.5 * self.seconds
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,13 @@ STATUSES = {b"shed": 429, b"broken": 500}
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     bodies: ClassVar[list[bytes]] = []
+    paths: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.paths.append(self.path)
+        self.send_response(200)
+        self.send_header("content-length", "0")
+        self.end_headers()
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -40,6 +47,7 @@ class Server(ThreadingHTTPServer):
 @pytest.fixture
 def port() -> Iterator[int]:
     Handler.bodies.clear()
+    Handler.paths.clear()
     with Server(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -48,9 +56,12 @@ def port() -> Iterator[int]:
         thread.join()
 
 
-def run_open(port: int, bodies: list[str], num_requests: int) -> tuple[OpenLoop, list[float]]:
+def run_open(
+    port: int, bodies: list[str], num_requests: int, num_warm: int = 40
+) -> tuple[OpenLoop, list[float]]:
     due = [index / 1000 for index in range(1, num_requests + 1)]
     run = OpenLoop(port, [format_request("/x", body) for body in bodies], due, 100)
+    run.warm_up(num_warm)
     run.run()
     return run, due
 
@@ -88,10 +99,23 @@ def test_open_loop_survives_hang_ups_and_counts_them(port: int) -> None:
     assert found["num_failures"] == 20
 
 
+def test_connections_are_made_before_and_used_again(port: int) -> None:
+    run, due = run_open(port, ["one"], 30, num_warm=40)
+    assert Handler.paths == ["/readyz"] * 40
+    assert describe_run(run, due)["num_connections_added"] == 0
+
+
+def test_busy_connections_make_open_loop_add_some(port: int) -> None:
+    run, due = run_open(port, ["one"], 30, num_warm=0)
+    found = describe_run(run, due)
+    assert found["num_ok"] == 30
+    assert found["num_connections_added"] >= 1
+
+
 def test_open_loop_without_a_server_fails_every_request() -> None:
     with Server(("127.0.0.1", 0), Handler) as server:
         port = server.server_port
-    run, due = run_open(port, ["one"], 10)
+    run, due = run_open(port, ["one"], 10, num_warm=0)
     assert describe_run(run, due)["num_failures"] == 10
 
 
