@@ -24,7 +24,7 @@ def plot_results(results: Mapping[str, Any], path: Path) -> None:
         return
     num_columns = min(2, len(parts))
     num_rows = -(-len(parts) // num_columns)
-    figure = Figure(figsize=(6.4 * num_columns, 4.2 * num_rows))
+    figure = Figure(figsize=(6.4 * num_columns, 4.2 * num_rows), layout="constrained")
     axes = figure.subplots(num_rows, num_columns, squeeze=False)
     for axis, draw in zip(axes.flat, parts, strict=False):
         draw(axis, results)
@@ -32,7 +32,6 @@ def plot_results(results: Mapping[str, Any], path: Path) -> None:
         axis.set_visible(False)
     about = results["about"]
     figure.suptitle(f"{about['cpu_model']}, {about['num_cpus']} processors, {about['date']}")
-    figure.tight_layout()
     figure.savefig(path, dpi=110)
 
 
@@ -106,7 +105,6 @@ def draw_short(axis: Axes, results: Mapping[str, Any]) -> None:
         list(summary),
         {name: [each[name]["short_p50_ms"] for each in summary.values()] for name in servers},
     )
-    axis.set_yscale("log")
     finish(axis, "Short sentences among long ones", "", "p50, milliseconds")
 
 
