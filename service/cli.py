@@ -35,6 +35,10 @@ from service.settings import Settings, SettingsError, load_settings
 LOCAL_SETTINGS = ("models_dir", "device", "precision", "threads_per_engine")
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 
+# How long a thread may keep the interpreter while another wants it. An engine whose step is over
+# would wait for 5 ms by default, longer than the step took, while the event loop parses requests.
+SWITCH_SECONDS = 0.0005
+
 Work = Callable[[Pipeline, argparse.Namespace, Settings], Awaitable[None]]
 
 
@@ -190,6 +194,7 @@ def run_serve(_: argparse.Namespace, settings: Settings) -> int:
     # As the first process of a container it would otherwise not hear a signal while models load.
     signal.signal(signal.SIGTERM, stop_loading)
     listener = open_listener(settings.host, settings.port)
+    sys.setswitchinterval(SWITCH_SECONDS)
     run_app(create_app(settings), settings, listener)
     return 0
 
@@ -202,6 +207,7 @@ def run_app(app: FastAPI, settings: Settings, listener: socket.socket) -> None:
         log_config=None,
         access_log=False,  # the app writes one line per request itself
         server_header=False,
+        proxy_headers=False,  # nothing here depends on who asks
         timeout_graceful_shutdown=math.ceil(settings.drain_seconds),
     )
     server = Server(config, app, format_url(listener), settings.shutdown_delay_ms / 1000)
