@@ -28,6 +28,10 @@ STATES = ("hidden", "cell")
 MAX_PERIOD = 8
 LOOP_TOKENS = 24
 LOOP_INTERVAL = 8
+# With so many in the decoder, others join every few steps only: a join encodes those who wait
+# together, which costs less a sentence than encoding each as it comes.
+JOIN_AT_ONCE = 8
+JOIN_INTERVAL = 3
 
 
 class TranslatorRunner:
@@ -61,9 +65,12 @@ class TranslatorRunner:
         self._groups: list[Group] = []
         self._states: dict[str, FloatArray] = {}
         self._rows: IntArray | None = None
+        self._next_join = 0
 
     @property
     def free_rows(self) -> int:
+        if self.num_running >= JOIN_AT_ONCE and self._history.num_calls < self._next_join:
+            return 0
         return self._max_rows - sum(group.num_rows for group in self._groups)
 
     @property
@@ -81,6 +88,7 @@ class TranslatorRunner:
         self._tidy()
         if joining := [request for request in arrivals if not request.is_abandoned]:
             self._join(joining)
+            self._next_join = self._history.num_calls + JOIN_INTERVAL
         if not self._groups:
             return []
         outputs = self._decode()

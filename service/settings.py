@@ -62,7 +62,7 @@ class Settings(BaseSettings):
         Field(
             ge=0,
             le=256,
-            description="Engines of each model, a thread each at least; 0 takes one per CPU.",
+            description="Engines of each model; 0 takes the CPUs but one, at most 4.",
         ),
     ] = 0
     max_batch_size: Annotated[

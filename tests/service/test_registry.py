@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from service.engine import Device, available_cpus
+from service.engine import Device
 from service.errors import ArtefactError, DeviceUnavailable, ModelNotFound, ModelNotReady
 from service.manifest import MANIFEST
 from service.registry import Registry, default_engines, find_versions, verify
@@ -227,6 +227,10 @@ def test_verification_tells_every_fault(repository: Path) -> None:
     assert "manifest.json does not fit" in faults[1]
 
 
-def test_each_processor_gets_an_engine_and_a_gpu_gets_one() -> None:
-    assert default_engines(Device("cpu")) == available_cpus()
+@pytest.mark.parametrize(("num_cpus", "num_engines"), [(1, 1), (2, 1), (3, 2), (64, 4)])
+def test_event_loop_keeps_a_processor_for_itself(
+    num_cpus: int, num_engines: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.registry.available_cpus", lambda: num_cpus)
+    assert default_engines(Device("cpu")) == num_engines
     assert default_engines(Device("cuda")) == 1
