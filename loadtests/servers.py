@@ -66,6 +66,8 @@ def start_litserve(python: Path, shape: ShapeModel, logs: Path) -> Server:
 def uvicorn_command(app: str, num_workers: int) -> list[str]:
     command = [sys.executable, "-m", "uvicorn", app, "--host", "127.0.0.1", "--port", "{port}"]
     command += ["--workers", str(num_workers), "--loop", "uvloop", "--http", "httptools"]
+    # a worker that stands still while others are measured must not be taken for dead
+    command += ["--timeout-worker-healthcheck", "3600"]
     return [*command, "--no-access-log", "--log-level", "warning"]
 
 

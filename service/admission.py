@@ -12,6 +12,9 @@ from service.errors import InputTooLong, Overloaded
 
 # The measured rate forgets what lies further back than about so long.
 MEMORY_SECONDS = 2.0
+# A longer time from batch to batch says that the process stood still (a suspended machine, a
+# container without its share of the processor), not that the engine is slow.
+MAX_GAP_SECONDS = 0.5
 # Less than this has been seen of a queue under load: no prediction.
 MIN_SECONDS_SEEN = 0.5
 
@@ -53,7 +56,7 @@ class ServiceRate:
         self._grow_old(elapsed)
         if self._is_backlogged:
             self._tokens += num_tokens
-            self._seconds += elapsed
+            self._seconds += min(elapsed, MAX_GAP_SECONDS)
         self._last, self._is_backlogged = now, is_backlogged
 
     def pause(self, now: float) -> None:

@@ -37,7 +37,7 @@ FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 
 # How long a thread may keep the interpreter while another wants it. An engine whose step is over
 # would wait for 5 ms by default, longer than the step took, while the event loop parses requests.
-SWITCH_SECONDS = 0.0005
+SWITCH_SECONDS = 0.0001
 
 Work = Callable[[Pipeline, argparse.Namespace, Settings], Awaitable[None]]
 

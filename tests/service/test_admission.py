@@ -46,6 +46,15 @@ def test_queue_that_was_left_by_all_does_not_count_as_slow_either() -> None:
     assert rate.predict_seconds(1000, 3.0) == pytest.approx(2.0, rel=0.1)
 
 
+def test_process_that_stood_still_for_a_minute_is_not_slow() -> None:
+    rate = ServiceRate()
+    observe_steadily(rate, 500, seconds=2.0)
+    for index in range(20):
+        rate.observe(50, 62.0 + index / 10, is_backlogged=True)
+
+    assert rate.predict_seconds(1000, 64.0) < 3.0
+
+
 def test_what_was_seen_long_ago_is_forgotten() -> None:
     rate = ServiceRate()
     observe_steadily(rate, 500, seconds=2.0)
