@@ -56,10 +56,6 @@ class Request:
         return len(self.input_ids)
 
     @property
-    def is_dispatched(self) -> bool:
-        return self.dispatched_at < math.inf
-
-    @property
     def num_rows(self) -> int:
         """Rows of the engine that it takes."""
         return self.search.beam_size if self.search else 1

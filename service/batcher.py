@@ -134,9 +134,7 @@ class Batcher:
     @property
     def is_too_slow(self) -> bool:
         """Whether `check_wait` would refuse."""
-        num_tokens = self._scheduler.waiting_tokens
-        wait_seconds = self._rate.predict_seconds(num_tokens, self._clock())
-        return wait_seconds > self._limits.max_wait_seconds
+        return self._predict_wait() > self._limits.max_wait_seconds
 
     @property
     def num_pending(self) -> int:
@@ -154,9 +152,11 @@ class Batcher:
         return None
 
     def _state(self) -> QueueState:
-        num_tokens = self._scheduler.waiting_tokens
-        wait_seconds = self._rate.predict_seconds(num_tokens, self._clock())
-        return QueueState(self._scheduler.num_waiting, num_tokens, wait_seconds)
+        scheduler = self._scheduler
+        return QueueState(scheduler.num_waiting, scheduler.waiting_tokens, self._predict_wait())
+
+    def _predict_wait(self) -> float:
+        return self._rate.predict_seconds(self._scheduler.waiting_tokens, self._clock())
 
     def _admit(self, requests: list[Request]) -> None:
         """With the lock held: refuses what cannot be let in; nobody for the sake of the expired."""
@@ -165,7 +165,7 @@ class Batcher:
             try:
                 check_admission(self._name, requests, self._state(), self._limits, now)
             except Overloaded:
-                if not (expired := self._scheduler.drop_expired(now)):
+                if not (expired := self._drop_expired(now)):
                     raise
                 self._expire(expired, now)
                 check_admission(self._name, requests, self._state(), self._limits, now)
@@ -180,9 +180,7 @@ class Batcher:
             request.is_abandoned = True
             with self._condition:
                 self._scheduler.remove(request)
-                self._note_queue()
-                if not self._scheduler.num_waiting:
-                    self._rate.pause(self._clock())
+                self._note_shrunk(self._clock())
         if self._is_stopping and not self._futures:
             self._drained.set()
 
@@ -246,10 +244,8 @@ class Batcher:
     def _next_batch(self, runner: Runner) -> Dispatch:
         """With the lock held: drops the expired, then takes a batch and notes it."""
         now = self._clock()
-        if expired := self._scheduler.drop_expired(now):
+        if expired := self._drop_expired(now):
             self._call(self._expire, expired, now)
-            if not self._scheduler.num_waiting:
-                self._rate.pause(now)
         dispatch = self._scheduler.next_batch(runner.free_rows)
         if dispatch.requests:
             self._note(dispatch, now)
@@ -268,6 +264,18 @@ class Batcher:
         self._metrics.dispatches_total[dispatch.reason].inc()
         self._metrics.batch_rows.observe(len(dispatch.requests))
         self._metrics.batch_padding_ratio.observe(padding_ratio(dispatch.requests))
+
+    def _drop_expired(self, now: float) -> list[Request]:
+        """With the lock held: takes out and returns those whose deadline has passed."""
+        if expired := self._scheduler.drop_expired(now):
+            self._note_shrunk(now)
+        return expired
+
+    def _note_shrunk(self, now: float) -> None:
+        """With the lock held: some have left the queue, and no engine took them."""
+        self._note_queue()
+        if not self._scheduler.num_waiting:
+            self._rate.pause(now)
 
     def _note_queue(self) -> None:
         self._metrics.queue_requests.set(self._scheduler.num_waiting)

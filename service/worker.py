@@ -51,9 +51,6 @@ class Worker:
     def start(self) -> None:
         self._thread.start()
 
-    def join(self, timeout: float) -> None:
-        self._thread.join(timeout)
-
     @property
     def is_alive(self) -> bool:
         return self._thread.is_alive()

@@ -301,6 +301,22 @@ async def test_expired_request_is_told_so_and_never_runs() -> None:
     assert stand.runner.batches[1:] == [[alive]]
 
 
+async def test_queue_that_expired_is_measured_as_empty() -> None:
+    async with run_batcher() as stand:
+        stand.runner.gate.clear()
+        (first,) = stand.batcher.submit([make_request()])
+        await wait_for_step(stand.runner)
+        (expired,) = stand.batcher.submit([make_request(deadline=5.0)])
+        stand.clock.now = 5.0
+        stand.runner.gate.set()
+        await first
+        with pytest.raises(DeadlineExceeded):
+            await expired
+
+        assert read_metric(stand.metrics, "queue_requests", model=NAME) == 0
+        assert read_metric(stand.metrics, "queue_tokens", model=NAME) == 0
+
+
 async def test_stop_drains_what_was_admitted() -> None:
     async with run_batcher(FakeRunner(max_rows=2)) as stand:
         futures = stand.batcher.submit([make_request() for _ in range(10)])
