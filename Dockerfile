@@ -19,14 +19,16 @@ COPY pyproject.toml requirements.lock ./
 # Dependencies apart from the code: a new version of the service then is a layer of less than one megabyte.
 FROM source AS dependencies-cpu
 RUN python3 -c "import tomllib; project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
-        print(*project['dependencies'], *project['optional-dependencies']['cpu'], sep='\n')" > needed.txt \
+        print(*project['dependencies'], *project['optional-dependencies']['cpu'], \
+        *project['optional-dependencies']['otel'], sep='\n')" > needed.txt \
     && python3 -m pip --python /opt/seqserve/bin/python install --no-cache-dir \
         --only-binary :all: --constraint requirements.lock --requirement needed.txt
 
 FROM source AS dependencies-gpu
 ARG GPU_EXTRA=gpu
 RUN python3 -c "import sys, tomllib; project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
-        print(*project['dependencies'], *project['optional-dependencies'][sys.argv[1]], sep='\n')" \
+        print(*project['dependencies'], *project['optional-dependencies'][sys.argv[1]], \
+        *project['optional-dependencies']['otel'], sep='\n')" \
         "${GPU_EXTRA}" > needed.txt \
     && python3 -m pip --python /opt/seqserve/bin/python install --no-cache-dir \
         --only-binary :all: --constraint requirements.lock --requirement needed.txt

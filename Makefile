@@ -18,7 +18,8 @@ OTHER_RUNTIME_gpu := onnxruntime
 OTHER_RUNTIME_cpu := onnxruntime-gpu
 SERVE_READY := $(VENV)/.serve-$(RUNTIME)
 DEV_READY := $(VENV)/.dev-$(RUNTIME)
-DEV_EXTRAS := $(RUNTIME),train,load,bench,dev
+SERVE_EXTRAS := $(RUNTIME),otel
+DEV_EXTRAS := $(SERVE_EXTRAS),train,load,bench,dev
 
 ifeq ($(OTHER_RUNTIME_$(RUNTIME)),)
 $(error RUNTIME is "$(RUNTIME)"; it must be cpu or gpu)
@@ -58,7 +59,7 @@ define install
 endef
 
 $(SERVE_READY): $(VENV)/.created pyproject.toml requirements.lock
-	$(call install,$(RUNTIME))
+	$(call install,$(SERVE_EXTRAS))
 	@touch $@
 
 $(DEV_READY): $(VENV)/.created pyproject.toml requirements.lock

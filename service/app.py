@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib import metadata
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from fastapi import FastAPI, Request, Response
@@ -34,7 +34,10 @@ from service.pipeline import Pipeline
 from service.registry import Registry
 from service.routes import KEY_SCHEMES, Services, operations, pages, tasks
 from service.schemas import REQUESTS, Problem
-from service.settings import Settings
+from service.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from service.traces import Traces
 
 logger = logging.getLogger(__name__)
 
@@ -134,6 +137,7 @@ def create_app(
         redirect_slashes=False,
     )
     services = Services(settings, metrics, registry, pipeline)
+    services.traces = open_traces(settings)
     metrics.ready.set_function(lambda: 0.0 if services.faults() else 1.0)
     for router in (tasks, operations, pages):
         app.include_router(router, responses=document_errors())
@@ -156,6 +160,27 @@ async def run_lifespan(app: FastAPI) -> AsyncIterator[None]:
     finally:
         services.is_draining = True
         await services.registry.stop()
+        if services.traces is not None:
+            services.traces.close()
+
+
+def open_traces(settings: Settings) -> "Traces | None":
+    """Where spans go, if they go anywhere.
+
+    Raises:
+        SettingsError: an endpoint is set, and what is needed for it is not installed.
+    """
+    if not settings.otlp_endpoint:
+        return None
+    try:
+        # Here and not above: it takes a tenth of a second and some megabytes, and few need it.
+        from service.traces import Traces
+    except ModuleNotFoundError as exc:
+        raise SettingsError(
+            f"otlp_endpoint is {settings.otlp_endpoint}, and {exc.name} is not installed; install "
+            "seqserve[otel], or unset SEQSERVE_OTLP_ENDPOINT and OTEL_EXPORTER_OTLP_ENDPOINT."
+        ) from exc
+    return Traces(settings.otlp_endpoint, read_version())
 
 
 def make_collectors() -> CollectorRegistry:
@@ -252,8 +277,11 @@ class RequestTrail:
             return
         started = time.monotonic()
         state = scope.setdefault("state", {})
-        state["request_id"] = choose_id(Headers(scope=scope).get("x-request-id", ""))
+        headers = Headers(scope=scope)
+        state["request_id"] = choose_id(headers.get("x-request-id", ""))
         state["status"] = 0
+        if self.services.traces is not None and is_task(scope):
+            state["trace"] = self.services.traces.open(scope, headers, started)
         tracked = partial(self.send_tracked, state, send)
         try:
             await self.app(scope, receive, tracked)
@@ -271,7 +299,7 @@ class RequestTrail:
                 failure = problem_response(500, "The server failed; see its log.", {})
                 await failure(scope, receive, tracked)
         finally:
-            self.conclude(scope, time.monotonic() - started)
+            self.conclude(scope, started)
 
     async def send_tracked(self, state: dict[str, Any], send: Send, message: Message) -> None:
         """Sends, with the request's id and, from a server that is stopping, a polite close."""
@@ -283,14 +311,20 @@ class RequestTrail:
             message["headers"] = [*message["headers"], *more]
         await send(message)
 
-    def conclude(self, scope: Scope, seconds: float) -> None:
+    def conclude(self, scope: Scope, started: float) -> None:
         """Counts and logs one request, once. Never the text, never a key."""
-        state = scope["state"]
+        ended = time.monotonic()
+        seconds, state = ended - started, scope["state"]
         status = state["status"] or CLIENT_CLOSED
         model = state.get("model") or NO_MODEL
-        if scope["path"] in TASK_PATHS and scope["method"] == "POST":
+        if is_task(scope):
             label = SEVERAL_MODELS if "," in model else model
             self.services.metrics.count_request(label, outcome_of(status), seconds)
+        trace = state.get("trace")
+        if trace is not None:
+            known = {"seqserve.request_id": state["request_id"], "seqserve.model": model}
+            sent = None if status == CLIENT_CLOSED else status
+            trace.close(sent, known, state.get("timings"), ended)
         if not logger.isEnabledFor(logging.INFO):
             return
         logger.info(
@@ -302,8 +336,13 @@ class RequestTrail:
                 "duration_ms": round(1000 * seconds, 3),
                 "model": model,
                 "request_id": state["request_id"],
+                **(trace.ids if trace is not None else {}),
             },
         )
+
+
+def is_task(scope: Scope) -> bool:
+    return scope["path"] in TASK_PATHS and scope["method"] == "POST"
 
 
 def choose_id(given: str) -> str:

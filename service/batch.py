@@ -63,12 +63,21 @@ class Request:
 
 @dataclass(frozen=True)
 class Timings:
-    """Where the time of one request went, in seconds; queue and inference of its slowest part."""
+    """Where the time of one request went, in seconds; queue and inference of its slowest part.
+
+    Attributes:
+        arrived_at: monotonic seconds.
+        dispatched_at, finished_at: of the first part to run and of the last one to be done;
+            infinite where no model was needed.
+    """
 
     tokenize_seconds: float
     queue_seconds: float
     inference_seconds: float
     total_seconds: float
+    arrived_at: float
+    dispatched_at: float = math.inf
+    finished_at: float = math.inf
 
 
 @dataclass(frozen=True)

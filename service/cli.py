@@ -102,7 +102,7 @@ def add_command(
 def add_setting(parser: argparse.ArgumentParser, name: str) -> None:
     """A flag for a setting; absent unless given, so that the environment and defaults hold."""
     field = Settings.model_fields[name]
-    default = "none" if field.default == () else field.default
+    default = "none" if field.default in ((), "") else field.default
     parser.add_argument(
         "--" + name.replace("_", "-"),
         dest=name,

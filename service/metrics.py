@@ -4,9 +4,14 @@ Labels are few and closed: never a text, an id or a message. `model` is a name o
 or `NO_MODEL` where a request was refused before a model was chosen.
 """
 
+from contextvars import ContextVar
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 NO_MODEL = "none"
+
+# What the current task's observations are an example of: its trace, where it has one.
+EXEMPLAR: ContextVar[dict[str, str] | None] = ContextVar("exemplar", default=None)
 
 # Geometric, doubling: 1 ms (a short classification) to 30 s (the default deadline) and beyond.
 SECONDS = (
@@ -178,4 +183,4 @@ class Metrics:
             self._of_outcome[key] = self.requests_total.labels(model_name, outcome)
             self._durations[model_name] = self.request_duration_seconds.labels(model_name)
         self._of_outcome[key].inc()
-        self._durations[model_name].observe(seconds)
+        self._durations[model_name].observe(seconds, EXEMPLAR.get())

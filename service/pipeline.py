@@ -38,7 +38,7 @@ from service.errors import (
 from service.labels import rank_labels
 from service.loader import LoadedModel, check_length
 from service.markup import Piece, split_markup
-from service.metrics import STAGES, Metrics
+from service.metrics import EXEMPLAR, STAGES, Metrics
 from service.registry import Registry, ServedModel
 from service.settings import Settings
 from service.streaming import DocumentText
@@ -316,12 +316,16 @@ class Pipeline:
                 (request.finished_at - request.dispatched_at for request in requests), default=0.0
             ),
             total_seconds=self._clock() - arrived_at,
+            arrived_at=arrived_at,
+            dispatched_at=min((request.dispatched_at for request in requests), default=math.inf),
+            finished_at=max((request.finished_at for request in requests), default=math.inf),
         )
+        exemplar = EXEMPLAR.get()
         for part in work:
             metrics = self._metrics.of_model(part.served.manifest.name)
             for stage in STAGES:
                 seconds = getattr(timings, f"{stage}_seconds")
-                metrics.stage_duration_seconds[stage].observe(max(0.0, seconds))
+                metrics.stage_duration_seconds[stage].observe(max(0.0, seconds), exemplar)
             for direction, num_tokens in (
                 ("input", sum(request.num_tokens for request in part.requests)),
                 ("output", sum(count_tokens(results[request]) for request in part.requests)),

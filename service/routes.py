@@ -7,13 +7,15 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from fastapi import APIRouter, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from fastapi.routing import APIRoute
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.openmetrics import exposition as openmetrics
+from prometheus_client.registry import Collector
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
@@ -48,6 +50,9 @@ from service.schemas import (
 )
 from service.settings import Settings
 
+if TYPE_CHECKING:
+    from service.traces import Traces
+
 T = TypeVar("T")
 BodyT = TypeVar("BodyT", bound=Body)
 
@@ -66,6 +71,7 @@ class Services:
 
     Attributes:
         is_draining: set once the server has been told to stop; it still answers.
+        traces: None where no endpoint is set.
     """
 
     settings: Settings
@@ -73,6 +79,7 @@ class Services:
     registry: Registry
     pipeline: Pipeline
     is_draining: bool = False
+    traces: "Traces | None" = None
 
     def faults(self) -> list[str]:
         """Why the server should get no traffic."""
@@ -133,7 +140,7 @@ async def translate(request: Request) -> Response:
         news = services.pipeline.stream(texts, options, deadline)
         started = await anext(news)  # what is wrong with the request is told as ever
         assert isinstance(started, Started)
-        events = show_stream(news, options, is_single=is_single)
+        events = show_stream(request, news, options, is_single=is_single)
         return EventResponse(events, name_model(request, started))
     work = services.pipeline.translate(texts, options, deadline)
     answer = await run_watched(request.receive, work)
@@ -225,9 +232,9 @@ async def ready(request: Request) -> dict[str, str]:
 
 @operations.get("/metrics", response_class=Response)
 async def show_metrics(request: Request) -> Response:
-    """Prometheus metrics."""
-    content = generate_latest(get_services(request).metrics.registry)
-    return Response(content, media_type=CONTENT_TYPE_LATEST)
+    """Prometheus metrics; in OpenMetrics, with exemplars, for who accepts that."""
+    render, content_type = choose_format(request.headers.get("accept", ""))
+    return Response(render(get_services(request).metrics.registry), media_type=content_type)
 
 
 @pages.api_route("/", methods=["GET", "HEAD"])
@@ -246,6 +253,13 @@ async def show_docs(request: Request) -> Response:
         swagger_css_url="docs/assets/swagger-ui.css",
         swagger_favicon_url="docs/assets/favicon-32x32.png",
     )
+
+
+def choose_format(accepted: str) -> tuple[Callable[[Collector], bytes], str]:
+    # prometheus_client's own choice fails where a client names a version that is no number
+    if openmetrics.CONTENT_TYPE_LATEST.partition(";")[0] in accepted:
+        return openmetrics.generate_latest, openmetrics.CONTENT_TYPE_LATEST
+    return generate_latest, CONTENT_TYPE_LATEST
 
 
 def get_services(request: Request) -> Services:
@@ -342,7 +356,11 @@ def show_translations(
 
 
 async def show_stream(
-    news: AsyncGenerator[News, None], options: TranslateOptions, *, is_single: bool
+    request: Request,
+    news: AsyncGenerator[News, None],
+    options: TranslateOptions,
+    *,
+    is_single: bool,
 ) -> AsyncGenerator[bytes, None]:
     """Events: `token` with further text, then `done` with the whole answer, or `error`."""
     async with aclosing(news):
@@ -352,6 +370,7 @@ async def show_stream(
                     data = to_json({"index": item.index, "text": item.text})
                     yield format_event("token", data.decode())
                 elif isinstance(item, TranslateAnswer):
+                    request.scope["state"]["timings"] = item.timings
                     shown = show_translations(item, options, is_single=is_single)
                     yield format_event(
                         "done", shown.model_dump_json(by_alias=True, exclude_none=True)
@@ -386,6 +405,7 @@ def show_attention(translation: Translation) -> list[AlignedSentence]:
 
 def reply(request: Request, answer: Answer, content: str | bytes) -> Response:
     """A task's answer, with what made it in the headers."""
+    request.scope["state"]["timings"] = answer.timings
     headers = name_model(request, answer)
     headers["Server-Timing"] = format_timings(answer.timings)
     return Response(content, headers=headers, media_type="application/json")

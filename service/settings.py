@@ -6,15 +6,25 @@ manifest, never here.
 
 import difflib
 import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 ENV_PREFIX = "SEQSERVE_"
+# Names that others have fixed; ours win over them.
+STANDARD_VARIABLES = {"otlp_endpoint": "OTEL_EXPORTER_OTLP_ENDPOINT"}
+ENDPOINT_PATTERN = r"^(https?://[^/].*)?$"
 
 
 class SettingsError(ValueError):
@@ -188,6 +198,30 @@ class Settings(BaseSettings):
         Literal["text", "json"],
         Field(description="Log lines for people (text) or for a collector (json)."),
     ] = "text"
+    otlp_endpoint: Annotated[
+        str,
+        Field(
+            description="Base URL of an OpenTelemetry collector (OTLP over HTTP) that gets traces; "
+            "OTEL_EXPORTER_OTLP_ENDPOINT says the same.",
+            json_schema_extra={"pattern": ENDPOINT_PATTERN},
+        ),
+    ] = ""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic's signature
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        standard: dict[str, Any] = {
+            name: os.environ[variable]
+            for name, variable in STANDARD_VARIABLES.items()
+            if os.environ.get(variable)
+        }
+        return init_settings, env_settings, InitSettingsSource(settings_cls, standard)
 
     @field_validator("api_keys", mode="before")
     @classmethod
@@ -202,6 +236,13 @@ class Settings(BaseSettings):
         # A header carries ASCII only, so another key could never be matched.
         if not all(key.get_secret_value().isascii() for key in value):
             raise ValueError("a comma list of ASCII keys")
+        return value
+
+    @field_validator("otlp_endpoint")
+    @classmethod
+    def require_url(cls, value: str) -> str:
+        if not re.match(ENDPOINT_PATTERN, value):
+            raise ValueError("a URL like http://collector:4318")
         return value
 
     @field_validator("log_level", "log_format", "device", "precision", mode="before")

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,16 +47,26 @@ class Server:
 
 
 @contextmanager
-def run_server(models_dir: Path, log: Path, *flags: str) -> Iterator[Server]:
+def run_server(
+    models_dir: Path, log: Path, *flags: str, variables: Mapping[str, str] | None = None
+) -> Iterator[Server]:
     """Starts a server on a free port and waits until it is ready; kills it in the end.
+
+    Args:
+        models_dir: its model repository.
+        log: a file for its stderr.
+        flags: further arguments; the last one wins.
+        variables: of its environment; nobody else's settings are there.
 
     Raises:
         AssertionError: it does not become ready; the message holds its log.
     """
     command = [sys.executable, "-m", "service", "--port", "0", "--models-dir", str(models_dir)]
     environment = {
-        name: value for name, value in os.environ.items() if not name.startswith("SEQSERVE_")
-    }
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("SEQSERVE_", "OTEL_"))
+    } | dict(variables or {})
     with log.open("w", encoding="utf-8") as stderr:
         process = subprocess.Popen(
             [*command, "--device", "cpu", *flags],

@@ -394,6 +394,11 @@ def test_schema_knows_every_setting_of_the_server() -> None:
             COMBINATIONS["archives-elsewhere"] | {"networkPolicy": {"enabled": True}},
             r"needs a rule in networkPolicy\.egress",
         ),
+        (
+            {"settings": {"otlp_endpoint": "http://a"}, "networkPolicy": {"enabled": True}},
+            r"otlp_endpoint needs a rule in networkPolicy\.egress",
+        ),
+        ({"settings": {"otlp_endpoint": "a:4317"}}, r"/settings/otlp_endpoint.*pattern"),
         ({"autoscaling": {"enabled": True, "minReplicas": 11}}, r"\(11\) is above .*\(10\)"),
         ({"autoscaling": {"enabled": True, "source": "keda"}}, r"autoscaling\.prometheusAddress"),
         (

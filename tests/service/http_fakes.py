@@ -28,7 +28,7 @@ from service.pipeline import Pipeline
 from service.registry import Registry
 from service.settings import Settings
 
-TIMINGS = Timings(0.001, 0.002, 0.0035, 0.0075)
+TIMINGS = Timings(0.001, 0.002, 0.0035, 0.0075, arrived_at=0.0)
 
 MANIFEST = Manifest(
     name="tiny",

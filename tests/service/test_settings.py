@@ -12,7 +12,7 @@ from service.settings import Settings, SettingsError, load_settings, unknown_var
 def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     import os
 
-    for name in [name for name in os.environ if name.upper().startswith("SEQSERVE_")]:
+    for name in [name for name in os.environ if name.upper().startswith(("SEQSERVE_", "OTEL_"))]:
         monkeypatch.delenv(name)
 
 
@@ -124,3 +124,19 @@ def test_settings_are_frozen() -> None:
 def test_every_setting_has_a_description_and_a_default() -> None:
     assert all(field.description for field in Settings.model_fields.values())
     assert not any(field.is_required() for field in Settings.model_fields.values())
+
+
+def test_standard_variable_of_opentelemetry_is_read_and_ours_wins(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318")
+    assert load_settings().otlp_endpoint == "http://collector:4318"
+    monkeypatch.setenv("SEQSERVE_OTLP_ENDPOINT", "https://ours")
+    assert load_settings().otlp_endpoint == "https://ours"
+    assert load_settings({"otlp_endpoint": ""}).otlp_endpoint == ""
+
+
+@pytest.mark.parametrize("endpoint", ["collector:4317", "http://", "grpc://collector:4317"])
+def test_endpoint_that_is_no_url_is_refused(endpoint: str) -> None:
+    with pytest.raises(SettingsError, match="must be a URL like http://collector:4318"):
+        load_settings({"otlp_endpoint": endpoint})

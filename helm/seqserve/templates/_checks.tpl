@@ -28,6 +28,10 @@
 {{- $faults = append $faults "models.source http needs a rule in networkPolicy.egress to fetch through (and one for DNS)" -}}
 {{- end -}}
 
+{{- if and (get $values.settings "otlp_endpoint") $values.networkPolicy.enabled (not $values.networkPolicy.egress) -}}
+{{- $faults = append $faults "settings.otlp_endpoint needs a rule in networkPolicy.egress to send traces through (and one for DNS)" -}}
+{{- end -}}
+
 {{- $scaling := $values.autoscaling -}}
 {{- if and $scaling.enabled (gt (int $scaling.minReplicas) (int $scaling.maxReplicas)) -}}
 {{- $faults = append $faults (printf "autoscaling.minReplicas (%d) is above autoscaling.maxReplicas (%d)" (int $scaling.minReplicas) (int $scaling.maxReplicas)) -}}
