@@ -148,8 +148,8 @@ chart: $(DEV_READY) ## lint the chart, render it, check it against the Kubernete
 	$(PYTEST) -m "not slow" tests/integration/test_chart.py tests/integration/test_chart_files.py tests/integration/test_rules.py $(ARGS)
 
 .PHONY: rules
-rules: $(DEV_READY) ## unit tests of the alerts; the dashboard run by a real Prometheus (Debian package prometheus)
-	$(PYTEST) -rs tests/integration/test_rules.py $(ARGS)
+rules: $(DEV_READY) ## unit tests of the alerts; dashboard and exemplars with a real Prometheus (Debian package prometheus)
+	$(PYTEST) -rs tests/integration/test_rules.py tests/integration/test_exemplars.py $(ARGS)
 
 .PHONY: chart-schema
 chart-schema: $(DEV_READY) ## tell the chart's schema of the server's settings, after changing those

@@ -58,7 +58,7 @@ def wait_until(is_so: Callable[[], bool]) -> None:
 @contextmanager
 def run_collector() -> Iterator[Collector]:
     class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802 - the base class's name
+        def do_POST(self) -> None:
             content = self.rfile.read(int(self.headers["Content-Length"]))
             if self.headers.get("Content-Encoding") == "gzip":
                 content = gzip.decompress(content)

@@ -11,7 +11,6 @@ import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from prometheus_client import CollectorRegistry
 
 from service.metrics import SECONDS, Metrics
 from tests.integration.charts import CHART, render
-from tests.integration.containers import find_port
+from tests.integration.prometheus import SCRAPE_SECONDS, needs_prometheus, run_prometheus
 from tests.integration.server import MODELS_DIR, Server, run_server
 
 TESTS = Path(__file__).parent
@@ -32,15 +31,12 @@ UNIT_TESTS = sorted(TESTS.glob("rules*_test.yaml"))
 DASHBOARD = CHART / "dashboards" / "seqserve.json"
 # Series of others that our expressions may use.
 FOREIGN = {"up", "kube_pod_status_ready"}
-SCRAPE_SECONDS, LOAD_SECONDS = 1, 15
+LOAD_SECONDS = 15
 VARIABLES = {"namespace": "test", "job": "seqserve", "model": ".*", "__rate_interval": "10s"}
 
 needs_promtool = pytest.mark.skipif(
     not shutil.which("promtool"),
     reason="promtool is not there (Debian: apt-get install prometheus)",
-)
-needs_prometheus = pytest.mark.skipif(
-    not shutil.which("prometheus"), reason="prometheus is not there (apt-get install prometheus)"
 )
 
 
@@ -194,48 +190,6 @@ def test_dashboard_is_one_that_grafana_can_draw() -> None:
     }
 
 
-@contextmanager
-def run_prometheus(server: Server, folder: Path) -> Iterator[httpx.Client]:
-    """A real Prometheus that scrapes the server, with the chart's rules."""
-    address = server.url.removeprefix("http://")
-    labels = {"namespace": "test", "pod": "seqserve-0"}
-    config = {
-        "global": {"scrape_interval": f"{SCRAPE_SECONDS}s", "evaluation_interval": "1s"},
-        "rule_files": [str(path) for path in RULES],
-        "scrape_configs": [
-            {
-                "job_name": "seqserve",
-                "static_configs": [{"targets": [address], "labels": labels}],
-            }
-        ],
-    }
-    (folder / "prometheus.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    port = find_port()
-    command = ["prometheus", f"--config.file={folder}/prometheus.yml"]
-    command += [f"--storage.tsdb.path={folder}/data", f"--web.listen-address=127.0.0.1:{port}"]
-    with (folder / "prometheus.log").open("w") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
-            wait_answer(client)
-            yield client
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-def wait_answer(client: httpx.Client) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        try:
-            if client.get("/-/ready").status_code == httpx.codes.OK:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)
-    raise AssertionError("prometheus does not start")
-
-
 def put_load(server: Server, seconds: float) -> None:
     """Requests of every kind, two clients at a time, wrong ones among them."""
     bodies: list[tuple[str, dict[str, Any]]] = [
@@ -261,7 +215,10 @@ def put_load(server: Server, seconds: float) -> None:
 @pytest.fixture(scope="module")
 def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     folder = tmp_path_factory.mktemp("prometheus")
-    with run_server(MODELS_DIR, folder / "log") as server, run_prometheus(server, folder) as client:
+    with (
+        run_server(MODELS_DIR, folder / "log") as server,
+        run_prometheus(server, folder, RULES) as client,
+    ):
         put_load(server, LOAD_SECONDS)
         time.sleep(2 * SCRAPE_SECONDS)
         yield client
