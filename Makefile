@@ -151,6 +151,10 @@ chart: $(DEV_READY) ## lint the chart, render it, check it against the Kubernete
 rules: $(DEV_READY) ## unit tests of the alerts; dashboard and exemplars with a real Prometheus (Debian package prometheus)
 	$(PYTEST) -rs tests/integration/test_rules.py tests/integration/test_exemplars.py $(ARGS)
 
+.PHONY: rolling
+rolling: $(DEV_READY) ## two servers behind nginx (Debian package): rolled, killed, hung, under load; 90 seconds
+	$(PYTEST) -rsP tests/integration/test_rolling.py $(ARGS)
+
 .PHONY: chart-schema
 chart-schema: $(DEV_READY) ## tell the chart's schema of the server's settings, after changing those
 	$(BIN)/python -m tests.integration.chart_schema
