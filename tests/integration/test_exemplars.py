@@ -12,6 +12,7 @@ import pytest
 
 from tests.integration.collector import wait_until
 from tests.integration.containers import find_port
+from tests.integration.dashboard import fill_variables, read_targets
 from tests.integration.prometheus import needs_prometheus, run_prometheus
 from tests.integration.server import MODELS_DIR, Server, run_server
 
@@ -81,7 +82,9 @@ def ask_exemplars(client: httpx.Client, series: str) -> list[dict[str, Any]]:
 
 @pytest.mark.slow
 @needs_prometheus
-def test_prometheus_leads_from_a_bucket_to_the_trace(server: Server, tmp_path: Path) -> None:
+def test_prometheus_and_dashboard_lead_from_a_bucket_to_the_trace(
+    server: Server, tmp_path: Path
+) -> None:
     flags = ["--enable-feature=exemplar-storage"]
     with run_prometheus(server, tmp_path, flags=flags) as client:
         trace_id = classify(server, "01")
@@ -101,8 +104,14 @@ def test_prometheus_leads_from_a_bucket_to_the_trace(server: Server, tmp_path: P
             for found in ask_exemplars(client, STAGES)
             if found["exemplars"][-1]["labels"] == {"trace_id": trace_id}
         }
+        unled = [
+            title
+            for title, target in read_targets()
+            if target.get("exemplar") and not known(fill_variables(target["expr"]))
+        ]
         (target,) = client.get("/api/v1/targets").json()["data"]["activeTargets"]
 
     assert 0 < float(exemplar["value"]) < 10
     assert stages == {"tokenize", "queue", "inference"}
+    assert unled == []
     assert (target["health"], target["lastError"]) == ("up", "")

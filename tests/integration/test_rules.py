@@ -22,17 +22,16 @@ from prometheus_client import CollectorRegistry
 
 from service.metrics import SECONDS, Metrics
 from tests.integration.charts import CHART, render
+from tests.integration.dashboard import DASHBOARD, fill_variables, read_targets
 from tests.integration.prometheus import SCRAPE_SECONDS, needs_prometheus, run_prometheus
 from tests.integration.server import MODELS_DIR, Server, run_server
 
 TESTS = Path(__file__).parent
 RULES = sorted((CHART / "rules").glob("*.yaml"))
 UNIT_TESTS = sorted(TESTS.glob("rules*_test.yaml"))
-DASHBOARD = CHART / "dashboards" / "seqserve.json"
 # Series of others that our expressions may use.
 FOREIGN = {"up", "kube_pod_status_ready"}
 LOAD_SECONDS = 15
-VARIABLES = {"namespace": "test", "job": "seqserve", "model": ".*", "__rate_interval": "10s"}
 
 needs_promtool = pytest.mark.skipif(
     not shutil.which("promtool"),
@@ -49,30 +48,12 @@ ALERTS = {rule["alert"]: rule for rule in read_rules() if "alert" in rule}
 RECORDED = {rule["record"] for rule in read_rules() if "record" in rule}
 
 
-def read_panels() -> list[tuple[str, str]]:
-    """Title and expression of every target of the dashboard."""
-    panels = json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"]
-    return [
-        (panel["title"], target["expr"])
-        for panel in panels
-        if panel["type"] != "row"
-        for target in panel["targets"]
-    ]
-
-
-def fill_variables(expression: str) -> str:
-    for name, value in VARIABLES.items():
-        expression = expression.replace(f"${name}", value)
-    assert "$" not in expression
-    return expression
-
-
 def read_queries() -> list[tuple[str, str]]:
     """Every expression of the chart, by where it stands."""
     scaling = {"enabled": True, "source": "keda", "prometheusAddress": "http://p:9090"}
     triggers = render({"autoscaling": scaling})["scaledobject"]["spec"]["triggers"]
     queries = [(rule.get("alert") or rule["record"], rule["expr"]) for rule in read_rules()]
-    queries += [(title, fill_variables(expression)) for title, expression in read_panels()]
+    queries += [(title, fill_variables(target["expr"])) for title, target in read_targets()]
     queries += [("keda", each["metadata"]["query"]) for each in triggers if each["type"] != "cpu"]
     adapter = yaml.safe_load((CHART / "files/prometheus-adapter.yaml").read_text(encoding="utf-8"))
     for rule in adapter["rules"]["custom"]:
@@ -236,8 +217,8 @@ def ask_prometheus(client: httpx.Client, query: str) -> list[dict[str, Any]]:
 def test_every_panel_shows_data_of_a_service_under_load(prometheus: httpx.Client) -> None:
     empty = [
         title
-        for title, expression in read_panels()
-        if not ask_prometheus(prometheus, fill_variables(expression))
+        for title, target in read_targets()
+        if not ask_prometheus(prometheus, fill_variables(target["expr"]))
     ]
 
     assert empty == []
