@@ -21,6 +21,7 @@ from urllib.parse import quote
 from fastapi import FastAPI, Request, Response
 from fastapi.routing import APIRoute
 from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.registry import Collector
 from pydantic.json_schema import models_json_schema
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -112,6 +113,7 @@ def create_app(
     registry: Registry | None = None,
     pipeline: Pipeline | None = None,
     collector_registry: CollectorRegistry | None = None,
+    collector: Collector | None = None,
 ) -> FastAPI:
     """The application; its lifespan starts and stops the registry.
 
@@ -120,6 +122,7 @@ def create_app(
         registry: the models; by default those of `settings.models_dir`.
         pipeline: by default one over the registry.
         collector_registry: where metrics live; by default a new one with the process's figures.
+        collector: what `/metrics` shows; by default that registry.
     """
     metrics = Metrics(collector_registry or make_collectors())
     registry = registry or Registry(settings, metrics)
@@ -133,7 +136,7 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
     )
-    services = Services(settings, metrics, registry, pipeline)
+    services = Services(settings, metrics, registry, pipeline, collector or metrics.registry)
     metrics.ready.set_function(lambda: 0.0 if services.faults() else 1.0)
     for router in (tasks, operations, pages):
         app.include_router(router, responses=document_errors())

@@ -4,9 +4,19 @@ Labels are few and closed: never a text, an id or a message. `model` is a name o
 or `NO_MODEL` where a request was refused before a model was chosen.
 """
 
+from collections.abc import Callable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 NO_MODEL = "none"
+
+# Gauges of several processes add up, but for these.
+SHARED_GAUGES: dict[str, Callable[[float, float], float]] = {
+    "seqserve_ready": min,
+    "seqserve_model_info": max,
+    "process_start_time_seconds": min,
+    "process_max_fds": min,
+}
 
 # Geometric, doubling: 1 ms (a short classification) to 30 s (the default deadline) and beyond.
 SECONDS = (
@@ -153,6 +163,8 @@ class Metrics:
         self.ready = Gauge(
             "seqserve_ready", "1 while the server wants traffic, else 0.", registry=registry
         )
+        self.workers = Gauge("seqserve_workers", "Server processes that answer.", registry=registry)
+        self.workers.set(1)
         self.model_info = Gauge(
             "seqserve_model_info",
             "Always 1; the labels say what is loaded.",

@@ -139,6 +139,11 @@ class Registry:
             dict.fromkeys(language for manifest in found for language in manifest.languages)
         )
 
+    def _steps_on_loop(self, model: LoadedModel) -> bool:
+        """Whether a model's steps are so short, and processors so few, that a thread costs more."""
+        is_quick = model.manifest.task == "sentiment" and model.device.kind == "cpu"
+        return is_quick and cpus_per_worker(self._settings.workers) < 2
+
     def serve(self, model: LoadedModel) -> None:
         """Puts a model behind a batcher and starts it."""
         settings, manifest = self._settings, model.manifest
@@ -153,6 +158,7 @@ class Registry:
             ),
             self._metrics,
             time.monotonic,
+            model.runner if self._steps_on_loop(model) else None,
         )
         batcher.start()
         self._served[manifest.name] = ServedModel(model, batcher)
@@ -178,22 +184,28 @@ def prepare_model(folder: Path, device: Device, settings: Settings) -> LoadedMod
         device,
         precision=settings.precision,
         num_threads=settings.threads_per_engine,
-        num_runners=settings.engines_per_model or default_engines(device),
+        num_runners=settings.engines_per_model or default_engines(device, settings.workers),
         max_rows=settings.max_batch_size,
     )
     check_goldens(model)
     return model
 
 
-def default_engines(device: Device) -> int:
-    """Engines per model, one thread each: the processors but one, which the event loop needs.
+def default_engines(device: Device, num_workers: int) -> int:
+    """Engines per model, one thread each: a worker's processors but one, for its event loop.
 
-    Measured on two: a second engine takes 10 to 20 % off the classifier's throughput, since three
-    threads then share two processors and one interpreter, and a second thread within an engine
-    does little for a recurrent layer. More than `MAX_ENGINES` have not been measured. A GPU takes
-    one: it works through one stream, in batches.
+    Measured on two processors: a second engine takes 10 to 20 % off the classifier's throughput,
+    since three threads then share two processors and one interpreter, and a second thread within an
+    engine does little for a recurrent layer. More than `MAX_ENGINES` have not been measured. A GPU
+    takes one: it works through one stream, in batches.
     """
-    return max(1, min(MAX_ENGINES, available_cpus() - 1)) if device.kind == "cpu" else 1
+    if device.kind != "cpu":
+        return 1
+    return max(1, min(MAX_ENGINES, cpus_per_worker(num_workers) - 1))
+
+
+def cpus_per_worker(num_workers: int) -> int:
+    return available_cpus() // max(1, num_workers)
 
 
 def find_versions(models_dir: Path) -> list[Path]:

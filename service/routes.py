@@ -14,6 +14,7 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from fastapi.routing import APIRoute
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
@@ -65,6 +66,7 @@ class Services:
     """What the routes work with; the app has one.
 
     Attributes:
+        collector: what `/metrics` shows.
         is_draining: set once the server has been told to stop; it still answers.
     """
 
@@ -72,6 +74,7 @@ class Services:
     metrics: Metrics
     registry: Registry
     pipeline: Pipeline
+    collector: Collector
     is_draining: bool = False
 
     def faults(self) -> list[str]:
@@ -226,7 +229,7 @@ async def ready(request: Request) -> dict[str, str]:
 @operations.get("/metrics", response_class=Response)
 async def show_metrics(request: Request) -> Response:
     """Prometheus metrics."""
-    content = generate_latest(get_services(request).metrics.registry)
+    content = generate_latest(get_services(request).collector)
     return Response(content, media_type=CONTENT_TYPE_LATEST)
 
 

@@ -47,13 +47,16 @@ class Server:
 
 
 @contextmanager
-def run_server(models_dir: Path, log: Path, *flags: str) -> Iterator[Server]:
+def run_server(models_dir: Path, log: Path, *flags: str, num_workers: int = 1) -> Iterator[Server]:
     """Starts a server on a free port and waits until it is ready; kills it in the end.
+
+    With one worker its metrics are of this very moment; several see each other's a second late.
 
     Raises:
         AssertionError: it does not become ready; the message holds its log.
     """
     command = [sys.executable, "-m", "service", "--port", "0", "--models-dir", str(models_dir)]
+    command += ["--workers", str(num_workers)]
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("SEQSERVE_")
     }
