@@ -11,7 +11,7 @@ import math
 import random
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib import metadata
@@ -23,7 +23,6 @@ from fastapi.routing import APIRoute
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.registry import Collector
 from pydantic.json_schema import models_json_schema
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.staticfiles import StaticFiles
@@ -70,7 +69,7 @@ OUTCOMES = {
 
 TASK_PATHS = frozenset({"/translate", "/classify"})
 SEVERAL_MODELS = "several"
-REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
 DETAILS = {
     404: "There is no such route; GET /docs lists all.",
@@ -255,7 +254,7 @@ class RequestTrail:
             return
         started = time.monotonic()
         state = scope.setdefault("state", {})
-        state["request_id"] = choose_id(Headers(scope=scope).get("x-request-id", ""))
+        state["request_id"] = choose_id(scope["headers"])
         state["status"] = 0
         tracked = partial(self.send_tracked, state, send)
         try:
@@ -309,9 +308,13 @@ class RequestTrail:
         )
 
 
-def choose_id(given: str) -> str:
+def choose_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """The client's id, if it is one that can be repeated everywhere; else a new one."""
+    for name, value in headers:
+        if name == b"x-request-id" and REQUEST_ID.fullmatch(value):
+            return value.decode()
     # no secret, and a system call for each would cost more than all the rest of this file
-    return given if REQUEST_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
+    return f"{random.getrandbits(128):032x}"
 
 
 def outcome_of(status: int) -> str:

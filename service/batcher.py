@@ -76,6 +76,11 @@ class Batcher:
         self._futures: dict[Request, asyncio.Future[Result]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_thread = 0
+        self._metrics.queue_requests.set_function(lambda: scheduler.num_waiting)
+        self._metrics.queue_tokens.set_function(lambda: scheduler.waiting_tokens)
+        self._metrics.running_sequences.set_function(
+            lambda: sum(worker.num_running for worker in self._workers)
+        )
         self._drained = asyncio.Event()
         self._is_stopping = False  # refuses new requests
         self._is_closed = False  # ends the workers
@@ -126,7 +131,6 @@ class Batcher:
                 self._futures[request] = future
                 futures.append(future)
             self._scheduler.add(requests)
-            self._note_queue()
             if self._own_worker is None:
                 self._condition.notify(len(requests))
         self._plan_turn()
@@ -295,7 +299,6 @@ class Batcher:
             self._note(dispatch, now)
         if self._scheduler.num_waiting and self._own_worker is None:
             self._condition.notify()  # another worker may have room for them
-        self._metrics.running_sequences.set(sum(worker.num_running for worker in self._workers))
         return dispatch.requests
 
     def _choose_batch(self, runner: Runner, now: float) -> Dispatch:
@@ -310,7 +313,6 @@ class Batcher:
         self._rate.observe(num_tokens, now, is_backlogged=is_backlogged)
         for request in dispatch.requests:
             request.dispatched_at = now
-        self._note_queue()
         self._metrics.dispatches_total[dispatch.reason].inc()
         self._metrics.batch_rows.observe(len(dispatch.requests))
         self._metrics.batch_padding_ratio.observe(padding_ratio(dispatch.requests))
@@ -323,13 +325,8 @@ class Batcher:
 
     def _note_shrunk(self, now: float) -> None:
         """With the lock held: some have left the queue, and no engine took them."""
-        self._note_queue()
         if not self._scheduler.num_waiting:
             self._rate.pause(now)
-
-    def _note_queue(self) -> None:
-        self._metrics.queue_requests.set(self._scheduler.num_waiting)
-        self._metrics.queue_tokens.set(self._scheduler.waiting_tokens)
 
     def _call(self, function: Callable[..., None], *arguments: object) -> None:
         """Runs a function on the event loop, soon; at once if this is it."""

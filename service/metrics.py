@@ -83,6 +83,13 @@ class ModelMetrics:
             for direction in DIRECTIONS
         }
 
+    def note_stages(self, tokenize: float, queue: float, inference: float) -> None:
+        """Notes the seconds that one request spent in each stage."""
+        stages = self.stage_duration_seconds
+        stages["tokenize"].observe(max(0.0, tokenize))
+        stages["queue"].observe(max(0.0, queue))
+        stages["inference"].observe(max(0.0, inference))
+
 
 class Metrics:
     """The collectors of one server.

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,7 @@ class Registry:
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self._settings, self._metrics = settings, metrics
         self._served: dict[str, ServedModel] = {}
+        self._by_task: dict[str, list[ServedModel]] = {}
         self._started = False
 
     async def start(self) -> None:
@@ -80,6 +82,9 @@ class Registry:
     def models(self) -> list[ServedModel]:
         return list(self._served.values())
 
+    def models_of(self, task: str) -> Sequence[ServedModel]:
+        return self._by_task.get(task, ())
+
     @property
     def is_ready(self) -> bool:
         return not self.faults()
@@ -98,8 +103,8 @@ class Registry:
             ModelNotFound: there is none, or it does another task.
         """
         served = self._served.get(name)
-        names = [served.manifest.name for served in self.models() if served.manifest.task == task]
         if served is None or served.manifest.task != task:
+            names = [served.manifest.name for served in self.models_of(task)]
             raise ModelNotFound(
                 f"no {task} model is called {name!r}; there are {', '.join(names) or 'none'}"
             )
@@ -111,8 +116,8 @@ class Registry:
         Raises:
             ModelNotFound: no sentiment model reads it.
         """
-        for served in self.models():
-            if served.manifest.task == "sentiment" and language in served.manifest.languages:
+        for served in self.models_of("sentiment"):
+            if language in served.manifest.languages:
                 return served
         raise ModelNotFound(f"no sentiment model reads the language {language!r}")
 
@@ -134,10 +139,10 @@ class Registry:
 
     def sentiment_languages(self) -> list[str]:
         """Languages that some sentiment model reads."""
-        found = (served.manifest for served in self.models() if served.manifest.task == "sentiment")
-        return list(
-            dict.fromkeys(language for manifest in found for language in manifest.languages)
-        )
+        found: dict[str, None] = {}
+        for served in self.models_of("sentiment"):
+            found.update(dict.fromkeys(served.manifest.languages))
+        return list(found)
 
     def _steps_on_loop(self, model: LoadedModel) -> bool:
         """Whether a model's steps are so short, and processors so few, that a thread costs more."""
@@ -162,6 +167,9 @@ class Registry:
         )
         batcher.start()
         self._served[manifest.name] = ServedModel(model, batcher)
+        self._by_task[manifest.task] = [
+            served for served in self.models() if served.manifest.task == manifest.task
+        ]
         self._metrics.model_info.labels(
             manifest.name,
             manifest.version,

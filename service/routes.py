@@ -154,7 +154,8 @@ async def classify(request: Request) -> Response:
     services = get_services(request)
     services.pipeline.check_wait("sentiment")
     body = await receive(request, services.settings, ClassifyRequest)
-    options = ClassifyOptions(**body.parameters.model_dump())
+    wanted = body.parameters
+    options = ClassifyOptions(wanted.model, wanted.top_k, wanted.function_to_apply)
     texts = [body.inputs] if isinstance(body.inputs, str) else body.inputs
     work = services.pipeline.classify(texts, options, find_deadline(request, services, body))
     answer = await run_watched(request.receive, work)

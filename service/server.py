@@ -12,6 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from service.settings import Settings
+from service.transport import CorkedProtocol
 
 TICKS_PER_SECOND = 10  # of uvicorn's main loop
 
@@ -76,6 +77,7 @@ def run_app(app: FastAPI, settings: Settings, listener: socket.socket, pulse: Pu
     """
     config = uvicorn.Config(
         app,
+        http=CorkedProtocol,
         lifespan="off",  # `serve_app` runs it: what fails there arrives here as an exception
         log_config=None,
         access_log=False,  # the app writes one line per request itself
