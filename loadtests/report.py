@@ -182,6 +182,8 @@ def print_overload(results: Mapping[str, Mapping[str, Any]]) -> None:
             each["offered_per_second"],
             each["goodput_per_second"],
             each["goodput_share"],
+            f"{each['maximum_processors']:.2f} / {each['processors']:.2f}",
+            f"{each['maximum_cpu_us']:.0f} / {each['good_cpu_us']:.0f}",
             each["num_shed"],
             each["num_failures"],
             float(each["shed_ms"]["p50"] or math.nan),
@@ -194,7 +196,8 @@ def print_overload(results: Mapping[str, Mapping[str, Any]]) -> None:
         ]
         for name, each in results.items()
     ]
-    headings = ["", "maximum", "offered", "goodput", "share", "shed", "failed"]
+    headings = ["", "maximum", "offered", "goodput", "share", "processors at maximum / now"]
+    headings += ["their us per good answer", "shed", "failed"]
     headings += ["shed p50 ms", "ok p50 ms", "late p99 ms", "MiB start", "end", "most", "statuses"]
     print_section("Overload, open loop at three times own maximum", format_table(headings, rows))
 
