@@ -163,3 +163,16 @@ def test_models_that_cannot_be_loaded_are_said_once(tmp_path: Path) -> None:
     assert result.stderr.count("holds no model") == 1
     assert result.stderr.count("\n") == 1
     assert result.stdout == ""
+
+
+@pytest.mark.slow
+def test_worker_that_hangs_is_replaced(server: Server) -> None:
+    hung, survivor = list_workers(server)
+    os.kill(hung, signal.SIGSTOP)
+
+    wait_until(lambda: not is_alive(hung))
+    wait_until(lambda: len(set(list_workers(server)) - {hung}) == 2)
+    wait_until(lambda: set(ask_often(server, 20)) == {200})
+
+    assert survivor in list_workers(server)
+    assert "does not answer; it is replaced" in server.read_log()
