@@ -35,6 +35,7 @@ def make_results() -> dict[str, Any]:
             "batch_size": {"fp32|all sorted|1": [900.0], "fp32|all sorted|32": [2800.0]},
             "order": {"fp32|arrival order": [1000.0], "fp32|all sorted": [2800.0]},
             "padding": {"arrival order": 2.5, "all sorted": 1.0},
+            "waiting": {"fp32|1": [900.0], "fp32|32": [2500.0]},
             "parallel": {"fp32|1x1|32": [2800.0], "fp32|2x1|32": [5000.0]},
         },
         "decoder": {
