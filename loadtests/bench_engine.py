@@ -1,10 +1,11 @@
 """Part (a): the classifier's engine alone, no HTTP: batches, length mixes, threads, instances."""
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,16 @@ from figures import median
 from plan import Stage
 from shape_model import ShapeModel
 
+from service.batch import Request
 from service.engine import Array, Device, OnnxSession
 from service.manifest import Precision
+from service.scheduler import Scheduler
 
 CEILING_BATCH = 32
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)
 PARALLEL_BATCH_SIZES = (1, 8, 32)
+QUEUE_DEPTHS = (1, 4, 16, 32, 64, 128)
+MAX_ROWS, MAX_TOKENS = 64, 4096  # as the service has them unless told otherwise
 
 Feeds = Mapping[str, Array]
 Orders = dict[str, Callable[[list[int]], list[int]]]
@@ -80,6 +85,13 @@ def measure_engine(
     }
     results["order"] = run_cases(cases, num_rounds)
     results["padding"] = {label: padding_factor(order(texts)) for label, order in ORDERS.items()}
+    print("  classifier in the batches of a queue", flush=True)
+    cases = {
+        f"{name}|{depth}": (session, schedule_batches(texts, depth))
+        for name, session in sessions.items()
+        for depth in QUEUE_DEPTHS
+    }
+    results["waiting"] = run_cases(cases, num_rounds)
     print("  instances x threads", flush=True)
     results["parallel"] = measure_parallel(shapes, texts, num_rounds, num_cpus)
     return results
@@ -87,12 +99,29 @@ def measure_engine(
 
 def make_batches(lengths: Sequence[int], batch_size: int) -> list[Feeds]:
     """Padded batches in the given order; the ids are random, they do not matter to the time."""
+    starts = range(0, len(lengths), batch_size)
+    return [make_batch(lengths[start : start + batch_size]) for start in starts]
+
+
+def make_batch(lengths: Sequence[int]) -> Feeds:
+    rows = np.array(lengths, dtype=np.int64)
     rng = np.random.default_rng(1)
-    batches: list[Feeds] = []
-    for start in range(0, len(lengths), batch_size):
-        rows = np.array(lengths[start : start + batch_size], dtype=np.int64)
-        input_ids = rng.integers(10, 10_000, (len(rows), int(rows.max())), dtype=np.int64)
-        batches.append({"input_ids": input_ids, "lengths": rows})
+    input_ids = rng.integers(10, 10_000, (len(rows), int(rows.max())), dtype=np.int64)
+    return {"input_ids": input_ids, "lengths": rows}
+
+
+def schedule_batches(lengths: Sequence[int], depth: int) -> list[Feeds]:
+    """The batches that the service forms while so many texts always wait."""
+    arrivals = (
+        Request([0] * length, arrived_at=float(order), deadline=math.inf)
+        for order, length in enumerate(lengths)
+    )
+    scheduler = Scheduler(MAX_ROWS, MAX_TOKENS)
+    scheduler.add(list(islice(arrivals, depth)))
+    batches = []
+    while batch := scheduler.next_batch(MAX_ROWS).requests:
+        batches.append(make_batch([request.num_tokens for request in batch]))
+        scheduler.add(list(islice(arrivals, len(batch))))
     return batches
 
 

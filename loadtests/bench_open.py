@@ -4,12 +4,13 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench_http import PATH, WARM_UP_SECONDS, rotate
+from bench_http import PATH, WARM_UP_SECONDS, measure_turn, rotate
 from figures import median
 from open_loop import READY
 from plan import Stage
@@ -124,13 +125,15 @@ def read_latency(found: Mapping[str, Any], label: str) -> float:
 
 
 @dataclass
-class MemoryWatch:
-    """Notes the resident memory of a server from `start` on, every half a second and at the end."""
+class ServerWatch:
+    """Notes what a server takes of memory and processors, every half a second and at the end."""
 
     server: Server
     rss_bytes: list[int] = field(default_factory=list)
+    cpu_seconds: list[float] = field(default_factory=list)
+    noted_at: list[float] = field(default_factory=list)
 
-    def __enter__(self) -> "MemoryWatch":
+    def __enter__(self) -> "ServerWatch":
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch)
         return self
@@ -151,23 +154,33 @@ class MemoryWatch:
 
     def _note(self) -> None:
         self.rss_bytes.append(self.server.rss_bytes())
+        self.cpu_seconds.append(self.server.cpu_seconds())
+        self.noted_at.append(time.monotonic())
 
 
 def measure_overload(server: Server, stage: Stage) -> dict[str, Any]:
     """Three times the maximum that was measured just before.
 
-    Memory is compared from when all connections are made and have been used.
+    Memory is compared from when all connections are made and have been used. Where client and
+    server share the machine, the one takes from the other what it needs for three times as many
+    requests; hence the processors that the server had, and its processor time per good answer.
     """
     plan = stage.plan
     maximum = find_maximum(server, stage.bodies, plan.seconds)
+    server.resume()
+    top = measure_turn(server, stage.bodies, MAXIMUM_LEVELS[-1], plan.seconds)
     load = OpenLoad(
         OVERLOAD * maximum, plan.overload_seconds, OVERLOAD_CONNECTIONS, plan.timeout_ms
     )
-    server.resume()
-    with MemoryWatch(server) as watch:
+    with ServerWatch(server) as watch:
         found = run_client(server, stage.bodies, load, watch.start)
     server.pause()
+    spent = watch.cpu_seconds[-1] - watch.cpu_seconds[0]
     return found | {
+        "maximum_cpu_us": top.cpu_us,
+        "maximum_processors": top.cpu_us * top.loop.requests_per_second / 1e6,
+        "good_cpu_us": 1e6 * spent / max(1, found["num_ok"]),
+        "processors": spent / (watch.noted_at[-1] - watch.noted_at[0]),
         "maximum_per_second": maximum,
         "timeout_ms": plan.timeout_ms,
         "goodput_share": found["goodput_per_second"] / maximum,

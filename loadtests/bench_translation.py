@@ -67,7 +67,8 @@ def start_both(models_dir: Path, precision: str, logs: Path, stack: ExitStack) -
     command = [sys.executable, str(HERE / "static_server.py"), "--port", "{port}"]
     command += ["--models-dir", str(models_dir), "--precision", precision]
     servers = [
-        enlist(start_ours(models_dir, precision, logs, CONTINUOUS), stack),
+        # one process each: the other server knows no more, and it is the batches that are compared
+        enlist(start_ours(models_dir, precision, logs, CONTINUOUS, ("--workers", "1")), stack),
         enlist(start(STATIC, command, {}, logs), stack),
     ]
     for server in servers:

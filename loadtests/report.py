@@ -133,6 +133,8 @@ def print_engine(results: Mapping[str, Any]) -> None:
         format_table(*pivot(results["batch_size"])),
         f"One thread, batches of 32; padded tokens per token: {padding}.",
         format_table(*pivot({name: [value] for name, value in order.items()})),
+        "One thread, in the service's own batches, by texts that wait at a time:",
+        format_table(*pivot(results["waiting"])),
         "Instances x threads by batch size, sorted:",
         format_table(*pivot(results["parallel"])),
     )
@@ -182,6 +184,8 @@ def print_overload(results: Mapping[str, Mapping[str, Any]]) -> None:
             each["offered_per_second"],
             each["goodput_per_second"],
             each["goodput_share"],
+            f"{each['maximum_processors']:.2f} / {each['processors']:.2f}",
+            f"{each['maximum_cpu_us']:.0f} / {each['good_cpu_us']:.0f}",
             each["num_shed"],
             each["num_failures"],
             float(each["shed_ms"]["p50"] or math.nan),
@@ -194,7 +198,8 @@ def print_overload(results: Mapping[str, Mapping[str, Any]]) -> None:
         ]
         for name, each in results.items()
     ]
-    headings = ["", "maximum", "offered", "goodput", "share", "shed", "failed"]
+    headings = ["", "maximum", "offered", "goodput", "share", "processors at maximum / now"]
+    headings += ["their us per good answer", "shed", "failed"]
     headings += ["shed p50 ms", "ok p50 ms", "late p99 ms", "MiB start", "end", "most", "statuses"]
     print_section("Overload, open loop at three times own maximum", format_table(headings, rows))
 

@@ -17,13 +17,13 @@ from runners import wrap_runners
 
 from service.app import create_app
 from service.batch import Request, Result
-from service.cli import open_listener, run_app
 from service.engine import Array, Session
 from service.loader import LoadedModel, Runner
 from service.logs import configure_logging
 from service.metrics import Metrics
 from service.registry import Registry
 from service.search import TranslatorRunner
+from service.server import announce, open_listener, run_app
 from service.settings import load_settings
 
 
@@ -142,7 +142,8 @@ def main() -> None:
     if given.drop_ended:
         registry.wrap = StaticRunner
     app = create_app(settings, registry=registry)
-    run_app(app, settings, open_listener(settings.host, settings.port))
+    listener = open_listener(settings.host, settings.port)
+    run_app(app, settings, listener, announce(listener))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import math
 import random
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib import metadata
@@ -21,8 +21,8 @@ from urllib.parse import quote
 from fastapi import FastAPI, Request, Response
 from fastapi.routing import APIRoute
 from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.registry import Collector
 from pydantic.json_schema import models_json_schema
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.staticfiles import StaticFiles
@@ -72,7 +72,7 @@ OUTCOMES = {
 
 TASK_PATHS = frozenset({"/translate", "/classify"})
 SEVERAL_MODELS = "several"
-REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
 DETAILS = {
     404: "There is no such route; GET /docs lists all.",
@@ -115,6 +115,7 @@ def create_app(
     registry: Registry | None = None,
     pipeline: Pipeline | None = None,
     collector_registry: CollectorRegistry | None = None,
+    collector: Collector | None = None,
 ) -> FastAPI:
     """The application; its lifespan starts and stops the registry.
 
@@ -123,6 +124,7 @@ def create_app(
         registry: the models; by default those of `settings.models_dir`.
         pipeline: by default one over the registry.
         collector_registry: where metrics live; by default a new one with the process's figures.
+        collector: what `/metrics` shows; by default that registry.
     """
     metrics = Metrics(collector_registry or make_collectors())
     registry = registry or Registry(settings, metrics)
@@ -136,7 +138,7 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
     )
-    services = Services(settings, metrics, registry, pipeline)
+    services = Services(settings, metrics, registry, pipeline, collector or metrics.registry)
     services.traces = open_traces(settings)
     metrics.ready.set_function(lambda: 0.0 if services.faults() else 1.0)
     for router in (tasks, operations, pages):
@@ -277,11 +279,10 @@ class RequestTrail:
             return
         started = time.monotonic()
         state = scope.setdefault("state", {})
-        headers = Headers(scope=scope)
-        state["request_id"] = choose_id(headers.get("x-request-id", ""))
+        state["request_id"] = choose_id(scope["headers"])
         state["status"] = 0
         if self.services.traces is not None and is_task(scope):
-            state["trace"] = self.services.traces.open(scope, headers, started)
+            state["trace"] = self.services.traces.open(scope, started)
         tracked = partial(self.send_tracked, state, send)
         try:
             await self.app(scope, receive, tracked)
@@ -345,9 +346,13 @@ def is_task(scope: Scope) -> bool:
     return scope["path"] in TASK_PATHS and scope["method"] == "POST"
 
 
-def choose_id(given: str) -> str:
+def choose_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """The client's id, if it is one that can be repeated everywhere; else a new one."""
+    for name, value in headers:
+        if name == b"x-request-id" and REQUEST_ID.fullmatch(value):
+            return value.decode()
     # no secret, and a system call for each would cost more than all the rest of this file
-    return given if REQUEST_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
+    return f"{random.getrandbits(128):032x}"
 
 
 def outcome_of(status: int) -> str:

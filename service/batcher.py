@@ -24,6 +24,7 @@ from service.errors import (
 )
 from service.loader import Runner
 from service.metrics import Metrics
+from service.pace import StepPace
 from service.scheduler import Dispatch, Scheduler
 from service.worker import Clock, Worker
 
@@ -36,9 +37,14 @@ class Batcher:
     A worker waits for nothing while it is idle, and what arrives during its step forms the next
     batch. The queue has one lock; the event loop holds it for microseconds, never during a step.
 
+    Where no processor is left for a thread (`own_turn`), the event loop runs short steps itself,
+    once all that came in one turn of it are in the queue: handing over to a thread and back takes
+    longer than it gains. Steps that are not short are left to the workers all the same.
+
     Args:
         model_name: for messages and metrics.
         runners: one worker each.
+        own_turn: a runner for the event loop's own steps, one that answers in a single step.
         scheduler: the queue and its policy.
         limits: of admission.
         metrics: where batches are counted.
@@ -53,6 +59,7 @@ class Batcher:
         limits: QueueLimits,
         metrics: Metrics,
         clock: Clock = time.monotonic,
+        own_turn: Runner | None = None,
     ) -> None:
         self._name, self._scheduler = model_name, scheduler
         self._limits, self._metrics, self._clock = limits, metrics.of_model(model_name), clock
@@ -62,8 +69,18 @@ class Batcher:
             Worker(f"engine-{model_name}-{index}", runner, self, clock)
             for index, runner in enumerate(runners)
         ]
+        self._own_runner = own_turn
+        self._own_worker = Worker(model_name, own_turn, self, clock) if own_turn else None
+        self._own_pace = StepPace()
+        self._is_turn_due = False
         self._futures: dict[Request, asyncio.Future[Result]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop_thread = 0
+        self._metrics.queue_requests.set_function(lambda: scheduler.num_waiting)
+        self._metrics.queue_tokens.set_function(lambda: scheduler.waiting_tokens)
+        self._metrics.running_sequences.set_function(
+            lambda: sum(worker.num_running for worker in self._workers)
+        )
         self._drained = asyncio.Event()
         self._is_stopping = False  # refuses new requests
         self._is_closed = False  # ends the workers
@@ -72,7 +89,7 @@ class Batcher:
     # --- on the event loop ---
 
     def start(self) -> None:
-        self._loop = asyncio.get_running_loop()
+        self._loop, self._loop_thread = asyncio.get_running_loop(), threading.get_ident()
         for worker in self._workers:
             worker.start()
 
@@ -114,8 +131,9 @@ class Batcher:
                 self._futures[request] = future
                 futures.append(future)
             self._scheduler.add(requests)
-            self._note_queue()
-            self._condition.notify(len(requests))
+            if self._own_worker is None:
+                self._condition.notify(len(requests))
+        self._plan_turn()
         return futures
 
     def check_wait(self) -> None:
@@ -150,6 +168,38 @@ class Batcher:
         if busy_seconds > stall_seconds:
             return f"the engine of model {self._name} has not answered for {busy_seconds:.0f} s"
         return None
+
+    def _plan_turn(self) -> None:
+        if self._own_worker is not None and not self._is_turn_due and self._loop is not None:
+            self._is_turn_due = True
+            self._loop.call_soon(self._take_turn)
+
+    def _take_turn(self) -> None:
+        """A step on the event loop; what is not short enough for that is left to a worker."""
+        self._is_turn_due = False
+        assert self._own_runner is not None
+        with self._condition:
+            now = self._clock()
+            dispatch = self._choose_batch(self._own_runner, now)
+            if not dispatch.requests:
+                return
+            if not self._own_pace.is_short(dispatch.requests):
+                self._scheduler.add(dispatch.requests)
+                self._condition.notify()
+                return
+            self._note(dispatch, now)
+            if self._scheduler.num_waiting:
+                self._plan_turn()
+        self._step_here(dispatch.requests)
+
+    def _step_here(self, requests: list[Request]) -> None:
+        assert self._own_worker is not None
+        started_at = self._clock()
+        try:
+            self._own_worker.step(requests)
+        except Exception as exc:  # as in a worker's thread
+            self.bury(exc)
+        self._own_pace.observe(requests, self._clock() - started_at)
 
     def _state(self) -> QueueState:
         scheduler = self._scheduler
@@ -215,9 +265,9 @@ class Batcher:
         """See `worker.Desk`."""
         with self._condition:
             while not self._is_closed:
-                dispatch = self._next_batch(runner)
-                if dispatch.requests or runner.num_running:
-                    return dispatch.requests
+                arrivals = self._next_batch(runner)
+                if arrivals or runner.num_running:
+                    return arrivals
                 self._condition.wait()
         return None
 
@@ -241,18 +291,21 @@ class Batcher:
         logger.error("a worker of model %s died", self._name, exc_info=error)
         self._call(self._end_all)
 
-    def _next_batch(self, runner: Runner) -> Dispatch:
-        """With the lock held: drops the expired, then takes a batch and notes it."""
+    def _next_batch(self, runner: Runner) -> list[Request]:
+        """With the lock held: takes a batch out of the queue, for a worker."""
         now = self._clock()
-        if expired := self._drop_expired(now):
-            self._call(self._expire, expired, now)
-        dispatch = self._scheduler.next_batch(runner.free_rows)
+        dispatch = self._choose_batch(runner, now)
         if dispatch.requests:
             self._note(dispatch, now)
-        if self._scheduler.num_waiting:
+        if self._scheduler.num_waiting and self._own_worker is None:
             self._condition.notify()  # another worker may have room for them
-        self._metrics.running_sequences.set(sum(worker.num_running for worker in self._workers))
-        return dispatch
+        return dispatch.requests
+
+    def _choose_batch(self, runner: Runner, now: float) -> Dispatch:
+        """With the lock held: drops the expired, then takes what the scheduler says."""
+        if expired := self._drop_expired(now):
+            self._call(self._expire, expired, now)
+        return self._scheduler.next_batch(runner.free_rows)
 
     def _note(self, dispatch: Dispatch, now: float) -> None:
         num_tokens = sum(request.num_tokens for request in dispatch.requests)
@@ -260,7 +313,6 @@ class Batcher:
         self._rate.observe(num_tokens, now, is_backlogged=is_backlogged)
         for request in dispatch.requests:
             request.dispatched_at = now
-        self._note_queue()
         self._metrics.dispatches_total[dispatch.reason].inc()
         self._metrics.batch_rows.observe(len(dispatch.requests))
         self._metrics.batch_padding_ratio.observe(padding_ratio(dispatch.requests))
@@ -273,17 +325,15 @@ class Batcher:
 
     def _note_shrunk(self, now: float) -> None:
         """With the lock held: some have left the queue, and no engine took them."""
-        self._note_queue()
         if not self._scheduler.num_waiting:
             self._rate.pause(now)
 
-    def _note_queue(self) -> None:
-        self._metrics.queue_requests.set(self._scheduler.num_waiting)
-        self._metrics.queue_tokens.set(self._scheduler.waiting_tokens)
-
     def _call(self, function: Callable[..., None], *arguments: object) -> None:
-        """Runs a function on the event loop, soon."""
+        """Runs a function on the event loop, soon; at once if this is it."""
         assert self._loop is not None
+        if threading.get_ident() == self._loop_thread:
+            function(*arguments)
+            return
         try:
             self._loop.call_soon_threadsafe(function, *arguments)
         except RuntimeError:  # the loop is closed: nobody waits any more

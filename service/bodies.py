@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 from pydantic_core import from_json
 from starlette.datastructures import Headers
 from starlette.formparsers import MultiPartException, MultiPartParser
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from service.errors import EmptyInput, InputTooLong, InvalidInput
 from service.schemas import kind_of
@@ -35,7 +35,12 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
         raise too_long(max_bytes)
     body = bytearray()
     received = 0
-    async for chunk in request.stream():
+    has_more = True
+    while has_more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk, has_more = message.get("body", b""), message.get("more_body", False)
         received += len(chunk)
         if max(received, declared) <= max_bytes:
             body += chunk

@@ -6,18 +6,13 @@ Knows arguments, exit codes and what lines look like; the work is the app's and 
 import argparse
 import asyncio
 import json
-import math
 import signal
-import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import asdict
-from types import FrameType
 from typing import TYPE_CHECKING
 
-import uvicorn
-from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from service.answers import ClassifyOptions
@@ -29,7 +24,9 @@ from service.manifest import Manifest, read_manifest
 from service.metrics import Metrics
 from service.pipeline import Pipeline
 from service.registry import Registry, find_versions, verify
+from service.server import announce, open_listener, run_app, stop_loading
 from service.settings import Settings, SettingsError, load_settings
+from service.supervisor import default_workers, run_workers
 
 # What the commands that load models in this process can use; `serve` takes them all.
 LOCAL_SETTINGS = ("models_dir", "device", "precision", "threads_per_engine")
@@ -154,101 +151,17 @@ def positive(value: str) -> int:
     return number
 
 
-class Server(uvicorn.Server):
-    """uvicorn, but it stops politely, and its exit code is then 0.
-
-    Told to stop, it is unready at once and asks each client to close its connection; for
-    `delay_seconds` it goes on taking requests, so that balancers notice before it closes.
-    """
-
-    def __init__(
-        self, config: uvicorn.Config, app: FastAPI, url: str, delay_seconds: float
-    ) -> None:
-        super().__init__(config)
-        self.app = app
-        self.url = url
-        self.delay_seconds = delay_seconds
-        self.close_at = math.inf
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        print(f"seqserve is ready on {self.url} (documentation: {self.url}/docs)", flush=True)
-
-    async def on_tick(self, counter: int) -> bool:
-        self.should_exit = self.should_exit or time.monotonic() >= self.close_at
-        return await super().on_tick(counter)
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        # uvicorn's own raises the signal once more in the end, which would spoil the exit code.
-        services = self.app.state.services
-        if sig == signal.SIGTERM and not services.is_draining:
-            self.close_at = time.monotonic() + self.delay_seconds
-        else:  # a person at a terminal, or somebody who has lost patience
-            self.force_exit = self.should_exit and sig == signal.SIGINT
-            self.should_exit = True
-        services.is_draining = True
-
-
 def run_serve(_: argparse.Namespace, settings: Settings) -> int:
     configure_logging(settings.log_level, settings.log_format)
     # As the first process of a container it would otherwise not hear a signal while models load.
     signal.signal(signal.SIGTERM, stop_loading)
     listener = open_listener(settings.host, settings.port)
     sys.setswitchinterval(SWITCH_SECONDS)
-    run_app(create_app(settings), settings, listener)
+    num_workers = settings.workers or default_workers(settings.device)
+    if num_workers > 1:
+        return run_workers(settings, listener, num_workers)
+    run_app(create_app(settings), settings, listener, announce(listener))
     return 0
-
-
-def run_app(app: FastAPI, settings: Settings, listener: socket.socket) -> None:
-    """Serves until a signal; running requests get `drain_seconds` to finish."""
-    config = uvicorn.Config(
-        app,
-        lifespan="off",  # `serve_app` runs it: what fails there arrives here as an exception
-        log_config=None,
-        access_log=False,  # the app writes one line per request itself
-        server_header=False,
-        proxy_headers=False,  # nothing here depends on who asks
-        timeout_graceful_shutdown=math.ceil(settings.drain_seconds),
-    )
-    server = Server(config, app, format_url(listener), settings.shutdown_delay_ms / 1000)
-    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(serve_app(app, server, listener))
-
-
-async def serve_app(app: FastAPI, server: uvicorn.Server, listener: socket.socket) -> None:
-    async with app.router.lifespan_context(app):
-        await server.serve(sockets=[listener])
-
-
-def stop_loading(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a signal handler
-    raise SystemExit(0)
-
-
-def open_listener(host: str, port: int) -> socket.socket:
-    """Takes the address before models are loaded; nobody can connect until uvicorn listens.
-
-    Raises:
-        OSError: in one sentence, for instance that the port is in use.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio turns Nagle's algorithm off only where the protocol is named; with it on, an answer
-    # on a connection that is kept open took 44 ms instead of 1.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as exc:
-        listener.close()
-        reason = exc.strerror or str(exc)
-        raise OSError(
-            f"Cannot listen on {host} port {port}: {reason}; choose another with --port."
-        ) from None
-    return listener
-
-
-def format_url(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 async def use_pipeline(work: Work, given: argparse.Namespace, settings: Settings) -> int:

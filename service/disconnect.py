@@ -9,7 +9,7 @@ from starlette.types import Receive
 
 T = TypeVar("T")
 
-WATCH_AFTER_SECONDS = 0.02
+WATCH_AFTER_SECONDS = 0.1
 
 
 async def run_watched(receive: Receive, work: Coroutine[Any, Any, T]) -> T:

@@ -68,6 +68,14 @@ def resolve_device(name: str) -> Device:
     return Device("cuda", int(name.partition(":")[2] or 0))
 
 
+def may_use_gpu(name: str) -> bool:
+    """Whether `resolve_device` might give a GPU.
+
+    It leaves the driver alone, which would not survive a fork.
+    """
+    return name != "cpu" and CUDA_PROVIDER in onnxruntime.get_available_providers()
+
+
 def available_cpus(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
     """Processors that this process may use, by affinity mask and cgroup quota."""
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

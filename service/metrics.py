@@ -4,11 +4,20 @@ Labels are few and closed: never a text, an id or a message. `model` is a name o
 or `NO_MODEL` where a request was refused before a model was chosen.
 """
 
+from collections.abc import Callable
 from contextvars import ContextVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 NO_MODEL = "none"
+
+# Gauges of several processes add up, but for these.
+SHARED_GAUGES: dict[str, Callable[[float, float], float]] = {
+    "seqserve_ready": min,
+    "seqserve_model_info": max,
+    "process_start_time_seconds": min,
+    "process_max_fds": min,
+}
 
 # What the current task's observations are an example of: its trace, where it has one.
 EXEMPLAR: ContextVar[dict[str, str] | None] = ContextVar("exemplar", default=None)
@@ -77,6 +86,13 @@ class ModelMetrics:
             direction: metrics.tokens_total.labels(model_name, direction)
             for direction in DIRECTIONS
         }
+
+    def note_stages(self, tokenize: float, queue: float, inference: float) -> None:
+        """Notes the seconds that one request spent in each stage."""
+        stages, exemplar = self.stage_duration_seconds, EXEMPLAR.get()
+        stages["tokenize"].observe(max(0.0, tokenize), exemplar)
+        stages["queue"].observe(max(0.0, queue), exemplar)
+        stages["inference"].observe(max(0.0, inference), exemplar)
 
 
 class Metrics:
@@ -158,6 +174,8 @@ class Metrics:
         self.ready = Gauge(
             "seqserve_ready", "1 while the server wants traffic, else 0.", registry=registry
         )
+        self.workers = Gauge("seqserve_workers", "Server processes that answer.", registry=registry)
+        self.workers.set(1)
         self.model_info = Gauge(
             "seqserve_model_info",
             "Always 1; the labels say what is loaded.",

@@ -38,7 +38,7 @@ from service.errors import (
 from service.labels import rank_labels
 from service.loader import LoadedModel, check_length
 from service.markup import Piece, split_markup
-from service.metrics import EXEMPLAR, STAGES, Metrics
+from service.metrics import Metrics
 from service.registry import Registry, ServedModel
 from service.settings import Settings
 from service.streaming import DocumentText
@@ -183,11 +183,9 @@ class Pipeline:
         Raises:
             Overloaded: all their queues are too slow.
         """
-        batchers = [
-            served.batcher for served in self._registry.models() if served.manifest.task == task
-        ]
-        if batchers and all(batcher.is_too_slow for batcher in batchers):
-            batchers[0].check_wait()
+        served = self._registry.models_of(task)
+        if served and all(each.batcher.is_too_slow for each in served):
+            served[0].batcher.check_wait()
 
     def languages(self) -> list[Language]:
         """Source languages with their targets."""
@@ -320,17 +318,15 @@ class Pipeline:
             dispatched_at=min((request.dispatched_at for request in requests), default=math.inf),
             finished_at=max((request.finished_at for request in requests), default=math.inf),
         )
-        exemplar = EXEMPLAR.get()
         for part in work:
             metrics = self._metrics.of_model(part.served.manifest.name)
-            for stage in STAGES:
-                seconds = getattr(timings, f"{stage}_seconds")
-                metrics.stage_duration_seconds[stage].observe(max(0.0, seconds), exemplar)
-            for direction, num_tokens in (
-                ("input", sum(request.num_tokens for request in part.requests)),
-                ("output", sum(count_tokens(results[request]) for request in part.requests)),
-            ):
-                metrics.tokens_total[direction].inc(num_tokens)
+            metrics.note_stages(
+                timings.tokenize_seconds, timings.queue_seconds, timings.inference_seconds
+            )
+            num_read = sum(request.num_tokens for request in part.requests)
+            metrics.tokens_total["input"].inc(num_read)
+            if num_written := sum(count_tokens(results[request]) for request in part.requests):
+                metrics.tokens_total["output"].inc(num_written)
         return timings
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,7 @@ class Registry:
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self._settings, self._metrics = settings, metrics
         self._served: dict[str, ServedModel] = {}
+        self._by_task: dict[str, list[ServedModel]] = {}
         self._started = False
 
     async def start(self) -> None:
@@ -80,6 +82,9 @@ class Registry:
     def models(self) -> list[ServedModel]:
         return list(self._served.values())
 
+    def models_of(self, task: str) -> Sequence[ServedModel]:
+        return self._by_task.get(task, ())
+
     @property
     def is_ready(self) -> bool:
         return not self.faults()
@@ -98,8 +103,8 @@ class Registry:
             ModelNotFound: there is none, or it does another task.
         """
         served = self._served.get(name)
-        names = [served.manifest.name for served in self.models() if served.manifest.task == task]
         if served is None or served.manifest.task != task:
+            names = [served.manifest.name for served in self.models_of(task)]
             raise ModelNotFound(
                 f"no {task} model is called {name!r}; there are {', '.join(names) or 'none'}"
             )
@@ -111,8 +116,8 @@ class Registry:
         Raises:
             ModelNotFound: no sentiment model reads it.
         """
-        for served in self.models():
-            if served.manifest.task == "sentiment" and language in served.manifest.languages:
+        for served in self.models_of("sentiment"):
+            if language in served.manifest.languages:
                 return served
         raise ModelNotFound(f"no sentiment model reads the language {language!r}")
 
@@ -134,10 +139,15 @@ class Registry:
 
     def sentiment_languages(self) -> list[str]:
         """Languages that some sentiment model reads."""
-        found = (served.manifest for served in self.models() if served.manifest.task == "sentiment")
-        return list(
-            dict.fromkeys(language for manifest in found for language in manifest.languages)
-        )
+        found: dict[str, None] = {}
+        for served in self.models_of("sentiment"):
+            found.update(dict.fromkeys(served.manifest.languages))
+        return list(found)
+
+    def _steps_on_loop(self, model: LoadedModel) -> bool:
+        """Whether a model's steps are so short, and processors so few, that a thread costs more."""
+        is_quick = model.manifest.task == "sentiment" and model.device.kind == "cpu"
+        return is_quick and cpus_per_worker(self._settings.workers) < 2
 
     def serve(self, model: LoadedModel) -> None:
         """Puts a model behind a batcher and starts it."""
@@ -153,9 +163,13 @@ class Registry:
             ),
             self._metrics,
             time.monotonic,
+            model.runner if self._steps_on_loop(model) else None,
         )
         batcher.start()
         self._served[manifest.name] = ServedModel(model, batcher)
+        self._by_task[manifest.task] = [
+            served for served in self.models() if served.manifest.task == manifest.task
+        ]
         self._metrics.model_info.labels(
             manifest.name,
             manifest.version,
@@ -178,22 +192,28 @@ def prepare_model(folder: Path, device: Device, settings: Settings) -> LoadedMod
         device,
         precision=settings.precision,
         num_threads=settings.threads_per_engine,
-        num_runners=settings.engines_per_model or default_engines(device),
+        num_runners=settings.engines_per_model or default_engines(device, settings.workers),
         max_rows=settings.max_batch_size,
     )
     check_goldens(model)
     return model
 
 
-def default_engines(device: Device) -> int:
-    """Engines per model, one thread each: the processors but one, which the event loop needs.
+def default_engines(device: Device, num_workers: int) -> int:
+    """Engines per model, one thread each: a worker's processors but one, for its event loop.
 
-    Measured on two: a second engine takes 10 to 20 % off the classifier's throughput, since three
-    threads then share two processors and one interpreter, and a second thread within an engine
-    does little for a recurrent layer. More than `MAX_ENGINES` have not been measured. A GPU takes
-    one: it works through one stream, in batches.
+    Measured on two processors: a second engine takes 10 to 20 % off the classifier's throughput,
+    since three threads then share two processors and one interpreter, and a second thread within an
+    engine does little for a recurrent layer. More than `MAX_ENGINES` have not been measured. A GPU
+    takes one: it works through one stream, in batches.
     """
-    return max(1, min(MAX_ENGINES, available_cpus() - 1)) if device.kind == "cpu" else 1
+    if device.kind != "cpu":
+        return 1
+    return max(1, min(MAX_ENGINES, cpus_per_worker(num_workers) - 1))
+
+
+def cpus_per_worker(num_workers: int) -> int:
+    return available_cpus() // max(1, num_workers)
 
 
 def find_versions(models_dir: Path) -> list[Path]:

@@ -70,6 +70,7 @@ class Services:
     """What the routes work with; the app has one.
 
     Attributes:
+        collector: what `/metrics` shows.
         is_draining: set once the server has been told to stop; it still answers.
         traces: None where no endpoint is set.
     """
@@ -78,6 +79,7 @@ class Services:
     metrics: Metrics
     registry: Registry
     pipeline: Pipeline
+    collector: Collector
     is_draining: bool = False
     traces: "Traces | None" = None
 
@@ -158,7 +160,8 @@ async def classify(request: Request) -> Response:
     services = get_services(request)
     services.pipeline.check_wait("sentiment")
     body = await receive(request, services.settings, ClassifyRequest)
-    options = ClassifyOptions(**body.parameters.model_dump())
+    wanted = body.parameters
+    options = ClassifyOptions(wanted.model, wanted.top_k, wanted.function_to_apply)
     texts = [body.inputs] if isinstance(body.inputs, str) else body.inputs
     work = services.pipeline.classify(texts, options, find_deadline(request, services, body))
     answer = await run_watched(request.receive, work)
@@ -234,7 +237,7 @@ async def ready(request: Request) -> dict[str, str]:
 async def show_metrics(request: Request) -> Response:
     """Prometheus metrics; in OpenMetrics, with exemplars, for who accepts that."""
     render, content_type = choose_format(request.headers.get("accept", ""))
-    return Response(render(get_services(request).metrics.registry), media_type=content_type)
+    return Response(render(get_services(request).collector), media_type=content_type)
 
 
 @pages.api_route("/", methods=["GET", "HEAD"])

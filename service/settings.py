@@ -59,6 +59,14 @@ class Settings(BaseSettings):
         Literal["auto", "fp32", "int8", "w8"],
         Field(description="Precision of the graphs to load; auto takes what suits the device."),
     ] = "auto"
+    workers: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=256,
+            description="Server processes; 0 takes one per CPU, at most 4, or one with a GPU.",
+        ),
+    ] = 0
     threads_per_engine: Annotated[
         int,
         Field(
@@ -72,7 +80,7 @@ class Settings(BaseSettings):
         Field(
             ge=0,
             le=256,
-            description="Engines of each model; 0 takes the CPUs but one, at most 4.",
+            description="Engines per model and worker; 0 takes its CPUs but one, at most 4.",
         ),
     ] = 0
     max_batch_size: Annotated[

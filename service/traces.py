@@ -19,6 +19,7 @@ from opentelemetry.trace import SpanKind, StatusCode, Tracer, format_span_id, fo
 from opentelemetry.trace.propagation import set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.types import AttributeValue
+from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from service.batch import Timings
@@ -39,18 +40,15 @@ class Trace:
     Args:
         tracer: makes the spans.
         scope: ASGI's, of a request.
-        headers: of the request, names in lower case.
         started_at: monotonic seconds.
     """
 
-    def __init__(
-        self, tracer: Tracer, scope: Scope, headers: Mapping[str, str], started_at: float
-    ) -> None:
+    def __init__(self, tracer: Tracer, scope: Scope, started_at: float) -> None:
         self._tracer = tracer
         self._epoch_ns = time.time_ns() - time.monotonic_ns()
         self._span = tracer.start_span(
             f"{scope['method']} {scope['path']}",
-            read_parent(headers),
+            read_parent(Headers(scope=scope)),
             SpanKind.SERVER,
             describe_request(scope),
             start_time=self._wall_time(started_at),
@@ -127,9 +125,9 @@ class Traces:
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("seqserve", version)
 
-    def open(self, scope: Scope, headers: Mapping[str, str], started_at: float) -> Trace:
+    def open(self, scope: Scope, started_at: float) -> Trace:
         """The trace of one request, as `Trace` says; to be closed in the same task."""
-        return Trace(self._tracer, scope, headers, started_at)
+        return Trace(self._tracer, scope, started_at)
 
     def close(self) -> None:
         """Sends what waits; what the collector does not take in time is lost."""

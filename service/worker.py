@@ -67,11 +67,12 @@ class Worker:
     def _run(self) -> None:
         try:
             while (arrivals := self._desk.take(self._runner)) is not None:
-                self._step(arrivals)
+                self.step(arrivals)
         except BaseException as exc:  # whatever it is, those who wait are told
             self._desk.bury(exc)
 
-    def _step(self, arrivals: list[Request]) -> None:
+    def step(self, arrivals: list[Request]) -> None:
+        """One step with these, and what came of it; for the thread, or whoever does without one."""
         started_at = self._step_started_at = self._clock()
         self._running.update(arrivals)
         try:

@@ -102,6 +102,7 @@ class FakeRunner:
         gate: while it is cleared, steps do not end.
         entered: set when a step has begun.
         reset_failure: raised by `reset`, if set.
+        on_step: called in every step.
     """
 
     def __init__(
@@ -115,6 +116,7 @@ class FakeRunner:
         self.gate, self.entered = threading.Event(), threading.Event()
         self.gate.set()
         self.reset_failure: Exception | None = None
+        self.on_step: Callable[[], object] = lambda: None
         self._answer, self._num_steps, self._max_rows = answer, num_steps, max_rows
         self._running: dict[Request, int] = {}
 
@@ -128,6 +130,7 @@ class FakeRunner:
 
     def step(self, arrivals: list[Request]) -> list[tuple[Request, Result]]:
         self.entered.set()
+        self.on_step()
         assert self.gate.wait(timeout=20), "the test has left the gate closed"
         if arrivals:
             self.batches.append(arrivals)

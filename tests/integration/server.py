@@ -48,7 +48,11 @@ class Server:
 
 @contextmanager
 def run_server(
-    models_dir: Path, log: Path, *flags: str, variables: Mapping[str, str] | None = None
+    models_dir: Path,
+    log: Path,
+    *flags: str,
+    num_workers: int = 1,
+    variables: Mapping[str, str] | None = None,
 ) -> Iterator[Server]:
     """Starts a server on a free port and waits until it is ready; kills it in the end.
 
@@ -56,12 +60,15 @@ def run_server(
         models_dir: its model repository.
         log: a file for its stderr.
         flags: further arguments; the last one wins.
+        num_workers: with one its metrics are of this very moment; several see each other's a
+            second late.
         variables: of its environment; nobody else's settings are there.
 
     Raises:
         AssertionError: it does not become ready; the message holds its log.
     """
     command = [sys.executable, "-m", "service", "--port", "0", "--models-dir", str(models_dir)]
+    command += ["--workers", str(num_workers)]
     environment = {
         name: value
         for name, value in os.environ.items()

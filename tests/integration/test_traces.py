@@ -228,6 +228,15 @@ def test_collector_that_is_away_stops_neither_answers_nor_the_end(tmp_path: Path
     assert seconds < 6.0
 
 
+def test_every_worker_sends_its_spans(collector: Collector, tmp_path: Path) -> None:
+    flags = ("--otlp-endpoint", collector.url)
+    with run_server(MODELS_DIR, tmp_path / "log", *flags, num_workers=2) as server:
+        trace_ids = [post(server, "/classify", {"inputs": TEXT})[1] for _ in range(40)]
+        assert server.stop() == 0
+
+    assert all(len(collector.spans(trace_id)) == 4 for trace_id in trace_ids)
+
+
 def run_python(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -244,11 +253,14 @@ def test_without_an_endpoint_no_sdk_is_even_imported() -> None:
     assert (done.stdout, done.stderr) == ("[]\n", "")
 
 
-def test_missing_package_is_named_in_one_sentence() -> None:
+@pytest.mark.parametrize("num_workers", ["1", "2"])
+def test_missing_package_is_named_in_one_sentence(num_workers: str) -> None:
     done = run_python(
         "import sys; sys.modules['opentelemetry.sdk'] = None; from service.cli import main\n"
-        "sys.exit(main(['serve', '--port', '0', '--otlp-endpoint', 'http://localhost:4318']))"
+        "sys.exit(main(['serve', '--port', '0', '--otlp-endpoint', 'http://localhost:4318',\n"
+        "    '--workers', sys.argv[1]]))",
+        num_workers,
     )
 
-    assert done.returncode == 2
+    assert done.returncode != 0
     assert re.fullmatch(r"seqserve: .*install seqserve\[otel\].*\n", done.stderr)

@@ -35,6 +35,7 @@ def make_results() -> dict[str, Any]:
             "batch_size": {"fp32|all sorted|1": [900.0], "fp32|all sorted|32": [2800.0]},
             "order": {"fp32|arrival order": [1000.0], "fp32|all sorted": [2800.0]},
             "padding": {"arrival order": 2.5, "all sorted": 1.0},
+            "waiting": {"fp32|1": [900.0], "fp32|32": [2500.0]},
             "parallel": {"fp32|1x1|32": [2800.0], "fp32|2x1|32": [5000.0]},
         },
         "decoder": {
@@ -71,6 +72,10 @@ def make_overload() -> dict[str, Any]:
         "offered_per_second": 6000.0,
         "goodput_per_second": 1900.0,
         "goodput_share": 0.95,
+        "maximum_cpu_us": 400.0,
+        "maximum_processors": 1.7,
+        "good_cpu_us": 420.0,
+        "processors": 1.1,
         "num_shed": 80_000,
         "num_failures": 0,
         "statuses": {"200": 38_000, "429": 80_000},

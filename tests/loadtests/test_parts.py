@@ -6,7 +6,13 @@ import sys
 
 import numpy as np
 import pytest
-from bench_engine import list_layouts, make_batches, padding_factor, sort_in_fours
+from bench_engine import (
+    list_layouts,
+    make_batches,
+    padding_factor,
+    schedule_batches,
+    sort_in_fours,
+)
 from bench_http import rotate
 from bench_translation import count_output_tokens
 from plan import Plan
@@ -82,3 +88,11 @@ def test_tree_holds_a_process_and_its_children() -> None:
         child.communicate("\n")
     assert read_stat(child.pid) == []
     assert read_cpu_seconds(child.pid) == 0.0
+
+
+def test_a_deeper_queue_makes_larger_batches_of_the_same_texts() -> None:
+    lengths = [5, 40, 6, 41, 5, 42, 7, 40] * 8
+    alone, deep = schedule_batches(lengths, 1), schedule_batches(lengths, 32)
+    assert [feeds["lengths"].tolist() for feeds in alone] == [[length] for length in lengths]
+    assert len(deep) < len(alone) / 4
+    assert sorted(np.concatenate([feeds["lengths"] for feeds in deep]).tolist()) == sorted(lengths)

@@ -1,5 +1,6 @@
 import asyncio
 import random
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -42,13 +43,14 @@ async def run_batcher(
     limits: QueueLimits | None = None,
     max_batch_tokens: int = 4096,
     drain_seconds: float = 10.0,
+    own_turn: FakeRunner | None = None,
 ) -> AsyncIterator[Stand]:
     """A running batcher; its clock stands at 0, which is a time like any other."""
     runner = runner or FakeRunner()
     scheduler = Scheduler(runner.free_rows, max_batch_tokens)
     metrics, clock = make_metrics(), FakeClock()
     limits = limits or QueueLimits(max_requests=10_000, max_tokens=1_000_000)
-    batcher = Batcher(NAME, [runner], scheduler, limits, metrics, clock)
+    batcher = Batcher(NAME, [runner], scheduler, limits, metrics, clock, own_turn)
     batcher.start()
     try:
         yield Stand(batcher, runner, scheduler, metrics, clock)
@@ -549,3 +551,80 @@ async def test_queue_that_everybody_left_is_not_taken_for_slow() -> None:
     assert not batcher.is_too_slow
     assert batcher._rate.predict_seconds(1000, clock.now) == 0.0
     await batcher.stop(drain_seconds=1.0)
+
+
+async def test_short_step_runs_on_the_event_loop() -> None:
+    here = threading.get_ident()
+    ran_on: list[int] = []
+
+    def answer(request: Request) -> Result:
+        ran_on.append(threading.get_ident())
+        return sum_ids(request)
+
+    runner = FakeRunner(answer)
+    requests = [make_request(length) for length in (3, 3, 4)]
+    async with run_batcher(own_turn=runner) as stand:
+        futures = [stand.batcher.submit([request])[0] for request in requests]
+        assert runner.batches == []  # all that come in one turn of the loop are waited for
+        results = await asyncio.gather(*futures)
+
+    assert all(map(is_own_answer, requests, results))
+    assert runner.batches == [requests]
+    assert set(ran_on) == {here}
+    assert stand.runner.batches == []
+
+
+async def test_step_that_is_not_short_is_left_to_a_worker() -> None:
+    own = FakeRunner()
+    first, second = make_request(), make_request()
+    async with run_batcher(own_turn=own) as stand:
+        own.on_step = lambda: setattr(stand.clock, "now", stand.clock.now + 1.0)
+        await asyncio.gather(*stand.batcher.submit([first]))  # it takes a second
+        (result,) = await asyncio.gather(*stand.batcher.submit([second]))
+
+    assert is_own_answer(second, result)
+    assert (own.batches, stand.runner.batches) == ([[first]], [[second]])
+    assert read_metric(stand.metrics, "batch_rows_count", model=NAME) == 2
+
+
+async def test_own_turns_go_on_until_the_queue_is_empty() -> None:
+    requests = [make_request(1) for _ in range(20)]
+    own = FakeRunner(max_rows=8)
+    async with run_batcher(own_turn=own) as stand:
+        await asyncio.gather(*stand.batcher.submit(requests))
+
+    assert [len(batch) for batch in own.batches] == [8, 8, 4]
+    assert stand.runner.batches == []
+
+
+async def test_failing_step_on_the_event_loop_fails_its_requests_alone() -> None:
+    own = FakeRunner()
+    own.failures = [RuntimeError("broken")]
+    async with run_batcher(own_turn=own) as stand:
+        (failed,) = stand.batcher.submit([make_request()])
+        with pytest.raises(InferenceFailed):
+            await failed
+        request = make_request()
+        (result,) = await asyncio.gather(*stand.batcher.submit([request]))
+
+    assert is_own_answer(request, result)
+
+
+async def test_runner_that_cannot_be_reset_on_the_event_loop_fails_all() -> None:
+    own = FakeRunner()
+    own.failures, own.reset_failure = [RuntimeError("broken")], RuntimeError("beyond repair")
+    async with run_batcher(own_turn=own) as stand:
+        (future,) = stand.batcher.submit([make_request()])
+        with pytest.raises(ModelNotReady):
+            await future
+        assert stand.batcher.fault(30.0) is not None
+
+
+async def test_cancelled_request_does_not_hurt_those_of_its_turn() -> None:
+    leaving, staying = make_request(), make_request()
+    async with run_batcher(own_turn=FakeRunner()) as stand:
+        (cancelled,) = stand.batcher.submit([leaving])
+        (future,) = stand.batcher.submit([staying])
+        cancelled.cancel()
+        assert is_own_answer(staying, await future)
+    assert cancelled.cancelled()

@@ -21,12 +21,11 @@ from service.cli import (
     build_parser,
     describe_manifest,
     format_table,
-    format_url,
     main,
-    open_listener,
 )
 from service.manifest import write_manifest
 from service.pipeline import Pipeline
+from service.server import format_url, open_listener
 from service.settings import Settings
 from tests.service.http_fakes import MANIFEST, FakePipeline
 
@@ -35,7 +34,7 @@ ROOT = Path(__file__).parents[2]
 # Answers of /classify wait half a second, so that a signal can arrive meanwhile.
 SLOW_SERVER = """
 import asyncio
-from service.cli import open_listener, run_app
+from service.server import announce, open_listener, run_app
 from service.settings import Settings
 from tests.service.http_fakes import FakePipeline, make_app
 
@@ -45,7 +44,8 @@ class SlowPipeline(FakePipeline):
         await asyncio.sleep(0.5)
         return await super().classify(texts, options, deadline)
 
-run_app(make_app(SlowPipeline()), Settings(), open_listener("127.0.0.1", 0))
+listener = open_listener("127.0.0.1", 0)
+run_app(make_app(SlowPipeline()), Settings(), listener, announce(listener))
 print("finished", flush=True)
 """
 

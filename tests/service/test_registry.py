@@ -1,6 +1,7 @@
 import asyncio
 import json
 import shutil
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -227,10 +228,35 @@ def test_verification_tells_every_fault(repository: Path) -> None:
     assert "manifest.json does not fit" in faults[1]
 
 
-@pytest.mark.parametrize(("num_cpus", "num_engines"), [(1, 1), (2, 1), (3, 2), (64, 4)])
+@pytest.mark.parametrize(
+    ("num_cpus", "num_workers", "num_engines"),
+    [(1, 0, 1), (2, 1, 1), (3, 0, 2), (64, 1, 4), (2, 2, 1), (8, 4, 1), (12, 4, 2), (4, 8, 1)],
+)
 def test_event_loop_keeps_a_processor_for_itself(
-    num_cpus: int, num_engines: int, monkeypatch: pytest.MonkeyPatch
+    num_cpus: int, num_workers: int, num_engines: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.registry.available_cpus", lambda: num_cpus)
-    assert default_engines(Device("cpu")) == num_engines
-    assert default_engines(Device("cuda")) == 1
+    assert default_engines(Device("cpu"), num_workers) == num_engines
+    assert default_engines(Device("cuda"), num_workers) == 1
+
+
+@pytest.mark.parametrize(
+    ("num_cpus", "num_workers", "is_here"),
+    [(2, 2, True), (1, 0, True), (2, 1, False), (8, 4, False)],
+)
+async def test_short_classification_needs_no_thread_where_no_processor_is_left(
+    num_cpus: int,
+    num_workers: int,
+    is_here: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("service.registry.available_cpus", lambda: num_cpus)
+    settings = Settings(models_dir=tmp_path, device="cpu", workers=num_workers)
+    registry, runner, threads = Registry(settings, make_metrics()), FakeRunner(), set()
+    runner.on_step = lambda: threads.add(threading.get_ident())
+    registry.serve(make_model(make_manifest("sentiment", "s"), runner))
+    await registry.find_model("s", "sentiment").batcher.submit([make_request()])[0]
+    await registry.stop()
+
+    assert (threads == {threading.get_ident()}) is is_here

@@ -1,0 +1,36 @@
+"""How long the next step will take, judged by the last ones."""
+
+from collections.abc import Sequence
+
+from service.batch import Request
+from service.scheduler import STEP_COST_ROWS
+
+# So long may the event loop stand still for a step of its own.
+SHORT_SECONDS = 0.02
+# Weight of the latest step.
+GAIN = 0.1
+
+
+class StepPace:
+    """Seconds per position and row of a step, as a moving average.
+
+    A step over one position costs as much as `STEP_COST_ROWS` rows, and each row once more.
+    """
+
+    def __init__(self) -> None:
+        self._seconds_per_cell = 0.0
+
+    def observe(self, requests: Sequence[Request], seconds: float) -> None:
+        """Notes a step over these requests."""
+        pace = seconds / count_cells(requests)
+        known = self._seconds_per_cell or pace
+        self._seconds_per_cell = known + GAIN * (pace - known)
+
+    def is_short(self, requests: Sequence[Request]) -> bool:
+        """Whether the event loop can spare the time; the first step of all is always tried."""
+        return self._seconds_per_cell * count_cells(requests) <= SHORT_SECONDS
+
+
+def count_cells(requests: Sequence[Request]) -> float:
+    longest = max(request.num_tokens for request in requests)
+    return (len(requests) + STEP_COST_ROWS) * longest

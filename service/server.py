@@ -1,0 +1,138 @@
+"""One server process: listens, tells when it is ready, stops politely."""
+
+import asyncio
+import math
+import signal
+import socket
+import time
+from collections.abc import Callable
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from service.settings import Settings
+from service.transport import CorkedProtocol
+
+TICKS_PER_SECOND = 10  # of uvicorn's main loop
+
+# A key press reaches a worker twice: from the terminal, and from the process that watches it.
+SAME_SIGNAL_SECONDS = 0.5
+
+Pulse = Callable[[], None]
+
+
+class Server(uvicorn.Server):
+    """uvicorn, but it stops politely, and its exit code is then 0.
+
+    Told to stop, it is unready at once and asks each client to close its connection; for
+    `delay_seconds` it goes on taking requests, so that balancers notice before it closes.
+
+    Args:
+        config: of uvicorn.
+        app: its services learn of the end.
+        delay_seconds: between being told and closing.
+        pulse: called once it listens, and every second from then on.
+    """
+
+    def __init__(
+        self, config: uvicorn.Config, app: FastAPI, delay_seconds: float, pulse: Pulse
+    ) -> None:
+        super().__init__(config)
+        self.app = app
+        self.delay_seconds, self.pulse = delay_seconds, pulse
+        self.told_at, self.close_at = math.inf, math.inf
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.pulse()
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % TICKS_PER_SECOND == 0:
+            self.pulse()
+        self.should_exit = self.should_exit or time.monotonic() >= self.close_at
+        return await super().on_tick(counter)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        # uvicorn's own raises the signal once more in the end, which would spoil the exit code.
+        services, now = self.app.state.services, time.monotonic()
+        if sig == signal.SIGTERM and not services.is_draining:
+            self.close_at = now + self.delay_seconds
+        elif now - self.told_at > SAME_SIGNAL_SECONDS or not self.should_exit:
+            # a person at a terminal, or somebody who has lost patience
+            self.force_exit = self.should_exit and sig == signal.SIGINT
+            self.should_exit = True
+        services.is_draining = True
+        self.told_at = min(self.told_at, now)
+
+
+def run_app(app: FastAPI, settings: Settings, listener: socket.socket, pulse: Pulse) -> None:
+    """Serves until a signal; running requests get `drain_seconds` to finish.
+
+    Args:
+        app: its lifespan loads the models.
+        settings: see `Settings`.
+        listener: a socket that is bound.
+        pulse: see `Server`.
+    """
+    config = uvicorn.Config(
+        app,
+        http=CorkedProtocol,
+        lifespan="off",  # `serve_app` runs it: what fails there arrives here as an exception
+        log_config=None,
+        access_log=False,  # the app writes one line per request itself
+        server_header=False,
+        proxy_headers=False,  # nothing here depends on who asks
+        timeout_graceful_shutdown=math.ceil(settings.drain_seconds),
+    )
+    server = Server(config, app, settings.shutdown_delay_ms / 1000, pulse)
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(serve_app(app, server, listener))
+
+
+async def serve_app(app: FastAPI, server: uvicorn.Server, listener: socket.socket) -> None:
+    async with app.router.lifespan_context(app):
+        await server.serve(sockets=[listener])
+
+
+def stop_loading(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a signal handler
+    raise SystemExit(0)
+
+
+def open_listener(host: str, port: int) -> socket.socket:
+    """Takes the address before models are loaded; nobody can connect until uvicorn listens.
+
+    Raises:
+        OSError: in one sentence, for instance that the port is in use.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # asyncio turns Nagle's algorithm off only where the protocol is named; with it on, an answer
+    # on a connection that is kept open took 44 ms instead of 1.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as exc:
+        listener.close()
+        reason = exc.strerror or str(exc)
+        raise OSError(
+            f"Cannot listen on {host} port {port}: {reason}; choose another with --port."
+        ) from None
+    return listener
+
+
+def format_url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def announce(listener: socket.socket) -> Pulse:
+    """A pulse that says once that the server is ready."""
+    url = format_url(listener)
+    lines = [f"seqserve is ready on {url} (documentation: {url}/docs)"]
+
+    def pulse() -> None:
+        if lines:
+            print(lines.pop(), flush=True)
+
+    return pulse

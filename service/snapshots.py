@@ -1,0 +1,123 @@
+"""What the worker processes of one server know of each other: their metrics, and that they live.
+
+Each worker writes into its own place of memory that all of them share; whoever is asked for the
+metrics adds up what is there. prometheus_client's own way over files would take the exemplars away,
+and twice the time for every observation.
+"""
+
+import mmap
+import pickle
+import struct
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
+
+from service.metrics import SHARED_GAUGES
+
+SLOT_BYTES = 8 * 1024 * 1024  # of addresses; memory is taken as it is written to
+HEADER = struct.Struct("<QQI")  # beats, bytes, checksum
+MAX_TRIES = 100
+
+Combine = Callable[[float, float], float]
+
+
+def add(one: float, other: float) -> float:
+    return one + other
+
+
+class Slot:
+    """Shared memory of one worker: written by it, read by everybody who was forked after it."""
+
+    def __init__(self) -> None:
+        self._memory = mmap.mmap(-1, SLOT_BYTES)
+
+    @property
+    def num_beats(self) -> int:
+        """How often it was written to; 0 is never."""
+        beats: int = HEADER.unpack_from(self._memory)[0]
+        return beats
+
+    def write(self, families: Sequence[Metric]) -> None:
+        """Replaces what is there.
+
+        Raises:
+            ValueError: there is no room for so much.
+        """
+        content = pickle.dumps(families)
+        if HEADER.size + len(content) > SLOT_BYTES:
+            raise ValueError(f"{len(content)} bytes of metrics are above the limit of {SLOT_BYTES}")
+        self._memory[HEADER.size : HEADER.size + len(content)] = content
+        HEADER.pack_into(self._memory, 0, self.num_beats + 1, len(content), zlib.crc32(content))
+
+    def read(self) -> list[Metric]:
+        """What was written last; nothing where nothing was, or where the writer died in the act."""
+        for _ in range(MAX_TRIES):  # it may be half written at the moment
+            _, length, checksum = HEADER.unpack_from(self._memory)
+            content = self._memory[HEADER.size : HEADER.size + length]
+            if zlib.crc32(content) == checksum:
+                families: list[Metric] = pickle.loads(content) if content else []
+                return families
+        return []
+
+
+class SharedMetrics(Collector):
+    """The metrics of all workers as seen by one of them: its own of now, the others' last.
+
+    Args:
+        own: the registry of this worker.
+        slots: of all workers.
+        index: of this worker's slot. What a dead predecessor left there is counted on, so that no
+            counter falls when a worker is replaced.
+    """
+
+    def __init__(self, own: CollectorRegistry, slots: Sequence[Slot], index: int) -> None:
+        self._own, self._slots, self._index = own, slots, index
+        self._inherited = [
+            family for family in slots[index].read() if family.type in ("counter", "histogram")
+        ]
+
+    def publish(self) -> None:
+        """Shows this worker's metrics to the others."""
+        self._slots[self._index].write(self._collect_own())
+
+    def collect(self) -> list[Metric]:
+        others = (slot.read() for place, slot in enumerate(self._slots) if place != self._index)
+        return merge_families([self._collect_own(), *others])
+
+    def _collect_own(self) -> list[Metric]:
+        return merge_families([self._inherited, list(self._own.collect())])
+
+
+def merge_families(parts: Iterable[Sequence[Metric]]) -> list[Metric]:
+    """The metrics of several processes as those of one.
+
+    Values of the same name and labels are added up, but for the gauges in `SHARED_GAUGES`.
+    """
+    merged: dict[str, Metric] = {}
+    samples: dict[str, dict[tuple[str, tuple[tuple[str, str], ...]], Sample]] = {}
+    for family in (family for part in parts for family in part):
+        if family.name not in merged:
+            merged[family.name] = Metric(family.name, family.documentation, family.type)
+        found = samples.setdefault(family.name, {})
+        for sample in family.samples:
+            key = (sample.name, tuple(sample.labels.items()))
+            earlier = found.get(key)
+            found[key] = sample if earlier is None else merge_samples(earlier, sample)
+    for name, family in merged.items():
+        family.samples = list(samples[name].values())
+    return list(merged.values())
+
+
+def merge_samples(one: Sample, other: Sample) -> Sample:
+    """Two values of one series, from two processes, as one; the later exemplar stays."""
+    combine = min if one.name.endswith("_created") else SHARED_GAUGES.get(one.name, add)
+    exemplar = max(
+        filter(None, (one.exemplar, other.exemplar)),
+        key=lambda each: each.timestamp or 0.0,
+        default=None,
+    )
+    return one._replace(value=combine(one.value, other.value), exemplar=exemplar)

@@ -1,0 +1,29 @@
+from service.pace import SHORT_SECONDS, StepPace
+from tests.fakes import make_request
+
+
+def test_first_step_of_all_is_tried() -> None:
+    assert StepPace().is_short([make_request(10_000)])
+
+
+def test_step_is_short_up_to_the_limit() -> None:
+    pace = StepPace()
+    pace.observe([make_request(10)], SHORT_SECONDS)
+    assert pace.is_short([make_request(10)])
+    assert not pace.is_short([make_request(11)])
+    assert not pace.is_short([make_request(10), make_request(1)])
+
+
+def test_padding_counts_like_tokens() -> None:
+    pace = StepPace()
+    pace.observe([make_request(10), make_request(10)], SHORT_SECONDS)
+    assert pace.is_short([make_request(10), make_request(1)])
+
+
+def test_pace_follows_the_engine() -> None:
+    pace = StepPace()
+    pace.observe([make_request(1)], 1.0)
+    assert not pace.is_short([make_request(1)])
+    for _ in range(100):
+        pace.observe([make_request(1)], SHORT_SECONDS / 2)
+    assert pace.is_short([make_request(1)])
