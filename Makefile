@@ -152,7 +152,7 @@ rules: $(DEV_READY) ## unit tests of the alerts; dashboard and exemplars with a 
 	$(PYTEST) -rs tests/integration/test_rules.py tests/integration/test_exemplars.py $(ARGS)
 
 .PHONY: rolling
-rolling: $(DEV_READY) ## two servers behind nginx (Debian package): rolled, killed, hung, under load; 90 seconds
+rolling: $(DEV_READY) ## two servers behind nginx (Debian package): rolled, killed, hung, under load; two minutes
 	$(PYTEST) -rsP tests/integration/test_rolling.py $(ARGS)
 
 .PHONY: chart-schema

@@ -1,6 +1,6 @@
 """Two real servers behind a real nginx: rolled, killed and hung, under clients that see nothing.
 
-`make rolling` runs it; it takes one and a half minutes.
+`make rolling` runs it; it takes two minutes.
 """
 
 import http.client
@@ -54,11 +54,13 @@ class Replica:
 
     port: int
     log: Path
+    num_workers: int
     stack: ExitStack = field(default_factory=ExitStack)
     server: Server | None = None
 
     def start(self) -> None:
-        running = run_server(MODELS_DIR, self.log, "--port", str(self.port))
+        port = ("--port", str(self.port))
+        running = run_server(MODELS_DIR, self.log, *port, num_workers=self.num_workers)
         self.server = self.stack.enter_context(running)
 
     def send(self, number: signal.Signals) -> None:
@@ -152,9 +154,13 @@ def put_load(url: str) -> Iterator[Load]:
 
 
 @pytest.fixture
-def replicas(tmp_path: Path) -> Iterator[tuple[Replica, Replica]]:
+def replicas(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Replica, Replica]]:
+    """Two of them, of one worker each; or of as many as the parameter says."""
+    num_workers = getattr(request, "param", 1)
     with ExitStack() as stack:
-        first, second = (Replica(find_port(), tmp_path / name) for name in ("first", "second"))
+        first, second = (
+            Replica(find_port(), tmp_path / name, num_workers) for name in ("first", "second")
+        )
         for replica in (first, second):
             stack.enter_context(replica.stack)
             replica.start()
@@ -170,6 +176,7 @@ def url(replicas: tuple[Replica, Replica]) -> Iterator[str]:
 Replicas = tuple[Replica, Replica]
 
 
+@pytest.mark.parametrize("replicas", [1, 2], indirect=True)
 def test_restart_of_one_after_the_other_loses_no_request(replicas: Replicas, url: str) -> None:
     with put_load(url) as load:
         time.sleep(1.0)
@@ -281,7 +288,7 @@ def test_stop_is_unready_then_a_pause_then_a_drain(tmp_path: Path) -> None:
         watch = Watch(server.url)
         watcher = Thread(target=watch.look)
         watcher.start()
-        texts = [f"{LONG['q']} {number}" for number in range(256)]
+        texts = [f"{LONG['q']} " * 3 + str(number) for number in range(256)]
         with ThreadPoolExecutor(1) as pool:
             work = pool.submit(lambda: (post(busy, LONG | {"q": texts}), time.monotonic()))
             time.sleep(0.3)
