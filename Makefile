@@ -89,8 +89,8 @@ export: $(DEV_READY) ## turn a trained run into a version of the model repositor
 	$(BIN)/python -m export torch --run $(RUN) $(ARGS)
 
 .PHONY: load
-load: $(DEV_READY) ## one minute of load on HOST=http://..., or on a service of its own: [USERS=16]
-	@VENV=$(VENV) HOST=$(HOST) USERS=$(or $(USERS),16) ./loadtests/run.sh $(ARGS)
+load: $(DEV_READY) ## five minutes of load on HOST=http://..., or on a service of its own [ARGS="--slo p99=1500ms"]
+	@$(BIN)/python loadtests/load.py $(if $(HOST),--host $(HOST)) $(ARGS)
 
 LITSERVE := $(VENV)/litserve
 

@@ -48,8 +48,9 @@ def describe_steps(
         kinds = {
             kind: describe_cell(recorder.sum_up(starts, kind), seconds) for kind in recorder.kinds
         }
-        about = {"load": span.load, "start": start, "end": span.end, "seconds": seconds}
-        found.append(about | figures | {"kinds": kinds})
+        began = spans[0].start
+        bounds = {"start": start - began, "end": span.end - began, "seconds": seconds}
+        found.append({"load": span.load} | bounds | figures | {"kinds": kinds})
     return found
 
 

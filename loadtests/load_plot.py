@@ -36,18 +36,25 @@ def plot_load(results: Mapping[str, Any], path: Path) -> None:
 
 
 def list_loads(results: Mapping[str, Any]) -> list[float]:
-    """Places of the steps on the axis: what was really offered, or the users."""
-    is_open = results["about"]["options"]["loop"] == "open"
-    return [step["offered" if is_open else "load"] for step in results["steps"]]
+    return [step["load"] for step in results["steps"]]
+
+
+def choose_line(results: Mapping[str, Any]) -> str:
+    """Points are joined where they make a curve; a spike comes back to where it was."""
+    loads = list_loads(results)
+    return "-" if loads == sorted(set(loads)) else ""
 
 
 def draw_throughput(axis: Axes, results: Mapping[str, Any], is_open: bool) -> None:
     loads, steps = list_loads(results), results["steps"]
+    line = choose_line(results)
+    offered = [step["offered"] for step in steps]
     if is_open:
-        axis.plot(loads, loads, color="0.7", linestyle="--", label="as much as is offered")
-    axis.plot(loads, [step["throughput"] for step in steps], marker="o", label="answered well")
+        axis.plot(loads, offered, line, marker=".", color="0.7", label="offered")
+    answered = [step["throughput"] for step in steps]
+    axis.plot(loads, answered, line, marker="o", label="answered well")
     bad = [step["errors"] * step["offered"] for step in steps]
-    axis.plot(loads, bad, marker="x", color="C3", label="refused or failed")
+    axis.plot(loads, bad, line, marker="x", color="C3", label="refused or failed")
     axis.set_title("Throughput")
     axis.set_ylabel("requests per second")
 
@@ -75,7 +82,7 @@ def draw_line(axis: Axes, results: Mapping[str, Any], name: str, key: str, label
         if step["times"][name][key] is not None
     ]
     if points:
-        axis.plot(*zip(*points, strict=True), marker="o", label=label)
+        axis.plot(*zip(*points, strict=True), choose_line(results), marker="o", label=label)
 
 
 def draw_course(axis: Axes, seconds: Sequence[Mapping[str, Any]]) -> None:

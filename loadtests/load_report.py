@@ -50,7 +50,8 @@ def describe_load(
     whole = spans[-1].end - spans[0].start
     starts = {second for second, _ in recorder.cells}
     return {
-        "about": dict(about),
+        # a whole number: floats are written with six digits
+        "about": {**about, "started_ms": round(1000 * spans[0].start)},
         "steps": steps,
         "total": describe_cell(recorder.sum_up(starts), whole),
         "kinds": {

@@ -39,7 +39,7 @@ EPOCH = time.time() - time.monotonic()
 MESSAGE_KEY = "seqserve"
 EVENT_END = b"\n\n"
 # Workers report every 3 seconds: the last report has come after so long.
-LAST_REPORT_SECONDS = 4.0
+REPORT_SECONDS = 4.0
 # Users started or stopped per second: whatever a step asks for.
 AT_ONCE = 10_000.0
 
@@ -52,6 +52,7 @@ class Run:
         under_way: requests of an open loop.
         spans: steps of load as they were run; the last one is open.
         ended: when the last step was over, monotonic; None before.
+        report_seconds: how long the last report of a worker may take.
     """
 
     def __init__(self, options: argparse.Namespace) -> None:
@@ -69,6 +70,7 @@ class Run:
         self.slo: Slo | None = parse_slo(options.slo, tuple(KINDS)) if options.slo else None
         self.under_way = Group()
         self.num_users = 0
+        self.report_seconds = 0.0
         self._pairs: list[Pair] = []
         self._learning = RLock()
         self.reset()
@@ -99,8 +101,8 @@ class Run:
         now = time.monotonic()
         self.ended = self.ended or now
         waited = now - self.ended
-        is_quiet = waited > LAST_REPORT_SECONDS and not self.recorder.num_under_way
-        if is_quiet or waited > self.drain_seconds + LAST_REPORT_SECONDS:
+        is_quiet = waited >= self.report_seconds and not self.recorder.num_under_way
+        if is_quiet or waited > self.drain_seconds + self.report_seconds:
             return None
         return 0, AT_ONCE
 
@@ -333,6 +335,7 @@ def prepare(environment: Environment, **_: Any) -> None:
     )
     if isinstance(environment.runner, MasterRunner):
         environment.events.worker_report.add_listener(take_report)
+        RUN.report_seconds = REPORT_SECONDS
     elif isinstance(environment.runner, WorkerRunner):
         environment.events.report_to_master.add_listener(give_report)
 
