@@ -236,9 +236,9 @@ def hide_key(arguments: Sequence[str]) -> list[str]:
     """The command for the report, without the secret that may be in it."""
     hidden, is_secret = [], False
     for argument in arguments:
-        name, equals, _ = argument.partition("=")
-        hidden.append("..." if is_secret else f"{name}=..." if name == "--api-key" else argument)
-        is_secret = name == "--api-key" and not equals
+        is_joined = argument.startswith("--api-key=")
+        hidden.append("..." if is_secret else "--api-key=..." if is_joined else argument)
+        is_secret = argument == "--api-key"
     return hidden
 
 

@@ -24,7 +24,7 @@ from geventhttpclient.client import HTTPClientPool
 from load_report import add_suffix, describe_load, print_load
 from locust import FastHttpUser, LoadTestShape, events, task
 from locust.argument_parser import LocustArgumentParser
-from locust.contrib.fasthttp import ResponseContextManager
+from locust.contrib.fasthttp import FAILURE_EXCEPTIONS, ResponseContextManager
 from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
 from machine import describe_machine
@@ -42,6 +42,8 @@ EVENT_END = b"\n\n"
 REPORT_SECONDS = 4.0
 # Users started or stopped per second: whatever a step asks for.
 AT_ONCE = 10_000.0
+# What reading an answer raises that is not what it should be.
+MALFORMED = (AttributeError, ValueError, KeyError, TypeError, IndexError)
 
 
 class Run:
@@ -162,7 +164,7 @@ class ServiceUser(FastHttpUser):
         try:
             draft = KINDS[self.kind](self.rng, RUN.learn_pairs(self.get_json))
             outcome, times = self.ask(draft, due)
-        except (ValueError, KeyError, TypeError, IndexError, OSError) as exc:
+        except MALFORMED as exc:  # GET /languages was answered with something else
             self.environment.events.user_error.fire(
                 user_instance=self, exception=exc, tb=exc.__traceback__
             )
@@ -188,7 +190,7 @@ class ServiceUser(FastHttpUser):
             if response.status_code != 200:
                 outcome = OUTCOMES.get(response.status_code, FAILED)
                 response.failure(f"HTTP {response.status_code}")
-            elif fault := take_answer(response, draft, due, times):
+            elif fault := try_answer(response, draft, due, times):
                 outcome = FAILED
                 response.failure(fault)
             else:
@@ -243,14 +245,19 @@ def make_headers(options: argparse.Namespace) -> dict[str, str]:
     return headers
 
 
+def try_answer(
+    response: ResponseContextManager, draft: Draft, due: float, times: dict[str, float]
+) -> str:
+    """Reads an answer with status 200, fills in its times, says what is wrong with it, if any."""
+    try:
+        return take_answer(response, draft, due, times)
+    except (*MALFORMED, *FAILURE_EXCEPTIONS) as exc:
+        return type(exc).__name__
+
+
 def take_answer(
     response: ResponseContextManager, draft: Draft, due: float, times: dict[str, float]
 ) -> str:
-    """Reads an answer with status 200 and fills in its times; says what is wrong with it, if any.
-
-    Raises:
-        ValueError, KeyError, TypeError: it is not what it should be.
-    """
     if draft.body.get("stream"):
         return take_stream(response, draft, due, times)
     answer = response.json()
