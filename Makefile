@@ -143,8 +143,9 @@ gpu-check: $(DEV_READY) ## the tests that need a GPU
 	$(PYTEST) -m gpu $(ARGS)
 
 .PHONY: chart
-chart: $(DEV_READY) ## lint the chart, render it, check it against the Kubernetes schemas
-	$(PYTEST) -m "not slow" tests/integration/test_chart.py tests/integration/test_chart_files.py tests/integration/test_rules.py $(ARGS)
+chart: $(DEV_READY) ## lint the charts, render them, check them against the Kubernetes schemas
+	$(PYTEST) -m "not slow" tests/integration/test_chart.py tests/integration/test_chart_files.py \
+	  tests/integration/test_chart_load.py tests/integration/test_rules.py $(ARGS)
 
 .PHONY: rules
 rules: $(DEV_READY) ## unit tests of the alerts; the dashboard run by a real Prometheus (Debian package prometheus)

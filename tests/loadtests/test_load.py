@@ -1,15 +1,15 @@
-import time
+import json
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
-from load import CpuSamples, complete_slo, hide_key
+from load import NUM_STEPS, RESULTS, ROOT, CpuSamples, complete_slo, hide_key
 
 
 class FakeServer:
-    """Takes a processor and a half."""
-
-    def cpu_seconds(self) -> float:
-        return 1.5 * time.time()
+    """There is one; what it took is written into the samples."""
 
 
 def test_processors_of_a_step_are_read_between_its_ends() -> None:
@@ -52,3 +52,29 @@ def test_key_is_not_written_down() -> None:
     arguments = ["--api-key", "secret", "--api-key=secret", "--seconds", "9"]
 
     assert hide_key(arguments) == ["--api-key", "...", "--api-key=...", "--seconds", "9"]
+
+
+@pytest.mark.slow
+def test_whole_run_starts_a_service_and_writes_its_report(tmp_path: Path) -> None:
+    name = f"test-{tmp_path.name}"
+    command = [sys.executable, "loadtests/load.py", "--seconds", "24", "--mix", "review=1"]
+    done = subprocess.run(
+        [*command, "--name", name, "--slo", "p99=1h,errors=100%"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    written = {path.suffix: path for path in RESULTS.glob(f"{name}.*")}
+    try:
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert set(written) == {".json", ".html", ".png"}
+        found = json.loads(written[".json"].read_text(encoding="utf-8"))
+        assert len(found["steps"]) == NUM_STEPS
+        assert all(step["server_cpus"] > 0 for step in found["steps"])
+        assert found["costs"]["review"]["cpu_ms"] > 0
+        assert "requests per second at most" in done.stdout
+    finally:
+        for path in written.values():
+            path.unlink()
