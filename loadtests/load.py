@@ -26,6 +26,7 @@ from bodies import DEFAULT_MIX, KINDS, parse_mix
 from client import raise_file_limit
 from load_report import add_suffix, print_load, write_page
 from processes import Server, enlist, list_tree, read_cpu_seconds
+from shapes import LEAST_SECONDS
 from slo import parse_slo
 from tables import write_json
 
@@ -178,7 +179,7 @@ def measure(target: Target, given: argparse.Namespace) -> dict[str, Any]:
             "load": str(max(1, round(BEYOND * maximum / NUM_STEPS))),
             "peak": str(max(NUM_STEPS, round(BEYOND * maximum))),
             "steps": str(NUM_STEPS),
-            "duration": f"{max(NUM_STEPS, given.seconds - taken):.0f}s",
+            "duration": f"{max(LEAST_SECONDS * NUM_STEPS, given.seconds - taken):.0f}s",
             "mix": given.mix,
             "slo": complete_slo(given.slo, maximum),
         }

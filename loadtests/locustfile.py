@@ -30,7 +30,7 @@ from locust.runners import MasterRunner, WorkerRunner
 from machine import describe_machine
 from options import parse_seconds
 from recorder import FAILED, FIRST, LATE, LATENCY, OK, OUTCOMES, Recorder, read_stages
-from shapes import CLOSED, OPEN, SHAPES, Shape, find_step
+from shapes import CLOSED, OPEN, SHAPES, Shape, Step, find_step
 from slo import Slo, parse_slo
 from tables import write_json
 
@@ -81,6 +81,7 @@ class Run:
         self.recorder = Recorder(self.shape.seconds_per_cell)
         self.spans: list[Span] = []
         self.ended: float | None = None
+        self._step: Step | None = None
 
     @property
     def is_open(self) -> bool:
@@ -93,8 +94,8 @@ class Run:
             self.spans[-1] = Span(self.spans[-1].load, self.spans[-1].start, now)
         if step is None:
             return self._drain()
-        num_started = self.steps.index(step) + 1
-        if len(self.spans) < num_started:
+        if step is not self._step:
+            self._step = step
             self.spans.append(Span(step.load, now, now))
         return step.load, AT_ONCE
 

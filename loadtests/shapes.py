@@ -9,6 +9,8 @@ from dataclasses import dataclass
 SHAPES = ("steady", "ramp", "spike", "soak")
 OPEN, CLOSED = "open", "closed"
 SPIKE_START, SPIKE_END = 0.4, 0.6
+LEAST_SECONDS = 2.0
+"""Of a step: locust looks at its shape once a second, or a little later while it starts users."""
 MAX_CELLS = 1200
 """Spans of time that are kept apart; one for each second of a long run would take much memory."""
 
@@ -58,8 +60,8 @@ class Shape:
             raise ValueError("--load must be at least 1")
         if self.name in ("ramp", "spike") and self.peak <= self.load:
             raise ValueError(f"--shape {self.name} needs a --peak above its --load ({self.load})")
-        if self.seconds < len(self.plan_loads()):
-            raise ValueError("--duration must give each step a second at least")
+        if any(step.seconds < LEAST_SECONDS - 1e-6 for step in self.plan_steps()):
+            raise ValueError(f"--duration must give each step {LEAST_SECONDS:g} seconds at least")
 
     def plan_loads(self) -> list[int]:
         if self.name == "spike":

@@ -57,7 +57,7 @@ def test_key_is_not_written_down() -> None:
 @pytest.mark.slow
 def test_whole_run_starts_a_service_and_writes_its_report(tmp_path: Path) -> None:
     name = f"test-{tmp_path.name}"
-    command = [sys.executable, "loadtests/load.py", "--seconds", "24", "--mix", "review=1"]
+    command = [sys.executable, "loadtests/load.py", "--seconds", "30", "--mix", "document=1"]
     done = subprocess.run(
         [*command, "--name", name, "--slo", "p99=1h,errors=100%"],
         cwd=ROOT,
@@ -73,7 +73,7 @@ def test_whole_run_starts_a_service_and_writes_its_report(tmp_path: Path) -> Non
         found = json.loads(written[".json"].read_text(encoding="utf-8"))
         assert len(found["steps"]) == NUM_STEPS
         assert all(step["server_cpus"] > 0 for step in found["steps"])
-        assert found["costs"]["review"]["cpu_ms"] > 0
+        assert found["costs"]["document"]["cpu_ms"] > 0
         assert "requests per second at most" in done.stdout
     finally:
         for path in written.values():
