@@ -9,8 +9,8 @@ from dataclasses import dataclass
 SHAPES = ("steady", "ramp", "spike", "soak")
 OPEN, CLOSED = "open", "closed"
 SPIKE_START, SPIKE_END = 0.4, 0.6
-LEAST_SECONDS = 2.0
-"""Of a step: locust looks at its shape once a second, or a little later while it starts users."""
+LEAST_SECONDS = 3.0
+"""Of a step: less may hold no whole second, since locust looks at its shape about once in one."""
 MAX_CELLS = 1200
 """Spans of time that are kept apart; one for each second of a long run would take much memory."""
 

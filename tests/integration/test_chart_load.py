@@ -170,7 +170,7 @@ def test_the_job_s_command_runs_on_the_files_of_its_config_map(tmp_path: Path) -
     with Service() as service:
         threading.Thread(target=service.serve_forever, args=(0.01,), daemon=True).start()
         url = f"http://127.0.0.1:{service.server_address[1]}"
-        options = {"shape": "steady", "load": 20, "duration": "2s", "slo": "errors=0%"}
+        options = {"shape": "steady", "load": 20, "duration": "3s", "slo": "errors=0%"}
         manifests = render_load({"target": {"url": url}, "options": options})
         for name, text in manifests["configmap"]["data"].items():
             (tmp_path / name).write_text(text, encoding="utf-8")

@@ -66,7 +66,7 @@ def test_all_kinds_are_answered_and_their_stages_reported(service: Service, tmp_
 def test_missed_objective_sets_the_exit_code(service: Service) -> None:
     service.status = 429
     done = run_locust(
-        service, *("--load", "20", "--duration", "2s", "--mix", "chat=1", "--slo", "errors=99%")
+        service, *("--load", "20", "--duration", "3s", "--mix", "chat=1", "--slo", "errors=99%")
     )
 
     assert done.returncode == 1, done.stdout + done.stderr
@@ -77,7 +77,7 @@ def test_stream_that_breaks_off_is_an_error(service: Service, tmp_path: Path) ->
     service.breaks_streams = True
     done = run_locust(
         service,
-        *("--load", "5", "--duration", "2s", "--drain", "2s", "--mix", "stream=1"),
+        *("--load", "5", "--duration", "3s", "--drain", "2s", "--mix", "stream=1"),
         *("--slo", "errors=0%", "--report", str(tmp_path / "run")),
     )
 

@@ -51,7 +51,7 @@ def test_long_runs_keep_few_cells() -> None:
         (Shape("steady", 0, 50, 10.0, 5), "--load must be at least 1"),
         (Shape("ramp", 50, 50, 10.0, 5), r"ramp needs a --peak above its --load \(50\)"),
         (Shape("spike", 9, 8, 10.0, 5), "spike needs a --peak"),
-        (Shape("ramp", 1, 50, 10.0, 11), "must give each step 2 seconds"),
+        (Shape("ramp", 1, 50, 10.0, 11), "must give each step 3 seconds"),
     ],
 )
 def test_shape_without_sense_is_refused(shape: Shape, message: str) -> None:
