@@ -35,7 +35,7 @@ LOCUSTFILE = Path(__file__).with_name("locustfile.py")
 RESULTS = Path(__file__).with_name("results")
 NUM_STEPS = 12
 COST_SHARE, MAXIMUM_SHARE = 0.025, 0.04
-START_SECONDS = 2.5
+START_SECONDS = 4.0
 """What a run of locust takes beside its load."""
 COST_USERS, MAXIMUM_USERS = 8, 48
 BEYOND = 1.3

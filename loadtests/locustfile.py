@@ -67,6 +67,7 @@ class Run:
             options.steps,
         )
         self.steps = self.shape.plan_steps()
+        self.weights = parse_mix(options.mix)
         self.think_seconds = parse_seconds(options.think)
         self.drain_seconds = parse_seconds(options.drain)
         self.slo: Slo | None = parse_slo(options.slo, tuple(KINDS)) if options.slo else None
@@ -160,32 +161,43 @@ class ServiceUser(FastHttpUser):
 
     def send(self, due: float) -> None:
         """One request with what becomes of it; `due` is monotonic."""
-        RUN.recorder.start(self.kind, EPOCH + due)
+        kind = self.choose_kind()
+        RUN.recorder.start(kind, EPOCH + due)
         late = 1000 * (time.monotonic() - due)
         try:
-            draft = KINDS[self.kind](self.rng, RUN.learn_pairs(self.get_json))
-            outcome, times = self.ask(draft, due)
+            draft = KINDS[kind](self.rng, RUN.learn_pairs(self.get_json))
+            outcome, times = self.ask(kind, draft, due)
         except MALFORMED as exc:  # GET /languages was answered with something else
             self.environment.events.user_error.fire(
                 user_instance=self, exception=exc, tb=exc.__traceback__
             )
             outcome, times = FAILED, {LATENCY: 1000 * (time.monotonic() - due)}
-        RUN.recorder.end(self.kind, EPOCH + due, outcome, times | {LATE: late})
+        RUN.recorder.end(kind, EPOCH + due, outcome, times | {LATE: late})
+
+    def choose_kind(self) -> str:
+        """Its own in an open loop, where users of all kinds send equally often.
+
+        In a closed one the weights are of requests, too: else users who ask for little would come
+        round sooner, and the mix would lean to what is cheap.
+        """
+        if RUN.is_open:
+            return self.kind
+        return self.rng.choices(list(RUN.weights), list(RUN.weights.values()))[0]
 
     def get_json(self, path: str) -> Any:
         with self.client.get(path, headers=self.headers, catch_response=True) as response:
             return response.json()
 
-    def ask(self, draft: Draft, due: float) -> tuple[str, dict[str, float]]:
+    def ask(self, kind: str, draft: Draft, due: float) -> tuple[str, dict[str, float]]:
         """Sends a request and judges its answer: how it ended, and its times in milliseconds."""
-        name = f"{draft.path} [{self.kind}]"
+        name = f"{draft.path} [{kind}]"
         with self.client.post(
             draft.path,
             json=draft.body,
             name=name,
             headers=self.headers,
             catch_response=True,
-            stream=self.kind == "stream",
+            stream=kind == "stream",
         ) as response:
             times: dict[str, float] = {}
             if response.status_code != 200:
@@ -318,7 +330,8 @@ def add_options(parser: LocustArgumentParser) -> None:
         "p99=1500ms,errors=0.1%%; when the run misses one, the exit code is 1")  # fmt: skip
     add("--report", help="write PATH.json, PATH.html and, with matplotlib, PATH.png")
     add("--drain", type=span, default="10s", help="wait so long for the last answers; default 10s")
-    add("--connections", type=int, default=512, help="of one process at most; default 512")
+    add("--connections", type=int, default=900, help="of one process at most; above 1000 they are "
+        "not used again; default 900")  # fmt: skip
     add("--timeout-ms", type=int, default=0, help="deadline sent along with each request")
     add("--seed", type=int, default=1, help="of texts and arrivals")
     add("--api-key", env_var="SEQSERVE_LOAD_API_KEY", default="", help="better in the variable")
@@ -337,7 +350,7 @@ def prepare(environment: Environment, **_: Any) -> None:
         print(f"error: {exc}", file=sys.stderr)
         raise SystemExit(2) from None
     environment.stop_timeout = environment.stop_timeout or RUN.drain_seconds
-    set_weights(environment, parse_mix(options.mix))
+    set_weights(environment, RUN.weights)
     ServiceUser.client_pool = HTTPClientPool(
         concurrency=options.connections, connection_timeout=10.0, network_timeout=120.0
     )

@@ -13,6 +13,7 @@ class Service(ThreadingHTTPServer):
     """Answers one request at a time, each in `seconds`.
 
     Attributes:
+        classify_seconds: what /classify takes beside, many at a time.
         breaks_streams: the connection ends in the middle of each.
         status: of the answers to POST.
         headers: of the last request.
@@ -24,6 +25,7 @@ class Service(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.seconds, self.status, self.breaks_streams = 0.0, 200, False
+        self.classify_seconds = 0.0
         self.turn = threading.Lock()
         self.headers: dict[str, str] = {}
 
@@ -41,6 +43,8 @@ class Handler(BaseHTTPRequestHandler):
         self.server.headers = {name.lower(): value for name, value in self.headers.items()}
         with self.server.turn:
             time.sleep(self.server.seconds)
+        if self.path == "/classify":
+            time.sleep(self.server.classify_seconds)
         if body.get("stream"):
             self.stream()
         elif self.path == "/classify":

@@ -122,6 +122,19 @@ def test_open_loop_charges_for_the_wait_that_a_closed_loop_hides(
 
 
 @pytest.mark.slow
+def test_closed_loop_keeps_to_the_mix_though_one_kind_is_slow(
+    service: Service, tmp_path: Path
+) -> None:
+    service.classify_seconds = 0.3
+    options = ("--loop", "closed", "--load", "10", "--duration", "6s", "--mix", "chat=1,review=1")
+    done = run_locust(service, *options, "--report", str(tmp_path / "run"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    kinds = read_report(tmp_path / "run")["kinds"]
+
+    assert kinds["chat"]["num_requests"] == pytest.approx(kinds["review"]["num_requests"], rel=0.5)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", ["ramp", "spike"])
 def test_two_workers_share_the_load_and_the_master_adds_them_up(
     service: Service, shape: str, tmp_path: Path
