@@ -25,7 +25,7 @@ from typing import Any
 from bodies import DEFAULT_MIX, KINDS, parse_mix
 from client import raise_file_limit
 from load_report import add_suffix, print_load, write_page
-from processes import Server, enlist, list_tree, read_cpu_seconds
+from processes import Server, enlist, list_tree, read_busy_seconds, read_cpu_seconds
 from shapes import LEAST_SECONDS
 from slo import parse_slo
 from tables import write_json
@@ -46,12 +46,13 @@ SAMPLE_SECONDS = 0.5
 
 @dataclass
 class CpuSamples:
-    """Processor seconds that the server and the client had taken by some moments."""
+    """Processor seconds that server, client and the whole machine had taken by some moments."""
 
     server: Server | None
     times: list[float] = field(default_factory=list)
     servers: list[float] = field(default_factory=list)
     clients: list[float] = field(default_factory=list)
+    machines: list[float] = field(default_factory=list)
 
     def take(self, client_pid: int) -> None:
         if self.server is None:
@@ -59,6 +60,7 @@ class CpuSamples:
         self.times.append(time.time())
         self.servers.append(self.server.cpu_seconds())
         self.clients.append(sum(read_cpu_seconds(pid) for pid in list_tree(client_pid)))
+        self.machines.append(read_busy_seconds())
 
     def mark(self, step: dict[str, Any], started: float) -> None:
         """Adds to a step's figures how many processors were busy, and for how long per request.
@@ -70,8 +72,12 @@ class CpuSamples:
         if not self.times:
             return
         start, end = started + step["start"], started + step["end"]
-        for name, values in (("server_cpus", self.servers), ("client_cpus", self.clients)):
-            step[name] = (self._read(values, end) - self._read(values, start)) / (end - start)
+        server, client, machine = (
+            (self._read(values, end) - self._read(values, start)) / (end - start)
+            for values in (self.servers, self.clients, self.machines)
+        )
+        other = max(0.0, machine - server - client)
+        step |= {"server_cpus": server, "client_cpus": client, "other_cpus": other}
         rate = step["throughput"]
         step["cpu_ms"] = 1000 * step["server_cpus"] / rate if rate else None
         step["per_core"] = rate / step["server_cpus"] if step["server_cpus"] else None
@@ -194,6 +200,7 @@ def measure_cost(target: Target, kind: str, seconds: float) -> dict[str, Any]:
     return {
         key: found[key]
         for key in (
+            "other_cpus",
             "num_requests",
             "throughput",
             "server_cpus",

@@ -30,6 +30,8 @@ STYLE = (
     "text-align:right;border-bottom:1px solid #ccc}th:first-child,td:first-child{text-align:left}"
     "img{max-width:100%}tr.knee{background:#e7f3e7}.no{color:#b00}.yes{color:#070}"
 )
+# Processors that other programs may take before the figures are called disturbed.
+MAX_OTHERS = 0.15
 LIMITS = (
     "Latency counts from when a request was due. Client and service share this machine where the "
     "service's address is a loopback one: then the client takes processor time from the service "
@@ -72,7 +74,7 @@ def tabulate_steps(results: Mapping[str, Any]) -> tuple[list[str], list[list[obj
     headings += ["queue mean", "inference mean", "late p99"]
     has_cpus = any("server_cpus" in step for step in steps)
     if has_cpus:
-        headings += ["server CPUs", "client CPUs", "CPU ms/request"]
+        headings += ["server CPUs", "client CPUs", "other CPUs", "CPU ms/request"]
     rows: list[list[object]] = []
     for step in steps:
         times = step["times"]
@@ -80,7 +82,8 @@ def tabulate_steps(results: Mapping[str, Any]) -> tuple[list[str], list[list[obj
         row += [times[LATENCY][key] for key in ("p50", "p95", "p99")]
         row += [times["queue"]["mean"], times["inference"]["mean"], times[LATE]["p99"]]
         if has_cpus:
-            row += [step["server_cpus"], step["client_cpus"], step["cpu_ms"]]
+            row += [step[f"{name}_cpus"] for name in ("server", "client", "other")]
+            row += [step["cpu_ms"]]
         rows.append(row)
     return headings, rows
 
@@ -150,6 +153,12 @@ def list_findings(results: Mapping[str, Any]) -> list[str]:
         found.append("Saturation: not reached; give a higher --peak.")
     if results["capacity"] is not None:
         found.append(f"Capacity: every step up to load {results['capacity']} met the objectives.")
+    others = [each.get("other_cpus", 0.0) for each in (*steps, *results.get("costs", {}).values())]
+    if (worst := max(others, default=0.0)) > MAX_OTHERS:
+        found.append(
+            f"Other programs took up to {worst:.2f} processors meanwhile: do not trust these "
+            "figures, measure again on a quiet machine."
+        )
     if unanswered := results["total"]["num_unanswered"]:
         found.append(f"{unanswered} requests were never answered; they count as errors.")
     return found

@@ -17,18 +17,21 @@ def test_processors_of_a_step_are_read_between_its_ends() -> None:
     samples.times = [100.0, 110.0, 120.0]
     samples.servers = [0.0, 5.0, 20.0]
     samples.clients = [0.0, 1.0, 2.0]
+    samples.machines = [0.0, 9.0, 27.0]
     step: dict[str, Any] = {"start": 5.0, "end": 15.0, "throughput": 50.0}
     samples.mark(step, 100.0)
 
     assert step["server_cpus"] == pytest.approx((12.5 - 2.5) / 10)
     assert step["client_cpus"] == pytest.approx(0.1)
+    assert step["other_cpus"] == pytest.approx((18.0 - 4.5) / 10 - 1.0 - 0.1)
     assert step["cpu_ms"] == pytest.approx(20.0)
     assert step["per_core"] == pytest.approx(50.0)
 
 
 def test_step_without_answers_has_no_cost() -> None:
     samples = CpuSamples(FakeServer())  # type: ignore[arg-type]
-    samples.times, samples.servers, samples.clients = [0.0, 9.0], [0.0, 0.0], [0.0, 0.0]
+    samples.times = [0.0, 9.0]
+    samples.servers = samples.clients = samples.machines = [0.0, 0.0]
     step: dict[str, Any] = {"start": 0.0, "end": 9.0, "throughput": 0.0}
     samples.mark(step, 0.0)
 

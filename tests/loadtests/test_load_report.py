@@ -86,3 +86,15 @@ def test_tables_name_what_was_measured(capsys: pytest.CaptureFixture[str]) -> No
     assert "| p99       |  25ms |  40ms |  NO |" in printed
     assert "Saturation: not reached" in printed
     assert "server CPUs" not in printed
+
+
+def test_disturbed_figures_are_called_so(capsys: pytest.CaptureFixture[str]) -> None:
+    results = make_results()
+    for step in results["steps"]:
+        step |= {"server_cpus": 1.0, "client_cpus": 0.1, "other_cpus": 0.1, "cpu_ms": 5.0}
+    print_load(results)
+    assert "measure again" not in capsys.readouterr().out
+
+    results["steps"][1]["other_cpus"] = 0.4
+    print_load(results)
+    assert "Other programs took up to 0.40 processors" in capsys.readouterr().out
