@@ -142,7 +142,7 @@ def test_two_workers_share_the_load_and_the_master_adds_them_up(
     done = run_locust(
         service,
         *("--processes", "2", "--shape", shape, "--load", "10", "--peak", "40", "--steps", "3"),
-        *("--duration", "9s", "--arrivals", "even", "--mix", "chat=1,review=1"),
+        *("--duration", "15s", "--arrivals", "even", "--mix", "chat=1,review=1"),
         *("--slo", "errors=0%,chat.queue_p99=21ms", "--report", str(tmp_path / "run")),
     )
     assert done.returncode == 0, done.stdout + done.stderr
