@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from figures import median
 from histogram import Histogram
 from recorder import FIRST, LATE, LATENCY, SHED, STAGES, Cell, Recorder
 from slo import Slo, Verdict, judge
@@ -100,6 +101,16 @@ def find_saturation(steps: Sequence[Mapping[str, Any]]) -> int | None:
         if step["throughput"] < SATURATED_SHARE * step["offered"]:
             return index
     return None
+
+
+def find_drift(steps: Sequence[Mapping[str, Any]]) -> float | None:
+    """How p99 at the end of a constant load compares with that at its start: medians of thirds.
+
+    None where fewer than three steps show no drift.
+    """
+    latencies = [step["times"][LATENCY]["p99"] for step in steps]
+    third = len(latencies) // 3
+    return median(latencies[-third:]) / median(latencies[:third]) if third else None
 
 
 def judge_run(slo: Slo, recorder: Recorder, spans: Sequence[Span]) -> list[Verdict]:

@@ -16,6 +16,7 @@ from curve import (
     describe_seconds,
     describe_steps,
     find_capacity,
+    find_drift,
     find_knee,
     find_saturation,
     judge_run,
@@ -51,6 +52,8 @@ def describe_load(
     steps = describe_steps(recorder, spans, settle)
     whole = spans[-1].end - spans[0].start
     starts = {second for second, _ in recorder.cells}
+    loads = [span.load for span in spans]
+    is_curve = len(loads) > 1 and loads == sorted(set(loads))
     return {
         # a whole number: floats are written with six digits
         "about": {**about, "started_ms": round(1000 * spans[0].start)},
@@ -59,10 +62,11 @@ def describe_load(
         "kinds": {
             kind: describe_cell(recorder.sum_up(starts, kind), whole) for kind in recorder.kinds
         },
-        "knee": find_knee(steps),
-        "saturation": find_saturation(steps),
+        "knee": find_knee(steps) if is_curve else None,
+        "saturation": find_saturation(steps) if is_curve else None,
+        "drift": find_drift(steps) if len(set(loads)) == 1 else None,
         "slo": [verdict.as_json() for verdict in judge_run(slo, recorder, spans)] if slo else [],
-        "capacity": find_capacity(slo, recorder, spans) if slo and len(steps) > 1 else None,
+        "capacity": find_capacity(slo, recorder, spans) if slo and is_curve else None,
         "seconds": describe_seconds(recorder, spans),
     }
 
@@ -149,8 +153,13 @@ def list_findings(results: Mapping[str, Any]) -> list[str]:
             f"Saturation: from load {steps[saturation]['load']} on less than "
             f"{SATURATED_SHARE:.0%} of what is offered is answered; at most {best:.0f} per second."
         )
-    elif len(steps) > 1:
+    elif knee is not None:
         found.append("Saturation: not reached; give a higher --peak.")
+    if results.get("drift") is not None:
+        found.append(
+            f"Drift: p99 of the last third of the run is {results['drift']:.2f} times that of the "
+            "first third."
+        )
     if results["capacity"] is not None:
         found.append(f"Capacity: every step up to load {results['capacity']} met the objectives.")
     others = [each.get("other_cpus", 0.0) for each in (*steps, *results.get("costs", {}).values())]

@@ -1,10 +1,12 @@
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from curve import Span
+from load import RESULTS
 from load_report import add_suffix, describe_load, print_load, write_page
 from recorder import FIRST, LATENCY, OK, Recorder
 from slo import parse_slo
@@ -72,11 +74,21 @@ def test_figures_survive_the_file(tmp_path: Path) -> None:
     assert found["about"]["started_ms"] == 100_000
 
 
-@pytest.mark.parametrize("loads", [(5,), (5, 20, 5)])
+@pytest.mark.parametrize("loads", [(5,), (5, 20, 5), (5, 5, 5)])
 def test_runs_that_are_no_curve_have_a_page_too(loads: tuple[int, ...], tmp_path: Path) -> None:
-    write(make_results(len(loads), loads), tmp_path / "run")
+    found = write(make_results(len(loads), loads), tmp_path / "run")
 
     assert len(write_page(tmp_path / "run")) == 2
+    assert [found[key] for key in ("knee", "saturation", "capacity")] == [None] * 3
+
+
+def test_constant_load_shows_its_drift(capsys: pytest.CaptureFixture[str]) -> None:
+    results = make_results(6, (5,) * 6)  # each step takes 10 ms longer than the one before
+    print_load(results)
+
+    assert results["drift"] == pytest.approx(5.5 / 1.5, rel=0.05)
+    assert "Drift: p99 of the last third of the run is 3.6" in capsys.readouterr().out
+    assert make_results()["drift"] is None
 
 
 def test_tables_name_what_was_measured(capsys: pytest.CaptureFixture[str]) -> None:
@@ -98,3 +110,12 @@ def test_disturbed_figures_are_called_so(capsys: pytest.CaptureFixture[str]) -> 
     results["steps"][1]["other_cpus"] = 0.4
     print_load(results)
     assert "Other programs took up to 0.40 processors" in capsys.readouterr().out
+
+
+def test_reference_run_can_be_shown_again(tmp_path: Path) -> None:
+    shutil.copy(RESULTS / "reference.load.json", tmp_path)
+    write_page(tmp_path / "reference.load")
+    page = (tmp_path / "reference.load.html").read_text(encoding="utf-8")
+
+    assert "Cost of each kind" in page
+    assert "Capacity: every step up to load 351 met the objectives." in page
