@@ -90,8 +90,8 @@ export: $(DEV_READY) ## turn a trained run into a version of the model repositor
 	$(BIN)/python -m export torch --run $(RUN) $(ARGS)
 
 .PHONY: load
-load: $(DEV_READY) ## one minute of load on HOST=http://..., or on a service of its own: [USERS=16]
-	@VENV=$(VENV) HOST=$(HOST) USERS=$(or $(USERS),16) ./loadtests/run.sh $(ARGS)
+load: $(DEV_READY) ## five minutes of load on HOST=http://..., or on a service of its own [ARGS="--slo p99=1500ms"]
+	@$(BIN)/python loadtests/load.py $(if $(HOST),--host $(HOST)) $(ARGS)
 
 LITSERVE := $(VENV)/litserve
 
@@ -144,8 +144,9 @@ gpu-check: $(DEV_READY) ## the tests that need a GPU
 	$(PYTEST) -m gpu $(ARGS)
 
 .PHONY: chart
-chart: $(DEV_READY) ## lint the chart, render it, check it against the Kubernetes schemas
-	$(PYTEST) -m "not slow" tests/integration/test_chart.py tests/integration/test_chart_files.py tests/integration/test_rules.py $(ARGS)
+chart: $(DEV_READY) ## lint the charts, render them, check them against the Kubernetes schemas
+	$(PYTEST) -m "not slow" tests/integration/test_chart.py tests/integration/test_chart_files.py \
+	  tests/integration/test_chart_load.py tests/integration/test_rules.py $(ARGS)
 
 .PHONY: rules
 rules: $(DEV_READY) ## unit tests of the alerts; dashboard and exemplars with a real Prometheus (Debian package prometheus)

@@ -41,8 +41,8 @@ from report import (
     print_open,
     print_overload,
     print_translation,
-    write_json,
 )
+from tables import write_json
 from wrk import require_wrk
 
 from service.engine import available_cpus

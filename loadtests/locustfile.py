@@ -1,99 +1,400 @@
-"""Users of the service: `make load`, or `locust -f loadtests/locustfile.py --host http://...`.
+"""Users of the service, for locust: `make load`, or `locust -f loadtests/locustfile.py --help`.
 
-Queue and inference time are read from Server-Timing, the numbers the dashboards show too, and
-listed as requests of type STAGE beside the request they belong to.
+In an open loop each locust user is one request per second on the average, sent when it is due
+however slow the answers come, and latency counts from then. In a closed loop each waits for its
+answer, as a person does. Either way locust spreads the users over its workers, and the workers'
+recorders are added up by the master.
 """
 
-import random
-from collections.abc import Iterator
-from typing import Any
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any, ClassVar
 
-from locust import FastHttpUser, between, task
-from locust.exception import StopUser
-from texts import REVIEWS, SENTENCES, choose_text
+from bodies import DEFAULT_MIX, KINDS, Draft, Pair, find_pairs, parse_mix
+from curve import Span
+from gevent.lock import RLock
+from gevent.pool import Group
+from geventhttpclient.client import HTTPClientPool
+from load_report import add_suffix, describe_load, print_load
+from locust import FastHttpUser, LoadTestShape, events, task
+from locust.argument_parser import LocustArgumentParser
+from locust.contrib.fasthttp import FAILURE_EXCEPTIONS, ResponseContextManager
+from locust.env import Environment
+from locust.runners import MasterRunner, WorkerRunner
+from machine import describe_machine
+from options import parse_seconds
+from recorder import FAILED, FIRST, LATE, LATENCY, OK, OUTCOMES, Recorder, read_stages
+from shapes import CLOSED, OPEN, SHAPES, Shape, Step, find_step
+from slo import Slo, parse_slo
+from tables import write_json
 
-STAGES = ("queue", "inference")
+# Monotonic time is for measuring; workers on other machines understand only the epoch's.
+EPOCH = time.time() - time.monotonic()
+MESSAGE_KEY = "seqserve"
+EVENT_END = b"\n\n"
+# Workers report every 3 seconds: the last report has come after so long.
+REPORT_SECONDS = 4.0
+# Users started or stopped per second: whatever a step asks for.
+AT_ONCE = 10_000.0
+# What reading an answer raises that is not what it should be.
+MALFORMED = (AttributeError, ValueError, KeyError, TypeError, IndexError)
+
+
+class Run:
+    """This process's part of the run.
+
+    Attributes:
+        recorder: of what was done here; on the master, of what all workers did.
+        under_way: requests of an open loop.
+        spans: steps of load as they were run; the last one is open.
+        ended: when the last step was over, monotonic; None before.
+        report_seconds: how long the last report of a worker may take.
+    """
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+        self.shape = Shape(
+            options.shape,
+            options.load,
+            options.peak,
+            parse_seconds(options.duration),
+            options.steps,
+        )
+        self.steps = self.shape.plan_steps()
+        self.weights = parse_mix(options.mix)
+        self.think_seconds = parse_seconds(options.think)
+        self.drain_seconds = parse_seconds(options.drain)
+        self.slo: Slo | None = parse_slo(options.slo, tuple(KINDS)) if options.slo else None
+        self.under_way = Group()
+        self.num_users = 0
+        self.report_seconds = 0.0
+        self._pairs: list[Pair] = []
+        self._learning = RLock()
+        self.reset()
+
+    def reset(self) -> None:
+        self.recorder = Recorder(self.shape.seconds_per_cell)
+        self.spans: list[Span] = []
+        self.ended: float | None = None
+        self._step: Step | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return bool(self.options.loop == OPEN)
+
+    def tick(self, seconds: float) -> tuple[int, float] | None:
+        """Load at a moment of the run, as a LoadTestShape gives it."""
+        step, now = find_step(self.steps, seconds), time.time()
+        if self.spans and self.ended is None:
+            self.spans[-1] = Span(self.spans[-1].load, self.spans[-1].start, now)
+        if step is None:
+            return self._drain()
+        if step is not self._step:
+            self._step = step
+            self.spans.append(Span(step.load, now, now))
+        return step.load, AT_ONCE
+
+    def _drain(self) -> tuple[int, float] | None:
+        """No users any more, until all requests have ended or it takes too long."""
+        now = time.monotonic()
+        self.ended = self.ended or now
+        waited = now - self.ended
+        is_quiet = waited >= self.report_seconds and not self.recorder.num_under_way
+        if is_quiet or waited > self.drain_seconds + self.report_seconds:
+            return None
+        return 0, AT_ONCE
+
+    def learn_pairs(self, get: Callable[[str], Any]) -> list[Pair]:
+        """What the service translates; asked for once.
+
+        Raises:
+            ValueError, KeyError, TypeError: the answer is not what it should be.
+        """
+        with self._learning:
+            if not self._pairs:
+                self._pairs = find_pairs(get("/languages"))
+            return self._pairs
+
+
+RUN: Run
 
 
 class ServiceUser(FastHttpUser):
-    """Posts JSON and takes the server's own timings along."""
+    """One kind of user; subclasses say which."""
 
     abstract = True
-    wait_time = between(0.0, 0.2)
+    kind: ClassVar[str]
 
-    def ask(
-        self, path: str, name: str, body: dict[str, Any], answer_key: str | None = None
-    ) -> None:
-        """One request; an answer without content is a failure even when its status is 200."""
-        with self.client.post(path, json=body, name=name, catch_response=True) as response:
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        RUN.num_users += 1
+        worker = getattr(environment.runner, "worker_index", 0)
+        self.rng = Random(f"{RUN.options.seed} {worker} {RUN.num_users}")
+        self.due: float | None = None
+        self.headers = make_headers(RUN.options)
+
+    @task
+    def arrive(self) -> None:
+        """One request, when it is due."""
+        if not RUN.is_open:
+            self.send(time.monotonic())
+        elif self.due is not None:
+            RUN.under_way.spawn(self.send, self.due)
+
+    def wait_time(self) -> float:
+        """Seconds until the next request; an open loop makes up for what it is behind."""
+        if not RUN.is_open:
+            return self.rng.expovariate(1 / RUN.think_seconds) if RUN.think_seconds else 0.0
+        now = time.monotonic()
+        self.due = now + self.rng.random() if self.due is None else self.due + self.draw_gap()
+        return max(0.0, self.due - now)
+
+    def draw_gap(self) -> float:
+        """Seconds between two requests of one user in an open loop: one on the average."""
+        return 1.0 if RUN.options.arrivals == "even" else self.rng.expovariate(1.0)
+
+    def send(self, due: float) -> None:
+        """One request with what becomes of it; `due` is monotonic."""
+        kind = self.choose_kind()
+        RUN.recorder.start(kind, EPOCH + due)
+        late = 1000 * (time.monotonic() - due)
+        try:
+            draft = KINDS[kind](self.rng, RUN.learn_pairs(self.get_json))
+            outcome, times = self.ask(kind, draft, due)
+        except MALFORMED as exc:  # GET /languages was answered with something else
+            self.environment.events.user_error.fire(
+                user_instance=self, exception=exc, tb=exc.__traceback__
+            )
+            outcome, times = FAILED, {LATENCY: 1000 * (time.monotonic() - due)}
+        RUN.recorder.end(kind, EPOCH + due, outcome, times | {LATE: late})
+
+    def choose_kind(self) -> str:
+        """Its own in an open loop, where users of all kinds send equally often.
+
+        In a closed one the weights are of requests, too: else users who ask for little would come
+        round sooner, and the mix would lean to what is cheap.
+        """
+        if RUN.is_open:
+            return self.kind
+        return self.rng.choices(list(RUN.weights), list(RUN.weights.values()))[0]
+
+    def get_json(self, path: str) -> Any:
+        with self.client.get(path, headers=self.headers, catch_response=True) as response:
+            return response.json()
+
+    def ask(self, kind: str, draft: Draft, due: float) -> tuple[str, dict[str, float]]:
+        """Sends a request and judges its answer: how it ended, and its times in milliseconds."""
+        name = f"{draft.path} [{kind}]"
+        with self.client.post(
+            draft.path,
+            json=draft.body,
+            name=name,
+            headers=self.headers,
+            catch_response=True,
+            stream=kind == "stream",
+        ) as response:
+            times: dict[str, float] = {}
             if response.status_code != 200:
+                outcome = OUTCOMES.get(response.status_code, FAILED)
                 response.failure(f"HTTP {response.status_code}")
-                return
-            answer = response.json()
-            if not (answer[answer_key] if answer_key else answer):
-                response.failure("empty answer")
-                return
-            for stage, milliseconds in read_timings(response.headers.get("Server-Timing") or ""):
-                self.environment.events.request.fire(
-                    request_type="STAGE",
-                    name=f"{name} {stage}",
-                    response_time=milliseconds,
-                    response_length=0,
-                    exception=None,
-                    context={},
-                )
+            elif fault := try_answer(response, draft, due, times):
+                outcome = FAILED
+                response.failure(fault)
+            else:
+                outcome = OK
+            times[LATENCY] = 1000 * (time.monotonic() - due)
+            # so that locust's own tables say the same
+            response.request_meta["response_time"] = times[LATENCY]
+        return outcome, times
 
 
-class ClassifyUser(ServiceUser):
-    """Reviews, one at a time as a rule and sometimes a page of them."""
-
-    weight = 3
-
-    @task(9)
-    def classify_one(self) -> None:
-        language = random.choice(list(REVIEWS))
-        self.ask("/classify", "/classify", {"inputs": choose_text(REVIEWS[language])})
-
-    @task(1)
-    def classify_page(self) -> None:
-        language = random.choice(list(REVIEWS))
-        inputs = [choose_text(REVIEWS[language]) for _ in range(16)]
-        self.ask("/classify", "/classify [16]", {"inputs": inputs})
+class ChatUser(ServiceUser):
+    kind = "chat"
 
 
-class TranslateUser(ServiceUser):
-    """Sentences in every direction that the service says it has."""
-
-    weight = 2
-
-    def on_start(self) -> None:
-        served = {item["code"]: item["targets"] for item in self.client.get("/languages").json()}
-        self.pairs = [
-            (source, target)
-            for source in SENTENCES
-            for target in served.get(source, [])
-            if target != source
-        ]
-        if not self.pairs:
-            raise StopUser("the service translates none of " + ", ".join(SENTENCES))
-
-    @task(9)
-    def translate_text(self) -> None:
-        source, target = random.choice(self.pairs)
-        body = {"q": choose_text(SENTENCES[source]), "source": source, "target": target}
-        self.ask("/translate", f"/translate {source}-{target}", body, "translatedText")
-
-    @task(1)
-    def translate_with_beam(self) -> None:
-        source, target = random.choice(self.pairs)
-        body = {"q": choose_text(SENTENCES[source]), "source": source, "target": target}
-        name = f"/translate {source}-{target} beam 4"
-        self.ask("/translate", name, body | {"beam_size": 4}, "translatedText")
+class ReviewUser(ServiceUser):
+    kind = "review"
 
 
-def read_timings(header: str) -> Iterator[tuple[str, float]]:
-    """Stage and milliseconds out of `tokenize;dur=0.1, queue;dur=2.0, ...`."""
-    for entry in header.split(","):
-        name, _, duration = entry.strip().partition(";dur=")
-        if name in STAGES and duration:
-            yield name, float(duration)
+class PageUser(ServiceUser):
+    kind = "page"
+
+
+class BatchUser(ServiceUser):
+    kind = "batch"
+
+
+class DocumentUser(ServiceUser):
+    kind = "document"
+
+
+class StreamUser(ServiceUser):
+    kind = "stream"
+
+
+class PlannedShape(LoadTestShape):
+    """The shape that the options ask for."""
+
+    def reset_time(self) -> None:
+        super().reset_time()
+        RUN.reset()
+
+    def tick(self) -> tuple[int, float] | None:
+        return RUN.tick(self.get_run_time())
+
+
+def make_headers(options: argparse.Namespace) -> dict[str, str]:
+    headers = {"Accept-Encoding": "identity"}
+    if options.api_key:
+        headers["X-API-Key"] = options.api_key
+    if options.timeout_ms:
+        headers["X-Request-Timeout-Ms"] = str(options.timeout_ms)
+    return headers
+
+
+def try_answer(
+    response: ResponseContextManager, draft: Draft, due: float, times: dict[str, float]
+) -> str:
+    """Reads an answer with status 200, fills in its times, says what is wrong with it, if any."""
+    try:
+        return take_answer(response, draft, due, times)
+    except (*MALFORMED, *FAILURE_EXCEPTIONS) as exc:
+        return type(exc).__name__
+
+
+def take_answer(
+    response: ResponseContextManager, draft: Draft, due: float, times: dict[str, float]
+) -> str:
+    if draft.body.get("stream"):
+        return take_stream(response, draft, due, times)
+    answer = response.json()
+    if response.headers is not None:
+        times.update(read_stages(str(response.headers.get("Server-Timing", ""))))
+    return "" if (answer[draft.answer_key] if draft.answer_key else answer) else "empty answer"
+
+
+def take_stream(
+    response: ResponseContextManager, draft: Draft, due: float, times: dict[str, float]
+) -> str:
+    """Reads server-sent events until the whole answer has come."""
+    assert draft.answer_key
+    while event := response.stream.readline(EVENT_END):
+        name, _, data = bytes(event).decode().strip().partition("\n")
+        times.setdefault(FIRST, 1000 * (time.monotonic() - due))
+        if name == "event: error":
+            return "error in the stream"
+        if name == "event: done":
+            response.stream.read()  # the end mark, so that the connection can be used again
+            return "" if json.loads(data.removeprefix("data: "))[draft.answer_key] else "empty"
+    return "the stream broke off"
+
+
+def checked(parse: Callable[[str], object]) -> Callable[[str], str]:
+    """An argparse type that keeps the text, which workers are sent, and words errors well."""
+
+    def check(text: str) -> str:
+        try:
+            parse(text)
+        except ValueError as exc:
+            raise argparse.ArgumentTypeError(str(exc)) from None
+        return text
+
+    return check
+
+
+@events.init_command_line_parser.add_listener
+def add_options(parser: LocustArgumentParser) -> None:
+    span = checked(parse_seconds)
+    group = parser.add_argument_group("Load of seqserve")
+
+    add = group.add_argument
+    add("--shape", choices=SHAPES, default="steady", help="how the load goes; default steady")
+    add("--loop", choices=(OPEN, CLOSED), default=OPEN, help="open: load is requests per second, "
+        "latency counts from when each was due; closed: load is users that wait")  # fmt: skip
+    add("--load", type=int, default=10, help="of steady, soak; before a spike; ramp's first step")
+    add("--peak", type=int, default=100, help="of the spike; the ramp's last step")
+    add("--duration", type=span, default="1m", help="of all together, like 5m or 90s; default 1m")
+    add("--steps", type=int, default=10, help="of the ramp; default 10")
+    add("--mix", type=checked(parse_mix), default=DEFAULT_MIX, help=f"weights of the kinds of "
+        f"users; default {DEFAULT_MIX}")  # fmt: skip
+    add("--arrivals", choices=("poisson", "even"), default="poisson", help="in an open loop")
+    add("--think", type=span, default="0s", help="mean time between answer and next request of a "
+        "user in a closed loop, exponential; default 0s")  # fmt: skip
+    add("--slo", type=checked(lambda text: parse_slo(text, tuple(KINDS))), help="objectives like "
+        "p99=1500ms,errors=0.1%%; when the run misses one, the exit code is 1")  # fmt: skip
+    add("--report", help="write PATH.json, PATH.html and, with matplotlib, PATH.png")
+    add("--drain", type=span, default="10s", help="wait so long for the last answers; default 10s")
+    add("--connections", type=int, default=900, help="of one process at most; above 1000 they are "
+        "not used again; default 900")  # fmt: skip
+    add("--timeout-ms", type=int, default=0, help="deadline sent along with each request")
+    add("--seed", type=int, default=1, help="of texts and arrivals")
+    add("--api-key", env_var="SEQSERVE_LOAD_API_KEY", default="", help="better in the variable")
+
+
+@events.init.add_listener
+def prepare(environment: Environment, **_: Any) -> None:
+    """Takes the options once they are known."""
+    global RUN
+    options = environment.parsed_options
+    assert options is not None
+    try:
+        RUN = Run(options)
+        RUN.shape.check()
+    except ValueError as exc:
+        print(f"error: {exc}", file=sys.stderr)
+        raise SystemExit(2) from None
+    environment.stop_timeout = environment.stop_timeout or RUN.drain_seconds
+    set_weights(environment, RUN.weights)
+    ServiceUser.client_pool = HTTPClientPool(
+        concurrency=options.connections, connection_timeout=10.0, network_timeout=120.0
+    )
+    if isinstance(environment.runner, MasterRunner):
+        environment.events.worker_report.add_listener(take_report)
+        RUN.report_seconds = REPORT_SECONDS
+    elif isinstance(environment.runner, WorkerRunner):
+        environment.events.report_to_master.add_listener(give_report)
+
+
+def set_weights(environment: Environment, weights: dict[str, float]) -> None:
+    kinds = [each for each in environment.user_classes if issubclass(each, ServiceUser)]
+    for each in kinds:
+        each.weight = weights[each.kind]
+    environment.user_classes = [each for each in kinds if each.weight]
+
+
+def give_report(client_id: str, data: dict[str, Any]) -> None:  # noqa: ARG001 - locust names them
+    data[MESSAGE_KEY] = RUN.recorder.take()
+
+
+def take_report(client_id: str, data: dict[str, Any]) -> None:  # noqa: ARG001 - locust names them
+    RUN.recorder.absorb(data.get(MESSAGE_KEY, []))
+
+
+@events.quitting.add_listener
+def conclude(environment: Environment, **_: Any) -> None:
+    """Tables, files and the exit code, once all is known."""
+    if isinstance(environment.runner, WorkerRunner) or not RUN.spans:
+        return
+    options = vars(RUN.options)
+    shown = ("host", "shape", "loop", "load", "peak", "duration", "steps", "mix", "arrivals")
+    about = describe_machine() | {
+        "options": {name: options[name] for name in (*shown, "think", "slo", "seed")},
+        "num_workers": getattr(environment.runner, "worker_index_max", 0),
+    }
+    settle = 0.15 if RUN.shape.name == "ramp" else 0.0
+    results = describe_load(about, RUN.recorder, RUN.spans, settle, RUN.slo)
+    print_load(results)
+    if options["report"]:
+        write_json(results, add_suffix(Path(options["report"]), ".json"))
+        # by another process: locust has taken this folder off the path of imports
+        command = [sys.executable, str(Path(__file__).with_name("load_report.py"))]
+        subprocess.run([*command, options["report"]], check=False)
+    if RUN.slo is not None:
+        is_met = all(verdict["is_met"] for verdict in results["slo"])
+        environment.process_exit_code = 0 if is_met else 1

@@ -1,4 +1,4 @@
-"""Tables on the terminal and JSON in a file, out of what the parts measured."""
+"""What the benchmark's parts measured as tables on the terminal, and what it ran on."""
 
 import json
 import math
@@ -8,11 +8,12 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from figures import median
+from machine import find_own_versions, read_commit, read_cpu_model
+from tables import format_table
 
 PACKAGES = (
     *("seqserve", "onnxruntime", "onnxruntime-gpu", "tokenizers", "numpy"),
@@ -47,63 +48,15 @@ def describe_run(num_cpus: int, litserve: Path | None) -> dict[str, Any]:
     }
 
 
-def read_cpu_model() -> str:
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    return next(
-        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")),
-        platform.machine(),
-    )
-
-
-def read_commit() -> str:
-    """Of the tree that is measured, with a mark where it has changes; empty outside git."""
-    folder = Path(__file__).parent
-    done = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=12"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.stdout.strip()
-
-
 def find_versions(python: Path, packages: Sequence[str]) -> dict[str, str]:
     """Versions in the environment of an interpreter."""
     if python == Path(sys.executable):
-        installed = {package.metadata["Name"].lower() for package in metadata.distributions()}
-        return {name: metadata.version(name) for name in packages if name in installed}
+        return find_own_versions(packages)
     done = subprocess.run(
         [str(python), "-c", LIST_VERSIONS, *packages], capture_output=True, text=True, check=True
     )
     found: dict[str, str] = json.loads(done.stdout)
     return found
-
-
-def format_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A Markdown table whose columns line up; the first to the left, the others to the right."""
-    cells = [list(headings), *([format_cell(cell) for cell in row] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = ["| " + " | ".join(align(row, widths)) + " |" for row in cells]
-    rule = [("-" * width) if index == 0 else "-" * (width - 1) + ":" for index, width in
-            enumerate(widths)]  # fmt: skip
-    return "\n".join([lines[0], "| " + " | ".join(rule) + " |", *lines[1:]])
-
-
-def align(row: Sequence[str], widths: Sequence[int]) -> list[str]:
-    return [
-        cell.ljust(width) if index == 0 else cell.rjust(width)
-        for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-    ]
-
-
-def format_cell(value: object) -> str:
-    """Numbers with about three digits that matter."""
-    if not isinstance(value, float):
-        return str(value)
-    if not math.isfinite(value):
-        return "-"
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def pivot(figures: Mapping[str, Sequence[float]]) -> tuple[list[str], list[list[object]]]:
@@ -239,22 +192,3 @@ def find_strangers(results: Mapping[str, Any]) -> float:
     return max(
         (each["strangers"] for levels in summary.values() for each in levels.values()), default=0.0
     )
-
-
-def write_json(results: Mapping[str, Any], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(clean(results), indent=1, ensure_ascii=False)
-    path.write_text(text + "\n", encoding="utf-8")
-
-
-def clean(value: Any) -> Any:
-    """The same for JSON: keys are text, floats short, what is not finite is null."""
-    if isinstance(value, Mapping):
-        return {str(key): clean(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [clean(each) for each in value]
-    if hasattr(value, "as_json"):
-        return clean(value.as_json())
-    if isinstance(value, float):
-        return float(f"{value:.6g}") if math.isfinite(value) else None
-    return value

@@ -1,7 +1,5 @@
 """What the users of the load test send: own sentences, from two words to a paragraph."""
 
-import random
-
 # Shares of short, medium and long texts: most are a sentence, some a word or a paragraph.
 LENGTH_WEIGHTS = (3, 5, 1)
 
@@ -133,8 +131,3 @@ SENTENCES: dict[str, tuple[list[str], ...]] = {
         ],
     ),
 }
-
-
-def choose_text(texts: tuple[list[str], ...]) -> str:
-    """One text, its length class drawn by LENGTH_WEIGHTS."""
-    return random.choice(random.choices(texts, LENGTH_WEIGHTS)[0])

@@ -14,17 +14,19 @@ VALUES_FILES = ("values-production.yaml", "values-gpu.yaml")
 Manifests = dict[str, dict[str, Any]]
 
 
-def render(values: dict[str, Any] | None = None, name: str = "demo") -> Manifests:
+def render(
+    values: dict[str, Any] | None = None, name: str = "demo", chart_dir: Path = CHART
+) -> Manifests:
     """The manifests of a release in the namespace `test`.
 
     Raises:
         helm_python.HelmError: the values are refused; the message says why.
     """
-    with helm_python.Chart.load(CHART) as chart:
+    with helm_python.Chart.load(chart_dir) as chart:
         rendered = chart.render(values or {}, name=name, namespace="test")
     manifests = {}
     for path, text in rendered.items():
-        stem = path.removeprefix("seqserve/templates/").removesuffix(".yaml")
+        stem = path.removeprefix(f"{chart_dir.name}/templates/").removesuffix(".yaml")
         documents = [] if path.endswith(".txt") else list(yaml.safe_load_all(text))
         if any(documents):
             (manifests[stem],) = documents

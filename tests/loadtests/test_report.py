@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 from goals import Goal, find_goals, judge_http, judge_overload, judge_translation
-from report import clean, find_strangers, format_cell, format_table, pivot, write_json
+from report import find_strangers, pivot
+from tables import clean, format_cell, format_table, write_json
 
 from tests.loadtests.samples import FLOOR, FP32, INT8, PLAIN, make_results, make_turn
 
