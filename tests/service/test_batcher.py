@@ -435,7 +435,9 @@ async def send_request(stand: Stand, rng: random.Random, tally: Tally) -> None:
         tally.refused += 1
         return
     if rng.random() < 0.2:
-        asyncio.get_running_loop().call_later(rng.random() * 0.02, future.cancel)
+        # some hang up before the engine can know of them, the others at any time
+        delay = rng.choice([0.0, rng.random() * 0.02])
+        asyncio.get_running_loop().call_later(delay, future.cancel)
     try:
         result = await future
     except asyncio.CancelledError:
