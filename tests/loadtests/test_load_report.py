@@ -118,4 +118,4 @@ def test_reference_run_can_be_shown_again(tmp_path: Path) -> None:
     page = (tmp_path / "reference.load.html").read_text(encoding="utf-8")
 
     assert "Cost of each kind" in page
-    assert "Capacity: every step up to load 351 met the objectives." in page
+    assert "Capacity: every step up to load 413 met the objectives." in page
