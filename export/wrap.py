@@ -231,9 +231,7 @@ def find_pad_id(options: WrapOptions) -> int:
     return int(padding.get("pad_id", 0))
 
 
-def probe_graph(
-    session: Session, options: WrapOptions, pad_id: int, max_change: float
-) -> Array:
+def probe_graph(session: Session, options: WrapOptions, pad_id: int, max_change: float) -> Array:
     """Runs texts of mixed lengths together and alone, of all ids there are.
 
     Returns:
