@@ -23,11 +23,11 @@ def draw_curves(run_folder: Path, path: Path) -> None:
     figure = Figure(figsize=(9.6, 3.6), layout="constrained")
     losses, scores = figure.subplots(1, 2)
     losses.plot(*loss_points(records), marker=".")
-    finish(losses, "Training loss")
+    finish(losses, "Training loss", len(records))
     for name, points in score_lines(records).items():
         scores.plot(*points, marker="o", label=name)
     scores.legend(fontsize="small")
-    finish(scores, "Validation")
+    finish(scores, "Validation", len(records))
     figure.savefig(path, dpi=80, metadata={"Software": None})
 
 
@@ -52,7 +52,8 @@ def score_lines(records: Sequence[Mapping[str, Any]]) -> dict[str, Points]:
     return {name: (epochs, [record[name] for record in records]) for name in names}
 
 
-def finish(axis: Axes, title: str) -> None:
+def finish(axis: Axes, title: str, num_epochs: int) -> None:
     axis.set_title(title)
     axis.set_xlabel("epoch")
+    axis.set_xlim(0.0, num_epochs + 0.1)
     axis.grid(alpha=0.3)
