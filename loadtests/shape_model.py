@@ -19,7 +19,7 @@ from service.manifest import TOKENIZER, Precision, read_manifest
 from service.tokenizer import Tokenizer
 
 ROOT = Path(__file__).parents[1]
-DONOR = ROOT / "models" / "repository" / "sentiment-en"
+(DONOR,) = (ROOT / "models" / "repository" / "sentiment-en").iterdir()  # the version that ships
 EMBEDDING_SIZE = HIDDEN_SIZE = 256
 LABELS = ("negative", "positive")
 SEED = 7
@@ -55,8 +55,7 @@ def make_shape(folder: Path, precision: Precision) -> ShapeModel:
     """
     folder.mkdir(parents=True)
     tokenizer, graph = folder / TOKENIZER, folder / "brought.onnx"
-    (donor,) = DONOR.glob(f"*/{TOKENIZER}")
-    shutil.copyfile(donor, tokenizer)
+    shutil.copyfile(DONOR / TOKENIZER, tokenizer)
     weights = draw_weights(Tokenizer.load(tokenizer).vocab_size)
     onnx.save(build_classifier(weights, "lstm", 1, precision), str(graph))
     models_dir = folder / "repository"
