@@ -84,6 +84,18 @@ train: $(DEV_READY) ## train: TASK=sentiment|translation DATA=folder [CONFIG=fil
 DEFAULT_CONFIG_sentiment := models/configs/sentiment-ko.toml
 DEFAULT_CONFIG_translation := models/configs/translation-en-de.toml
 
+# Its sentences are labelled by its first two stages, so DATA must be writable.
+EN_RUNS := runs/sentiment-en-teacher
+EN_CONFIGS := models/configs/sentiment-en
+
+.PHONY: train-sentiment-en
+train-sentiment-en: $(DEV_READY) ## train the shipped English sentiment model in all its stages: DATA=folder
+	@$(if $(DATA),,echo "usage: make train-sentiment-en DATA=folder [ARGS=...]" >&2; exit 2)
+	$(BIN)/python -m models.train --config $(EN_CONFIGS)-teacher.toml --data $(DATA) --out $(EN_RUNS) $(ARGS)
+	$(BIN)/python -m models.label --runs $(EN_RUNS)/base $(EN_RUNS) --data $(DATA) \
+	  --source sentiment/imdb --out $(DATA)/sentiment/imdb_sentences
+	$(BIN)/python -m models.train --config $(EN_CONFIGS).toml --data $(DATA) --init $(EN_RUNS)/base $(ARGS)
+
 .PHONY: export
 export: $(DEV_READY) ## turn a trained run into a version of the model repository: RUN=folder
 	@$(if $(RUN),,echo "usage: make export RUN=runs/NAME [ARGS=...]" >&2; exit 2)

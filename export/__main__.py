@@ -8,6 +8,7 @@ from pathlib import Path
 from types import FrameType
 
 from export.card import write_card
+from export.curves import CURVES, draw_curves
 from export.evaluate import check_tests, evaluate_version
 from export.parity import ParityError
 from export.publish import export_run
@@ -123,9 +124,11 @@ def run_torch(arguments: argparse.Namespace) -> Path:
 
 
 def run_evaluate(arguments: argparse.Namespace) -> Path:
-    evaluate_version(arguments.version_dir, arguments.run, arguments.data, arguments.beam)
-    write_card(arguments.version_dir)
-    return Path(arguments.version_dir)
+    folder: Path = arguments.version_dir
+    evaluate_version(folder, arguments.run, arguments.data, arguments.beam)
+    draw_curves(arguments.run, folder / CURVES)
+    write_card(folder)
+    return folder
 
 
 def run_wrap(arguments: argparse.Namespace) -> Path:

@@ -1,8 +1,9 @@
-"""Writes the model card, README.md beside the manifest, from the manifest alone."""
+"""Writes the model card, README.md beside the manifest, from the manifest."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
+from export.curves import CURVES
 from service.manifest import Manifest, Parity, Quality, Source, read_manifest
 
 CARD = "README.md"
@@ -18,11 +19,15 @@ BROUGHT = "Made elsewhere and wrapped as it is: what it is good for, its owner k
 
 
 def write_card(folder: Path) -> None:
-    (folder / CARD).write_text(render_card(read_manifest(folder)), encoding="utf-8")
+    """Renders the card; where the curves of the training lie beside it, it shows them."""
+    card = render_card(read_manifest(folder))
+    if (folder / CURVES).exists():
+        card += f"\n## Training\n\n![Loss and validation figures]({CURVES})\n"
+    (folder / CARD).write_text(card, encoding="utf-8")
 
 
 def render_card(manifest: Manifest) -> str:
-    """The card as Markdown; a section that has nothing to say is left out."""
+    """What the manifest says as Markdown; a section that has nothing to say is left out."""
     is_ours = bool(manifest.parity)  # what is wrapped has no torch model to be compared with
     unit = "text" if manifest.task == "sentiment" else "sentence"
     limits = LIMITS[manifest.task] if is_ours else BROUGHT

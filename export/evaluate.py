@@ -1,6 +1,7 @@
 """Measures what ships: the served graphs on the test sets, figures written into the manifest."""
 
 import json
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from export.everyday import judge_labels, judge_translations, list_misses
+from export.publish import export_run
 from models.config import RunConfig, SourceConfig, parse_config
 from models.data import Row, index_labels, read_source
 from models.metrics import Figure, accuracy, calibration_error, translation_figures
@@ -23,6 +25,9 @@ EVERYDAY = "everyday sentences"
 def evaluate_version(folder: Path, run_folder: Path, data: Path, beam_size: int) -> None:
     """Runs each source's test set through the version's best CPU precision, rewrites the manifest.
 
+    A version that ships no float32 graphs has the same greedy figures in float32 beside them: what
+    its precision costs.
+
     Args:
         folder: the version.
         run_folder: the training run, for the configured sources.
@@ -31,12 +36,32 @@ def evaluate_version(folder: Path, run_folder: Path, data: Path, beam_size: int)
     """
     config = parse_config(json.loads((run_folder / "config.json").read_text(encoding="utf-8")))
     model = load_model(folder, Device("cpu"), num_threads=available_cpus())
-    quality: list[Quality] = []
-    for source in tqdm(config.sources, desc="test sets", unit="set"):
-        if source.test:
-            quality += evaluate_source(model, config, source, data, beam_size)
-    quality += evaluate_everyday(model)
+    quality = evaluate_tests(model, config, data, beam_size) + evaluate_everyday(model)
+    if "fp32" not in model.manifest.precisions:
+        quality += evaluate_float(run_folder, config, data)
     write_manifest(read_manifest(folder).model_copy(update={"quality": tuple(quality)}), folder)
+
+
+def evaluate_tests(
+    model: LoadedModel, config: RunConfig, data: Path, beam_size: int
+) -> list[Quality]:
+    """Figures of every test set that the configuration names."""
+    sources = [source for source in config.sources if source.test]
+    return [
+        figure
+        for source in tqdm(sources, desc=f"test sets, {model.precision}", unit="set")
+        for figure in evaluate_source(model, config, source, data, beam_size)
+    ]
+
+
+def evaluate_float(run_folder: Path, config: RunConfig, data: Path) -> list[Quality]:
+    """The run's figures in float32, from graphs that are thrown away again."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = export_run(run_folder, Path(scratch), ["fp32"])
+        model = load_model(folder, Device("cpu"), num_threads=available_cpus())
+        quality = evaluate_tests(model, config, data, beam_size=1)
+    # these graphs have no temperature: their choices count, their scores do not
+    return [figure for figure in quality if figure.metric != "calibration error"]
 
 
 def check_tests(run_folder: Path, data: Path) -> None:

@@ -14,6 +14,7 @@ import torch
 
 from export.calibration import find_temperature, set_temperature
 from export.card import write_card
+from export.curves import CURVES, draw_curves
 from export.graph import OPSET, save_graphs
 from export.layers import Weights
 from export.parity import check_parity
@@ -229,6 +230,7 @@ def export_run(
         run.tokenizer.save(folder / TOKENIZER)
         manifest = describe_run(run, precisions, folder, parity)
         manifest = manifest.model_copy(update={"description": description})
+        draw_curves(run_folder, folder / CURVES)
         publish_folder(manifest, folder, target)
     return target
 

@@ -12,15 +12,20 @@ import numpy as np
 import onnx
 import tokenizers
 
-from export.publish import claim_folder, describe_files, open_scratch, publish_folder
+from export.publish import (
+    claim_folder,
+    describe_files,
+    graph_file,
+    open_scratch,
+    publish_folder,
+)
 from service.engine import Array, Device, OnnxSession, Session
 from service.errors import ArtefactError, InferenceFailed
 from service.loader import softmax
-from service.manifest import TOKENIZER, Graph, Limits, Manifest, Source, SpecialIds
+from service.manifest import TOKENIZER, Graph, Limits, Manifest, Precision, Source, SpecialIds
 from service.tokenizer import Tokenizer
 
 OutputKind = Literal["logits", "probabilities"]
-GRAPH_FILE = "classifier.fp32.onnx"
 PROBE_LENGTHS = (1, 17, 5)
 LANGUAGE = re.compile(r"[a-z]{2,3}")
 
@@ -33,6 +38,8 @@ INT8_OPS = {
     "DynamicQuantizeMatMul",
     "MatMulInteger",
     "MatMulIntegerToFloat",
+    "QLinearMatMul",
+    "QuantizeLinear",
 }
 
 
@@ -88,15 +95,18 @@ def wrap_classifier(
     target = claim_folder(repository, name, version)
     proto = load_graph(options.graph)
     inputs, outputs = find_names(proto, options)
+    precision = find_precision(proto)
+    file = graph_file("classifier", precision)
     Tokenizer.load(options.tokenizer)  # refuses what is none, with a reason
     with open_scratch(repository, target) as folder:
-        onnx.save(proto, str(folder / GRAPH_FILE))
+        onnx.save(proto, str(folder / file))
         shutil.copyfile(options.tokenizer, folder / TOKENIZER)
-        session = OnnxSession(folder / GRAPH_FILE, Device("cpu"), inputs=inputs, outputs=outputs)
+        session = OnnxSession(folder / file, Device("cpu"), inputs=inputs, outputs=outputs)
         pad_id = find_pad_id(options)
-        scores = probe_graph(session, options, pad_id, MAX_INT8_CHANGE if is_int8(proto) else None)
+        max_change = MAX_INT8_CHANGE if precision == "int8" else MAX_CHANGE
+        scores = probe_graph(session, options, pad_id, max_change)
         graph = Graph(
-            role="classifier", precision="fp32", file=GRAPH_FILE, inputs=inputs, outputs=outputs
+            role="classifier", precision=precision, file=file, inputs=inputs, outputs=outputs
         )
         source = Source(
             name="brought by its owner",
@@ -194,8 +204,12 @@ def find_cell(proto: onnx.ModelProto) -> Literal["lstm", "gru", "rnn", "unknown"
     return "rnn" if "RNN" in kinds else "unknown"
 
 
-def is_int8(proto: onnx.ModelProto) -> bool:
-    return not INT8_OPS.isdisjoint(op_types(proto))
+def find_precision(proto: onnx.ModelProto) -> Precision:
+    """int8 where activations are rounded too; w8 where only weights are kept in 8 bits."""
+    kinds = op_types(proto)
+    if not INT8_OPS.isdisjoint(kinds):
+        return "int8"
+    return "w8" if "DequantizeLinear" in kinds else "fp32"
 
 
 def op_types(proto: onnx.ModelProto) -> set[str]:
@@ -217,9 +231,7 @@ def find_pad_id(options: WrapOptions) -> int:
     return int(padding.get("pad_id", 0))
 
 
-def probe_graph(
-    session: Session, options: WrapOptions, pad_id: int, max_change: float | None = None
-) -> Array:
+def probe_graph(session: Session, options: WrapOptions, pad_id: int, max_change: float) -> Array:
     """Runs texts of mixed lengths together and alone, of all ids there are.
 
     Returns:
@@ -239,7 +251,7 @@ def probe_graph(
             f"the graph gives an array of shape {together.shape} for {len(lengths)} texts, "
             f"expected ({len(lengths)}, {len(options.labels)}), a column for each label"
         )
-    check_padding(session, input_ids, lengths, together, max_change or MAX_CHANGE)
+    check_padding(session, input_ids, lengths, together, max_change)
     highest = np.array([[num_ids - 1, pad_id]])
     problem = f"the ids 0 to {num_ids - 1} of the tokenizer and {pad_id} for padding"
     run_graph(session, highest, np.array([1]), problem)

@@ -24,9 +24,7 @@ def start_ours(
 
 
 def start_shape(shape: ShapeModel, logs: Path, flags: Sequence[str] = ()) -> Server:
-    return start_ours(
-        shape.models_dir, shape.served_precision, logs, ours_name(shape.precision), flags
-    )
+    return start_ours(shape.models_dir, shape.precision, logs, ours_name(shape.precision), flags)
 
 
 def ours_name(precision: str) -> str:

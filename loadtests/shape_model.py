@@ -19,7 +19,7 @@ from service.manifest import TOKENIZER, Precision, read_manifest
 from service.tokenizer import Tokenizer
 
 ROOT = Path(__file__).parents[1]
-DONOR = ROOT / "models" / "repository" / "sentiment-en" / "1"
+(DONOR,) = (ROOT / "models" / "repository" / "sentiment-en").iterdir()  # the version that ships
 EMBEDDING_SIZE = HIDDEN_SIZE = 256
 LABELS = ("negative", "positive")
 SEED = 7
@@ -32,14 +32,12 @@ class ShapeModel:
     Attributes:
         models_dir: a model repository that holds this model alone.
         folder: its version there.
-        precision: what the graph computes in.
-        served_precision: what its manifest calls that, which is what `--precision` wants.
+        precision: what the graph computes in, and what `--precision` wants.
     """
 
     models_dir: Path
     folder: Path
     precision: Precision
-    served_precision: Precision
 
     @property
     def graph(self) -> Path:
@@ -63,7 +61,7 @@ def make_shape(folder: Path, precision: Precision) -> ShapeModel:
     models_dir = folder / "repository"
     wrap_graph(graph, tokenizer, models_dir)
     version = models_dir / "shape" / "1"
-    return ShapeModel(models_dir, version, precision, read_manifest(version).precisions[0])
+    return ShapeModel(models_dir, version, precision)
 
 
 def wrap_graph(graph: Path, tokenizer: Path, models_dir: Path) -> None:

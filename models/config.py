@@ -126,6 +126,8 @@ class RunConfig:
         labels: class names by id (sentiment).
         languages: ISO 639-1 codes; sentiment: the languages read; translation: a pair, served in
             both directions.
+        base: another configuration, by its file name beside this one; its run comes first, and this
+            one starts from its vocabulary and weights.
         pretraining: schedule of a language model that embedding and encoder are trained as first
             (sentiment); `crop_tokens` is then the size of the windows that texts are cut into.
     """
@@ -138,6 +140,7 @@ class RunConfig:
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
     pretraining: TrainingConfig | None = None
+    base: str = ""
 
     def __post_init__(self) -> None:
         if not self.sources:
@@ -149,10 +152,15 @@ class RunConfig:
                 raise ValueError(f"holdout: {source.path} has a validation split, {source.valid!r}")
         if self.task == "sentiment" and not 2 <= len(self.labels) == len(set(self.labels)):
             raise ValueError(f"labels: two or more different names are needed, not {self.labels}")
-        if self.task == "translation" and self.pretraining:
-            raise ValueError("pretraining: only for sentiment")
         if self.task == "translation" and not 2 == len(self.languages) == len(set(self.languages)):
             raise ValueError(f"languages: two different codes are needed, not {self.languages}")
+        self._check_stages()
+
+    def _check_stages(self) -> None:
+        if self.pretraining and self.task == "translation":
+            raise ValueError("pretraining: only for sentiment")
+        if self.pretraining and self.base:
+            raise ValueError("pretraining: belongs to the base, which this run starts from")
 
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:

@@ -1,8 +1,8 @@
 """Trains a model from a configuration: `python -m models.train --config FILE --data FOLDER`.
 
 Writes config.json, tokenizer.json, history.jsonl, last.pt and best.pt into the run's folder, and
-the same of the pretraining, where one is configured, into the folder `pretraining` below; run again
-to resume.
+the same of the pretraining or the base, where one is configured, into the folder `pretraining` or
+`base` below; run again to resume.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from service.errors import ArtefactError
 from service.manifest import TOKENIZER
 from service.tokenizer import Tokenizer
 
-PRETRAINING = "pretraining"  # the folder below the run's
+BASE, PRETRAINING = "base", "pretraining"  # folders below the run's
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -31,16 +31,32 @@ def main(argv: Sequence[str] | None = None) -> None:
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     try:
-        config, device = choose_config(arguments), choose_device(arguments.device)
-        folder: Path = arguments.out or Path("runs") / config.name
-        initial: Path | None = arguments.init
-        if config.pretraining and not initial:
-            initial = folder / PRETRAINING
-            run_training(open_trainer(arguments, config, initial, device, is_pretraining=True))
-        trainer = open_trainer(arguments, config, folder, device, initial)
+        device = choose_device(arguments.device)
+        trainer = prepare_trainer(arguments, arguments.config, arguments.out, device)
     except (ValueError, OSError, ArtefactError) as exc:
         raise SystemExit(f"models.train: {exc}") from exc
     run_training(trainer)
+
+
+def prepare_trainer(
+    arguments: argparse.Namespace, config_path: Path, folder: Path | None, device: torch.device
+) -> Trainer:
+    """Runs what the configuration starts from, if it was not given, and opens the run itself.
+
+    Raises:
+        ValueError, OSError, ArtefactError: see `open_trainer`.
+    """
+    config = choose_config(arguments, config_path)
+    folder = folder or Path("runs") / config.name
+    initial: Path | None = arguments.init
+    if config.base and not initial:
+        initial = folder / BASE
+        base_path = config_path.parent / config.base
+        run_training(prepare_trainer(arguments, base_path, initial, device))
+    if config.pretraining and not initial:
+        initial = folder / PRETRAINING
+        run_training(open_trainer(arguments, config, initial, device, is_pretraining=True))
+    return open_trainer(arguments, config, folder, device, initial)
 
 
 def run_training(trainer: Trainer) -> None:
@@ -99,7 +115,8 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--init",
         type=Path,
-        help="start from the vocabulary and the best weights of another run's folder",
+        help="start from the vocabulary and the best weights of another run's folder, instead of "
+        "what the configuration names",
     )
     parser.add_argument(
         "--sources",
@@ -140,13 +157,13 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def choose_config(arguments: argparse.Namespace) -> RunConfig:
-    """The configuration file with the command line's overrides.
+def choose_config(arguments: argparse.Namespace, path: Path) -> RunConfig:
+    """A configuration file with the command line's overrides.
 
     Raises:
         ValueError: a field does not fit, or a model of other data would take a configured name.
     """
-    config = read_config(arguments.config)
+    config = read_config(path)
     overrides = given_fields(arguments, "name", "labels", "languages")
     if arguments.sources:
         name = arguments.name or (arguments.out and arguments.out.name)

@@ -5,7 +5,9 @@ import math
 import os
 import random
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from models.data import Example, bucket_batches
 from models.tasks import Task
 
 LAST, BEST, HISTORY = "last.pt", "best.pt", "history.jsonl"
+NUM_POINTS = 25  # of the loss curve, in each epoch
 
 
 @dataclass
@@ -167,6 +170,7 @@ class Trainer:
         record = {
             "epoch": progress.epoch,
             "loss": round(_mean(progress.losses), 4),
+            "losses": thin_out(progress.losses, NUM_POINTS),
             "seconds": round(progress.seconds),
             **{name: round(value, 2) for name, value in figures.items()},
         }
@@ -251,6 +255,13 @@ def read_history(folder: Path) -> list[dict[str, Any]]:
     return list({record["epoch"]: record for record in records}.values())
 
 
+def thin_out(values: Sequence[float], num_points: int) -> list[float]:
+    """Means of as many equal stretches, or the values themselves where they are fewer."""
+    num_points = min(num_points, len(values))
+    borders = [len(values) * index // (num_points or 1) for index in range(num_points + 1)]
+    return [round(_mean(values[start:end]), 4) for start, end in pairwise(borders)]
+
+
 def _write_atomically(state: dict[str, Any], path: Path) -> None:
     """A kill while writing leaves the file before it whole."""
     partial = path.with_suffix(".partial")
@@ -258,5 +269,5 @@ def _write_atomically(state: dict[str, Any], path: Path) -> None:
     os.replace(partial, path)
 
 
-def _mean(values: list[float]) -> float:
+def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values) if values else math.nan

@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 
 from export.evaluate import EVERYDAY, check_tests, evaluate_version
+from export.publish import export_run
 from models.config import SourceConfig, dump_config, parse_config
 from service.manifest import Quality, read_manifest
 from tests.export.conftest import FolderMaker
 
 ROWS = 12
+REPOSITORY = Path(__file__).parents[2] / "models" / "repository"
 
 
 @pytest.fixture
@@ -70,6 +72,48 @@ def test_a_beam_of_one_is_measured_once(
     measured = [figure for figure in quality if figure.data != EVERYDAY]
     assert len(measured) == 5
     assert {figure.decoding for figure in measured} == {"greedy"}
+
+
+@pytest.mark.parametrize("task", ["sentiment", "translation"])
+def test_what_ships_without_float32_is_compared_with_it(
+    task: str, data: Path, tiny_run: FolderMaker, tmp_path: Path
+) -> None:
+    folder = export_run(tiny_run(task, "lstm"), tmp_path / "repository", ["int8"])
+    evaluate_version(folder, tiny_run(task, "lstm"), data, beam_size=2)
+    quality = read_manifest(folder).quality
+    shipped = {
+        (figure.data, figure.pair, figure.metric)
+        for figure in quality
+        if figure.precision == "int8"
+        and figure.metric not in ("right", "calibration error")
+        and figure.decoding in (None, "greedy")
+    }
+    compared = [figure for figure in quality if figure.precision == "fp32"]
+    assert {(figure.data, figure.pair, figure.metric) for figure in compared} == shipped
+    assert {figure.decoding for figure in compared} <= {None, "greedy"}
+
+
+@pytest.mark.parametrize(
+    "folder", sorted(REPOSITORY.glob("*/*/")), ids=lambda folder: folder.parent.name
+)
+def test_int8_costs_what_is_shipped_next_to_nothing(folder: Path) -> None:
+    quality = [
+        figure
+        for figure in read_manifest(folder).quality
+        if figure.metric in ("accuracy", "bleu") and figure.decoding in (None, "greedy")
+    ]
+    found: dict[str, list[Quality]] = {
+        precision: [figure for figure in quality if figure.precision == precision]
+        for precision in ("int8", "fp32")
+    }
+    places = [[(figure.data, figure.pair) for figure in each] for each in found.values()]
+    assert places[0] == places[1] != []
+    # the mean over test sets and directions: BLEU of a few hundred sentences moves by more
+    changes = [
+        ours.value - reference.value
+        for ours, reference in zip(found["int8"], found["fp32"], strict=True)
+    ]
+    assert sum(changes) / len(changes) > -0.3
 
 
 def test_a_source_without_a_test_set_is_passed_over(

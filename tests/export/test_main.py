@@ -8,6 +8,8 @@ import pytest
 
 from export.__main__ import main
 from export.card import CARD
+from export.curves import CURVES
+from models.trainer import HISTORY
 from service.manifest import read_manifest
 from tests.export.conftest import FolderMaker
 from tests.export.test_wrap import LABELS, build_graph, build_tokenizer
@@ -43,9 +45,15 @@ def test_a_version_is_measured_again(
 ) -> None:
     folder = tmp_path / "tiny-sentiment-rnn" / "1"
     shutil.copytree(tiny_version("sentiment", "rnn"), folder)
-    run_folder = str(tiny_run("sentiment", "rnn"))
-    main(["evaluate", "--version-dir", str(folder), "--run", run_folder, "--data", str(samples)])
-    assert "| nsmc test |" in (folder / CARD).read_text(encoding="utf-8")
+    run_folder = tmp_path / "run"
+    shutil.copytree(tiny_run("sentiment", "rnn"), run_folder)
+    (run_folder / HISTORY).write_text('{"epoch": 1, "loss": 0.7, "score": 50.0}\n', "utf-8")
+    places = ["--run", str(run_folder), "--data", str(samples)]
+    main(["evaluate", "--version-dir", str(folder), *places])
+    card = (folder / CARD).read_text(encoding="utf-8")
+    assert "| nsmc test |" in card
+    assert f"({CURVES})" in card
+    assert (folder / CURVES).exists()
 
 
 def test_a_graph_from_elsewhere_is_wrapped(tmp_path: Path) -> None:

@@ -19,8 +19,10 @@ from tokenizers import models, pre_tokenizers, processors
 from export.card import BROUGHT, CARD
 from export.wrap import WrapOptions, find_pad_id, wrap_classifier
 from service.app import create_app
+from service.engine import Device
 from service.errors import ArtefactError
-from service.manifest import MANIFEST, check_files, read_manifest
+from service.loader import load_model
+from service.manifest import MANIFEST, Precision, check_files, read_manifest
 from service.settings import Settings
 
 WORDS: tuple[str, ...] = (
@@ -50,6 +52,7 @@ class Design:
     use_softmax: bool = False
     use_lengths: bool = True
     use_int8: bool = False
+    use_w8: bool = False
     batch: str | int = "batch"
     steps: str | int = "steps"
     ids_type: int = TensorProto.INT64
@@ -72,6 +75,10 @@ def build_graph(design: Design = Design()) -> onnx.ModelProto:
     }
     weights = [numpy_helper.from_array(array.astype(np.float32), n) for n, array in arrays.items()]
     weights.append(numpy_helper.from_array(np.array([0], np.int64), "zero"))
+    if design.use_w8:
+        levels = np.round(arrays["head"] / 0.02).clip(-127, 127).astype(np.int8)
+        weights.append(numpy_helper.from_array(levels, "head8"))
+        weights.append(numpy_helper.from_array(np.array(0.02, np.float32), "head8_scale"))
     weights.append(numpy_helper.from_array(np.array(0, np.int64), "nought"))
     weights.append(numpy_helper.from_array(np.array(1, np.int64), "one"))
     node = helper.make_node
@@ -125,6 +132,11 @@ def head_nodes(design: Design) -> list[onnx.NodeProto]:
             node("DynamicQuantizeLinear", ["state"], ["levels", "scale", "offset"]),
             node("DequantizeLinear", ["levels", "scale", "offset"], ["rough"]),
             node("MatMul", ["rough", "head"], ["product"]),
+        ]
+    if design.use_w8:
+        product = [
+            node("DequantizeLinear", ["head8", "head8_scale"], ["head_again"]),
+            node("MatMul", ["state", "head_again"], ["product"]),
         ]
     if design.squeeze:
         return [*product, node("ReduceMax", ["product"], ["answer"], axes=[1], keepdims=0)]
@@ -284,6 +296,19 @@ def test_missing_external_weights_are_refused(options: Maker, tmp_path: Path) ->
 def test_rounded_activations_may_stir_neighbours_a_little(options: Maker, tmp_path: Path) -> None:
     wrapped = options(Design(use_int8=True))
     assert wrap_classifier(wrapped, tmp_path / "repository", "stranger").name == "1"
+
+
+@pytest.mark.parametrize(
+    ("design", "precision"),
+    [(Design(), "fp32"), (Design(use_int8=True), "int8"), (Design(use_w8=True), "w8")],
+)
+def test_precision_is_what_the_graph_computes_in(
+    design: Design, precision: Precision, options: Maker, tmp_path: Path
+) -> None:
+    folder = wrap_classifier(options(design), tmp_path / "repository", "stranger")
+    assert read_manifest(folder).precisions == (precision,)
+    assert (folder / f"classifier.{precision}.onnx").exists()
+    assert load_model(folder, Device("cpu")).precision == precision
 
 
 def test_names_and_kind_can_be_given(options: Maker, tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def test_a_korean_review_is_positive(client: httpx.Client) -> None:
 
 
 def test_english_reviews_are_told_apart(client: httpx.Client) -> None:
-    texts = ["a delight from start to finish", "two hours I will never get back"]
+    texts = ["a delight from start to finish", "a waste of two hours"]
     assert best_labels(classify(client, texts)) == ["positive", "negative"]
 
 

@@ -25,7 +25,7 @@ def test_precisions_of_the_wrapped_shape_agree(tmp_path: Path) -> None:
     def load(precision: Precision) -> LoadedModel:
         shape = make_shape(tmp_path / precision, precision)
         assert shape.graph.is_file()
-        return load_model(shape.folder, Device("cpu"), precision=shape.served_precision)
+        return load_model(shape.folder, Device("cpu"), precision=shape.precision)
 
     models = [load("fp32"), load("int8")]
     texts = make_texts(models[0].tokenizer, draw_lengths(20).tolist())

@@ -31,6 +31,23 @@ def test_configuration_survives_being_saved(path: Path) -> None:
     assert parse_config(dump_config(config)) == config
 
 
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_a_base_is_there_and_has_the_same_network_for_the_same_task(path: Path) -> None:
+    config = read_config(path)
+    if not config.base:
+        return
+    base = read_config(path.parent / config.base)
+    regularised = {"dropout": 0.0, "word_dropout": 0.0}
+    sizes = [dataclasses.replace(each.model, **regularised) for each in (base, config)]
+    assert sizes[0] == sizes[1]
+    assert (base.languages, base.labels) == (config.languages, config.labels)
+
+
+def test_what_has_a_base_has_no_pretraining_of_its_own() -> None:
+    with pytest.raises(ValueError, match="belongs to the base"):
+        parse_config(SENTIMENT | {"base": "first.toml", "pretraining": {"epochs": 1}})
+
+
 def test_defaults_fill_what_is_left_out() -> None:
     config = parse_config(SENTIMENT)
 

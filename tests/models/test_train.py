@@ -355,6 +355,39 @@ def test_run_starts_from_another_with_its_vocabulary(tmp_path: Path, command: Co
     assert seconds[1] > seconds[0]
 
 
+def test_configured_base_is_run_first(tmp_path: Path, command: Command) -> None:
+    path = tmp_path / "tiny.toml"
+    text = path.read_text(encoding="utf-8")
+    (tmp_path / "first.toml").write_text(text + PRETRAINING, encoding="utf-8")
+    path.write_text('base = "first.toml"\n' + text, encoding="utf-8")
+
+    main(command("run", "--epochs", "1", "--seed", "4"))
+
+    base = tmp_path / "run" / "base"
+    assert (base / "pretraining" / BEST).exists()
+    assert read_config_file(base)["training"]["seed"] == 4
+    folders = (base, tmp_path / "run")
+    vocabularies = [(folder / "tokenizer.json").read_bytes() for folder in folders]
+    assert vocabularies[0] == vocabularies[1]
+    seconds = [load(folder / LAST)["progress"]["seconds"] for folder in folders]
+    assert seconds[1] > seconds[0]
+
+
+def test_another_run_takes_the_place_of_the_configured_base(
+    tmp_path: Path, command: Command
+) -> None:
+    path = tmp_path / "tiny.toml"
+    text = path.read_text(encoding="utf-8")
+    main(command("other", "--epochs", "1"))
+    path.write_text('base = "absent.toml"\n' + text, encoding="utf-8")
+
+    main(command("run", "--epochs", "1", "--init", str(tmp_path / "other")))
+
+    assert not (tmp_path / "run" / "base").exists()
+    with pytest.raises(SystemExit, match=r"absent\.toml"):
+        main(command("again", "--epochs", "1"))
+
+
 def test_folder_to_start_from_must_be_a_run(tmp_path: Path, command: Command) -> None:
     with pytest.raises(SystemExit, match="tokenizer"):
         main(command("run", "--init", str(tmp_path / "absent")))

@@ -17,7 +17,7 @@ from models.config import RunConfig, TrainingConfig
 from models.data import Example
 from models.tasks import build_task
 from models.train import prepare_run
-from models.trainer import BEST, LAST, Trainer, read_history
+from models.trainer import BEST, LAST, Trainer, read_history, thin_out
 
 CPU = torch.device("cpu")
 
@@ -67,7 +67,7 @@ def test_training_runs_all_epochs_and_writes_their_figures(tmp_path: Path) -> No
     assert progress.finished
     assert progress.best_score == 3.0
     assert [record["epoch"] for record in read_history(tmp_path)] == [1, 2, 3]
-    assert set(read_history(tmp_path)[0]) == {"epoch", "loss", "seconds", "score"}
+    assert set(read_history(tmp_path)[0]) == {"epoch", "loss", "losses", "seconds", "score"}
 
 
 def test_best_weights_are_those_of_the_best_epoch(tmp_path: Path) -> None:
@@ -225,6 +225,12 @@ def test_warm_up_is_at_most_half_of_a_short_run(tmp_path: Path) -> None:
 
     assert max(rates) == pytest.approx(0.1)
     assert rates.index(max(rates)) < len(rates) / 2
+
+
+def test_losses_are_told_as_means_of_stretches() -> None:
+    assert thin_out([1.0, 3.0, 5.0, 7.0, 9.0], 2) == [2.0, 7.0]
+    assert thin_out([1.0, 3.0], 5) == [1.0, 3.0]
+    assert thin_out([], 5) == []
 
 
 def test_epoch_repeated_after_a_kill_counts_once_in_the_history(tmp_path: Path) -> None:

@@ -1,0 +1,59 @@
+"""Draws how a run went, `curves.png` beside the model card: loss, and validation figures."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from models.trainer import HISTORY, read_history
+
+CURVES = "curves.png"
+MAX_LINES = 4  # of single data sets; above, their mean is drawn alone
+
+Points = tuple[list[float], list[float]]
+
+
+def draw_curves(run_folder: Path, path: Path) -> None:
+    """Draws the epochs of a run; one that kept no history has no picture."""
+    if not (run_folder / HISTORY).exists():
+        return
+    records = read_history(run_folder)
+    figure = Figure(figsize=(9.6, 3.6), layout="constrained")
+    losses, scores = figure.subplots(1, 2)
+    losses.plot(*loss_points(records), marker=".")
+    finish(losses, "Training loss", len(records))
+    for name, points in score_lines(records).items():
+        scores.plot(*points, marker="o", label=name)
+    scores.legend(fontsize="small")
+    finish(scores, "Validation", len(records))
+    figure.savefig(path, dpi=80, metadata={"Software": None})
+
+
+def loss_points(records: Sequence[Mapping[str, Any]]) -> Points:
+    """Each stretch of an epoch at its middle; a record without stretches is one point."""
+    places: list[float] = []
+    values: list[float] = []
+    for record in records:
+        losses = record.get("losses") or [record["loss"]]
+        for index, loss in enumerate(losses):
+            places.append(record["epoch"] - 1 + (index + 0.5) / len(losses))
+            values.append(loss)
+    return places, values
+
+
+def score_lines(records: Sequence[Mapping[str, Any]]) -> dict[str, Points]:
+    """Accuracy or BLEU of each set and direction, or the score that chooses where they are many."""
+    names = [name for name in records[0] if name.endswith((" accuracy", " bleu"))]
+    if not 0 < len(names) <= MAX_LINES:
+        names = ["score"]
+    epochs = [float(record["epoch"]) for record in records]
+    return {name: (epochs, [record[name] for record in records]) for name in names}
+
+
+def finish(axis: Axes, title: str, num_epochs: int) -> None:
+    axis.set_title(title)
+    axis.set_xlabel("epoch")
+    axis.set_xlim(0.0, num_epochs + 0.1)
+    axis.grid(alpha=0.3)
