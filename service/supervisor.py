@@ -46,7 +46,7 @@ def default_workers(device: str) -> int:
 
 
 @dataclass
-class Worker:
+class WorkerProcess:
     """A process and what is known of its life.
 
     Attributes:
@@ -64,10 +64,8 @@ class Worker:
 
 def run_workers(settings: Settings, listener: socket.socket, num_workers: int) -> int:
     """Serves with so many processes until a signal; returns the exit code."""
-    supervisor = Supervisor(
-        settings.model_copy(update={"workers": num_workers}), listener, num_workers
-    )
-    for number in (signal.SIGTERM, signal.SIGINT):
+    supervisor = Supervisor(settings.model_copy(update={"workers": num_workers}), listener)
+    for number in STOP_SIGNALS:
         signal.signal(number, supervisor.stop)
     return supervisor.run()
 
@@ -78,10 +76,10 @@ class Supervisor:
     The first worker tells whether the models can be loaded at all; the others follow it.
     """
 
-    def __init__(self, settings: Settings, listener: socket.socket, num_workers: int) -> None:
+    def __init__(self, settings: Settings, listener: socket.socket) -> None:
         self._settings, self._listener = settings, listener
-        self._slots = [Slot() for _ in range(num_workers)]
-        self._workers: dict[int, Worker] = {}
+        self._slots = [Slot() for _ in range(settings.workers)]
+        self._workers: dict[int, WorkerProcess] = {}
         self._announce = announce(listener)
         self._is_stopping = False
         self._code = 0
@@ -110,25 +108,28 @@ class Supervisor:
                 os.kill(worker.process.pid, number)
 
     def _start(self, place: int) -> None:
+        """Starts a worker, unless all are to stop; no signal comes in between."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        if not self._is_stopping:
+            self._workers[place] = self._fork(place)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+
+    def _fork(self, place: int) -> WorkerProcess:
         process = FORK.Process(
             target=run_worker,
             args=(self._settings, self._listener, self._slots, place),
             name=f"worker-{place}",
         )
         num_beats = self._slots[place].num_beats
-        # A signal that came between the two would miss the new process.
-        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         process.start()
-        self._workers[place] = Worker(process, time.monotonic(), num_beats)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+        return WorkerProcess(process, time.monotonic(), num_beats)
 
     def _fill_places(self) -> None:
-        if not self._is_stopping:
-            for place in range(len(self._slots)):
-                if place not in self._workers:
-                    self._start(place)
+        for place in range(len(self._slots)):
+            if place not in self._workers:
+                self._start(place)
 
-    def _look_at(self, place: int, worker: Worker) -> None:
+    def _look_at(self, place: int, worker: WorkerProcess) -> None:
         if worker.process.exitcode is not None:
             self._bury(place, worker)
         elif (num_beats := self._slots[place].num_beats) != worker.num_beats:
@@ -139,7 +140,7 @@ class Supervisor:
                 logger.error("worker %d does not answer; it is replaced", place)
                 worker.process.kill()
 
-    def _bury(self, place: int, worker: Worker) -> None:
+    def _bury(self, place: int, worker: WorkerProcess) -> None:
         """Replaces a worker that ended, unless it was to end or none has ever been ready."""
         del self._workers[place]
         code = worker.process.exitcode or 0
