@@ -69,7 +69,6 @@ class Batcher:
             Worker(f"engine-{model_name}-{index}", runner, self, clock)
             for index, runner in enumerate(runners)
         ]
-        self._own_runner = own_turn
         self._own_worker = Worker(model_name, own_turn, self, clock) if own_turn else None
         self._own_pace = StepPace()
         self._is_turn_due = False
@@ -177,10 +176,10 @@ class Batcher:
     def _take_turn(self) -> None:
         """A step on the event loop; what is not short enough for that is left to a worker."""
         self._is_turn_due = False
-        assert self._own_runner is not None
+        assert self._own_worker is not None
         with self._condition:
             now = self._clock()
-            dispatch = self._choose_batch(self._own_runner, now)
+            dispatch = self._choose_batch(self._own_worker.free_rows, now)
             if not dispatch.requests:
                 return
             if not self._own_pace.is_short(dispatch.requests):
@@ -294,18 +293,18 @@ class Batcher:
     def _next_batch(self, runner: Runner) -> list[Request]:
         """With the lock held: takes a batch out of the queue, for a worker."""
         now = self._clock()
-        dispatch = self._choose_batch(runner, now)
+        dispatch = self._choose_batch(runner.free_rows, now)
         if dispatch.requests:
             self._note(dispatch, now)
         if self._scheduler.num_waiting and self._own_worker is None:
             self._condition.notify()  # another worker may have room for them
         return dispatch.requests
 
-    def _choose_batch(self, runner: Runner, now: float) -> Dispatch:
+    def _choose_batch(self, free_rows: int, now: float) -> Dispatch:
         """With the lock held: drops the expired, then takes what the scheduler says."""
         if expired := self._drop_expired(now):
             self._call(self._expire, expired, now)
-        return self._scheduler.next_batch(runner.free_rows)
+        return self._scheduler.next_batch(free_rows)
 
     def _note(self, dispatch: Dispatch, now: float) -> None:
         num_tokens = sum(request.num_tokens for request in dispatch.requests)

@@ -82,14 +82,14 @@ class SharedMetrics(Collector):
 
     def publish(self) -> None:
         """Shows this worker's metrics to the others."""
-        self._slots[self._index].write(self._collect_own())
+        self._slots[self._index].write(merge_families(self._own_parts()))
 
     def collect(self) -> list[Metric]:
         others = (slot.read() for place, slot in enumerate(self._slots) if place != self._index)
-        return merge_families([self._collect_own(), *others])
+        return merge_families([*self._own_parts(), *others])
 
-    def _collect_own(self) -> list[Metric]:
-        return merge_families([self._inherited, list(self._own.collect())])
+    def _own_parts(self) -> list[list[Metric]]:
+        return [self._inherited, list(self._own.collect())]
 
 
 def merge_families(parts: Iterable[Sequence[Metric]]) -> list[Metric]:

@@ -59,6 +59,10 @@ class Worker:
     def num_running(self) -> int:
         return self._runner.num_running
 
+    @property
+    def free_rows(self) -> int:
+        return self._runner.free_rows
+
     def busy_seconds(self) -> float:
         """How long the present step has taken so far; 0 between steps."""
         started_at = self._step_started_at
