@@ -1,8 +1,7 @@
 """A collector of spans: takes what OTLP/HTTP sends, over a real socket, and keeps it."""
 
 import gzip
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,6 +12,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from tests.integration.server import wait_until
 
 WAIT_SECONDS = 20.0
 
@@ -44,15 +45,8 @@ class Collector:
         return sorted(found, key=lambda span: (span.start_time_unix_nano, -span.end_time_unix_nano))
 
     def wait_spans(self, trace_id: str, number: int) -> list[Span]:
-        wait_until(lambda: len(self.spans(trace_id)) >= number)
+        wait_until(lambda: len(self.spans(trace_id)) >= number, WAIT_SECONDS)
         return self.spans(trace_id)
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not is_so():
-        assert time.monotonic() < deadline, "it does not happen"
-        time.sleep(0.02)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,6 +106,13 @@ def wait_ready(server: Server) -> None:
         while client.get("/readyz").status_code != httpx.codes.OK:
             assert time.monotonic() < deadline, client.get("/readyz").text
             time.sleep(0.05)
+
+
+def wait_until(condition: Callable[[], object], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it has not come about in time"
+        time.sleep(0.02)
 
 
 def stop_process(process: subprocess.Popen[str]) -> None:

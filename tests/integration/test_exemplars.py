@@ -10,11 +10,11 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.integration.collector import wait_until
+from tests.integration.collector import WAIT_SECONDS
 from tests.integration.containers import find_port
 from tests.integration.dashboard import fill_variables, read_targets
 from tests.integration.prometheus import needs_prometheus, run_prometheus
-from tests.integration.server import MODELS_DIR, Server, run_server
+from tests.integration.server import MODELS_DIR, Server, run_server, wait_until
 
 OPEN_METRICS = {"Accept": "application/openmetrics-text;version=1.0.0,text/plain;q=0.5"}
 DURATIONS = "seqserve_request_duration_seconds_bucket"
@@ -51,7 +51,7 @@ def read_exemplars(server: Server) -> dict[str, set[str]]:
 
 def test_sampled_request_is_an_example_of_its_durations(server: Server) -> None:
     trace_id = classify(server, "01")
-    wait_until(lambda: trace_id in read_exemplars(server).get(DURATIONS, set()))
+    wait_until(lambda: trace_id in read_exemplars(server).get(DURATIONS, set()), WAIT_SECONDS)
 
     assert trace_id in read_exemplars(server)[STAGES]
 
@@ -97,7 +97,7 @@ def test_prometheus_and_dashboard_lead_from_a_bucket_to_the_trace(
                 if exemplar["labels"] == {"trace_id": trace_id}
             ]
 
-        wait_until(lambda: bool(known(DURATIONS) and known(STAGES)))
+        wait_until(lambda: bool(known(DURATIONS) and known(STAGES)), WAIT_SECONDS)
         (exemplar,) = known(DURATIONS)
         stages = {
             found["seriesLabels"]["stage"]

@@ -16,7 +16,9 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.integration.server import MODELS_DIR, Server, read_metric, run_server
+from tests.integration.server import MODELS_DIR, Server, read_metric, run_server, wait_until
+
+WAIT_SECONDS = 10.0
 
 LONG_TEXT = "A man in a blue shirt is standing on a ladder cleaning a window. " * 100
 SUBJECTS = ("A man", "A woman", "Two dogs", "A little girl in a pink dress", "Three children")
@@ -45,13 +47,6 @@ def address_of(server: Server) -> tuple[str, int]:
     return parts.hostname, parts.port
 
 
-def wait_for(condition: Any, seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it has not come to pass in time"
-        time.sleep(0.02)
-
-
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 def test_who_hangs_up_leaves_queue_and_slots(server: Server, *, stream: bool) -> None:
     body = {"q": LONG_TEXT, "source": "en", "target": "de", "stream": stream}
@@ -61,15 +56,20 @@ def test_who_hangs_up_leaves_queue_and_slots(server: Server, *, stream: bool) ->
         connections = [socket.create_connection(address_of(server)) for _ in range(4)]
         for connection in connections:
             connection.sendall(format_request("/translate", body))
-        wait_for(lambda: read_metric(client, "seqserve_queue_requests", model=model) > 100)
+        wait_until(
+            lambda: read_metric(client, "seqserve_queue_requests", model=model) > 100, WAIT_SECONDS
+        )
         for connection in connections:
             connection.close()
-        wait_for(lambda: read_metric(client, "seqserve_queue_requests", model=model) == 0, 3.0)
+        wait_until(lambda: read_metric(client, "seqserve_queue_requests", model=model) == 0, 3.0)
         started = time.monotonic()
         client.post("/translate", json={"q": "A man.", "source": "en", "target": "de"})
 
         assert time.monotonic() - started < 2.0
-        wait_for(lambda: read_metric(client, "seqserve_running_sequences", model=model) == 0)
+        wait_until(
+            lambda: read_metric(client, "seqserve_running_sequences", model=model) == 0,
+            WAIT_SECONDS,
+        )
         ended = read_metric(client, "seqserve_requests_total", outcome="cancelled") - cancelled
         assert ended == len(connections)
 
@@ -132,7 +132,7 @@ def test_storm_with_hang_ups_answers_everybody_else_rightly(server: Server) -> N
         assert kinds[False] > 1000
         for key, answer in answers:
             assert answer is None or json.loads(answer.body) == expected[key]
-        wait_for(lambda: read_metric(client, "seqserve_running_sequences") == 0)
+        wait_until(lambda: read_metric(client, "seqserve_running_sequences") == 0, WAIT_SECONDS)
         assert read_metric(client, "seqserve_queue_requests") == 0
         assert client.get("/readyz").status_code == httpx.codes.OK
     assert "Traceback" not in server.read_log()

@@ -6,14 +6,21 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.integration.server import MODELS_DIR, ROOT, Server, read_metric, run_server
+from tests.integration.server import (
+    MODELS_DIR,
+    ROOT,
+    Server,
+    read_metric,
+    run_server,
+    wait_until,
+)
 
 MODEL = "sentiment-en"
 WAIT_SECONDS = 60.0
@@ -30,7 +37,7 @@ def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def server(models_dir: Path, tmp_path: Path) -> Iterator[Server]:
     with run_server(models_dir, tmp_path / "log", num_workers=2) as running:
-        wait_until(lambda: count_workers(running) == 2)
+        wait_until(lambda: count_workers(running) == 2, WAIT_SECONDS)
         yield running
 
 
@@ -46,13 +53,6 @@ def list_workers(server: Server) -> list[int]:
 def list_children(pid: int) -> list[int]:
     path = Path(f"/proc/{pid}/task/{pid}/children")
     return [int(child) for child in path.read_text(encoding="ascii").split()]
-
-
-def wait_until(condition: Callable[[], object], seconds: float = WAIT_SECONDS) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.05)
 
 
 def is_alive(pid: int) -> bool:
@@ -104,10 +104,10 @@ def test_dead_worker_is_replaced_and_nothing_it_counted_is_forgotten(server: Ser
     victim, survivor = list_workers(server)
 
     os.kill(victim, signal.SIGKILL)
-    wait_until(lambda: not is_alive(victim))
+    wait_until(lambda: not is_alive(victim), WAIT_SECONDS)
     assert ask(server).status_code == 200  # by the other one
 
-    wait_until(lambda: len(set(list_workers(server)) - {victim}) == 2)
+    wait_until(lambda: len(set(list_workers(server)) - {victim}) == 2, WAIT_SECONDS)
     assert survivor in list_workers(server)
     assert "ended with code -9; it is replaced" in server.read_log()
     wait_until(lambda: count_answers(server) == 51, 10.0)
@@ -139,7 +139,7 @@ def test_signal_stops_all_and_no_request_is_lost(server: Server) -> None:
 def test_key_press_stops_all(models_dir: Path, tmp_path: Path) -> None:
     """A terminal sends the signal to the parent and to the workers at once."""
     with run_server(models_dir, tmp_path / "log", num_workers=2) as server:
-        wait_until(lambda: count_workers(server) == 2)
+        wait_until(lambda: count_workers(server) == 2, WAIT_SECONDS)
         for pid in (server.process.pid, *list_workers(server)):
             os.kill(pid, signal.SIGINT)
         assert server.process.wait(30) == 0
@@ -173,9 +173,9 @@ def test_worker_that_hangs_is_replaced(server: Server) -> None:
     hung, survivor = list_workers(server)
     os.kill(hung, signal.SIGSTOP)
 
-    wait_until(lambda: not is_alive(hung))
-    wait_until(lambda: len(set(list_workers(server)) - {hung}) == 2)
-    wait_until(lambda: set(ask_often(server, 20)) == {200})
+    wait_until(lambda: not is_alive(hung), WAIT_SECONDS)
+    wait_until(lambda: len(set(list_workers(server)) - {hung}) == 2, WAIT_SECONDS)
+    wait_until(lambda: set(ask_often(server, 20)) == {200}, WAIT_SECONDS)
 
     assert survivor in list_workers(server)
     assert "does not answer; it is replaced" in server.read_log()

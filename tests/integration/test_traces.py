@@ -14,9 +14,9 @@ import httpx
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from tests.integration.collector import Collector, attributes_of, run_collector, wait_until
+from tests.integration.collector import WAIT_SECONDS, Collector, attributes_of, run_collector
 from tests.integration.containers import find_port
-from tests.integration.server import MODELS_DIR, ROOT, Server, run_server
+from tests.integration.server import MODELS_DIR, ROOT, Server, run_server, wait_until
 
 TEXT = "Two dogs xylophone in the snow"
 TRANSLATION = {"q": f"{TEXT}. They play.", "source": "en", "target": "de"}
@@ -54,7 +54,7 @@ def post(
 
 def find_line(server: Server, request_id: str) -> dict[str, Any]:
     """The line of the log that tells of a request."""
-    wait_until(lambda: f'"{request_id}"' in server.read_log())
+    wait_until(lambda: f'"{request_id}"' in server.read_log(), WAIT_SECONDS)
     (line,) = (text for text in server.read_log().splitlines() if f'"{request_id}"' in text)
     found: dict[str, Any] = json.loads(line)
     return found
