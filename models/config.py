@@ -97,6 +97,8 @@ class TrainingConfig:
         valid_limit: validation rows used per source after each epoch.
         typing_noise: share of the sentences to translate that are shown as people type them: in
             small or capital letters, without the full stop (translation only).
+        bpe_dropout: chance that a merge of the tokenizer is left out, in what is read and what is
+            written (translation only). Its draws have no seed, so no two such runs are the same.
         ema_decay: validate and ship an exponential moving average of the weights that keeps this
             share of itself at every step; 0 ships the weights of the last step.
     """
@@ -114,6 +116,7 @@ class TrainingConfig:
     patience: Size = 4
     valid_limit: Size = 1000
     typing_noise: Rate = 0.0
+    bpe_dropout: Rate = 0.0
     ema_decay: Rate = 0.0
 
 

@@ -7,7 +7,7 @@ import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -27,10 +27,18 @@ from models.data import (
 )
 from models.metrics import accuracy, translation_figures
 from models.seq2seq import Seq2Seq
-from models.vocabulary import EOS, PAD, start_token
+from models.vocabulary import EOS, PAD, drop_merges, start_token
 from service.tokenizer import Tokenizer
 
 VALID_BATCH_TOKENS = 8192
+
+
+class Pair(NamedTuple):
+    """A sentence, its translation, and which of the two languages that one is in."""
+
+    source: str
+    target: str
+    side: int
 
 
 class Task(Protocol):
@@ -139,9 +147,10 @@ class TranslationTask:
         self.start_ids = [
             tokenizer.token_id(start_token(language)) for language in config.languages
         ]
-        rng = random.Random(config.training.seed)
+        rate = config.training.bpe_dropout
+        self._train_tokenizer = drop_merges(tokenizer, rate) if rate else tokenizer
         self._train = [
-            (source.weight, self._encode_pairs(read_source(config, source, data, "train"), rng))
+            (source.weight, self._direct(read_source(config, source, data, "train")))
             for source in config.sources
             if source.weight
         ]
@@ -156,11 +165,22 @@ class TranslationTask:
         return build_model(self.config)
 
     def sample_epoch(self, rng: random.Random) -> list[Example]:
-        sampled = [
+        pairs = [
             pair for weight, pairs in self._train for pair in sample_weighted(pairs, weight, rng)
         ]
         noise = self.config.training.typing_noise
-        return [rough if noise and rng.random() < noise else plain for plain, rough in sampled]
+        sources = self._train_tokenizer.encode_batch(
+            [
+                roughen(pair.source, rng) if noise and rng.random() < noise else pair.source
+                for pair in pairs
+            ]
+        )
+        targets = self._train_tokenizer.encode_batch([pair.target for pair in pairs])
+        limit = self.config.model.max_tokens - 1  # eos
+        return [
+            Example([*source[:limit], self.eos_id], [self.start_ids[pair.side], *target[:limit]])
+            for pair, source, target in zip(pairs, sources, targets, strict=True)
+        ]
 
     def loss(self, model: nn.Module, examples: Sequence[Example], device: torch.device) -> Tensor:
         input_ids, lengths = pad_ids([example.input_ids for example in examples], self.pad_id)
@@ -188,30 +208,17 @@ class TranslationTask:
         chrfs = [value for name, value in figures.items() if name.endswith("chrf")]
         return {"score": sum(chrfs) / len(chrfs), **figures}
 
-    def _encode_pairs(
-        self, rows: Sequence[Row], rng: random.Random
-    ) -> list[tuple[Example, Example]]:
-        """Each sentence to translate as it stands, and as somebody would type it."""
+    def _direct(self, rows: Sequence[Row]) -> list[Pair]:
+        """Both directions of the rows that are neither empty nor too long."""
         texts = [[row[side] for row in rows] for side in (0, 1)]
-        plain = [self.tokenizer.encode_batch(side) for side in texts]
-        rough = plain
-        if self.config.training.typing_noise:
-            rough = [
-                self.tokenizer.encode_batch([roughen(text, rng) for text in side]) for side in texts
-            ]
+        lengths = [[len(ids) for ids in self.tokenizer.encode_batch(side)] for side in texts]
         limit = self.config.model.max_tokens - 1  # eos
         return [
-            (
-                self._make_example(plain[side][index], plain[1 - side][index], 1 - side),
-                self._make_example(rough[side][index][:limit], plain[1 - side][index], 1 - side),
-            )
-            for index in range(len(rows))
+            Pair(row[side], row[1 - side], 1 - side)
+            for row, *sizes in zip(rows, *lengths, strict=True)
             for side in (0, 1)
-            if 0 < len(plain[side][index]) <= limit and 0 < len(plain[1 - side][index]) <= limit
+            if min(sizes) > 0 and max(sizes) <= limit
         ]
-
-    def _make_example(self, source: list[int], target: list[int], side: int) -> Example:
-        return Example([*source, self.eos_id], [self.start_ids[side], *target])
 
     def _translate(
         self, model: nn.Module, texts: list[str], target: int, device: torch.device

@@ -57,6 +57,17 @@ def train_tokenizer(
     return Tokenizer(backend)
 
 
+def drop_merges(tokenizer: Tokenizer, rate: float) -> Tokenizer:
+    """A tokenizer that leaves out each merge of a word with this chance, anew at every call.
+
+    BPE dropout (Provilkov et al. 2020): a model meets a word in several spellings. The tokenizers
+    library draws from a generator that cannot be seeded.
+    """
+    backend = tokenizers.Tokenizer.from_str(tokenizer.to_json())
+    backend.model.dropout = rate
+    return Tokenizer(backend)
+
+
 def _choose_alphabet(
     backend: tokenizers.Tokenizer, texts: Sequence[str], max_characters: int
 ) -> list[str]:

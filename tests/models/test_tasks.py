@@ -109,6 +109,24 @@ def test_typing_noise_changes_what_is_read_and_not_what_is_written(
     assert targets == {"I like it.", "나는 좋아해."}
 
 
+def test_bpe_dropout_spells_both_sides_anew_and_validates_without(
+    tmp_path: Path, tokenizer: Tokenizer
+) -> None:
+    text = "The man likes it."
+    for split in ("train", "valid"):
+        write_rows(tmp_path / "a", f"{split}.tsv", *[f"{text}\t{text}"] * 20)
+    config = make_config("translation", {"path": "a"}, bpe_dropout=0.5)
+    task = build_task(config, tokenizer, tmp_path)
+
+    examples = task.sample_epoch(random.Random(1))
+    sources = {tuple(example.input_ids[:-1]) for example in examples}
+    targets = {tuple(example.target_ids[1:]) for example in examples}
+    assert min(len(sources), len(targets)) > 5
+    assert {tokenizer.decode(ids) for ids in sources | targets} == {text}
+    assert isinstance(task, TranslationTask)
+    assert task.tokenizer.encode(text) == tokenizer.encode(text)
+
+
 def test_empty_and_too_long_sides_are_left_out_of_training(
     tmp_path: Path, tokenizer: Tokenizer
 ) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from models.vocabulary import BYTES, EOS, PAD, start_token, train_tokenizer
+from models.vocabulary import BYTES, EOS, PAD, drop_merges, start_token, train_tokenizer
 from service.tokenizer import Tokenizer
 
 TEXTS = ["the cat sat on the mat.", "the dog ate the cat's hat!", "A man rides 12 bicycles."] * 4
@@ -109,3 +109,16 @@ def test_no_character_is_unknown() -> None:
         ids = tokenizer.encode(text)
         assert min(ids) >= 5
         assert tokenizer.decode(ids) == unicodedata.normalize("NFC", text)
+
+
+def test_dropped_merges_spell_a_text_in_other_ways() -> None:
+    tokenizer = make_tokenizer()
+    loose = drop_merges(tokenizer, 0.5)
+    usual = tokenizer.encode(TEXTS[0])
+
+    spellings = loose.encode_batch([TEXTS[0]] * 50)
+
+    assert len({tuple(ids) for ids in spellings}) > 10
+    assert all(len(ids) >= len(usual) for ids in spellings)
+    assert {loose.decode(ids) for ids in spellings} == {TEXTS[0]}
+    assert tokenizer.encode(TEXTS[0]) == usual  # the tokenizer that was given is as before
