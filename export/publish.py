@@ -1,16 +1,13 @@
 """Turns a training run into a version of the model repository, whole or not at all."""
 
 import contextlib
-import json
 import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
 import onnx
-import torch
 
 from export.calibration import find_temperature, set_temperature
 from export.card import write_card
@@ -20,11 +17,7 @@ from export.layers import Weights
 from export.parity import check_parity
 from export.to_onnx import build_classifier, build_decoder, build_encoder
 from models.classifier import Classifier
-from models.config import RunConfig, parse_config
-from models.seq2seq import Seq2Seq
-from models.tasks import build_model
-from models.trainer import BEST, read_seconds
-from models.vocabulary import EOS, PAD, start_token
+from models.runs import Run, read_run
 from service.engine import Device, OnnxSession, resolve_device
 from service.errors import ArtefactError
 from service.loader import answer_golden, check_goldens, load_model
@@ -40,11 +33,9 @@ from service.manifest import (
     Precision,
     Role,
     Source,
-    SpecialIds,
     describe_file,
     write_manifest,
 )
-from service.tokenizer import Tokenizer
 
 GOLDEN_TEXTS = {
     "ko": ["이 영화 정말 재미있어요", "시간이 아까웠다. 다시는 안 본다."],
@@ -60,60 +51,6 @@ PARITY_LENGTH = 48
 TOOLS = ("torch", "onnx", "onnxruntime", "onnxruntime-gpu", "tokenizers")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 VERSION = re.compile(r"[1-9][0-9]{0,8}")
-
-
-@dataclass(frozen=True)
-class Run:
-    """A training run.
-
-    Attributes:
-        model: its best weights, float32, in eval mode.
-        minutes: time spent training, if the folder still has the last checkpoint.
-    """
-
-    config: RunConfig
-    tokenizer: Tokenizer
-    model: Classifier | Seq2Seq
-    minutes: float | None
-
-    @property
-    def special_ids(self) -> SpecialIds:
-        if self.config.task == "sentiment":
-            return SpecialIds(pad_id=self.tokenizer.token_id(PAD))
-        return SpecialIds(
-            pad_id=self.tokenizer.token_id(PAD),
-            eos_id=self.tokenizer.token_id(EOS),
-            start_ids={
-                language: self.tokenizer.token_id(start_token(language))
-                for language in self.config.languages
-            },
-        )
-
-    @property
-    def forbidden_ids(self) -> list[int]:
-        """What a translation never contains: start tokens and padding."""
-        ids = self.special_ids
-        return [*ids.start_ids.values(), ids.pad_id]
-
-
-def read_run(folder: Path) -> Run:
-    """Reads the best weights of a run folder.
-
-    Raises:
-        FileNotFoundError: training has not finished an epoch yet.
-    """
-    if not (folder / BEST).exists():
-        raise FileNotFoundError(f"{folder} holds no {BEST}; train at least one epoch")
-    config = parse_config(json.loads((folder / "config.json").read_text(encoding="utf-8")))
-    model = build_model(config)
-    model.load_state_dict(torch.load(folder / BEST, map_location="cpu", weights_only=True))
-    tokenizer = Tokenizer.load(folder / TOKENIZER)
-    return Run(config, tokenizer, model.float().eval(), read_minutes(folder))
-
-
-def read_minutes(folder: Path) -> float | None:
-    seconds = read_seconds(folder)
-    return None if seconds is None else round(seconds / 60, 1)
 
 
 def build_graphs(

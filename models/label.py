@@ -6,25 +6,21 @@ prior). What was held out from training is not read.
 """
 
 import argparse
-import json
 import random
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from models.classifier import Classifier
-from models.config import RunConfig, parse_config
+from models.config import RunConfig
 from models.data import Example, index_labels, read_source
-from models.tasks import build_model, classify_examples
-from models.trainer import BEST
+from models.runs import Run, read_run
+from models.tasks import classify_examples
 from models.vocabulary import PAD
 from service.errors import ArtefactError
-from service.manifest import TOKENIZER
-from service.tokenizer import Tokenizer
 
 MIN_WORDS, MAX_WORDS = 4, 40
 PRIOR = 0.8  # log-odds that a text's label lends to its sentences
@@ -33,21 +29,25 @@ SENTENCE_END = re.compile(r"(?<=[.!?])[\"')]*\s+(?=[A-Z\"'(0-9])")
 LINE_BREAK = re.compile(r"<br\s*/?>")
 
 
-@dataclass(frozen=True)
 class Teacher:
-    """A trained classifier of two labels."""
+    """A trained classifier of two labels.
 
-    config: RunConfig
-    tokenizer: Tokenizer
-    model: Classifier
+    Raises:
+        ValueError: the run is another model's.
+    """
+
+    def __init__(self, run: Run) -> None:
+        if not isinstance(run.model, Classifier) or len(run.config.labels) != 2:
+            raise ValueError(f"{run.config.name} is no classifier of two labels")
+        self.config, self._tokenizer, self._model = run.config, run.tokenizer, run.model
 
     @torch.inference_mode()
     def read(self, texts: Sequence[str]) -> Tensor:
         """Log-odds (N) of the second label, in the order of the texts."""
-        pad_id = self.tokenizer.token_id(PAD)
-        encoded = self.tokenizer.encode_batch(texts)
+        pad_id = self._tokenizer.token_id(PAD)
+        encoded = self._tokenizer.encode_batch(texts)
         examples = [Example(ids or [pad_id], [0]) for ids in encoded]
-        logits = classify_examples(self.model, examples, pad_id, torch.device("cpu"))
+        logits = classify_examples(self._model, examples, pad_id, torch.device("cpu"))
         return logits[:, 1] - logits[:, 0]
 
 
@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     try:
-        teachers = [read_teacher(folder) for folder in arguments.runs]
+        teachers = [Teacher(read_run(folder)) for folder in arguments.runs]
         sentences = draw_sentences(
             teachers[0].config, arguments.source, arguments.data, arguments.num_sentences
         )
@@ -90,22 +90,6 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
     return parser.parse_args(argv)
-
-
-def read_teacher(folder: Path) -> Teacher:
-    """The best weights of a run.
-
-    Raises:
-        ValueError: it is no classifier of two labels.
-        OSError: the folder is no run's, or no epoch is finished.
-        ArtefactError: the tokenizer is missing or damaged.
-    """
-    config = parse_config(json.loads((folder / "config.json").read_text(encoding="utf-8")))
-    model = build_model(config)
-    if not isinstance(model, Classifier) or len(config.labels) != 2:
-        raise ValueError(f"{folder} is no run of a classifier of two labels")
-    model.load_state_dict(torch.load(folder / BEST, map_location="cpu", weights_only=True))
-    return Teacher(config, Tokenizer.load(folder / TOKENIZER), model.eval())
 
 
 def draw_sentences(

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from export.publish import Run, export_run, read_run
+from export.publish import export_run
+from models.runs import Run, read_run
 
 RunMaker = Callable[[str, str], Run]
 FolderMaker = Callable[[str, str], Path]

@@ -9,7 +9,8 @@ from onnx import numpy_helper
 
 import export.layers
 from export.parity import BATCH_SIZES, Comparison, ParityError, make_batches, round_weights
-from export.publish import Run, build_graphs, check_graphs, check_run
+from export.publish import build_graphs, check_graphs, check_run
+from models.runs import Run
 from service.engine import Device, resolve_device
 from service.manifest import Parity, Precision, Role
 from tests.export.conftest import RunMaker

@@ -22,9 +22,9 @@ from export.publish import (
     next_version,
     open_scratch,
     publish_folder,
-    read_run,
 )
 from models.config import RunConfig
+from models.runs import read_run
 from models.tasks import build_model
 from models.train import prepare_run
 from models.trainer import BEST, LAST

@@ -8,8 +8,9 @@ import torch
 from onnx import TensorProto
 
 from export.graph import OPSET, GraphBuilder, save_graphs
-from export.publish import Run, build_graphs
+from export.publish import build_graphs
 from export.to_onnx import build_decoder, find_best, select
+from models.runs import Run
 from models.seq2seq import Seq2Seq
 from service.batch import Request, SearchOptions
 from service.engine import Device, OnnxSession

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from export.publish import read_run
 from models.classifier import Classifier
+from models.runs import read_run
 from service.batch import FloatArray, Request, SearchOptions
 from service.engine import Device
 from service.errors import ArtefactError, InferenceFailed

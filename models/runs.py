@@ -1,0 +1,72 @@
+"""What a training run leaves: configuration, vocabulary and best weights."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from models.classifier import Classifier
+from models.config import RunConfig, parse_config
+from models.seq2seq import Seq2Seq
+from models.tasks import build_model
+from models.trainer import BEST, read_seconds
+from models.vocabulary import EOS, PAD, start_token
+from service.manifest import TOKENIZER, SpecialIds
+from service.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training run.
+
+    Attributes:
+        model: its best weights, float32, in eval mode.
+        minutes: time spent training, if the folder still has the last checkpoint.
+    """
+
+    config: RunConfig
+    tokenizer: Tokenizer
+    model: Classifier | Seq2Seq
+    minutes: float | None
+
+    @property
+    def special_ids(self) -> SpecialIds:
+        if self.config.task == "sentiment":
+            return SpecialIds(pad_id=self.tokenizer.token_id(PAD))
+        return SpecialIds(
+            pad_id=self.tokenizer.token_id(PAD),
+            eos_id=self.tokenizer.token_id(EOS),
+            start_ids={
+                language: self.tokenizer.token_id(start_token(language))
+                for language in self.config.languages
+            },
+        )
+
+    @property
+    def forbidden_ids(self) -> list[int]:
+        """What a translation never contains: start tokens and padding."""
+        ids = self.special_ids
+        return [*ids.start_ids.values(), ids.pad_id]
+
+
+def read_run(folder: Path) -> Run:
+    """Reads the best weights of a run folder.
+
+    Raises:
+        FileNotFoundError: the folder is no run's, or no epoch is finished.
+        ValueError: the configuration does not fit.
+        ArtefactError: the tokenizer is missing or damaged.
+    """
+    if not (folder / BEST).exists():
+        raise FileNotFoundError(f"{folder} holds no {BEST}; train at least one epoch")
+    config = parse_config(json.loads((folder / "config.json").read_text(encoding="utf-8")))
+    model = build_model(config)
+    model.load_state_dict(torch.load(folder / BEST, map_location="cpu", weights_only=True))
+    tokenizer = Tokenizer.load(folder / TOKENIZER)
+    return Run(config, tokenizer, model.float().eval(), read_minutes(folder))
+
+
+def read_minutes(folder: Path) -> float | None:
+    seconds = read_seconds(folder)
+    return None if seconds is None else round(seconds / 60, 1)
