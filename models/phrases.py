@@ -48,8 +48,12 @@ class Grammar:
 def main(argv: Sequence[str] | None = None) -> None:
     arguments = parse_arguments(argv)
     try:
+        excluded = read_texts(arguments.exclude) if arguments.exclude else ()
         lines = write_sentences(
-            read_grammar(arguments.patterns), arguments.num_sentences, random.Random(arguments.seed)
+            read_grammar(arguments.patterns),
+            arguments.num_sentences,
+            random.Random(arguments.seed),
+            excluded,
         )
         arguments.out.mkdir(parents=True, exist_ok=True)
         text = "".join(f"{label}\t{text}\n" for label, text in lines)
@@ -69,7 +73,16 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--patterns", type=Path, default=PATTERNS, help=f"default: models/{PATTERNS.name}"
     )
+    parser.add_argument(
+        "--exclude", type=Path, help="TSV file whose last column holds texts never to be written"
+    )
     return parser.parse_args(argv)
+
+
+def read_texts(path: Path) -> list[str]:
+    """The last column of each line."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [line.split("\t")[-1] for line in lines]
 
 
 def read_grammar(path: Path) -> Grammar:
@@ -93,9 +106,11 @@ def read_grammar(path: Path) -> Grammar:
 
 
 def write_sentences(
-    grammar: Grammar, num_sentences: int, rng: random.Random
+    grammar: Grammar, num_sentences: int, rng: random.Random, excluded: Sequence[str] = ()
 ) -> list[tuple[int, str]]:
     """Labelled sentences in random order, as many negative as positive; only neutral ones recur.
+
+    What differs from an excluded text in typing alone is not written.
 
     Raises:
         ValueError: too few are asked for, or more than the patterns give.
@@ -109,7 +124,7 @@ def write_sentences(
         "negative": num_negative,
         "positive": num_sentences - 2 * num_neutral - num_negative,
     }
-    seen: set[str] = set()
+    seen = {make_key(text) for text in excluded}
     lines: list[tuple[int, str]] = []
     for tone, count in counts.items():
         labels = [LABELS.index(tone)] if tone in LABELS else range(len(LABELS))

@@ -100,6 +100,22 @@ def test_file_has_as_many_lines_as_asked_for(num_sentences: int, tmp_path: Path)
     assert all(re.fullmatch(r"[01]\t\S[^\t]*", line) for line in lines)
 
 
+def test_excluded_texts_are_not_written_in_whatever_way_they_are_typed(
+    tmp_path: Path, grammar: Grammar
+) -> None:
+    usual = {make_key(text) for _, text in write_sentences(grammar, 1000, random.Random(1))}
+    excluded = sorted(usual)[::10]
+    tests = tmp_path / "tests.tsv"
+    tests.write_text("".join(f"en\tpositive\t{text}\n" for text in excluded), encoding="utf-8")
+
+    main(["--out", str(tmp_path), "--num-sentences", "1000", "--exclude", str(tests)])
+
+    lines = (tmp_path / "train.tsv").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 1000
+    assert usual >= set(excluded)
+    assert not {make_key(line.partition("\t")[2]) for line in lines} & set(excluded)
+
+
 def test_labels_are_balanced(lines: list[tuple[int, str]]) -> None:
     assert Counter(label for label, _ in lines) == {0: NUM_SENTENCES / 2, 1: NUM_SENTENCES / 2}
 
