@@ -171,6 +171,18 @@ class RunConfig:
         first, second = self.languages
         return ((first, second), (second, first))
 
+    def find_source(self, path: str) -> SourceConfig:
+        """The source of this path.
+
+        Raises:
+            ValueError: there is none.
+        """
+        for source in self.sources:
+            if source.path == path:
+                return source
+        paths = ", ".join(source.path for source in self.sources)
+        raise ValueError(f"no source is called {path}; the run's sources are {paths}")
+
 
 _ADAPTER = TypeAdapter(RunConfig)
 

@@ -100,11 +100,7 @@ def draw_sentences(
     Raises:
         ValueError: the configuration has no such source, or it has no sentences.
     """
-    found = [source for source in config.sources if source.path == path]
-    if not found:
-        paths = ", ".join(source.path for source in config.sources)
-        raise ValueError(f"--source {path}: the run's sources are {paths}")
-    rows = read_source(config, found[0], data, "train")
+    rows = read_source(config, config.find_source(path), data, "train")
     sentences = [
         (label, sentence)
         for label, (_, text) in zip(index_labels(rows, config.labels), rows, strict=True)

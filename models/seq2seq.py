@@ -1,5 +1,7 @@
 """Sequence-to-sequence model: shared embedding, encoder, attention decoder, tied output layer."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -69,23 +71,50 @@ class Seq2Seq(nn.Module):
         memory = torch.cat([outputs, words.to(outputs.dtype)], dim=-1)  # (B, S, M)
         return self.decoder.attention.project_keys(memory), memory, mask, state
 
-    @torch.inference_mode()
     def translate(
         self, input_ids: Tensor, lengths: Tensor, start_id: int, eos_id: int, max_new_tokens: int
     ) -> list[list[int]]:
-        """Greedy translation, the reference for the served search; ids without start and eos."""
-        keys, values, mask, state = self.encode(input_ids, lengths)
-        token_ids = torch.full_like(lengths, start_id)
-        finished = torch.zeros_like(lengths, dtype=torch.bool)
-        columns: list[Tensor] = []
-        for _ in range(max_new_tokens):
-            readout, state, _ = self.decoder(
-                self.embedding(token_ids[:, None]), state, keys, values, mask
-            )
-            token_ids = self.logits(readout[:, 0]).argmax(dim=-1)
-            finished |= token_ids == eos_id
-            columns.append(torch.where(finished, eos_id, token_ids))
-            if bool(finished.all()):
-                break
-        rows: list[list[int]] = torch.stack(columns, dim=1).tolist()
-        return [row[: row.index(eos_id)] if eos_id in row else row for row in rows]
+        """Greedy translation, the reference for the served search; see `translate_greedily`."""
+        return translate_greedily([self], input_ids, lengths, start_id, eos_id, max_new_tokens)
+
+
+@torch.inference_mode()
+def translate_greedily(
+    models: Sequence[Seq2Seq],
+    input_ids: Tensor,
+    lengths: Tensor,
+    start_id: int,
+    eos_id: int,
+    max_new_tokens: int,
+) -> list[list[int]]:
+    """Translates with one model or with several, whose mean log-probability chooses each token.
+
+    Args:
+        models: in eval mode, with one vocabulary.
+        input_ids: (B, S) int64, padded.
+        lengths: (B) int64, tokens per source, >= 1.
+        start_id: of the language to translate into.
+        eos_id: ends a source and a translation.
+        max_new_tokens: where a translation is cut at the latest.
+
+    Returns:
+        Token ids per row, without start and eos.
+    """
+    encoded = [model.encode(input_ids, lengths) for model in models]
+    states = [state for *_, state in encoded]
+    token_ids = torch.full_like(lengths, start_id)
+    finished = torch.zeros_like(lengths, dtype=torch.bool)
+    columns: list[Tensor] = []
+    for _ in range(max_new_tokens):
+        scores: list[Tensor] = []  # (B, V) each
+        for index, (model, (keys, values, mask, _)) in enumerate(zip(models, encoded, strict=True)):
+            embedded = model.embedding(token_ids[:, None])
+            readout, states[index], _ = model.decoder(embedded, states[index], keys, values, mask)
+            scores.append(model.logits(readout[:, 0]).log_softmax(dim=-1))
+        token_ids = torch.stack(scores).mean(dim=0).argmax(dim=-1)
+        finished |= token_ids == eos_id
+        columns.append(torch.where(finished, eos_id, token_ids))
+        if bool(finished.all()):
+            break
+    rows: list[list[int]] = torch.stack(columns, dim=1).tolist()
+    return [row[: row.index(eos_id)] if eos_id in row else row for row in rows]

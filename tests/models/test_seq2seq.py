@@ -3,7 +3,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from models.config import Cell, ModelConfig
-from models.seq2seq import Seq2Seq
+from models.seq2seq import Seq2Seq, translate_greedily
 
 CELLS: list[Cell] = ["lstm", "gru", "rnn"]
 VOCABULARY, PAD, START, EOS = 40, 0, 1, 2
@@ -122,3 +122,24 @@ def test_output_layer_is_the_embedding() -> None:
     torch.testing.assert_close(
         model.logits(readout), readout @ model.embedding.weight.T + model.output_bias
     )
+
+
+def test_several_models_choose_each_token_by_their_mean_log_probability() -> None:
+    models = [make_model("lstm"), make_model("rnn")]
+    input_ids, lengths = random_batch()
+
+    together = translate_greedily(models, input_ids, lengths, START, EOS, max_new_tokens=8)
+
+    alone = [model.translate(input_ids, lengths, START, EOS, 8) for model in models]
+    # else one of them decided everywhere, and the test shows nothing
+    assert any(row not in others for row, *others in zip(together, *alone, strict=True))
+    for row, token_ids in enumerate(together):
+        one = slice(row, row + 1)
+        for place in range(min(len(token_ids) + 1, 8)):
+            so_far = torch.tensor([[START, *token_ids[:place]]])
+            scores = [
+                model(input_ids[one], lengths[one], so_far)[0, -1].log_softmax(-1)
+                for model in models
+            ]
+            choice = int(torch.stack(scores).mean(dim=0).argmax())
+            assert choice == (token_ids[place] if place < len(token_ids) else EOS)

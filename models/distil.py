@@ -1,0 +1,118 @@
+"""Makes a parallel training set of what trained translators say: `python -m models.distil ...`.
+
+Each sentence of a source, in either language, is translated by all runs together. A student that
+trains on this beside the source learns what the ensemble knows (sequence-level distillation, Kim
+and Rush 2016; from ensembles, Freitag et al. 2017), and reads a made-up sentence where it
+translates the other way round (back-translation, Sennrich et al. 2016).
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from models.config import RunConfig
+from models.data import Row, bucket_batches, pad_ids, read_source
+from models.runs import Run, read_run
+from models.seq2seq import Seq2Seq, translate_greedily
+from models.vocabulary import EOS, PAD, start_token
+from service.errors import ArtefactError
+from service.tokenizer import Tokenizer
+
+BATCH_TOKENS = 4096
+
+
+class Ensemble:
+    """Translators with one vocabulary.
+
+    Raises:
+        ValueError: a run is another task's, or has another vocabulary or other languages.
+    """
+
+    def __init__(self, runs: Sequence[Run]) -> None:
+        self.config: RunConfig = runs[0].config
+        self.tokenizer: Tokenizer = runs[0].tokenizer
+        self.models: list[Seq2Seq] = []
+        for run in runs:
+            if not isinstance(run.model, Seq2Seq):
+                raise ValueError(f"{run.config.name} is no translator")
+            if run.config.languages != self.config.languages:
+                raise ValueError(f"{run.config.name} translates other languages than the first run")
+            if run.tokenizer.to_json() != self.tokenizer.to_json():
+                raise ValueError(f"{run.config.name} has another vocabulary than the first run")
+            self.models.append(run.model)
+
+    def translate(self, texts: Sequence[str], target: str) -> list[str]:
+        """Greedy translations in the order of the texts; "" for one that is empty or too long."""
+        pad_id, eos_id = self.tokenizer.token_id(PAD), self.tokenizer.token_id(EOS)
+        start_id = self.tokenizer.token_id(start_token(target))
+        encoded = [[*ids, eos_id] for ids in self.tokenizer.encode_batch(texts)]
+        usable = [
+            index
+            for index, ids in enumerate(encoded)
+            if 1 < len(ids) <= self.config.model.max_tokens
+        ]
+        translations = [""] * len(texts)
+        batches = bucket_batches([len(encoded[index]) for index in usable], BATCH_TOKENS)
+        for batch in tqdm(batches, desc=f"into {target}", unit="batch", mininterval=1.0):
+            rows = [encoded[usable[place]] for place in batch]
+            input_ids, lengths = pad_ids(rows, pad_id)
+            max_new_tokens = 10 + int(1.5 * input_ids.shape[1])
+            answers = translate_greedily(
+                self.models, input_ids, lengths, start_id, eos_id, max_new_tokens
+            )
+            for place, token_ids in zip(batch, answers, strict=True):
+                translations[usable[place]] = self.tokenizer.decode(token_ids)
+        return translations
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    arguments = parse_arguments(argv)
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    try:
+        ensemble = Ensemble([read_run(folder) for folder in arguments.runs])
+        source = ensemble.config.find_source(arguments.source)
+        rows = read_source(ensemble.config, source, arguments.data, "train")
+        made = distil_rows(ensemble, rows)
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        for side, language in enumerate(ensemble.config.languages):
+            lines = [f"{row[side]}\n" for row in made]
+            (arguments.out / f"train.{language}").write_text("".join(lines), encoding="utf-8")
+    except (ValueError, OSError, ArtefactError) as exc:
+        raise SystemExit(f"models.distil: {exc}") from exc
+    print(f"wrote {len(made)} pairs, made of {len(rows)}, to {arguments.out}")
+
+
+def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m models.distil", description=__doc__)
+    parser.add_argument(
+        "--runs", type=Path, nargs="+", required=True, help="folders of trained translators"
+    )
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder that the source's path is relative to"
+    )
+    parser.add_argument(
+        "--source", required=True, help="path of a source of the first run, as configured there"
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder to write train.<language> files into"
+    )
+    parser.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
+    return parser.parse_args(argv)
+
+
+def distil_rows(ensemble: Ensemble, rows: Sequence[Row]) -> list[Row]:
+    """Each first sentence with its translation, then each second one with its own."""
+    first, second = ensemble.config.languages
+    ahead = ensemble.translate([row[0] for row in rows], second)
+    back = ensemble.translate([row[1] for row in rows], first)
+    made = [(row[0], text) for row, text in zip(rows, ahead, strict=True)]
+    made += [(text, row[1]) for row, text in zip(rows, back, strict=True)]
+    return [row for row in made if all(row)]
+
+
+if __name__ == "__main__":
+    main()
