@@ -84,17 +84,28 @@ train: $(DEV_READY) ## train: TASK=sentiment|translation DATA=folder [CONFIG=fil
 DEFAULT_CONFIG_sentiment := models/configs/sentiment-ko.toml
 DEFAULT_CONFIG_translation := models/configs/translation-en-de.toml
 
-# Its sentences are labelled by its first two stages, so DATA must be writable.
-EN_RUNS := runs/sentiment-en-teacher
+# Six teachers (three seeds, two stages each) label sentences of the reviews, so DATA must be writable. One language
+# model serves them all, and the student.
+EN_RUNS := runs/sentiment-en-teachers
 EN_CONFIGS := models/configs/sentiment-en
+EN_SEEDS := 1 2 3
+TRAIN_EN = $(BIN)/python -m models.train --data $(DATA) $(ARGS)
 
 .PHONY: train-sentiment-en
 train-sentiment-en: $(DEV_READY) ## train the shipped English sentiment model in all its stages: DATA=folder
 	@$(if $(DATA),,echo "usage: make train-sentiment-en DATA=folder [ARGS=...]" >&2; exit 2)
-	$(BIN)/python -m models.train --config $(EN_CONFIGS)-teacher.toml --data $(DATA) --out $(EN_RUNS) $(ARGS)
-	$(BIN)/python -m models.label --runs $(EN_RUNS)/base $(EN_RUNS) --data $(DATA) \
-	  --source sentiment/imdb --out $(DATA)/sentiment/imdb_sentences
-	$(BIN)/python -m models.train --config $(EN_CONFIGS).toml --data $(DATA) --init $(EN_RUNS)/base $(ARGS)
+	$(BIN)/python -m models.phrases --num-sentences 12000 --exclude tests/everyday/sentiment.tsv \
+	  --out $(DATA)/sentiment/phrases
+	set -e; for seed in $(EN_SEEDS); do \
+	  $(TRAIN_EN) --config $(EN_CONFIGS)-teacher-base.toml --seed $$seed \
+	    $$(test $$seed = 1 || echo --init $(EN_RUNS)/base-1/pretraining) --out $(EN_RUNS)/base-$$seed; \
+	  $(TRAIN_EN) --config $(EN_CONFIGS)-teacher.toml --seed $$seed --init $(EN_RUNS)/base-$$seed \
+	    --out $(EN_RUNS)/teacher-$$seed; \
+	done
+	$(BIN)/python -m models.label --runs $(foreach seed,$(EN_SEEDS),$(EN_RUNS)/base-$(seed) $(EN_RUNS)/teacher-$(seed)) \
+	  --data $(DATA) --source sentiment/imdb --num-sentences 250000 --out $(DATA)/sentiment/imdb_sentences
+	$(TRAIN_EN) --config $(EN_CONFIGS)-base.toml --init $(EN_RUNS)/base-1/pretraining --out runs/sentiment-en-base
+	$(TRAIN_EN) --config $(EN_CONFIGS).toml --init runs/sentiment-en-base
 
 .PHONY: export
 export: $(DEV_READY) ## turn a trained run into a version of the model repository: RUN=folder
