@@ -1,6 +1,5 @@
 """Measures what ships: the served graphs on the test sets, figures written into the manifest."""
 
-import json
 import tempfile
 import time
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ from tqdm import tqdm
 
 from export.everyday import judge_labels, judge_translations, list_misses
 from export.publish import export_run
-from models.config import RunConfig, SourceConfig, parse_config
+from models.config import RunConfig, SourceConfig, read_run_config
 from models.data import Row, index_labels, read_source
 from models.metrics import Figure, accuracy, calibration_error, translation_figures
 from service.engine import Device, available_cpus
@@ -34,7 +33,7 @@ def evaluate_version(folder: Path, run_folder: Path, data: Path, beam_size: int)
         data: the data folder.
         beam_size: a second decoding to measure beside greedy, for translation; 1 leaves it out.
     """
-    config = parse_config(json.loads((run_folder / "config.json").read_text(encoding="utf-8")))
+    config = read_run_config(run_folder)
     model = load_model(folder, Device("cpu"), num_threads=available_cpus())
     quality = evaluate_tests(model, config, data, beam_size) + evaluate_everyday(model)
     if "fp32" not in model.manifest.precisions:
@@ -71,7 +70,7 @@ def check_tests(run_folder: Path, data: Path) -> None:
         FileNotFoundError: a test set is missing.
         ValueError: a test set cannot be read, or has other labels.
     """
-    config = parse_config(json.loads((run_folder / "config.json").read_text(encoding="utf-8")))
+    config = read_run_config(run_folder)
     for source in config.sources:
         if source.test:
             rows = read_source(config, source, data, "test")

@@ -3,6 +3,7 @@
 Read from one TOML file, saved with the weights.
 """
 
+import json
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,6 +12,8 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from service.manifest import Language, Name
+
+CONFIG = "config.json"  # in a run's folder
 
 Cell = Literal["lstm", "gru", "rnn"]
 Rate = Annotated[float, Field(ge=0.0, lt=1.0)]
@@ -198,6 +201,16 @@ def read_config(path: Path) -> RunConfig:
         return parse_config(tomllib.loads(path.read_text(encoding="utf-8")))
     except ValueError as exc:
         raise ValueError(f"{path}: {exc}") from exc
+
+
+def read_run_config(folder: Path) -> RunConfig:
+    """The configuration that training left in a run's folder.
+
+    Raises:
+        ValueError: see `read_config`.
+        OSError: the file cannot be read.
+    """
+    return parse_config(json.loads((folder / CONFIG).read_text(encoding="utf-8")))
 
 
 def parse_config(fields: dict[str, Any]) -> RunConfig:

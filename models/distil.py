@@ -11,17 +11,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from tqdm import tqdm
 
 from models.config import RunConfig
-from models.data import Row, bucket_batches, pad_ids, read_source
-from models.runs import Run, read_run
-from models.seq2seq import Seq2Seq, translate_greedily
+from models.data import Row, read_source
+from models.runs import Run, add_run_arguments, read_run
+from models.seq2seq import Seq2Seq
+from models.tasks import translate_sources
 from models.vocabulary import EOS, PAD, start_token
 from service.errors import ArtefactError
 from service.tokenizer import Tokenizer
-
-BATCH_TOKENS = 4096
 
 
 class Ensemble:
@@ -54,17 +52,18 @@ class Ensemble:
             for index, ids in enumerate(encoded)
             if 1 < len(ids) <= self.config.model.max_tokens
         ]
+        rows = translate_sources(
+            self.models,
+            [encoded[index] for index in usable],
+            start_id,
+            eos_id,
+            pad_id,
+            torch.device("cpu"),
+            progress=f"into {target}",
+        )
         translations = [""] * len(texts)
-        batches = bucket_batches([len(encoded[index]) for index in usable], BATCH_TOKENS)
-        for batch in tqdm(batches, desc=f"into {target}", unit="batch", mininterval=1.0):
-            rows = [encoded[usable[place]] for place in batch]
-            input_ids, lengths = pad_ids(rows, pad_id)
-            max_new_tokens = 10 + int(1.5 * input_ids.shape[1])
-            answers = translate_greedily(
-                self.models, input_ids, lengths, start_id, eos_id, max_new_tokens
-            )
-            for place, token_ids in zip(batch, answers, strict=True):
-                translations[usable[place]] = self.tokenizer.decode(token_ids)
+        for index, row in zip(usable, rows, strict=True):
+            translations[index] = self.tokenizer.decode(row)
         return translations
 
 
@@ -88,19 +87,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m models.distil", description=__doc__)
-    parser.add_argument(
-        "--runs", type=Path, nargs="+", required=True, help="folders of trained translators"
-    )
-    parser.add_argument(
-        "--data", type=Path, required=True, help="folder that the source's path is relative to"
-    )
-    parser.add_argument(
-        "--source", required=True, help="path of a source of the first run, as configured there"
-    )
+    add_run_arguments(parser, "translators")
     parser.add_argument(
         "--out", type=Path, required=True, help="folder to write train.<language> files into"
     )
-    parser.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
     return parser.parse_args(argv)
 
 

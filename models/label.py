@@ -17,7 +17,7 @@ from torch import Tensor
 from models.classifier import Classifier
 from models.config import RunConfig
 from models.data import Example, index_labels, read_source
-from models.runs import Run, read_run
+from models.runs import Run, add_run_arguments, read_run
 from models.tasks import classify_examples
 from models.vocabulary import PAD
 from service.errors import ArtefactError
@@ -75,20 +75,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m models.label", description=__doc__)
-    parser.add_argument(
-        "--runs", type=Path, nargs="+", required=True, help="folders of trained classifiers"
-    )
-    parser.add_argument(
-        "--data", type=Path, required=True, help="folder that the source's path is relative to"
-    )
-    parser.add_argument(
-        "--source", required=True, help="path of a source of the first run, as configured there"
-    )
+    add_run_arguments(parser, "classifiers")
     parser.add_argument("--out", type=Path, required=True, help="folder to write train.tsv into")
     parser.add_argument(
         "--num-sentences", type=int, default=100_000, help="drawn at random (default: 100000)"
     )
-    parser.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
     return parser.parse_args(argv)
 
 

@@ -1,13 +1,13 @@
 """What a training run leaves: configuration, vocabulary and best weights."""
 
-import json
+import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from models.classifier import Classifier
-from models.config import RunConfig, parse_config
+from models.config import RunConfig, read_run_config
 from models.seq2seq import Seq2Seq
 from models.tasks import build_model
 from models.trainer import BEST, read_seconds
@@ -60,7 +60,7 @@ def read_run(folder: Path) -> Run:
     """
     if not (folder / BEST).exists():
         raise FileNotFoundError(f"{folder} holds no {BEST}; train at least one epoch")
-    config = parse_config(json.loads((folder / "config.json").read_text(encoding="utf-8")))
+    config = read_run_config(folder)
     model = build_model(config)
     model.load_state_dict(torch.load(folder / BEST, map_location="cpu", weights_only=True))
     tokenizer = Tokenizer.load(folder / TOKENIZER)
@@ -70,3 +70,17 @@ def read_run(folder: Path) -> Run:
 def read_minutes(folder: Path) -> float | None:
     seconds = read_seconds(folder)
     return None if seconds is None else round(seconds / 60, 1)
+
+
+def add_run_arguments(parser: argparse.ArgumentParser, models: str) -> None:
+    """The options of what makes training data with trained models, out of a source of theirs."""
+    parser.add_argument(
+        "--runs", type=Path, nargs="+", required=True, help=f"folders of trained {models}"
+    )
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder that the source's path is relative to"
+    )
+    parser.add_argument(
+        "--source", required=True, help="path of a source of the first run, as configured there"
+    )
+    parser.add_argument("--threads", type=int, help="CPU threads (default: all cores)")

@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
+from tqdm import tqdm
 
 from models.classifier import Classifier
 from models.config import RunConfig, SourceConfig
@@ -26,7 +27,7 @@ from models.data import (
     sample_weighted,
 )
 from models.metrics import accuracy, translation_figures
-from models.seq2seq import Seq2Seq
+from models.seq2seq import Seq2Seq, translate_greedily
 from models.vocabulary import EOS, PAD, drop_merges, start_token
 from service.tokenizer import Tokenizer
 
@@ -226,16 +227,8 @@ class TranslationTask:
         assert isinstance(model, Seq2Seq)
         encoded = [[*ids, self.eos_id] for ids in self.tokenizer.encode_batch(texts)]
         start_id = self.start_ids[target]
-        translations = [""] * len(texts)
-        for batch in bucket_batches([len(ids) for ids in encoded], VALID_BATCH_TOKENS // 2):
-            input_ids, lengths = pad_ids([encoded[index] for index in batch], self.pad_id)
-            max_new_tokens = 10 + int(1.5 * input_ids.shape[1])
-            rows = model.translate(
-                input_ids.to(device), lengths.to(device), start_id, self.eos_id, max_new_tokens
-            )
-            for index, row in zip(batch, rows, strict=True):
-                translations[index] = self.tokenizer.decode(row)
-        return translations
+        rows = translate_sources([model], encoded, start_id, self.eos_id, self.pad_id, device)
+        return [self.tokenizer.decode(row) for row in rows]
 
 
 def read_examples(
@@ -271,6 +264,32 @@ def classify_examples(
         for index, row in zip(batch, logits, strict=True):
             rows[index] = row
     return torch.stack(rows)
+
+
+def translate_sources(
+    models: Sequence[Seq2Seq],
+    sources: Sequence[Sequence[int]],
+    start_id: int,
+    eos_id: int,
+    pad_id: int,
+    device: torch.device,
+    progress: str = "",
+) -> list[list[int]]:
+    """Greedy translations in the order of the sources, which end with eos (`translate_greedily`).
+
+    With a name for it, a progress bar is shown.
+    """
+    rows: list[list[int]] = [[]] * len(sources)
+    batches = bucket_batches([len(ids) for ids in sources], VALID_BATCH_TOKENS // 2)
+    for batch in tqdm(batches, desc=progress, unit="batch", mininterval=1.0, disable=not progress):
+        input_ids, lengths = pad_ids([sources[index] for index in batch], pad_id)
+        max_new_tokens = 10 + int(1.5 * input_ids.shape[1])
+        translated = translate_greedily(
+            models, input_ids.to(device), lengths.to(device), start_id, eos_id, max_new_tokens
+        )
+        for index, row in zip(batch, translated, strict=True):
+            rows[index] = row
+    return rows
 
 
 def crop(example: Example, min_tokens: int, max_tokens: int, rng: random.Random) -> Example:

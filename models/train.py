@@ -14,7 +14,14 @@ from typing import Any
 
 import torch
 
-from models.config import RunConfig, SourceConfig, dump_config, parse_config, read_config
+from models.config import (
+    CONFIG,
+    RunConfig,
+    SourceConfig,
+    dump_config,
+    read_config,
+    read_run_config,
+)
 from models.pretraining import PretrainingTask
 from models.tasks import build_task, training_texts
 from models.trainer import LAST, Trainer
@@ -220,11 +227,11 @@ def prepare_run(
     Raises:
         ValueError: the folder belongs to another configuration.
     """
-    config_path, tokenizer_path = folder / "config.json", folder / TOKENIZER
+    config_path, tokenizer_path = folder / CONFIG, folder / TOKENIZER
     if config_path.exists():
         tokenizer = Tokenizer.load(tokenizer_path)
         config = fit_vocabulary(config, tokenizer)
-        if parse_config(json.loads(config_path.read_text(encoding="utf-8"))) != config:
+        if read_run_config(folder) != config:
             raise ValueError(
                 f"{folder} was made with another configuration; choose another --out or remove it"
             )
