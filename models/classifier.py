@@ -29,8 +29,11 @@ class Classifier(nn.Module):
 
     def forward(self, input_ids: Tensor, lengths: Tensor) -> Tensor:
         """input_ids (B, T) int64, padded, and lengths (B) int64, >= 1 -> logits (B, C)."""
-        embedded = self.word_dropout(self.embedding(input_ids))
-        outputs = self.encoder(embedded, lengths)
+        return self.read(self.embedding(input_ids), lengths)
+
+    def read(self, embedded: Tensor, lengths: Tensor) -> Tensor:
+        """Embedded tokens (B, T, E), padded, and lengths (B) int64, >= 1 -> logits (B, C)."""
+        outputs = self.encoder(self.word_dropout(embedded), lengths)
         pooled = torch.cat([mean_pool(outputs, lengths), max_pool(outputs, lengths)], dim=-1)
         logits: Tensor = self.output(self.dropout(pooled[:, None])[:, 0])
         return logits

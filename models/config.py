@@ -102,6 +102,9 @@ class TrainingConfig:
             small or capital letters, without the full stop (translation only).
         bpe_dropout: chance that a merge of the tokenizer is left out, in what is read and what is
             written (translation only). Its draws have no seed, so no two such runs are the same.
+        adversarial: train as much on texts whose embeddings are moved against the model, by this
+            share of their norm (classification only, see `models.adversarial`); three times the
+            cost.
         ema_decay: validate and ship an exponential moving average of the weights that keeps this
             share of itself at every step; 0 ships the weights of the last step.
     """
@@ -120,6 +123,7 @@ class TrainingConfig:
     valid_limit: Size = 1000
     typing_noise: Rate = 0.0
     bpe_dropout: Rate = 0.0
+    adversarial: Rate = 0.0
     ema_decay: Rate = 0.0
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
+from models.adversarial import perturb
 from models.classifier import Classifier
 from models.config import RunConfig, SourceConfig
 from models.data import (
@@ -121,12 +122,16 @@ class SentimentTask:
         ]
 
     def loss(self, model: nn.Module, examples: Sequence[Example], device: torch.device) -> Tensor:
+        assert isinstance(model, Classifier)
         input_ids, lengths = pad_ids([example.input_ids for example in examples], self.pad_id)
+        lengths = lengths.to(device)
         labels = torch.tensor([example.target_ids[0] for example in examples], device=device)
-        logits = model(input_ids.to(device), lengths.to(device))
-        return cross_entropy(
-            logits.float(), labels, label_smoothing=self.config.training.label_smoothing
-        )
+        embedded = model.embedding(input_ids.to(device))
+        loss = self._cross_entropy(model.read(embedded, lengths), labels)
+        if not self.config.training.adversarial:
+            return loss
+        perturbed = perturb(embedded, lengths, loss, self.config.training.adversarial)
+        return (loss + self._cross_entropy(model.read(perturbed, lengths), labels)) / 2
 
     @torch.inference_mode()
     def validate(self, model: nn.Module, device: torch.device) -> dict[str, float]:
@@ -137,6 +142,10 @@ class SentimentTask:
                 logits.argmax(dim=-1).tolist(), [example.target_ids[0] for example in examples]
             ).value
         return {"score": sum(figures.values()) / len(figures), **figures}
+
+    def _cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
+        smoothing = self.config.training.label_smoothing
+        return cross_entropy(logits.float(), labels, label_smoothing=smoothing)
 
 
 class TranslationTask:

@@ -182,6 +182,22 @@ def test_short_crops_are_as_frequent_as_long_ones() -> None:
     assert 250 < max(sizes) <= 256
 
 
+def test_adversarial_training_adds_a_harder_half_to_the_loss(
+    tmp_path: Path, tokenizer: Tokenizer
+) -> None:
+    for split in ("train", "valid"):
+        write_rows(tmp_path / "a", f"{split}.tsv", "1\tgood", "0\tbad")
+    examples = [Example([5, 6, 7], [1]), Example([8, 9], [0])]
+    losses = {}
+    for size in (0.0, 0.01, 0.2):
+        config = make_config("sentiment", {"path": "a"}, adversarial=size)
+        task = build_task(config, tokenizer, tmp_path)
+        torch.manual_seed(1)
+        losses[size] = task.loss(task.build_model().eval(), examples, CPU).item()
+
+    assert losses[0.0] < losses[0.01] < losses[0.2]
+
+
 def test_empty_texts_are_left_out(tmp_path: Path, tokenizer: Tokenizer) -> None:
     for split in ("train", "valid"):
         write_rows(tmp_path / "a", f"{split}.tsv", "1\tgood", "0\t")
