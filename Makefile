@@ -104,8 +104,7 @@ train-sentiment-en: $(DEV_READY) ## train the shipped English sentiment model in
 	done
 	$(BIN)/python -m models.label --runs $(foreach seed,$(EN_SEEDS),$(EN_RUNS)/base-$(seed) $(EN_RUNS)/teacher-$(seed)) \
 	  --data $(DATA) --source sentiment/imdb --num-sentences 250000 --out $(DATA)/sentiment/imdb_sentences
-	$(TRAIN_EN) --config $(EN_CONFIGS)-base.toml --init $(EN_RUNS)/base-1/pretraining --out runs/sentiment-en-base
-	$(TRAIN_EN) --config $(EN_CONFIGS).toml --init runs/sentiment-en-base
+	$(TRAIN_EN) --config $(EN_CONFIGS).toml
 
 .PHONY: export
 export: $(DEV_READY) ## turn a trained run into a version of the model repository: RUN=folder

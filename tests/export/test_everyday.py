@@ -12,7 +12,7 @@ from tests.export.conftest import FolderMaker
 
 REPOSITORY = Path(__file__).parents[2] / "models" / "repository"
 # a floor well below what was shipped: a model that falls under it is broken
-FLOORS = {"sentiment-en": 65.0, "sentiment-ko": 80.0, "en-de": 50.0, "de-en": 50.0}
+FLOORS = {"sentiment-en": 75.0, "sentiment-ko": 80.0, "en-de": 50.0, "de-en": 50.0}
 FLOORS |= {"en-ko": 50.0, "ko-en": 40.0}
 
 
