@@ -85,7 +85,7 @@ DEFAULT_CONFIG_sentiment := models/configs/sentiment-ko.toml
 DEFAULT_CONFIG_translation := models/configs/translation-en-de.toml
 
 # Six teachers (three seeds, two stages each) label sentences of the reviews, so DATA must be writable. One language
-# model serves them all, and the student.
+# model serves them all; the student, which is larger, has its own.
 EN_RUNS := runs/sentiment-en-teachers
 EN_CONFIGS := models/configs/sentiment-en
 EN_SEEDS := 1 2 3
