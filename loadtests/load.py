@@ -2,9 +2,9 @@
 
 First each kind of user alone for some seconds, for what its requests cost; then all kinds in a
 closed loop, for about how much the service can do; then an open loop that rises in steps from a
-twelfth to beyond that. Prints tables, writes loadtests/results/NAME.json, .html and .png, and exits
-with 1 when the objectives were missed. Further options are locust's: see
-`locust -f loadtests/locustfile.py --help`.
+twelfth to beyond that. Prints tables, writes loadtests/results/load.json, .html and .png (or
+NAME.load.json and so on; NAME.json is bench.py's), and exits with 1 when the objectives were
+missed. Further options are locust's: see `locust -f loadtests/locustfile.py --help`.
 """
 
 import argparse
@@ -147,7 +147,7 @@ def main() -> None:
         results = measure(Target(host, server, tuple(further), scratch), given)
     results["about"]["command"] = shlex.join(["loadtests/load.py", *hide_key(sys.argv[1:])])
     print_load(results)
-    path = RESULTS / given.name
+    path = RESULTS / (f"{given.name}.load" if given.name else "load")
     write_json(results, add_suffix(path, ".json"))
     for written in [add_suffix(path, ".json"), *write_page(path)]:
         print(f"wrote {written}")
@@ -257,7 +257,7 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--mix", default=DEFAULT_MIX, help=f"default {DEFAULT_MIX}")
     parser.add_argument("--slo", default=DEFAULT_SLO, help=f"default {DEFAULT_SLO}, up to "
                         f"{JUDGED_SHARE:.0%}% of what the service can do")  # fmt: skip
-    parser.add_argument("--name", default="load", help="of the files in loadtests/results")
+    parser.add_argument("--name", default="", help="of the files in loadtests/results")
     given, further = parser.parse_known_args()
     try:
         parse_mix(given.mix)

@@ -73,6 +73,7 @@ def test_whole_run_starts_a_service_and_writes_its_report(tmp_path: Path) -> Non
     try:
         assert done.returncode == 0, done.stdout + done.stderr
         assert set(written) == {".json", ".html", ".png"}
+        assert written[".json"].name == f"{name}.load.json", "bench.py writes NAME.json"
         found = json.loads(written[".json"].read_text(encoding="utf-8"))
         assert len(found["steps"]) == NUM_STEPS
         assert all(step["server_cpus"] > 0 for step in found["steps"])
