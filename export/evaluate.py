@@ -139,8 +139,8 @@ def translate_texts(
 ) -> list[str]:
     results = run_requests(model.runner, make_requests(model, texts, target, beam_size))
     return [
-        model.tokenizer.decode(result[0].token_ids)
-        for result in results
+        model.decode(result[0].token_ids, text)
+        for text, result in zip(texts, results, strict=True)
         if isinstance(result, list)
     ]
 

@@ -58,7 +58,7 @@ def judge_translations(
     misses = []
     for (text, words), result in zip(rows, run_requests(model.runner, requests), strict=True):
         assert isinstance(result, list), "a translator answers with hypotheses"
-        translation = model.tokenizer.decode(result[0].token_ids)
+        translation = model.decode(result[0].token_ids, text)
         if not has_words(translation, words):
             misses.append((text, translation))
     return describe_share(len(rows) - len(misses), len(rows)), misses

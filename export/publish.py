@@ -194,6 +194,7 @@ def describe_run(
         languages=config.languages,
         pairs=config.pairs if config.task == "translation" else (),
         labels=config.labels,
+        lower_capitals=config.model.lower_capitals,
         ids=run.special_ids,
         limits=Limits(max_input_tokens=config.model.max_tokens),
         opset=OPSET,

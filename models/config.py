@@ -63,6 +63,9 @@ class ModelConfig:
         encoder_size: hidden units per direction.
         decoder_size: hidden units of each of the two decoder layers.
         max_tokens: longest input, in tokens, that the exported model accepts.
+        lower_capitals: the exported model reads a sentence in capitals alone in sentence case, and
+            its translation is put into capitals; to be turned off where the training texts are in
+            capitals (translation only).
     """
 
     cell: Cell = "lstm"
@@ -74,6 +77,7 @@ class ModelConfig:
     decoder_size: Size = 384
     attention_size: Size = 256
     max_tokens: Size = 256
+    lower_capitals: bool = True
     dropout: Rate = 0.3
     word_dropout: Rate = 0.05
 

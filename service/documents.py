@@ -206,12 +206,12 @@ def translate_sentence(
         return sentence.text, sentence.tags
     hypotheses = hypotheses_of(results, sentence.request)
     hypothesis = hypotheses[min(rank, len(hypotheses) - 1)]
-    text = model.tokenizer.decode(hypothesis.token_ids)
+    text = model.decode(hypothesis.token_ids, sentence.text)
     if not sentence.tags:
         return text, ()
     assert hypothesis.attention is not None
-    source = Source(sentence.text, model.tokenizer.spans(sentence.text))
-    ends = model.tokenizer.ends(hypothesis.token_ids)
+    source = Source(sentence.text, model.spans(sentence.text))
+    ends = model.ends(hypothesis.token_ids, sentence.text)
     words = weigh_words(text, ends, hypothesis.attention, len(source.spans))
     return text, place_tags(sentence.tags, source, words)
 

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from service.batch import FloatArray, Request, Result, SearchOptions
+from service.capitals import is_all_caps, to_sentence_case
 from service.classifier import ClassifierRunner
 from service.engine import Device, OnnxSession
 from service.errors import ArtefactError, InferenceFailed, InputTooLong, InvalidInput
@@ -91,11 +92,33 @@ class LoadedModel:
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Input ids of each text, with eos where the model translates; empty without tokens."""
-        encoded = self.tokenizer.encode_batch(texts)
+        encoded = self.tokenizer.encode_batch([self._respell(text) for text in texts])
         eos_id = self.manifest.ids.eos_id
         if eos_id is None:
             return encoded
         return [[*tokens, eos_id] if tokens else [] for tokens in encoded]
+
+    def decode(self, token_ids: Sequence[int], text: str) -> str:
+        """The translation of a text from its token ids, in capitals where the text is."""
+        translation = self.tokenizer.decode(token_ids)
+        return translation if self._respell(text) == text else translation.upper()
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Where each token of `encode` but eos starts and ends in the text."""
+        return self.tokenizer.spans(self._respell(text))
+
+    def ends(self, token_ids: Sequence[int], text: str) -> list[int]:
+        """Where each token ends in the translation that `decode` gives."""
+        ends = self.tokenizer.ends(token_ids)
+        if self._respell(text) == text:
+            return ends
+        translation = self.tokenizer.decode(token_ids)
+        return [len(translation[:end].upper()) for end in ends]  # a sharp s becomes two letters
+
+    def _respell(self, text: str) -> str:
+        """The text as the model reads it, as long as it was."""
+        lowers = self.manifest.task == "translation" and self.manifest.lower_capitals
+        return to_sentence_case(text) if lowers and is_all_caps(text) else text
 
     def probabilities(self, scores: FloatArray) -> FloatArray:
         """The classifier graph's output (..., C) as probabilities that sum to one."""
@@ -253,7 +276,7 @@ def answer_golden(model: LoadedModel, golden: Golden) -> tuple[str, float]:
     request = make_requests(model, [golden.text], golden.target)
     (result,) = run_requests(model.runner, request)
     if isinstance(result, list):
-        return model.tokenizer.decode(result[0].token_ids), result[0].score
+        return model.decode(result[0].token_ids, golden.text), result[0].score
     probabilities = model.probabilities(result)
     best = int(probabilities.argmax())
     return model.manifest.labels[best], float(probabilities[best])

@@ -139,6 +139,7 @@ class Manifest(Part):
     Attributes:
         output_kind: what the classifier graph gives.
         pairs: translation directions.
+        lower_capitals: sentences in capitals alone are translated in sentence case.
         tools: versions of the programs that made it.
     """
 
@@ -152,6 +153,7 @@ class Manifest(Part):
     pairs: tuple[tuple[Language, Language], ...] = ()
     labels: tuple[str, ...] = ()
     output_kind: Literal["logits", "probabilities"] = "logits"
+    lower_capitals: bool = True
     ids: SpecialIds
     limits: Limits
     opset: int

@@ -4,11 +4,11 @@ Knows no queue and no HTTP: token ids and finished sentences go in, text comes o
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 from service.batch import Request, Result
 from service.documents import Document, Passage, Sentence, render_passage, translate_sentence
-from service.tokenizer import Tokenizer
 
 BROKEN = "\ufffd"
 
@@ -16,8 +16,8 @@ BROKEN = "\ufffd"
 class SentenceText:
     """The text of one sentence as its tokens come; a character is given when it is whole."""
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        self._tokenizer = tokenizer
+    def __init__(self, decode: Callable[[list[int]], str]) -> None:
+        self._decode = decode
         self._token_ids: list[int] = []
         self.text = ""
 
@@ -28,7 +28,7 @@ class SentenceText:
         such an end is held back.
         """
         self._token_ids += token_ids
-        text = self._tokenizer.decode(self._token_ids).rstrip(BROKEN)
+        text = self._decode(self._token_ids).rstrip(BROKEN)
         if text.startswith(self.text):  # never takes back what was given
             self.text = text
 
@@ -42,7 +42,7 @@ class DocumentText:
 
     def __init__(self, document: Document, text_format: str) -> None:
         self._document, self._format = document, text_format
-        self._sentences: dict[Request, SentenceText] = {}
+        self._sentences = open_sentences(document)
         self._results: dict[Request, Result] = {}
         self._parts: deque[Sentence | Passage] = deque()
         for passage in document.passages:
@@ -51,9 +51,6 @@ class DocumentText:
         self._given = 0  # characters of the first part
 
     def add_tokens(self, request: Request, token_ids: list[int]) -> None:
-        if request not in self._sentences:
-            assert self._document.served is not None
-            self._sentences[request] = SentenceText(self._document.served.model.tokenizer)
         self._sentences[request].add(token_ids)
 
     def finish(self, request: Request, result: Result) -> None:
@@ -78,8 +75,7 @@ class DocumentText:
             return self._look_at_passage(part)
         request, served = part.request, self._document.served
         if request is not None and request not in self._results:
-            growing = self._sentences.get(request)
-            return (growing.text if growing else ""), False
+            return self._sentences[request].text, False
         assert served is not None
         text, _ = translate_sentence(served.model, part, self._results, 0)
         return text + part.space, True
@@ -91,6 +87,18 @@ class DocumentText:
             return "", False
         model = self._document.served.model
         return render_passage(model, passage, self._results, 0, self._format), True
+
+
+def open_sentences(document: Document) -> dict[Request, SentenceText]:
+    if document.served is None:
+        return {}
+    decode = document.served.model.decode
+    return {
+        sentence.request: SentenceText(partial(decode, text=sentence.text))
+        for passage in document.passages
+        for sentence in passage.sentences
+        if sentence.request
+    }
 
 
 def is_finished(passage: Passage, results: Mapping[Request, Result]) -> bool:

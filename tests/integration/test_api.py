@@ -195,6 +195,11 @@ def test_paragraphs_and_spaces_are_kept(client: httpx.Client) -> None:
     assert re.fullmatch(r"\S.*\S {2}\S.*\S\n\n\S.*\S", answer)
 
 
+def test_capitals_are_translated_like_other_text(client: httpx.Client) -> None:
+    expected = translate(client, ENGLISH)["translatedText"]
+    assert translate(client, ENGLISH.upper())["translatedText"] == expected.upper()
+
+
 def test_a_beam_gives_alternatives(client: httpx.Client) -> None:
     answer = translate(client, ENGLISH, beam_size=4, alternatives=3)
     assert 1 <= len(answer["alternatives"]) <= 3

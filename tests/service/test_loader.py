@@ -314,6 +314,16 @@ def test_source_of_a_translation_is_tokens_and_eos() -> None:
     assert (encoded[-1], len(encoded)) == (model.manifest.ids.eos_id, 3)
 
 
+def test_capitals_are_kept_where_the_model_says_so_and_for_classifiers() -> None:
+    lowering = make_model(make_manifest("translation"))
+    keeping = make_model(make_manifest("translation", lower_capitals=False))
+    classifier = make_model(make_manifest())
+
+    assert lowering.encode(["GO ON"]) == lowering.encode(["Go on"]) != keeping.encode(["GO ON"])
+    assert keeping.decode(keeping.tokenizer.encode("weiter"), "GO ON") == "weiter"
+    assert classifier.encode(["GO ON"]) == classifier.tokenizer.encode_batch(["GO ON"])
+
+
 def test_request_starts_with_the_token_of_its_target() -> None:
     model = make_model(make_manifest("translation"))
 

@@ -60,10 +60,15 @@ def like_korean(request: Request) -> Result:
     return np.array([5.0, -5.0], dtype=np.float32)
 
 
-def make_stand(settings: Settings, pairs: tuple[tuple[str, str], ...]) -> Stand:
+def make_stand(
+    settings: Settings,
+    pairs: tuple[tuple[str, str], ...],
+    translate: Callable[[Request], Result] = shout,
+) -> Stand:
     metrics = make_metrics()
     registry = Registry(settings, metrics)
-    english, korean, translator = FakeRunner(score_text), FakeRunner(like_korean), FakeRunner(shout)
+    english, korean = FakeRunner(score_text), FakeRunner(like_korean)
+    translator = FakeRunner(translate)
     for name, language, runner in (("film-en", "en", english), ("film-ko", "ko", korean)):
         registry.serve(make_model(make_manifest("sentiment", name, languages=(language,)), runner))
     manifest = make_manifest("translation", "words", pairs=pairs, version="7")
@@ -81,10 +86,12 @@ async def start(tmp_path: Path) -> AsyncIterator[MakeStand]:
     stands: list[Stand] = []
 
     async def make(
-        pairs: tuple[tuple[str, str], ...] = (("en", "de"), ("de", "en")), **settings: object
+        pairs: tuple[tuple[str, str], ...] = (("en", "de"), ("de", "en")),
+        translate: Callable[[Request], Result] = shout,
+        **settings: object,
     ) -> Stand:
         fields = {"models_dir": tmp_path, "max_batch_size": 8} | settings
-        stands.append(make_stand(Settings.model_validate(fields), pairs))
+        stands.append(make_stand(Settings.model_validate(fields), pairs, translate))
         return stands[-1]
 
     yield make
@@ -254,6 +261,31 @@ HTML = TranslateOptions("en", "de", text_format="html")
     ],
 )
 async def test_sentences_go_on_over_inline_tags(stand: Stand, page: str, expected: str) -> None:
+    assert await translate(stand, page, HTML) == expected
+
+
+def hiss(request: Request) -> Result:
+    """A translation with a sharp s for each "ö", which has as many bytes."""
+    hypotheses = shout(request)
+    assert isinstance(hypotheses, list)
+    tokenizer = ByteTokenizer()
+    token_ids = tokenizer.encode(tokenizer.decode(request.input_ids).replace("ö", "ß"))
+    return [replace(hypotheses[0], token_ids=token_ids)]
+
+
+@pytest.mark.parametrize(
+    ("page", "expected"),
+    [
+        ("AÖ ÖE. AÖ öe.", "ASS SSE. AÖ ße."),
+        ("AÖ <b>ÖA</b> ÖE<i>!</i>", "ASS <b>SSA</b> SSE<i>!</i>"),
+        ("<p>ÖÖ</p>", "<p>ÖÖ</p>"),
+    ],
+)
+async def test_capitals_are_read_in_sentence_case_and_answered_in_capitals(
+    start: MakeStand, page: str, expected: str
+) -> None:
+    stand = await start(translate=hiss)
+
     assert await translate(stand, page, HTML) == expected
 
 
@@ -767,6 +799,15 @@ async def test_stream_put_together_is_the_translation(stand: Stand, text_format:
         assert "".join(item.text for item in deltas if item.index == index) == translation.text
     expected = await stand.pipeline.translate(texts, options, time.monotonic() + 10.0)
     assert answer.translations == expected.translations
+
+
+async def test_stream_of_capitals_is_in_capitals(start: MakeStand) -> None:
+    stand = await start(translate=hiss)
+
+    items = await collect(stand, ["AÖ ÖE."], TO_GERMAN)
+
+    deltas = [item.text for item in items if isinstance(item, Delta)]
+    assert deltas == ["A", "SS", " ", "SS", "E", "."]
 
 
 async def test_stream_gives_tokens_one_by_one(stand: Stand) -> None:
