@@ -183,7 +183,7 @@ chart-schema: $(DEV_READY) ## tell the chart's schema of the server's settings, 
 	$(BIN)/python -m tests.integration.chart_schema
 
 .PHONY: check
-check: fmt-check lint types imports test ## all that CI gates
+check: fmt-check lint types imports test ## format, lint, types, imports, tests (.ci/run is all of CI)
 
 # --- build ---
 

@@ -41,11 +41,15 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     wrap = commands.add_parser("wrap", help="bring your own ONNX classifier")
     add_wrap(wrap)
     for command in (torch, wrap):
-        command.add_argument("--repository", type=Path, default=Path("models/repository"))
         command.add_argument(
-            "--name", help="name of the model (default: the run's)", required=command is wrap
+            "--repository",
+            type=Path,
+            default=Path("models/repository"),
+            help="where the version goes (default: %(default)s)",
         )
-        command.add_argument("--version", help="default: one above the highest there")
+        command.add_argument("--version", help="its number (default: one above the highest there)")
+    torch.add_argument("--name", help="name of the model (default: the run's)")
+    wrap.add_argument("--name", required=True, help="name of the model")
     return parser.parse_args(argv)
 
 
@@ -53,19 +57,27 @@ def add_torch(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run", type=Path, required=True, help="the run's folder")
     parser.add_argument("--data", type=Path, help="data folder; measures quality on the test sets")
     parser.add_argument(
-        "--precisions", nargs="+", default=["int8", "w8"], choices=["fp32", "w8", "int8"]
+        "--precisions",
+        nargs="+",
+        default=["int8", "w8"],
+        choices=["fp32", "w8", "int8"],
+        help="of the graphs (default: int8 w8)",
     )
     parser.add_argument(
-        "--beam", type=int, default=4, help="second decoding to measure beside greedy"
+        "--beam", type=int, default=4, help="measured beside greedy (default: %(default)s)"
     )
     parser.set_defaults(command=run_torch)
 
 
 def add_evaluate(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--version-dir", type=Path, required=True)
+    parser.add_argument("--version-dir", type=Path, required=True, help="folder of the version")
     parser.add_argument("--run", type=Path, required=True, help="the run's folder, for its sources")
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--beam", type=int, default=4)
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder that the sources' paths are relative to"
+    )
+    parser.add_argument(
+        "--beam", type=int, default=4, help="measured beside greedy (default: %(default)s)"
+    )
     parser.set_defaults(command=run_evaluate)
 
 
@@ -98,7 +110,9 @@ def add_wrap(parser: argparse.ArgumentParser) -> None:
         "--output-kind", choices=["logits", "probabilities"], help="default: found by running it"
     )
     parser.add_argument("--pad-id", type=int, help="default: the tokenizer's padding token, else 0")
-    parser.add_argument("--max-tokens", type=int, default=512, help="longest text accepted")
+    parser.add_argument(
+        "--max-tokens", type=int, default=512, help="of a text (default: %(default)s)"
+    )
     parser.add_argument("--licence", default="unstated", help="licence of the model")
     parser.add_argument(
         "--commercial-use", action="store_true", help="the licence allows commercial use"

@@ -255,8 +255,8 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--host", default="", help="a service that runs; else one is started")
     parser.add_argument("--seconds", type=float, default=300, help="in all, about; default 300")
     parser.add_argument("--mix", default=DEFAULT_MIX, help=f"default {DEFAULT_MIX}")
-    parser.add_argument("--slo", default=DEFAULT_SLO, help=f"default {DEFAULT_SLO}, up to "
-                        f"{JUDGED_SHARE:.0%}% of what the service can do")  # fmt: skip
+    slo_help = f"default {DEFAULT_SLO}, up to {JUDGED_SHARE:.0%} of what the service can do"
+    parser.add_argument("--slo", default=DEFAULT_SLO, help=slo_help.replace("%", "%%"))
     parser.add_argument("--name", default="", help="of the files in loadtests/results")
     given, further = parser.parse_known_args()
     try:

@@ -334,7 +334,7 @@ def add_options(parser: LocustArgumentParser) -> None:
         "not used again; default 900")  # fmt: skip
     add("--timeout-ms", type=int, default=0, help="deadline sent along with each request")
     add("--seed", type=int, default=1, help="of texts and arrivals")
-    add("--api-key", env_var="SEQSERVE_LOAD_API_KEY", default="", help="better in the variable")
+    add("--api-key", env_var="LOADTEST_API_KEY", default="", help="better in the variable")
 
 
 @events.init.add_listener

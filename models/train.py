@@ -140,7 +140,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--languages", nargs="+", help="override the codes: what is read, or a pair to translate"
     )
-    parser.add_argument("--epochs", type=int, help="override the configured number of epochs")
+    parser.add_argument("--epochs", type=int, help="override the configured number, of every stage")
     parser.add_argument(
         "--pretraining",
         action=argparse.BooleanOptionalAction,

@@ -75,6 +75,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"seqserve {read_version()}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     serve = add_command(commands, "serve", "answer over HTTP", Settings.model_fields)
+    serve.epilog = "Each option is also a variable: SEQSERVE_PORT for --port, and so on."
     serve.set_defaults(run=run_serve)
     add_classify(commands)
     add_translate(commands)
@@ -89,7 +90,7 @@ def add_command(
     settings: Iterable[str],
 ) -> argparse.ArgumentParser:
     parser = commands.add_parser(
-        name, help=purpose, description=purpose.capitalize() + ".", allow_abbrev=False
+        name, help=purpose, description=purpose[0].upper() + purpose[1:] + ".", allow_abbrev=False
     )
     for setting in settings:
         add_setting(parser, setting)
@@ -250,8 +251,8 @@ def describe_manifest(manifest: Manifest) -> tuple[str, ...]:
     pairs = ",".join(f"{source}-{target}" for source, target in manifest.pairs)
     trained_on = [source for source in manifest.sources if source.weight]
     figures = [
-        " ".join(filter(None, (figure.pair, figure.metric, f"{figure.value:.1f}")))
-        for figure in manifest.quality
+        " ".join(filter(None, (figure.pair, figure.metric, f"{figure.value:.1f}", figure.decoding)))
+        for figure in manifest.headlines
     ]
     return (
         manifest.name,
@@ -261,7 +262,7 @@ def describe_manifest(manifest: Manifest) -> tuple[str, ...]:
         ",".join(manifest.precisions),
         f"{manifest.num_bytes / 2**20:.1f} MiB",
         "yes" if manifest.commercial_use else "no",
-        "; ".join(figures[:3]) or "-",
+        "; ".join(figures) or "-",
         ", ".join(dict.fromkeys(source.licence for source in trained_on)) or "-",
     )
 

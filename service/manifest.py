@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from service.errors import ArtefactError
 
+HEADLINE_METRICS = ("accuracy", "bleu")
 MANIFEST, TOKENIZER = "manifest.json", "tokenizer.json"
 
 Precision = Literal["fp32", "w8", "int8"]
@@ -212,6 +213,16 @@ class Manifest(Part):
     @property
     def num_bytes(self) -> int:
         return sum(entry.num_bytes for entry in self.files)
+
+    @property
+    def headlines(self) -> tuple[Quality, ...]:
+        """The figures that say most, at most two: accuracy, or BLEU by the widest search."""
+        said = [
+            figure
+            for figure in self.quality
+            if figure.metric in HEADLINE_METRICS and figure.precision == self.quality[0].precision
+        ]
+        return tuple([figure for figure in said if figure.decoding != "greedy"] or said)[:2]
 
     def graph(self, role: Role, precision: Precision) -> Graph:
         return next(

@@ -453,6 +453,7 @@ def describe_model(served: ServedModel) -> ModelInfo:
         num_bytes=manifest.num_bytes,
         licences=list(dict.fromkeys(source.licence for source in trained_on)),
         commercial_use=manifest.commercial_use,
+        headlines=[copy_figure(figure) for figure in manifest.headlines],
         quality=[copy_figure(figure) for figure in manifest.quality],
     )
 

@@ -266,6 +266,7 @@ class QualityFigure(BaseModel):
     data: str
     metric: str
     value: float
+    precision: str
     pair: str | None = None
     decoding: str | None = None
 
@@ -286,6 +287,7 @@ class ModelInfo(BaseModel):
     num_bytes: int
     licences: list[str]
     commercial_use: bool
+    headlines: list[QualityFigure]
     quality: list[QualityFigure]
 
 

@@ -57,7 +57,10 @@ class Settings(BaseSettings):
     ] = "auto"
     precision: Annotated[
         Literal["auto", "fp32", "int8", "w8"],
-        Field(description="Precision of the graphs to load; auto takes what suits the device."),
+        Field(
+            description="Precision of the graphs to load: int8, w8 or fp32; auto takes what suits "
+            "the device."
+        ),
     ] = "auto"
     workers: Annotated[
         int,
@@ -200,7 +203,7 @@ class Settings(BaseSettings):
     ] = 20.0
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
-        Field(description="Least severity that is logged."),
+        Field(description="Least severity that is logged: debug, info, warning or error."),
     ] = "info"
     log_format: Annotated[
         Literal["text", "json"],

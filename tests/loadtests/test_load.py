@@ -1,9 +1,12 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import bench
+import load
 import pytest
 from load import NUM_STEPS, RESULTS, ROOT, CpuSamples, complete_slo, hide_key
 
@@ -49,6 +52,18 @@ def test_server_elsewhere_has_no_processors() -> None:
 def test_objectives_count_up_to_a_share_of_the_maximum_unless_they_say() -> None:
     assert complete_slo("p99=1s", 200.0) == "p99=1s,load=120"
     assert complete_slo("p99=1s,load=50", 200.0) == "p99=1s,load=50"
+
+
+@pytest.mark.parametrize("parse", [load.parse_arguments, bench.parse_arguments])
+def test_help_is_given(
+    parse: Callable[[], object], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["program", "--help"])
+
+    with pytest.raises(SystemExit, match="0"):
+        parse()
+
+    assert "--name" in capsys.readouterr().out
 
 
 def test_key_is_not_written_down() -> None:

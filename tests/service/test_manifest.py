@@ -9,6 +9,7 @@ from service.errors import ArtefactError
 from service.manifest import (
     MANIFEST,
     Manifest,
+    Quality,
     Source,
     check_files,
     describe_file,
@@ -176,3 +177,40 @@ def test_sets_for_evaluation_only_do_not_bind_the_weights(
     )
 
     assert make_manifest(sources=(free, unfree)).commercial_use is is_commercial
+
+
+def test_headlines_are_the_best_search_as_served() -> None:
+    quality = tuple(
+        Quality(
+            data=data,
+            metric=metric,
+            value=1.0,
+            precision=precision,
+            signature="",
+            pair=pair,
+            decoding=decoding,
+        )
+        for precision, decodings in (("int8", ("greedy", "beam 4")), ("fp32", ("greedy",)))
+        for data in ("first", "second")
+        for pair in ("en-ko", "ko-en")
+        for decoding in decodings
+        for metric in ("bleu", "chrf")
+    )
+
+    found = make_manifest("translation", quality=quality).headlines
+
+    assert [
+        (each.data, each.pair, each.metric, each.precision, each.decoding) for each in found
+    ] == [
+        ("first", "en-ko", "bleu", "int8", "beam 4"),
+        ("first", "ko-en", "bleu", "int8", "beam 4"),
+    ]
+
+
+def test_greedy_is_the_headline_where_nothing_else_was_measured() -> None:
+    figure = Quality(
+        data="", metric="bleu", value=1.0, precision="fp32", signature="", decoding="greedy"
+    )
+
+    assert make_manifest(quality=(figure,)).headlines == (figure,)
+    assert make_manifest().headlines == ()

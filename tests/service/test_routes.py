@@ -217,6 +217,7 @@ async def test_models_are_listed_with_what_an_operator_must_know() -> None:
     assert (model["precision"], model["device"], model["num_bytes"]) == ("fp32", "cpu", 15)
     assert (model["licences"], model["commercial_use"]) == (["CC0-1.0"], True)
     assert model["quality"][0]["value"] == 81.5
+    assert model["headlines"] == model["quality"]
 
 
 async def test_server_is_live_even_when_it_is_not_ready() -> None:

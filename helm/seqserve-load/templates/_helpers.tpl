@@ -106,7 +106,7 @@ spec:
           value: "1"
         {{- with .apiKey }}
         {{- if .secretName }}
-        - name: SEQSERVE_LOAD_API_KEY
+        - name: LOADTEST_API_KEY
           valueFrom:
             secretKeyRef:
               name: {{ .secretName }}
