@@ -14,7 +14,13 @@ from models.config import RunConfig, SourceConfig, read_run_config
 from models.data import Row, index_labels, read_source
 from models.metrics import Figure, accuracy, calibration_error, translation_figures
 from service.engine import Device, available_cpus
-from service.loader import LoadedModel, load_model, make_requests, run_requests
+from service.loader import (
+    LoadedModel,
+    load_model,
+    make_requests,
+    run_requests,
+    translate_texts,
+)
 from service.manifest import Quality, read_manifest, write_manifest
 from service.settings import Settings
 
@@ -94,7 +100,8 @@ def evaluate_source(
     for side, (first, second) in enumerate(config.pairs):
         for beam in dict.fromkeys([1, beam_size]):
             started = time.monotonic()
-            texts = translate_texts(model, [row[side] for row in rows], second, beam)
+            found = translate_texts(model, [row[side] for row in rows], second, beam)
+            texts = [text for text, _ in found]
             decoding = "greedy" if beam == 1 else f"beam {beam}"
             figures = translation_figures(texts, [row[1 - side] for row in rows], second)
             quality += [
@@ -131,17 +138,6 @@ def classify_rows(model: LoadedModel, rows: Sequence[Row]) -> list[Figure]:
     return [
         accuracy(scores.argmax(axis=-1).tolist(), labels),
         calibration_error(model.probabilities(scores), labels),
-    ]
-
-
-def translate_texts(
-    model: LoadedModel, texts: Sequence[str], target: str, beam_size: int
-) -> list[str]:
-    results = run_requests(model.runner, make_requests(model, texts, target, beam_size))
-    return [
-        model.decode(result[0].token_ids, text)
-        for text, result in zip(texts, results, strict=True)
-        if isinstance(result, list)
     ]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from models.metrics import Figure
-from service.loader import LoadedModel, make_requests, run_requests
+from service.loader import LoadedModel, make_requests, run_requests, translate_texts
 
 SENTENCES = Path(__file__).parents[1] / "tests" / "everyday"
 UNSURE, MAX_UNSURE_SCORE = "unsure", 0.8
@@ -54,11 +54,9 @@ def judge_translations(
     ]
     if not rows:
         return None
-    requests = make_requests(model, [text for text, _ in rows], target, beam_size)
+    found = translate_texts(model, [text for text, _ in rows], target, beam_size)
     misses = []
-    for (text, words), result in zip(rows, run_requests(model.runner, requests), strict=True):
-        assert isinstance(result, list), "a translator answers with hypotheses"
-        translation = model.decode(result[0].token_ids, text)
+    for (text, words), (translation, _) in zip(rows, found, strict=True):
         if not has_words(translation, words):
             misses.append((text, translation))
     return describe_share(len(rows) - len(misses), len(rows)), misses

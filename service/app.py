@@ -299,6 +299,7 @@ class RequestTrail:
             if not state["status"]:
                 failure = problem_response(500, "The server failed; see its log.", {})
                 await failure(scope, receive, tracked)
+            state["status"] = 500  # of an answer that breaks off, too
         finally:
             self.conclude(scope, started)
 
@@ -317,6 +318,8 @@ class RequestTrail:
         ended = time.monotonic()
         seconds, state = ended - started, scope["state"]
         status = state["status"] or CLIENT_CLOSED
+        if "error" in state:  # of a stream, whose status was out before
+            status = status_of(state["error"])
         model = state.get("model") or NO_MODEL
         if is_task(scope):
             label = SEVERAL_MODELS if "," in model else model

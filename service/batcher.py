@@ -193,12 +193,10 @@ class Batcher:
 
     def _step_here(self, requests: list[Request]) -> None:
         assert self._own_worker is not None
-        started_at = self._clock()
         try:
             self._own_worker.step(requests)
         except Exception as exc:  # as in a worker's thread
             self.bury(exc)
-        self._own_pace.observe(requests, self._clock() - started_at)
 
     def _state(self) -> QueueState:
         scheduler = self._scheduler
@@ -223,9 +221,9 @@ class Batcher:
             raise
 
     def _release(self, request: Request, future: asyncio.Future[Result]) -> None:
-        """Nobody waits for a cancelled future: its request leaves at once, or at the next step."""
+        """What nobody waits for any more leaves the queue at once, the engine at the next step."""
         self._futures.pop(request, None)
-        if future.cancelled():
+        if future.cancelled() or future.exception() is not None:
             request.is_abandoned = True
             with self._condition:
                 self._scheduler.remove(request)
@@ -274,8 +272,10 @@ class Batcher:
         """See `worker.Desk`."""
         self._call(self._resolve, finished)
 
-    def time_step(self, seconds: float) -> None:
+    def time_step(self, arrivals: list[Request], seconds: float) -> None:
         """See `worker.Desk`."""
+        if self._own_worker is not None:  # a step is its arrivals, wherever it was run
+            self._own_pace.observe(arrivals, seconds)
         self._metrics.step_duration_seconds.observe(seconds)
 
     def fail(self, requests: list[Request], error: Exception) -> None:

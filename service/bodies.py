@@ -4,6 +4,7 @@ Knows no field but what a form cannot say by itself. Whatever a client sends end
 in an `InvalidInput`.
 """
 
+import re
 from collections.abc import AsyncGenerator, Iterable
 from urllib.parse import parse_qsl
 
@@ -17,6 +18,7 @@ from service.schemas import kind_of
 
 FORM, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
 MAX_FORM_FIELDS = 1000
+CHARSET = re.compile(r"charset\s*=\s*\"?([^\s\";]*)", re.IGNORECASE)
 
 # Of a body that is too long, so much is read and thrown away: a client that is still sending would
 # otherwise see a broken connection instead of the answer.
@@ -115,7 +117,9 @@ def parse_form(body: bytes) -> dict[str, object]:
 
 
 async def parse_multipart(body: bytes, headers: Headers) -> dict[str, object]:
-    if not is_utf8(body):  # the parser would fall back to latin-1 without a word
+    charset = CHARSET.search(headers.get("content-type", ""))
+    # the parser would fall back to latin-1 without a word
+    if (charset and charset[1].lower() != "utf-8") or not is_utf8(body):
         raise InvalidInput("The form is not UTF-8; encode it as UTF-8.")
     parser = MultiPartParser(
         headers, feed(body), max_files=1, max_fields=MAX_FORM_FIELDS, max_part_size=len(body)

@@ -67,6 +67,7 @@ class Sentence:
     """One sentence and the white space after it; copied where it has no request.
 
     Attributes:
+        spelled: the sentence as the model reads it.
         tags: those within the sentence; where one of a pair is missing, it is elsewhere.
         space_tags: those before, within and after the white space.
     """
@@ -76,6 +77,12 @@ class Sentence:
     request: Request | None
     tags: Sequence[Tag] = ()
     space_tags: Sequence[Tag] = ()
+    spelled: str = ""
+
+    @property
+    def is_in_capitals(self) -> bool:
+        """Whether its translation is to be in capitals, which the model does not see."""
+        return self.spelled != self.text
 
 
 @dataclass(frozen=True)
@@ -140,12 +147,14 @@ def cut_passages(
     """Cuts a text into sentences, a request each with the times and options of `like`."""
     pieces = split_markup(text) if options.text_format == "html" else [Piece(text, True, text)]
     cut = [(piece, cut_piece(piece, source) if piece.is_text else []) for piece in pieces]
-    encoded = iter(model.encode([sentence.text for _, found in cut for sentence in found]))
+    spelled = model.respell([sentence.text for _, found in cut for sentence in found])
+    read = zip(spelled, model.encode(spelled), strict=True)
     for _, found in cut:
         for index, sentence in enumerate(found):
-            if input_ids := next(encoded):
+            text, input_ids = next(read)
+            if input_ids:
                 request = make_request(input_ids, model, options.target, like, bool(sentence.tags))
-                found[index] = replace(sentence, request=request)
+                found[index] = replace(sentence, request=request, spelled=text)
     return [Passage(piece, found) for piece, found in cut]
 
 
@@ -206,12 +215,13 @@ def translate_sentence(
         return sentence.text, sentence.tags
     hypotheses = hypotheses_of(results, sentence.request)
     hypothesis = hypotheses[min(rank, len(hypotheses) - 1)]
-    text = model.decode(hypothesis.token_ids, sentence.text)
+    in_capitals = sentence.is_in_capitals
+    text = model.decode(hypothesis.token_ids, in_capitals=in_capitals)
     if not sentence.tags:
         return text, ()
     assert hypothesis.attention is not None
-    source = Source(sentence.text, model.spans(sentence.text))
-    ends = model.ends(hypothesis.token_ids, sentence.text)
+    source = Source(sentence.text, model.tokenizer.spans(sentence.spelled))
+    ends = model.ends(hypothesis.token_ids, in_capitals=in_capitals)
     words = weigh_words(text, ends, hypothesis.attention, len(source.spans))
     return text, place_tags(sentence.tags, source, words)
 

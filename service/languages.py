@@ -44,6 +44,14 @@ SCRIPTS = {
 # Unicode names begin with the script, but for these.
 SCRIPT_NAMES = {"cjk": "han", "hiragana": "kana", "katakana": "kana", "ideographic": "han"}
 
+# First words of the names of units, ordinals and letters of formulas.
+SYMBOLS = frozenset(
+    {
+        *("micro", "mathematical", "double", "script", "black", "planck", "constant"),
+        *("feminine", "masculine", "modifier", "superscript", "subscript"),
+    }
+)
+
 NAMES = {
     "ar": "Arabic",
     "be": "Belarusian",
@@ -130,6 +138,8 @@ def find_script(sample: str) -> tuple[str, float]:
     if sample.isascii():  # a sample begins with a letter
         return ("latin", 1.0) if sample else ("", 0.0)
     weights = weigh_scripts(sample)
+    if not weights:
+        return "", 0.0
     script, weight = weights.most_common(1)[0]
     return script, weight / weights.total()
 
@@ -137,16 +147,21 @@ def find_script(sample: str) -> tuple[str, float]:
 def weigh_scripts(text: str) -> Counter[str]:
     weights: Counter[str] = Counter()
     for character, count in Counter(text).items():
-        if character.isalpha():
-            script = script_of(character)
+        if character.isalpha() and (script := script_of(character)):
             weights[script] += count * SCRIPT_WEIGHTS.get(script, 1)
     return weights
 
 
 @lru_cache(maxsize=4096)
 def script_of(letter: str) -> str:
-    """The script of a letter, by its Unicode name: the standard library has no such property."""
-    words = unicodedata.name(letter, "UNKNOWN").lower().replace("-", " ").split()
+    """The script of a letter, by its Unicode name: the standard library has no such property.
+
+    "" for symbols that Unicode counts among the letters.
+    """
+    name = unicodedata.name(unicodedata.normalize("NFC", letter), "UNKNOWN")
+    words = name.lower().replace("-", " ").split()
+    if words[0] in SYMBOLS:
+        return ""
     if words[0] in ("fullwidth", "halfwidth"):
         words = words[1:]
     return SCRIPT_NAMES.get(words[0], words[0])

@@ -8,8 +8,8 @@ from typing import Protocol
 
 import numpy as np
 
+from service import capitals
 from service.batch import FloatArray, Request, Result, SearchOptions
-from service.capitals import is_all_caps, to_sentence_case
 from service.classifier import ClassifierRunner
 from service.engine import Device, OnnxSession
 from service.errors import ArtefactError, InferenceFailed, InputTooLong, InvalidInput
@@ -90,35 +90,31 @@ class LoadedModel:
         manifest = self.manifest
         return f"{manifest.name}/{manifest.version} in {self.precision} on {self.device}"
 
+    def respell(self, sentences: Sequence[str]) -> list[str]:
+        """The sentences of a text as the model reads them, each as long as it was."""
+        lowers = self.manifest.task == "translation" and self.manifest.lower_capitals
+        return capitals.respell(sentences) if lowers else list(sentences)
+
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Input ids of each text, with eos where the model translates; empty without tokens."""
-        encoded = self.tokenizer.encode_batch([self._respell(text) for text in texts])
+        encoded = self.tokenizer.encode_batch(texts)
         eos_id = self.manifest.ids.eos_id
         if eos_id is None:
             return encoded
         return [[*tokens, eos_id] if tokens else [] for tokens in encoded]
 
-    def decode(self, token_ids: Sequence[int], text: str) -> str:
-        """The translation of a text from its token ids, in capitals where the text is."""
-        translation = self.tokenizer.decode(token_ids)
-        return translation if self._respell(text) == text else translation.upper()
+    def decode(self, token_ids: Sequence[int], *, in_capitals: bool) -> str:
+        """The translation that token ids are, in capitals if its source is."""
+        text = self.tokenizer.decode(token_ids)
+        return text.upper() if in_capitals else text
 
-    def spans(self, text: str) -> list[tuple[int, int]]:
-        """Where each token of `encode` but eos starts and ends in the text."""
-        return self.tokenizer.spans(self._respell(text))
-
-    def ends(self, token_ids: Sequence[int], text: str) -> list[int]:
+    def ends(self, token_ids: Sequence[int], *, in_capitals: bool) -> list[int]:
         """Where each token ends in the translation that `decode` gives."""
         ends = self.tokenizer.ends(token_ids)
-        if self._respell(text) == text:
+        if not in_capitals:
             return ends
-        translation = self.tokenizer.decode(token_ids)
-        return [len(translation[:end].upper()) for end in ends]  # a sharp s becomes two letters
-
-    def _respell(self, text: str) -> str:
-        """The text as the model reads it, as long as it was."""
-        lowers = self.manifest.task == "translation" and self.manifest.lower_capitals
-        return to_sentence_case(text) if lowers and is_all_caps(text) else text
+        text = self.tokenizer.decode(token_ids)
+        return [len(text[:end].upper()) for end in ends]  # a sharp s becomes two letters
 
     def probabilities(self, scores: FloatArray) -> FloatArray:
         """The classifier graph's output (..., C) as probabilities that sum to one."""
@@ -240,7 +236,8 @@ def make_requests(
     """
     now = time.monotonic()
     requests = []
-    for text, input_ids in zip(texts, model.encode(texts), strict=True):
+    spelled = [model.respell([text])[0] for text in texts]
+    for text, input_ids in zip(texts, model.encode(spelled), strict=True):
         if not input_ids:
             raise ValueError(f"no tokens in {text!r}")
         request = Request(input_ids, now, float("inf"))
@@ -249,6 +246,24 @@ def make_requests(
             request.start_id = model.manifest.ids.start_ids[target]
         requests.append(request)
     return requests
+
+
+def translate_texts(
+    model: LoadedModel, texts: Sequence[str], target: str, beam_size: int = 1
+) -> list[tuple[str, float]]:
+    """The best translation of each text, and its score, on the calling thread.
+
+    Raises:
+        ValueError: a text has no tokens.
+    """
+    translations = []
+    requests = make_requests(model, texts, target, beam_size)
+    for text, result in zip(texts, run_requests(model.runner, requests), strict=True):
+        assert isinstance(result, list), "a translator answers with hypotheses"
+        in_capitals = model.respell([text]) != [text]
+        translation = model.decode(result[0].token_ids, in_capitals=in_capitals)
+        translations.append((translation, result[0].score))
+    return translations
 
 
 def check_length(input_ids: Sequence[int], model: LoadedModel) -> None:
@@ -273,10 +288,11 @@ def new_token_limit(input_ids: Sequence[int], manifest: Manifest) -> int:
 
 def answer_golden(model: LoadedModel, golden: Golden) -> tuple[str, float]:
     """What the model gives for a golden: label and probability, or translation and score."""
-    request = make_requests(model, [golden.text], golden.target)
-    (result,) = run_requests(model.runner, request)
-    if isinstance(result, list):
-        return model.decode(result[0].token_ids, golden.text), result[0].score
+    if golden.target is not None:
+        (translation,) = translate_texts(model, [golden.text], golden.target)
+        return translation
+    (result,) = run_requests(model.runner, make_requests(model, [golden.text]))
+    assert not isinstance(result, list), "a classifier answers with an array"
     probabilities = model.probabilities(result)
     best = int(probabilities.argmax())
     return model.manifest.labels[best], float(probabilities[best])

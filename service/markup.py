@@ -17,7 +17,10 @@ OPENING = re.compile(r"<(?=[A-Za-z/!?])")
 TAG_NAME = re.compile(r"</?([A-Za-z][^\s/>]*)")
 # Inside a tag: its end, or a quoted value, in which ">" does not count.
 TAG_STEP = re.compile(r">|=\s*([\"'])")
-KEEP_ATTRIBUTE = re.compile(r"\stranslate\s*=\s*[\"']?no\b", re.IGNORECASE)
+ATTRIBUTE = re.compile(r"""\s([^\s"'=/>]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'=<>`]+))""")
+
+# Digits beyond those that any character has: Python reads no number of thousands of them.
+LONG_REFERENCE = re.compile(r"&#0*([0-9]{8})[0-9]*")
 
 # Their content is no markup: only their own end tag ends them.
 RAW_ELEMENTS = frozenset({"script", "style", "textarea", "xmp", "iframe", "noembed", "noframes"})
@@ -26,6 +29,30 @@ KEPT_ELEMENTS = frozenset({"code", "kbd", "samp", "var"})
 VOID_ELEMENTS = frozenset(
     {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"}
 )
+NONE: frozenset[str] = frozenset()
+BLOCKS = frozenset(
+    {
+        *("address", "article", "aside", "blockquote", "body", "dd", "details", "dialog", "div"),
+        *("dl", "dt", "fieldset", "figcaption", "figure", "footer", "form", "h1", "h2", "h3", "h4"),
+        *("h5", "h6", "header", "hgroup", "hr", "html", "li", "main", "menu", "nav", "ol", "p"),
+        *("pre", "search", "section", "summary", "table", "tbody", "td", "tfoot", "th", "thead"),
+        *("tr", "ul"),
+    }
+)
+ROWS = frozenset({"tr", "tbody", "tfoot", "thead"})
+CELLS = ROWS | {"td", "th"}
+# Elements whose end tag may be left out: the tags that end them instead, and the elements around
+# them, which may also lie within (HTML standard, 13.1.2.4).
+OPTIONAL_ENDS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
+    "p": (BLOCKS, NONE),
+    "li": (frozenset({"li"}), frozenset({"ul", "ol", "menu"})),
+    "dt": (frozenset({"dt", "dd"}), frozenset({"dl"})),
+    "dd": (frozenset({"dt", "dd"}), frozenset({"dl"})),
+    "td": (CELLS, frozenset({"table"})),
+    "th": (CELLS, frozenset({"table"})),
+    "tr": (ROWS, frozenset({"table"})),
+    "option": (frozenset({"option", "optgroup"}), frozenset({"select", "datalist"})),
+}
 # Sentences go on over them; every other element ends a text, br too.
 INLINE_ELEMENTS = frozenset(
     {
@@ -145,7 +172,7 @@ def make_piece(
             content = content.lstrip(" ")
             spaces = fragment.source[: len(fragment.source) - len(content)]
             tags[-1] = tags[-1]._replace(source=tags[-1].source + spaces)
-        text += html.unescape(content)
+        text += html.unescape(LONG_REFERENCE.sub(r"&#\1", content))
     return Piece(text, True, source, tuple(tags))
 
 
@@ -168,9 +195,11 @@ class Scanner:
     def __init__(self, page: str) -> None:
         self.page = page
         self.fragments: list[Fragment] = []
-        # Inside an element that is kept: its name, and how many of that name are open.
+        # Inside an element that is kept: its name, how many of that name are open, and how many
+        # that could be its parents.
         self.kept_name = ""
         self.kept_depth = 0
+        self.num_inner = 0
 
     def scan(self) -> list[Fragment]:
         position = 0
@@ -198,15 +227,28 @@ class Scanner:
 
     def track_kept(self, name: str, tag: str) -> None:
         is_end = tag.startswith("</")
+        if self.kept_depth and self.ends_kept(name, is_end):
+            self.kept_depth = 0
         has_content = name not in VOID_ELEMENTS and not tag.endswith("/>")
         if self.kept_depth and name == self.kept_name:
             self.kept_depth += -1 if is_end else 1
         elif not (self.kept_depth or is_end) and has_content and is_kept(name, tag):
-            self.kept_name, self.kept_depth = name, 1
+            self.kept_name, self.kept_depth, self.num_inner = name, 1, 0
+
+    def ends_kept(self, name: str, is_end: bool) -> bool:
+        """Whether a tag ends the kept element, whose own end tag was left out."""
+        siblings, parents = OPTIONAL_ENDS.get(self.kept_name, (NONE, NONE))
+        if name in parents:
+            self.num_inner += -1 if is_end else 1
+            return self.num_inner < 0
+        return name in siblings and not self.num_inner
 
 
 def is_kept(name: str, tag: str) -> bool:
-    return name in KEPT_ELEMENTS or KEEP_ATTRIBUTE.search(tag) is not None
+    return name in KEPT_ELEMENTS or any(
+        attribute.lower() == "translate" and "no" in map(str.lower, values)
+        for attribute, *values in ATTRIBUTE.findall(tag)
+    )
 
 
 def find_end(page: str, start: int) -> int:

@@ -9,6 +9,8 @@ from service.scheduler import STEP_COST_ROWS
 SHORT_SECONDS = 0.02
 # Weight of the latest step.
 GAIN = 0.1
+# How much slower than the last ones a step may count: the process may have stood still meanwhile.
+MAX_RISE = 4.0
 
 
 class StepPace:
@@ -24,7 +26,7 @@ class StepPace:
         """Notes a step over these requests."""
         pace = seconds / count_cells(requests)
         known = self._seconds_per_cell or pace
-        self._seconds_per_cell = known + GAIN * (pace - known)
+        self._seconds_per_cell = known + GAIN * (min(pace, MAX_RISE * known) - known)
 
     def is_short(self, requests: Sequence[Request]) -> bool:
         """Whether the event loop can spare the time; the first step of all is always tried."""

@@ -54,6 +54,10 @@ MAX_INLINE_CHARS = 1000
 MAX_ATTENTION_WEIGHTS = 500_000
 
 
+def ignore(_: str) -> None:
+    """For who need not know which models are asked."""
+
+
 @dataclass(frozen=True)
 class Order:
     """Texts on their way through the translators.
@@ -84,7 +88,11 @@ class Pipeline:
         self._metrics, self._clock = metrics, clock
 
     async def classify(
-        self, texts: Sequence[str], options: ClassifyOptions, deadline: float
+        self,
+        texts: Sequence[str],
+        options: ClassifyOptions,
+        deadline: float,
+        on_models: Callable[[str], None] = ignore,
     ) -> ClassifyAnswer:
         """Labels of each text, best first.
 
@@ -92,6 +100,7 @@ class Pipeline:
             texts: one or more.
             options: see `ClassifyOptions`.
             deadline: monotonic seconds.
+            on_models: told the names of the models, comma-separated, before they are asked.
 
         Raises:
             EmptyInput, InputTooLong, ModelNotFound, Overloaded, DeadlineExceeded, InferenceFailed.
@@ -108,6 +117,7 @@ class Pipeline:
 
         encoded = await offload(texts, encode_texts, deadline - arrived_at)
         work = group_requests((served, [request]) for served, request in encoded)
+        on_models(describe_work(work)[0])
         encoded_at = self._clock()
         with Submission(work, deadline, self._clock) as submission:
             results = await submission.results()
@@ -118,7 +128,11 @@ class Pipeline:
         return ClassifyAnswer(*describe_work(work), timings, labels)
 
     async def translate(
-        self, texts: Sequence[str], options: TranslateOptions, deadline: float
+        self,
+        texts: Sequence[str],
+        options: TranslateOptions,
+        deadline: float,
+        on_models: Callable[[str], None] = ignore,
     ) -> TranslateAnswer:
         """Translations of each text; long texts are cut into sentences, which run as one batch.
 
@@ -126,18 +140,24 @@ class Pipeline:
             texts: one or more.
             options: see `TranslateOptions`.
             deadline: monotonic seconds.
+            on_models: see `classify`.
 
         Raises:
             EmptyInput, InputTooLong, InvalidInput, ModelNotFound, Overloaded, DeadlineExceeded,
             InferenceFailed.
         """
         order = await self._open_order(texts, options, deadline)
+        on_models(describe_work(order.work)[0])
         with Submission(order.work, deadline, self._clock) as submission:
             results = await submission.results()
         return await self._answer_order(order, results)
 
     async def stream(
-        self, texts: Sequence[str], options: TranslateOptions, deadline: float
+        self,
+        texts: Sequence[str],
+        options: TranslateOptions,
+        deadline: float,
+        on_models: Callable[[str], None] = ignore,
     ) -> AsyncGenerator[News, None]:
         """Like `translate`, but the text comes as it becomes certain.
 
@@ -148,6 +168,7 @@ class Pipeline:
             As `translate` does: what can be known before the admission, before the first item.
         """
         order = await self._open_order(texts, options, deadline)
+        on_models(describe_work(order.work)[0])
         growing = [DocumentText(document, options.text_format) for document in order.documents]
         owners = {
             request: index

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from importlib import resources
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -137,14 +138,15 @@ async def translate(request: Request) -> Response:
     )
     texts = [body.q] if isinstance(body.q, str) else body.q
     deadline = find_deadline(request, services, body)
+    note_models = partial(setattr, request.state, "model")
     is_single = isinstance(body.q, str)
     if body.stream:
-        news = services.pipeline.stream(texts, options, deadline)
+        news = services.pipeline.stream(texts, options, deadline, note_models)
         started = await anext(news)  # what is wrong with the request is told as ever
         assert isinstance(started, Started)
         events = show_stream(request, news, options, is_single=is_single)
-        return EventResponse(events, name_model(request, started))
-    work = services.pipeline.translate(texts, options, deadline)
+        return EventResponse(events, name_model(started))
+    work = services.pipeline.translate(texts, options, deadline, note_models)
     answer = await run_watched(request.receive, work)
     shown = show_translations(answer, options, is_single=is_single)
     return reply(request, answer, shown.model_dump_json(by_alias=True, exclude_none=True))
@@ -163,7 +165,9 @@ async def classify(request: Request) -> Response:
     wanted = body.parameters
     options = ClassifyOptions(wanted.model, wanted.top_k, wanted.function_to_apply)
     texts = [body.inputs] if isinstance(body.inputs, str) else body.inputs
-    work = services.pipeline.classify(texts, options, find_deadline(request, services, body))
+    deadline = find_deadline(request, services, body)
+    note_models = partial(setattr, request.state, "model")
+    work = services.pipeline.classify(texts, options, deadline, note_models)
     answer = await run_watched(request.receive, work)
     labels = [
         [{"label": found.label, "score": found.score} for found in scores]
@@ -379,6 +383,7 @@ async def show_stream(
                         "done", shown.model_dump_json(by_alias=True, exclude_none=True)
                     )
         except ServingError as exc:  # the status is out already
+            request.scope["state"]["error"] = exc
             yield format_event("error", to_json({"error": str(exc)}).decode())
 
 
@@ -409,14 +414,13 @@ def show_attention(translation: Translation) -> list[AlignedSentence]:
 def reply(request: Request, answer: Answer, content: str | bytes) -> Response:
     """A task's answer, with what made it in the headers."""
     request.scope["state"]["timings"] = answer.timings
-    headers = name_model(request, answer)
+    headers = name_model(answer)
     headers["Server-Timing"] = format_timings(answer.timings)
     return Response(content, headers=headers, media_type="application/json")
 
 
-def name_model(request: Request, made_by: Answer | Started) -> dict[str, str]:
-    """Headers that name the model; the log line takes its name, too."""
-    request.state.model = made_by.model_name
+def name_model(made_by: Answer | Started) -> dict[str, str]:
+    """Headers that name the model."""
     if not made_by.model_name:  # none where source and target are one language
         return {}
     return {"X-Model-Name": made_by.model_name, "X-Model-Version": made_by.model_version}

@@ -94,7 +94,7 @@ def open_sentences(document: Document) -> dict[Request, SentenceText]:
         return {}
     decode = document.served.model.decode
     return {
-        sentence.request: SentenceText(partial(decode, text=sentence.text))
+        sentence.request: SentenceText(partial(decode, in_capitals=sentence.is_in_capitals))
         for passage in document.passages
         for sentence in passage.sentences
         if sentence.request

@@ -136,7 +136,9 @@ class Supervisor:
             worker.num_beats, worker.missed_ticks, worker.is_ready = num_beats, 0, True
         elif worker.is_ready:
             worker.missed_ticks += 1
-            if worker.missed_ticks == HUNG_TICKS:
+            # one that finishes what it has beats no more
+            spared = self._settings.drain_seconds / TICK_SECONDS if self._is_stopping else 0.0
+            if worker.missed_ticks == HUNG_TICKS + round(spared):
                 logger.error("worker %d does not answer; it is replaced", place)
                 worker.process.kill()
 

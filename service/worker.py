@@ -25,8 +25,8 @@ class Desk(Protocol):
 
     def finish(self, finished: list[tuple[Request, Result]]) -> None: ...
 
-    def time_step(self, seconds: float) -> None:
-        """A step has ended, well or badly."""
+    def time_step(self, arrivals: list[Request], seconds: float) -> None:
+        """A step that these joined has ended, well or badly."""
         ...
 
     def fail(self, requests: list[Request], error: Exception) -> None:
@@ -89,7 +89,7 @@ class Worker:
         finally:
             self._step_started_at = None
             now = self._clock()
-            self._desk.time_step(now - started_at)
+            self._desk.time_step(arrivals, now - started_at)
         for request, _ in finished:
             request.finished_at = now
             self._running.discard(request)

@@ -24,7 +24,7 @@ from service.app import create_app
 from service.batch import Timings
 from service.documents import Alignment, Detection, TranslateOptions, Translation
 from service.manifest import FileEntry, Graph, Limits, Manifest, Quality, Source, SpecialIds
-from service.pipeline import Pipeline
+from service.pipeline import Pipeline, ignore
 from service.registry import Registry
 from service.settings import Settings
 
@@ -89,7 +89,7 @@ class FakePipeline:
     """Translates into upper case and finds everything positive; remembers what it was asked.
 
     Attributes:
-        error: raised instead of an answer.
+        error: raised instead of an answer; the model is known before unless `error_comes_early`.
         refusal: raised before a body is read.
         gate: where set, an answer waits for it.
         is_asked: set with the first call.
@@ -103,25 +103,38 @@ class FakePipeline:
     was_cancelled: bool = False
     refusal: Exception | None = None
     is_stream_closed: bool = False
+    error_comes_early: bool = False
     is_asked: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def classify(
-        self, texts: Sequence[str], options: ClassifyOptions, deadline: float
+        self,
+        texts: Sequence[str],
+        options: ClassifyOptions,
+        deadline: float,
+        on_models: Callable[[str], None] = ignore,
     ) -> ClassifyAnswer:
-        await self._work(texts, options, deadline)
+        await self._work(texts, options, deadline, on_models)
         labels = [LabelScore("positive", 0.75), LabelScore("negative", 0.25)]
         found = [labels[: options.top_k] for _ in texts]
         return ClassifyAnswer(self.model_name, "3", TIMINGS, found)
 
     async def translate(
-        self, texts: Sequence[str], options: TranslateOptions, deadline: float
+        self,
+        texts: Sequence[str],
+        options: TranslateOptions,
+        deadline: float,
+        on_models: Callable[[str], None] = ignore,
     ) -> TranslateAnswer:
-        await self._work(texts, options, deadline)
+        await self._work(texts, options, deadline, on_models)
         found = [self._translate(text, options) for text in texts]
         return TranslateAnswer(self.model_name, "3", TIMINGS, found)
 
     async def stream(
-        self, texts: Sequence[str], options: TranslateOptions, deadline: float
+        self,
+        texts: Sequence[str],
+        options: TranslateOptions,
+        deadline: float,
+        on_models: Callable[[str], None],
     ) -> AsyncGenerator[News, None]:
         self.calls.append((list(texts), options))
         if self.error:
@@ -131,7 +144,7 @@ class FakePipeline:
             for word in text.upper().split(" "):
                 yield Delta(index, word + " ")
         try:
-            answer = await self.translate(texts, options, deadline)
+            answer = await self.translate(texts, options, deadline, on_models)
         finally:
             self.is_stream_closed = True
         yield answer
@@ -148,7 +161,15 @@ class FakePipeline:
             return [Detection("en", 0.0), Detection("de", 0.0)]
         return [Detection("de", 90.0), Detection("en", 10.0), Detection("ko", 0.0)]
 
-    async def _work(self, texts: Sequence[str], options: Any, deadline: float) -> None:
+    async def _work(
+        self,
+        texts: Sequence[str],
+        options: Any,
+        deadline: float,
+        on_models: Callable[[str], None],
+    ) -> None:
+        if not self.error_comes_early:
+            on_models(self.model_name)
         self.calls.append((list(texts), options))
         self.is_asked.set()
         self.remaining_seconds = deadline - time.monotonic()

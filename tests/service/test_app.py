@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 
 from service import errors
-from service.app import STATUSES, outcome_of, status_of
+from service.app import STATUSES, RequestTrail, outcome_of, status_of
 from service.logs import JsonFormatter, TextFormatter, configure_logging
 from service.metrics import OUTCOMES
 from tests.service.http_fakes import FakePipeline, FakeRegistry, connect, make_app
@@ -175,12 +175,11 @@ def samples(app: FastAPI, name: str) -> dict[tuple[str, ...], float]:
     [
         (FakePipeline(), ("tiny", "ok")),
         (FakePipeline(model_name="a,b"), ("several", "ok")),
-        (FakePipeline(error=errors.EmptyInput("x")), ("none", "invalid")),
-        (FakePipeline(error=errors.Overloaded("x", 1, "wait")), ("none", "overloaded")),
-        (FakePipeline(error=errors.ModelNotFound("x")), ("none", "not_found")),
-        (FakePipeline(error=errors.DeadlineExceeded("x")), ("none", "deadline")),
-        (FakePipeline(error=errors.InferenceFailed("x")), ("none", "error")),
-        (FakePipeline(error=ValueError("x")), ("none", "error")),
+        (FakePipeline(error=errors.EmptyInput("x"), error_comes_early=True), ("none", "invalid")),
+        (FakePipeline(error=errors.Overloaded("x", 1, "wait")), ("tiny", "overloaded")),
+        (FakePipeline(error=errors.DeadlineExceeded("x")), ("tiny", "deadline")),
+        (FakePipeline(error=errors.InferenceFailed("x")), ("tiny", "error")),
+        (FakePipeline(error=ValueError("x"), error_comes_early=True), ("none", "error")),
     ],
 )
 async def test_task_is_counted_once(pipeline: FakePipeline, labels: tuple[str, str]) -> None:
@@ -188,6 +187,57 @@ async def test_task_is_counted_once(pipeline: FakePipeline, labels: tuple[str, s
     await classify(app)
     assert samples(app, "seqserve_requests_total") == {labels: 1.0}
     assert samples(app, "seqserve_request_duration_seconds_count") == {(labels[0],): 1.0}
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome", "status"),
+    [
+        (errors.DeadlineExceeded("x"), "deadline", 504),
+        (errors.InferenceFailed("x"), "error", 500),
+    ],
+)
+async def test_stream_that_fails_late_counts_as_what_it_came_to(
+    error: Exception, outcome: str, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    class BreakingPipeline(FakePipeline):
+        async def translate(self, *arguments: Any) -> Any:
+            arguments[-1](self.model_name)
+            raise error
+
+    app = make_app(BreakingPipeline())
+    with caplog.at_level(logging.INFO):
+        async with connect(app) as client:
+            body = {"q": "a", "source": "en", "target": "de", "stream": True}
+            response = await client.post("/translate", json=body)
+
+    assert response.status_code == 200
+    assert samples(app, "seqserve_requests_total") == {("tiny", outcome): 1.0}
+    (line,) = [record for record in caplog.records if record.getMessage() == "request"]
+    assert line.__dict__["status"] == status
+
+
+async def test_answer_that_breaks_off_counts_as_an_error() -> None:
+    async def begin(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise ValueError("x")
+
+    async def receive_nothing() -> Any:
+        return {"type": "http.request"}
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+
+    sent: list[str] = []
+    app = make_app()
+    trail = RequestTrail(begin, app.state.services)
+    await trail(
+        {"type": "http", "method": "POST", "path": "/classify", "headers": []},
+        receive_nothing,
+        send,
+    )
+
+    assert sent == ["http.response.start"]
+    assert samples(app, "seqserve_requests_total") == {("none", "error"): 1.0}
 
 
 async def test_other_routes_and_unknown_ones_are_not_counted() -> None:

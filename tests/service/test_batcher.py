@@ -482,10 +482,9 @@ async def test_storm_of_cancels_and_failures_ends_every_future_and_leaks_nothing
 
 async def finish_steps(stand: Stand) -> None:
     """Until a last request has gone through, and with it whatever was abandoned before."""
-    request = make_request(7, deadline=float("inf"))
     while True:
         try:
-            await stand.batcher.submit([request])[0]
+            await stand.batcher.submit([make_request(7, deadline=float("inf"))])[0]
         except ServingError:
             continue
         return await settle()
@@ -587,6 +586,34 @@ async def test_step_that_is_not_short_is_left_to_a_worker() -> None:
     assert is_own_answer(second, result)
     assert (own.batches, stand.runner.batches) == ([[first]], [[second]])
     assert read_metric(stand.metrics, "batch_rows_count", model=NAME) == 2
+
+
+async def test_own_turns_come_back_when_the_engine_is_quick_again() -> None:
+    own = FakeRunner()
+    async with run_batcher(own_turn=own) as stand:
+
+        def spend(seconds: float) -> Callable[[], None]:
+            return lambda: setattr(stand.clock, "now", stand.clock.now + seconds)
+
+        own.on_step, stand.runner.on_step = spend(1.0), spend(0.001)
+        for _ in range(100):
+            await asyncio.gather(*stand.batcher.submit([make_request()]))
+            own.on_step = spend(0.001)
+
+    assert len(own.batches) > 1
+    assert stand.runner.batches
+
+
+async def test_deadline_takes_a_request_out_of_the_engine() -> None:
+    async with run_batcher() as stand:
+        stand.runner.gate.clear()
+        request = make_request()
+        (future,) = stand.batcher.submit([request])
+        await asyncio.to_thread(stand.runner.entered.wait)
+        future.set_exception(DeadlineExceeded("too late"))
+        await asyncio.sleep(0)
+        assert request.is_abandoned
+        stand.runner.gate.set()
 
 
 async def test_own_turns_go_on_until_the_queue_is_empty() -> None:

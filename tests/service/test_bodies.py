@@ -71,6 +71,8 @@ async def test_multipart_form_is_read() -> None:
         (b"no parts", MULTIPART),
         (b"q=x", "multipart/form-data"),
         (part("q", "x").encode() + b"\xff--cut--", MULTIPART),
+        ((part("q", "x") + "--cut--\r\n").encode(), MULTIPART + "; charset=undefined"),
+        ((part("q", "x") + "--cut--\r\n").encode(), MULTIPART + '; charset="utf-16"'),
         ((part("q", "x", '; filename="f"') + "--cut--\r\n").encode(), MULTIPART),
         (b"--cut\r\nX: y\r\n\r\nx\r\n--cut--\r\n", MULTIPART),
     ],

@@ -3,22 +3,22 @@ import sys
 
 import pytest
 
-from service.capitals import is_all_caps, to_sentence_case
+from service.capitals import is_in_capitals, respell
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "expected"),
     [
-        "HE IS MY FRIEND",
-        "THANK YOU!",
-        "EIN MANN FÄHRT FAHRRAD.",
-        '"WHERE IS IT?" 2 MEN ASK',
-        "ŽENA ČTE",
-        "DON'T\nGO",
+        ("HE IS MY FRIEND", "He is my friend"),
+        ("THANK YOU!", "Thank you!"),
+        ("DIE GROßE STRAßE", "Die große straße"),
+        ('2 "BIG" DOGS', '2 "Big" dogs'),
+        ("ŽENA ČTE", "Žena čte"),
+        ("DON'T\nGO", "Don't\ngo"),
     ],
 )
-def test_words_in_capitals(text: str) -> None:
-    assert is_all_caps(text)
+def test_capitals_become_sentence_case(text: str, expected: str) -> None:
+    assert respell([text]) == [expected]
 
 
 @pytest.mark.parametrize(
@@ -31,30 +31,41 @@ def test_words_in_capitals(text: str) -> None:
         ("KTX SRT 타고 갔어요", "abbreviations among letters without capitals"),
         ("안녕하세요 여러분", "no capitals at all"),
         ("12 + 30", "no letters"),
+        ("ß", "a small letter"),
         ("", "no letters"),
         ("İKİ ADAM", "small letters take more characters"),
     ],
 )
-def test_other_texts(text: str, reason: str) -> None:
-    assert not is_all_caps(text), reason
+def test_other_texts_stay(text: str, reason: str) -> None:
+    assert respell([text]) == [text], reason
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    ("sentences", "expected"),
     [
-        ("HE IS MY FRIEND", "He is my friend"),
-        ('2 "BIG" DOGS', '2 "Big" dogs'),
-        ("ÜBER DIE STRASSE", "Über die strasse"),
+        (["STOP!", "DO NOT SWIM.", "1.", "DANGER"], ["Stop!", "Do not swim.", "1.", "Danger"]),
+        (["HELP!", "HELP!"], ["Help!", "Help!"]),
+        (["NASA!", "DO NOT SWIM.", "Danger"], ["NASA!", "Do not swim.", "Danger"]),
+        (["NASA", "", "2"], ["NASA", "", "2"]),
+        ([], []),
     ],
 )
-def test_sentence_case(text: str, expected: str) -> None:
-    assert to_sentence_case(text) == expected
+def test_one_word_follows_the_rest_of_its_text(sentences: list[str], expected: list[str]) -> None:
+    assert respell(sentences) == expected
 
 
-def test_sentence_case_keeps_every_offset() -> None:
+def test_every_offset_stays() -> None:
     rng = random.Random(1)
     capitals = [chr(code) for code in range(sys.maxunicode) if chr(code).isupper()]
+    num_respelled = 0
     for _ in range(300):
         text = " ".join(rng.choice(capitals) for _ in range(20))
-        if is_all_caps(text):
-            assert list(map(len, to_sentence_case(text).split(" "))) == [1] * 20
+        (spelled,) = respell([text])
+        assert list(map(len, spelled.split(" "))) == [1] * 20
+        num_respelled += spelled != text
+    assert num_respelled > 200
+
+
+def test_letter_that_is_no_capital_is_seen_anywhere() -> None:
+    assert is_in_capitals("A" * 1000)
+    assert not is_in_capitals("A" * 1000 + "a")

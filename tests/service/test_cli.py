@@ -39,10 +39,10 @@ from service.settings import Settings
 from tests.service.http_fakes import FakePipeline, make_app
 
 class SlowPipeline(FakePipeline):
-    async def classify(self, texts, options, deadline):
+    async def classify(self, *arguments):
         print("asked", flush=True)
         await asyncio.sleep(0.5)
-        return await super().classify(texts, options, deadline)
+        return await super().classify(*arguments)
 
 listener = open_listener("127.0.0.1", 0)
 run_app(make_app(SlowPipeline()), Settings(), listener, announce(listener))

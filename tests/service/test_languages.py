@@ -31,7 +31,9 @@ def test_every_language_asked_for_is_ranked() -> None:
     assert ranking[0][1] > 90
 
 
-@pytest.mark.parametrize("text", ["", "   \n", "12345 67.8", "!?…", "😀😀", "\x00", "\ud800"])
+@pytest.mark.parametrize(
+    "text", ["", "   \n", "12345 67.8", "!?…", "😀😀", "\x00", "\ud800", "½ ²"]
+)
 def test_text_without_letters_gives_the_first_language_without_confidence(text: str) -> None:
     assert detect(text, SERVED) == [("en", 0.0), ("de", 0.0), ("ko", 0.0)]
 
@@ -70,6 +72,10 @@ def test_no_languages_give_no_ranking() -> None:
         ("車站", "han"),
         ("вокзал", "cyrillic"),
         ("42", ""),
+        ("½ ② Ⅳ", ""),
+        ("5 µl", "latin"),
+        ("3 Ω", "greek"),
+        ("ㅋㅋㅋ", "hangul"),
     ],
 )
 def test_script_is_read_off_the_letters(text: str, script: str) -> None:

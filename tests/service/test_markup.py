@@ -59,7 +59,27 @@ def test_untouched_page_comes_back_byte_for_byte(seed: int) -> None:
         ("<script>var a = '<b>x</b>';</script>y", "<script>var a = '<b>x</b>';</script>Y"),
         ("<style>p > a {}</STYLE >y", "<style>p > a {}</STYLE >Y"),
         ("run <code>ls <b>x</b></code> now", "RUN <code>ls <b>x</b></code> NOW"),
-        ('<p translate="no">x <p>y</p> z</p>w', '<p translate="no">x <p>y</p> z</p>W'),
+        (
+            '<div translate="no">x <div>y</div> z</div>w',
+            '<div translate="no">x <div>y</div> z</div>W',
+        ),
+        ('<p translate="no">x<p>y</p>z', '<p translate="no">x<p>Y</p>Z'),
+        ("<p translate=no>x<div>y</div>", "<p translate=no>x<div>Y</div>"),
+        ("<div><p translate=no>x</div>y", "<div><p translate=no>x</div>Y"),
+        ("<ul><li translate=no>x<li>y</ul>z", "<ul><li translate=no>x<li>Y</ul>Z"),
+        ("<ul><li translate=no>x</ul>y", "<ul><li translate=no>x</ul>Y"),
+        (
+            "<li translate=no>a<ul><li>b</ul>c<li>d",
+            "<li translate=no>a<ul><li>b</ul>c<li>D",
+        ),
+        (
+            "<tr><td translate=no>a<table><tr><td>b</table><td>c",
+            "<tr><td translate=no>a<table><tr><td>b</table><td>C",
+        ),
+        ("<dl><dt translate=no>a<dd>b", "<dl><dt translate=no>a<dd>B"),
+        ("<tr><th translate=no>a<tr><td>b", "<tr><th translate=no>a<tr><td>B"),
+        ("<p title='set translate=no'>a", "<p title='set translate=no'>A"),
+        ("<p class=x TRANSLATE = 'No'>a</p>b", "<p class=x TRANSLATE = 'No'>a</p>B"),
         ("<br translate=no>a", "<br translate=no>A"),
         ("a < b and I <3 you", "A &lt; B AND I &lt;3 YOU"),
         ("Tom &amp; Jerry&nbsp;&lt;b&gt;", "TOM &amp; JERRY&nbsp;&lt;B&gt;"),
@@ -77,6 +97,14 @@ def test_only_text_is_translated(page: str, expected: str) -> None:
 
 def test_character_references_are_resolved_for_the_model() -> None:
     assert texts("<p>caf&eacute; &amp; &#48; bar</p>") == ["café & 0 bar"]
+
+
+@pytest.mark.parametrize(
+    ("digits", "expected"),
+    [("0" * 5000 + "65", "A"), ("1" * 5000, "\ufffd"), ("0" * 5000, "\ufffd"), ("00000065", "A")],
+)
+def test_number_of_a_character_may_be_long(digits: str, expected: str) -> None:
+    assert texts(f"x&#{digits};y") == [f"x{expected}y"]
 
 
 def test_translation_cannot_inject_markup() -> None:

@@ -27,3 +27,10 @@ def test_pace_follows_the_engine() -> None:
     for _ in range(100):
         pace.observe([make_request(1)], SHORT_SECONDS / 2)
     assert pace.is_short([make_request(1)])
+
+
+def test_one_stall_says_little() -> None:
+    pace = StepPace()
+    pace.observe([make_request(1)], SHORT_SECONDS / 4)
+    pace.observe([make_request(1)], 1000.0)
+    assert pace.is_short([make_request(1)])

@@ -277,6 +277,7 @@ def hiss(request: Request) -> Result:
     ("page", "expected"),
     [
         ("AÖ ÖE. AÖ öe.", "ASS SSE. AÖ ße."),
+        ("<h1>AÖ!</h1>ÖÖ ÖÖ. Ö", "<h1>ASS!</h1>ÖSS SSSS. Ö"),
         ("AÖ <b>ÖA</b> ÖE<i>!</i>", "ASS <b>SSA</b> SSE<i>!</i>"),
         ("<p>ÖÖ</p>", "<p>ÖÖ</p>"),
     ],
@@ -799,6 +800,17 @@ async def test_stream_put_together_is_the_translation(stand: Stand, text_format:
         assert "".join(item.text for item in deltas if item.index == index) == translation.text
     expected = await stand.pipeline.translate(texts, options, time.monotonic() + 10.0)
     assert answer.translations == expected.translations
+
+
+async def test_models_are_told_before_they_are_asked(stand: Stand) -> None:
+    told: list[str] = []
+    stand.translator.failures = [InferenceFailed("lost")]
+
+    with pytest.raises(InferenceFailed):
+        await stand.pipeline.translate(["one."], TO_GERMAN, soon(), told.append)
+    await stand.pipeline.classify(["good", "좋아요"], ALL, soon(), told.append)
+
+    assert told == ["words", "film-en,film-ko"]
 
 
 async def test_stream_of_capitals_is_in_capitals(start: MakeStand) -> None:
