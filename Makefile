@@ -79,7 +79,7 @@ serve: $(SERVE_READY) ## serve the shipped models on 127.0.0.1:PORT (installs no
 train: $(DEV_READY) ## train: TASK=sentiment|translation DATA=folder [CONFIG=file]
 	@$(if $(DATA),,echo "usage: make train TASK=sentiment|translation DATA=folder [CONFIG=file] [ARGS=...]" >&2; exit 2)
 	@$(if $(or $(CONFIG),$(DEFAULT_CONFIG_$(TASK))),,echo "TASK must be sentiment or translation, or name a CONFIG" >&2; exit 2)
-	$(BIN)/python -m models.train --config $(or $(CONFIG),$(DEFAULT_CONFIG_$(TASK))) --data $(DATA) $(ARGS)
+	$(BIN)/python -m models.train --config $(or $(CONFIG),$(DEFAULT_CONFIG_$(TASK))) --data "$(DATA)" $(ARGS)
 
 DEFAULT_CONFIG_sentiment := models/configs/sentiment-ko.toml
 DEFAULT_CONFIG_translation := models/configs/translation-en-de.toml
@@ -89,13 +89,13 @@ DEFAULT_CONFIG_translation := models/configs/translation-en-de.toml
 EN_RUNS := runs/sentiment-en-teachers
 EN_CONFIGS := models/configs/sentiment-en
 EN_SEEDS := 1 2 3
-TRAIN_EN = $(BIN)/python -m models.train --data $(DATA) $(ARGS)
+TRAIN_EN = $(BIN)/python -m models.train --data "$(DATA)" $(ARGS)
 
 .PHONY: train-sentiment-en
 train-sentiment-en: $(DEV_READY) ## train the shipped English sentiment model in all its stages: DATA=folder
 	@$(if $(DATA),,echo "usage: make train-sentiment-en DATA=folder [ARGS=...]" >&2; exit 2)
 	$(BIN)/python -m models.phrases --num-sentences 12000 --exclude tests/everyday/sentiment.tsv \
-	  --out $(DATA)/sentiment/phrases
+	  --out "$(DATA)/sentiment/phrases"
 	set -e; for seed in $(EN_SEEDS); do \
 	  $(TRAIN_EN) --config $(EN_CONFIGS)-teacher-base.toml --seed $$seed \
 	    $$(test $$seed = 1 || echo --init $(EN_RUNS)/base-1/pretraining) --out $(EN_RUNS)/base-$$seed; \
@@ -103,13 +103,13 @@ train-sentiment-en: $(DEV_READY) ## train the shipped English sentiment model in
 	    --out $(EN_RUNS)/teacher-$$seed; \
 	done
 	$(BIN)/python -m models.label --runs $(foreach seed,$(EN_SEEDS),$(EN_RUNS)/base-$(seed) $(EN_RUNS)/teacher-$(seed)) \
-	  --data $(DATA) --source sentiment/imdb --num-sentences 250000 --out $(DATA)/sentiment/imdb_sentences
+	  --data "$(DATA)" --source sentiment/imdb --num-sentences 250000 --out "$(DATA)/sentiment/imdb_sentences"
 	$(TRAIN_EN) --config $(EN_CONFIGS).toml
 
 .PHONY: export
 export: $(DEV_READY) ## turn a trained run into a version of the model repository: RUN=folder
 	@$(if $(RUN),,echo "usage: make export RUN=runs/NAME [ARGS=...]" >&2; exit 2)
-	$(BIN)/python -m export torch --run $(RUN) $(ARGS)
+	$(BIN)/python -m export torch --run "$(RUN)" $(ARGS)
 
 .PHONY: load
 load: $(DEV_READY) ## five minutes of load on HOST=http://..., or on a service of its own [ARGS="--slo p99=1500ms"]

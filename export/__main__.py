@@ -13,6 +13,7 @@ from export.evaluate import check_tests, evaluate_version
 from export.parity import ParityError
 from export.publish import export_run
 from export.wrap import WrapOptions, wrap_classifier
+from models.runs import positive
 from service.errors import ServingError
 
 
@@ -64,7 +65,7 @@ def add_torch(parser: argparse.ArgumentParser) -> None:
         help="of the graphs (default: int8 w8)",
     )
     parser.add_argument(
-        "--beam", type=int, default=4, help="measured beside greedy (default: %(default)s)"
+        "--beam", type=positive, default=4, help="measured beside greedy (default: %(default)s)"
     )
     parser.set_defaults(command=run_torch)
 
@@ -76,7 +77,7 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
         "--data", type=Path, required=True, help="folder that the sources' paths are relative to"
     )
     parser.add_argument(
-        "--beam", type=int, default=4, help="measured beside greedy (default: %(default)s)"
+        "--beam", type=positive, default=4, help="measured beside greedy (default: %(default)s)"
     )
     parser.set_defaults(command=run_evaluate)
 

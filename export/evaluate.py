@@ -10,17 +10,13 @@ from tqdm import tqdm
 
 from export.everyday import judge_labels, judge_translations, list_misses
 from export.publish import export_run
+from export.translate import translate_texts
 from models.config import RunConfig, SourceConfig, read_run_config
 from models.data import Row, index_labels, read_source
 from models.metrics import Figure, accuracy, calibration_error, translation_figures
+from models.tasks import label_rows
 from service.engine import Device, available_cpus
-from service.loader import (
-    LoadedModel,
-    load_model,
-    make_requests,
-    run_requests,
-    translate_texts,
-)
+from service.loader import LoadedModel, load_model, make_requests, run_requests
 from service.manifest import Quality, read_manifest, write_manifest
 from service.settings import Settings
 
@@ -74,25 +70,29 @@ def check_tests(run_folder: Path, data: Path) -> None:
 
     Raises:
         FileNotFoundError: a test set is missing.
-        ValueError: a test set cannot be read, or has other labels.
+        ValueError: a test set cannot be read, is empty, or has other labels.
     """
     config = read_run_config(run_folder)
     for source in config.sources:
         if source.test:
-            rows = read_source(config, source, data, "test")
+            rows = read_tests(config, source, data)
+            if not rows:
+                raise ValueError(f"{source.path}: the test set {source.test} has no usable row")
             if config.task == "sentiment":
-                index_labels(rows, config.labels)
+                label_rows(config, source, "test", rows)
+
+
+def read_tests(config: RunConfig, source: SourceConfig, data: Path) -> list[Row]:
+    """The rows of a test set that are not empty."""
+    rows = read_source(config, source, data, "test")
+    return [row for row in rows if all(text.strip() for text in row)]
 
 
 def evaluate_source(
     model: LoadedModel, config: RunConfig, source: SourceConfig, data: Path, beam_size: int
 ) -> list[Quality]:
     """Figures of one test set."""
-    rows = [
-        row
-        for row in read_source(config, source, data, "test")
-        if all(text.strip() for text in row)
-    ]
+    rows = read_tests(config, source, data)
     name = f"{source.path} {source.test}"
     if config.task == "sentiment":
         return [as_quality(model, name, figure) for figure in classify_rows(model, rows)]
@@ -100,8 +100,7 @@ def evaluate_source(
     for side, (first, second) in enumerate(config.pairs):
         for beam in dict.fromkeys([1, beam_size]):
             started = time.monotonic()
-            found = translate_texts(model, [row[side] for row in rows], second, beam)
-            texts = [text for text, _ in found]
+            texts = translate_texts(model, [row[side] for row in rows], first, second, beam)
             decoding = "greedy" if beam == 1 else f"beam {beam}"
             figures = translation_figures(texts, [row[1 - side] for row in rows], second)
             quality += [

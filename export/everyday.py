@@ -4,8 +4,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from export.translate import translate_texts
 from models.metrics import Figure
-from service.loader import LoadedModel, make_requests, run_requests, translate_texts
+from service.loader import LoadedModel, make_requests, run_requests
 
 SENTENCES = Path(__file__).parents[1] / "tests" / "everyday"
 UNSURE, MAX_UNSURE_SCORE = "unsure", 0.8
@@ -54,9 +55,9 @@ def judge_translations(
     ]
     if not rows:
         return None
-    found = translate_texts(model, [text for text, _ in rows], target, beam_size)
+    translations = translate_texts(model, [text for text, _ in rows], source, target, beam_size)
     misses = []
-    for (text, words), (translation, _) in zip(rows, found, strict=True):
+    for (text, words), translation in zip(rows, translations, strict=True):
         if not has_words(translation, words):
             misses.append((text, translation))
     return describe_share(len(rows) - len(misses), len(rows)), misses

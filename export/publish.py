@@ -20,7 +20,7 @@ from models.classifier import Classifier
 from models.runs import Run, read_run
 from service.engine import Device, OnnxSession, resolve_device
 from service.errors import ArtefactError
-from service.loader import answer_golden, check_goldens, load_model
+from service.loader import agrees, answer_golden, check_goldens, load_model
 from service.manifest import (
     MANIFEST,
     TOKENIZER,
@@ -262,19 +262,36 @@ def publish_folder(manifest: Manifest, folder: Path, target: Path) -> None:
 def add_goldens(folder: Path) -> Manifest:
     """The manifest with goldens as the first of its precisions answers them.
 
+    A text that the others answer otherwise is none: rounding tips what a model is unsure about.
+
     Raises:
-        ArtefactError: no golden text fits the model's limit.
+        ArtefactError: no golden text fits the model's limit, or the precisions agree on none.
     """
     model = load_model(folder, Device("cpu"))
-    goldens = []
-    for golden in list_goldens(model.manifest):
-        (input_ids,) = model.encode([golden.text])
-        if 0 < len(input_ids) <= model.manifest.limits.max_input_tokens:
-            output, score = answer_golden(model, golden)
-            goldens.append(golden.model_copy(update={"output": output, "score": round(score, 4)}))
-    if not goldens:
-        limit = model.manifest.limits.max_input_tokens
+    others = [
+        load_model(folder, Device("cpu"), precision=precision)
+        for precision in model.manifest.precisions
+        if precision != model.precision
+    ]
+    limit = model.manifest.limits.max_input_tokens
+    usable = [
+        golden
+        for golden in list_goldens(model.manifest)
+        if 0 < len(model.encode([golden.text])[0]) <= limit
+    ]
+    if not usable:
         raise ArtefactError(f"no golden text has 1 to {limit} tokens; raise the limit")
+    goldens = []
+    for golden in usable:
+        output, score = answer_golden(model, golden)
+        answered = golden.model_copy(update={"output": output, "score": round(score, 4)})
+        if all(agrees(answered, *answer_golden(other, golden)) for other in others):
+            goldens.append(answered)
+    if not goldens:
+        raise ArtefactError(
+            f"{' and '.join(model.manifest.precisions)} agree on none of {len(usable)} golden "
+            "texts; export one precision, or train longer"
+        )
     return model.manifest.model_copy(update={"goldens": tuple(goldens)})
 
 

@@ -230,7 +230,17 @@ def parse_config(fields: dict[str, Any]) -> RunConfig:
     try:
         return _ADAPTER.validate_python(fields)
     except ValidationError as exc:
-        raise ValueError(f"configuration does not fit: {exc}") from exc
+        raise ValueError(f"configuration does not fit: {describe_faults(exc)}") from exc
+
+
+def describe_faults(error: ValidationError) -> str:
+    """What is wrong with which field, without what pydantic says for programmers."""
+    faults = []
+    for fault in error.errors(include_url=False):
+        place = ".".join(map(str, fault["loc"]))
+        reason = fault["msg"].removeprefix("Value error, ")
+        faults.append(f"{place}: {reason}" if place else reason)
+    return "; ".join(faults)
 
 
 def dump_config(config: RunConfig) -> dict[str, Any]:

@@ -8,6 +8,7 @@ is given by its name or by its place in the configuration, counted from 0.
 import gzip
 import random
 import re
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +47,8 @@ def read_split(folder: Path, stem: str, languages: Sequence[str]) -> list[Row]:
 
     Raises:
         FileNotFoundError: neither a TSV nor parallel files are there.
-        ValueError: a line has no TAB, parallel files differ in length, or a file is not UTF-8.
+        ValueError: a line has no TAB or several, parallel files differ in length, or a file is not
+            UTF-8, or no whole gzip file.
     """
     table = _find(folder, f"{stem}.tsv")
     if table is not None:
@@ -111,7 +113,8 @@ _PTB_RULES = [
     (re.compile(r" (n't|'s|'re|'ve|'ll|'d|'m)\b"), r"\1"),
     (re.compile(r" ([.,!?;:%)\]}]|\.\.\.)"), r"\1"),
     (re.compile(r"([(\[{$]) "), r"\1"),
-    (re.compile(r"\s*``\s*|\s*''\s*"), ' "'),
+    (re.compile(r"\s*``\s*"), ' "'),
+    (re.compile(r"\s*''"), '"'),
     (re.compile(r"\s{2,}"), " "),
 ]
 
@@ -124,6 +127,14 @@ def join_ptb(text: str) -> str:
     for pattern, replacement in _PTB_RULES:
         text = pattern.sub(replacement, text)
     return text.strip()
+
+
+def limit_rows(rows: Sequence[Item], limit: int | None) -> list[Item]:
+    """At most so many rows, drawn at random, in their order; the same ones at every call."""
+    if limit is None or len(rows) <= limit:
+        return list(rows)
+    kept = random.Random(len(rows)).sample(range(len(rows)), limit)
+    return [rows[index] for index in sorted(kept)]
 
 
 def sample_weighted(items: Sequence[Item], weight: float, rng: random.Random) -> list[Item]:
@@ -176,6 +187,8 @@ def _lines(path: Path) -> Iterator[str]:
                 yield line.rstrip("\r\n")
         except UnicodeDecodeError as exc:
             raise ValueError(f"{path} is not UTF-8: {exc.reason}") from exc
+        except (EOFError, gzip.BadGzipFile, zlib.error) as exc:
+            raise ValueError(f"{path} is no whole gzip file: {exc}") from exc
 
 
 def _zip_lines(first: Path, second: Path) -> list[Row]:
@@ -186,7 +199,9 @@ def _zip_lines(first: Path, second: Path) -> list[Row]:
 
 
 def _split_line(path: Path, number: int, line: str) -> Row:
-    first, tab, second = line.partition("\t")
-    if not tab:
-        raise ValueError(f"{path}, line {number}: expected two columns with a TAB between")
-    return first, second
+    columns = line.split("\t")
+    if len(columns) != 2:
+        raise ValueError(
+            f"{path}, line {number}: expected two columns with a TAB between, found {len(columns)}"
+        )
+    return columns[0], columns[1]

@@ -63,7 +63,7 @@ class Ensemble:
         )
         translations = [""] * len(texts)
         for index, row in zip(usable, rows, strict=True):
-            translations[index] = self.tokenizer.decode(row)
+            translations[index] = " ".join(self.tokenizer.decode(row).split())  # one line
         return translations
 
 

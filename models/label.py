@@ -17,7 +17,7 @@ from torch import Tensor
 from models.classifier import Classifier
 from models.config import RunConfig
 from models.data import Example, index_labels, read_source
-from models.runs import Run, add_run_arguments, read_run
+from models.runs import Run, add_run_arguments, positive, read_run
 from models.tasks import classify_examples
 from models.vocabulary import PAD
 from service.errors import ArtefactError
@@ -46,7 +46,7 @@ class Teacher:
         """Log-odds (N) of the second label, in the order of the texts."""
         pad_id = self._tokenizer.token_id(PAD)
         encoded = self._tokenizer.encode_batch(texts)
-        examples = [Example(ids or [pad_id], [0]) for ids in encoded]
+        examples = [Example(ids, [0]) for ids in encoded]
         logits = classify_examples(self._model, examples, pad_id, torch.device("cpu"))
         return logits[:, 1] - logits[:, 0]
 
@@ -57,6 +57,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         torch.set_num_threads(arguments.threads)
     try:
         teachers = [Teacher(read_run(folder)) for folder in arguments.runs]
+        check_labels(teachers)
         sentences = draw_sentences(
             teachers[0].config, arguments.source, arguments.data, arguments.num_sentences
         )
@@ -73,12 +74,27 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
 
 
+def check_labels(teachers: Sequence[Teacher]) -> None:
+    """Their log-odds are added up.
+
+    Raises:
+        ValueError: they do not have the same labels in the same order.
+    """
+    labels = teachers[0].config.labels
+    for teacher in teachers:
+        if teacher.config.labels != labels:
+            raise ValueError(
+                f"{teacher.config.name} has the labels {', '.join(teacher.config.labels)}, "
+                f"{teachers[0].config.name} {', '.join(labels)}; all runs need the same"
+            )
+
+
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m models.label", description=__doc__)
     add_run_arguments(parser, "classifiers")
     parser.add_argument("--out", type=Path, required=True, help="folder to write train.tsv into")
     parser.add_argument(
-        "--num-sentences", type=int, default=100_000, help="drawn at random (default: 100000)"
+        "--num-sentences", type=positive, default=100_000, help="drawn at random (default: 100000)"
     )
     return parser.parse_args(argv)
 

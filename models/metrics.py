@@ -46,19 +46,24 @@ def calibration_error(probabilities: np.ndarray, expected: Sequence[int]) -> Fig
     return Figure("calibration error", 100.0 * sum(gaps) / len(scores), signature)
 
 
+CHARACTER_LANGUAGES = frozenset({"ja", "km", "ko", "lo", "my", "th", "zh"})
+
+
 def translation_figures(
     translations: Sequence[str], references: Sequence[str], target: str
 ) -> list[Figure]:
-    """Corpus BLEU and chrF of detokenized, cased text; Korean BLEU counts characters.
+    """Corpus BLEU and chrF of detokenized, cased text.
+
+    Where spaces do not part words, BLEU counts characters; of Korean too, whose words are long.
 
     "bleu-lc" is BLEU of lower-cased tokens, as published for Multi30k; those were cut by Moses'
     tokenizer, these by sacreBLEU's, which does as much.
     """
     metrics: dict[str, BLEU | CHRF] = {
-        "bleu": BLEU(tokenize="char" if target == "ko" else "13a"),
+        "bleu": BLEU(tokenize="char" if target in CHARACTER_LANGUAGES else "13a"),
         "chrf": CHRF(),
     }
-    if target != "ko":
+    if target not in CHARACTER_LANGUAGES:
         metrics["bleu-lc"] = BLEU(tokenize="13a", lowercase=True)
     return [
         Figure(

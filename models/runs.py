@@ -1,6 +1,7 @@
 """What a training run leaves: configuration, vocabulary and best weights."""
 
 import argparse
+import pickle
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,14 +56,18 @@ def read_run(folder: Path) -> Run:
 
     Raises:
         FileNotFoundError: the folder is no run's, or no epoch is finished.
-        ValueError: the configuration does not fit.
+        ValueError: the configuration does not fit, or the weights do not fit it.
         ArtefactError: the tokenizer is missing or damaged.
     """
     if not (folder / BEST).exists():
         raise FileNotFoundError(f"{folder} holds no {BEST}; train at least one epoch")
     config = read_run_config(folder)
     model = build_model(config)
-    model.load_state_dict(torch.load(folder / BEST, map_location="cpu", weights_only=True))
+    try:
+        model.load_state_dict(torch.load(folder / BEST, map_location="cpu", weights_only=True))
+    except (RuntimeError, EOFError, pickle.UnpicklingError) as exc:
+        reason = str(exc).splitlines()[0]
+        raise ValueError(f"{folder / BEST} is damaged, or of another model: {reason}") from exc
     tokenizer = Tokenizer.load(folder / TOKENIZER)
     return Run(config, tokenizer, model.float().eval(), read_minutes(folder))
 
@@ -83,4 +88,12 @@ def add_run_arguments(parser: argparse.ArgumentParser, models: str) -> None:
     parser.add_argument(
         "--source", required=True, help="path of a source of the first run, as configured there"
     )
-    parser.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
+    parser.add_argument("--threads", type=positive, help="CPU threads (default: all cores)")
+
+
+def positive(value: str) -> int:
+    """An option's number."""
+    number = int(value)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number

@@ -22,6 +22,7 @@ from models.data import (
     Row,
     bucket_batches,
     index_labels,
+    limit_rows,
     pad_ids,
     read_source,
     roughen,
@@ -165,7 +166,9 @@ class TranslationTask:
             if source.weight
         ]
         self._valid = {
-            source.path: read_source(config, source, data, "valid")[: config.training.valid_limit]
+            source.path: limit_rows(
+                read_source(config, source, data, "valid"), config.training.valid_limit
+            )
             for source in config.sources
             if source.has_valid
         }
@@ -253,13 +256,39 @@ def read_examples(
     Raises:
         ValueError: a row has none of the labels.
     """
-    rows = read_source(config, source, data, split)[:limit]
-    try:
-        labels = index_labels(rows, config.labels)
-    except ValueError as exc:
-        raise ValueError(f"{source.path}, {split}: {exc}") from exc
+    rows = limit_rows(read_source(config, source, data, split), limit)
+    labels = label_rows(config, source, split, rows)
     encoded = tokenizer.encode_batch([text for _, text in rows])
     return [Example(ids, [label]) for ids, label in zip(encoded, labels, strict=True) if ids]
+
+
+def label_rows(
+    config: RunConfig, source: SourceConfig, split: str, rows: Sequence[Row]
+) -> list[int]:
+    """The place of each row's label among the configured ones.
+
+    Raises:
+        ValueError: a row has none of them.
+    """
+    try:
+        return index_labels(rows, config.labels)
+    except ValueError as exc:
+        raise ValueError(f"{source.path}, {split}: {exc}") from exc
+
+
+def check_sources(config: RunConfig, data: Path) -> None:
+    """Reads what a run will read: its faults are better known before another run's hours.
+
+    Raises:
+        ValueError: a file cannot be read, or the labels do not fit.
+        FileNotFoundError: a configured file is missing.
+    """
+    for source in config.sources:
+        for split, is_read in (("train", source.weight), ("valid", source.has_valid)):
+            if is_read:
+                rows = read_source(config, source, data, split)
+                if config.task == "sentiment":
+                    label_rows(config, source, split, rows)
 
 
 def classify_examples(

@@ -13,17 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 
 from models.config import (
     CONFIG,
     RunConfig,
     SourceConfig,
+    describe_faults,
     dump_config,
     read_config,
     read_run_config,
 )
 from models.pretraining import PretrainingTask
-from models.tasks import build_task, training_texts
+from models.runs import positive
+from models.tasks import build_task, check_sources, training_texts
 from models.trainer import LAST, Trainer
 from models.vocabulary import train_tokenizer
 from service.errors import ArtefactError
@@ -39,10 +42,30 @@ def main(argv: Sequence[str] | None = None) -> None:
         torch.set_num_threads(arguments.threads)
     try:
         device = choose_device(arguments.device)
-        trainer = prepare_trainer(arguments, arguments.config, arguments.out, device)
-    except (ValueError, OSError, ArtefactError) as exc:
+        for config in list_stages(arguments, arguments.config):
+            check_sources(config, arguments.data)
+        run_training(prepare_trainer(arguments, arguments.config, arguments.out, device))
+    except (ValueError, OSError, ArtefactError, FloatingPointError) as exc:
         raise SystemExit(f"models.train: {exc}") from exc
-    run_training(trainer)
+
+
+def list_stages(
+    arguments: argparse.Namespace, path: Path, later: Sequence[Path] = ()
+) -> list[RunConfig]:
+    """The configurations of a run and of those that it will have to start from, last one first.
+
+    Raises:
+        ValueError: one does not fit, is not there, or is its own base.
+    """
+    if path in later:
+        raise ValueError(f"{path} is its own base")
+    config = choose_config(arguments, path)
+    if not config.base or arguments.init:
+        return [config]
+    base_path = path.parent / config.base
+    if not base_path.is_file():
+        raise ValueError(f"{path}: there is no {base_path}, which is its base")
+    return [config, *list_stages(arguments, base_path, [*later, path])]
 
 
 def prepare_trainer(
@@ -140,7 +163,9 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--languages", nargs="+", help="override the codes: what is read, or a pair to translate"
     )
-    parser.add_argument("--epochs", type=int, help="override the configured number, of every stage")
+    parser.add_argument(
+        "--epochs", type=positive, help="override the configured number, of every stage"
+    )
     parser.add_argument(
         "--pretraining",
         action=argparse.BooleanOptionalAction,
@@ -149,7 +174,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--seed", type=int, help="override the configured seed")
     parser.add_argument("--device", help="cpu, cuda or cuda:N (default: cuda where there is one)")
-    parser.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
+    parser.add_argument("--threads", type=positive, help="CPU threads (default: all cores)")
     parser.add_argument(
         "--bf16",
         action=argparse.BooleanOptionalAction,
@@ -190,7 +215,10 @@ def choose_config(arguments: argparse.Namespace, path: Path) -> RunConfig:
             if arguments.pretraining
             else None
         )
-    return dataclasses.replace(config, **overrides)
+    try:
+        return dataclasses.replace(config, **overrides)
+    except ValidationError as exc:
+        raise ValueError(f"the options do not fit: {describe_faults(exc)}") from exc
 
 
 def given_fields(arguments: argparse.Namespace, *names: str) -> dict[str, Any]:
@@ -222,13 +250,14 @@ def prepare_run(
     """Opens the folder of a run, or starts it.
 
     The vocabulary is learnt once, or taken from the run to start from, and its true size goes into
-    the configuration.
+    the configuration. What a start left that never came to a checkpoint is made anew.
 
     Raises:
         ValueError: the folder belongs to another configuration.
     """
     config_path, tokenizer_path = folder / CONFIG, folder / TOKENIZER
-    if config_path.exists():
+    has_begun = (folder / LAST).exists()
+    if config_path.exists() and has_begun:
         tokenizer = Tokenizer.load(tokenizer_path)
         config = fit_vocabulary(config, tokenizer)
         if read_run_config(folder) != config:
@@ -236,7 +265,7 @@ def prepare_run(
                 f"{folder} was made with another configuration; choose another --out or remove it"
             )
         return config, tokenizer
-    if (folder / LAST).exists():
+    if has_begun:
         raise ValueError(f"{folder} has weights but no config.json; choose another --out")
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = Tokenizer.load(initial / TOKENIZER) if initial else learn_vocabulary(config, data)

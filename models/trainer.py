@@ -103,14 +103,13 @@ class Trainer:
         if self.average:
             self.average = AverageModel(self.model, self.config.ema_decay)
         self.progress.seconds = read_seconds(folder) or 0.0
-        self._save()
         return sorted(ours.keys() - fitting.keys())
 
     def train(self) -> Progress:
         """Runs until the last epoch or early stopping; the best weights are in `best.pt`.
 
         Raises:
-            RuntimeError: a gradient is not finite; the last checkpoint stays as it was.
+            FloatingPointError: a gradient is not finite; the last checkpoint stays as it was.
         """
         while not self.progress.finished:
             self._train_epoch()
@@ -152,9 +151,12 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         # one step on a NaN would spoil the weights, and the next checkpoint with them
-        nn.utils.clip_grad_norm_(
-            self.model.parameters(), self.config.clip_norm, error_if_nonfinite=True
-        )
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
+        if not torch.isfinite(norm):
+            raise FloatingPointError(
+                f"the gradient of step {self.progress.step + 1} is not finite; lower the learning "
+                "rate, or look at the data; the last checkpoint is as it was"
+            )
         self.optimizer.step()
         self.progress.step += 1
         self.progress.batch += 1

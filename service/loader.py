@@ -229,15 +229,14 @@ def run_requests(
 def make_requests(
     model: LoadedModel, texts: Sequence[str], target: str | None = None, beam_size: int = 1
 ) -> list[Request]:
-    """Requests without a deadline, for goldens, evaluation and the command line.
+    """Requests without a deadline, of texts as they are; for goldens and measurements.
 
     Raises:
         ValueError: a text has no tokens.
     """
     now = time.monotonic()
     requests = []
-    spelled = [model.respell([text])[0] for text in texts]
-    for text, input_ids in zip(texts, model.encode(spelled), strict=True):
+    for text, input_ids in zip(texts, model.encode(texts), strict=True):
         if not input_ids:
             raise ValueError(f"no tokens in {text!r}")
         request = Request(input_ids, now, float("inf"))
@@ -246,24 +245,6 @@ def make_requests(
             request.start_id = model.manifest.ids.start_ids[target]
         requests.append(request)
     return requests
-
-
-def translate_texts(
-    model: LoadedModel, texts: Sequence[str], target: str, beam_size: int = 1
-) -> list[tuple[str, float]]:
-    """The best translation of each text, and its score, on the calling thread.
-
-    Raises:
-        ValueError: a text has no tokens.
-    """
-    translations = []
-    requests = make_requests(model, texts, target, beam_size)
-    for text, result in zip(texts, run_requests(model.runner, requests), strict=True):
-        assert isinstance(result, list), "a translator answers with hypotheses"
-        in_capitals = model.respell([text]) != [text]
-        translation = model.decode(result[0].token_ids, in_capitals=in_capitals)
-        translations.append((translation, result[0].score))
-    return translations
 
 
 def check_length(input_ids: Sequence[int], model: LoadedModel) -> None:
@@ -288,14 +269,21 @@ def new_token_limit(input_ids: Sequence[int], manifest: Manifest) -> int:
 
 def answer_golden(model: LoadedModel, golden: Golden) -> tuple[str, float]:
     """What the model gives for a golden: label and probability, or translation and score."""
-    if golden.target is not None:
-        (translation,) = translate_texts(model, [golden.text], golden.target)
-        return translation
-    (result,) = run_requests(model.runner, make_requests(model, [golden.text]))
-    assert not isinstance(result, list), "a classifier answers with an array"
+    (result,) = run_requests(model.runner, make_requests(model, [golden.text], golden.target))
+    if isinstance(result, list):
+        return model.tokenizer.decode(result[0].token_ids), result[0].score
     probabilities = model.probabilities(result)
     best = int(probabilities.argmax())
     return model.manifest.labels[best], float(probabilities[best])
+
+
+def agrees(golden: Golden, output: str, score: float) -> bool:
+    """Whether an answer is the golden's.
+
+    A translation may differ where its score says that it is as good; a label may not.
+    """
+    is_same = output == golden.output or golden.target is not None
+    return is_same and abs(score - golden.score) <= SCORE_TOLERANCE
 
 
 def check_goldens(model: LoadedModel) -> None:
@@ -311,9 +299,7 @@ def check_goldens(model: LoadedModel) -> None:
             raise ArtefactError(
                 f"{model.title} fails its golden check for {golden.text!r}: {exc}"
             ) from exc
-        # a translation may differ where its score says that it is as good; a label may not
-        same = output == golden.output or golden.target is not None
-        if not same or abs(score - golden.score) > SCORE_TOLERANCE:
+        if not agrees(golden, output, score):
             raise ArtefactError(
                 f"{model.title} fails its golden check for {golden.text!r}: it gives {output!r} "
                 f"({score:.3f}), expected {golden.output!r} ({golden.score:.3f})"

@@ -10,7 +10,7 @@ import torch
 from export.publish import export_run
 from models.runs import Run, read_run
 
-RunMaker = Callable[[str, str], Run]
+RunMaker = Callable[..., Run]
 FolderMaker = Callable[[str, str], Path]
 
 
@@ -22,12 +22,12 @@ def random_run(tiny_run: FolderMaker) -> RunMaker:
     """
 
     @functools.cache
-    def make(task: str, cell: str) -> Run:
+    def make(task: str, cell: str, noise: float = 0.2) -> Run:
         run = read_run(tiny_run(task, cell))
         generator = torch.Generator().manual_seed(11)
         with torch.no_grad():
             for parameter in run.model.parameters():
-                parameter.add_(0.2 * torch.randn(parameter.shape, generator=generator))
+                parameter.add_(noise * torch.randn(parameter.shape, generator=generator))
         return run
 
     return make

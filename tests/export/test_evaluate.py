@@ -131,6 +131,13 @@ def test_a_source_without_a_test_set_is_passed_over(
     assert {figure.data for figure in quality} == {"nsmc test", EVERYDAY}
 
 
+def test_an_empty_test_set_is_known_beforehand(tiny_run: FolderMaker, tmp_path: Path) -> None:
+    (tmp_path / "nsmc").mkdir()
+    (tmp_path / "nsmc" / "test.tsv").write_text("1\t \n\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="nsmc: the test set test has no usable row"):
+        check_tests(tiny_run("sentiment", "gru"), tmp_path)
+
+
 def test_a_missing_test_set_is_known_beforehand(tiny_run: FolderMaker, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="nsmc holds neither test"):
         check_tests(tiny_run("sentiment", "gru"), tmp_path)

@@ -280,3 +280,39 @@ def test_a_broken_decoder_is_caught(cell: str, breakage: Breakage, random_run: R
 
 def test_graphs_that_are_not_broken_pass_the_same_check(random_run: RunMaker) -> None:
     assert check_broken(random_run("translation", "gru"), lambda _: 1).agreement == 1.0
+
+
+def edit_tensor(graphs: Graphs, name: str, edit: Callable[[np.ndarray], np.ndarray]) -> None:
+    (tensor,) = [
+        tensor
+        for graph in graphs.values()
+        for tensor in graph.graph.initializer
+        if tensor.name == name
+    ]
+    values = numpy_helper.to_array(tensor)
+    tensor.CopyFrom(numpy_helper.from_array(edit(values).astype(values.dtype), name))
+
+
+@pytest.mark.parametrize(
+    ("task", "name", "factor"),
+    [
+        ("sentiment", "output.scales", 0.5),
+        ("sentiment", "output.bias", 0.0),
+        ("sentiment", "encoder.0.recurrent.levels", 0.0),
+        ("translation", "output.scales", 0.5),
+        ("translation", "query.levels", 0.0),
+        ("translation", "readout.bias", 0.0),
+        ("translation", "top.recurrent.levels", 0.0),
+    ],
+)
+def test_wrong_weights_are_caught_in_int8_too(
+    task: str, name: str, factor: float, random_run: RunMaker
+) -> None:
+    """With weights near zero its tolerance would forgive them."""
+    run = random_run(task, "lstm", 1.0 if task == "sentiment" else 0.5)
+    check_run(run, "int8", CPU)
+
+    graphs = build_graphs(run, "int8")
+    edit_tensor(graphs, name, lambda values: values * factor)
+    with pytest.raises(ParityError, match="int8 on cpu differs"):
+        check_graphs(run, graphs, "int8", CPU)

@@ -30,8 +30,8 @@ from models.train import prepare_run
 from models.trainer import BEST, LAST
 from service.engine import Device
 from service.errors import ArtefactError
-from service.loader import check_goldens, load_model
-from service.manifest import MANIFEST, Manifest, Precision, check_files, read_manifest
+from service.loader import LoadedModel, answer_golden, check_goldens, load_model
+from service.manifest import MANIFEST, Golden, Manifest, Precision, check_files, read_manifest
 from service.registry import find_versions
 from tests.conftest import SAMPLES
 from tests.export.conftest import FolderMaker
@@ -266,6 +266,26 @@ def test_a_model_too_short_for_any_golden_is_refused(
     with pytest.raises(ArtefactError, match="no golden text has"):
         export_run(folder, tmp_path / "repository", ["w8"])
     assert os.listdir(tmp_path / "repository") == []
+
+
+def test_what_the_precisions_answer_otherwise_is_no_golden(
+    tiny_run: FolderMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(model: LoadedModel, golden: Golden) -> tuple[str, float]:
+        output, score = answer_golden(model, golden)
+        is_other = model.precision == "w8" and golden.text == texts[0]
+        return output, score + 1.0 * is_other
+
+    whole = read_manifest(export_run(tiny_run("sentiment", "gru"), tmp_path, ["int8", "w8"]))
+    texts = [golden.text for golden in whole.goldens]
+    monkeypatch.setattr("export.publish.answer_golden", answer)
+    folder = export_run(tiny_run("sentiment", "gru"), tmp_path, ["int8", "w8"])
+
+    assert [golden.text for golden in read_manifest(folder).goldens] == texts[1:]
+
+    monkeypatch.setattr("export.publish.answer_golden", lambda model, _: (model.precision, 0.0))
+    with pytest.raises(ArtefactError, match="int8 and w8 agree on none of"):
+        export_run(tiny_run("sentiment", "gru"), tmp_path, ["int8", "w8"])
 
 
 @pytest.mark.parametrize("precisions", [["w8"], ["fp32"], ["int8"]])

@@ -13,6 +13,7 @@ from models.data import (
     bucket_batches,
     index_labels,
     join_ptb,
+    limit_rows,
     pad_ids,
     read_source,
     read_split,
@@ -39,9 +40,35 @@ def test_example_is_as_long_as_its_longer_side() -> None:
 
 
 def test_table_is_read_in_order(tmp_path: Path) -> None:
-    (tmp_path / "train.tsv").write_text("0\tbad\r\n\n1\tgood\tvery\n", encoding="utf-8")
+    (tmp_path / "train.tsv").write_text("0\tbad\r\n\n1\tvery good\n", encoding="utf-8")
 
-    assert read_split(tmp_path, "train", ["en"]) == [("0", "bad"), ("1", "good\tvery")]
+    assert read_split(tmp_path, "train", ["en"]) == [("0", "bad"), ("1", "very good")]
+
+
+def test_further_columns_do_not_become_text(tmp_path: Path) -> None:
+    (tmp_path / "train.tsv").write_text("one\tun\nhi\tsalut\tCC BY\n", encoding="utf-8")
+
+    with pytest.raises(ValueError, match=r"train\.tsv, line 2: expected two columns .* found 3"):
+        read_split(tmp_path, "train", ["en", "fr"])
+
+
+@pytest.mark.parametrize("content", [b"no gzip", gzip.compress(b"1\tgood\n" * 99)[:-9]])
+def test_file_that_is_no_whole_gzip_file_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "train.tsv.gz").write_bytes(content)
+
+    with pytest.raises(ValueError, match=r"train\.tsv\.gz is no whole gzip file"):
+        read_split(tmp_path, "train", ["en"])
+
+
+def test_limited_rows_are_of_the_whole_file_and_the_same_each_time() -> None:
+    rows = list(range(1000))
+
+    drawn = limit_rows(rows, 100)
+
+    assert drawn == sorted(drawn) == limit_rows(rows, 100)
+    assert len(drawn) == 100
+    assert 350 < sum(drawn) / 100 < 650
+    assert limit_rows(rows, None) == limit_rows(rows, 1000) == rows
 
 
 def test_mark_of_a_spreadsheet_is_no_part_of_the_first_label(tmp_path: Path) -> None:
@@ -167,7 +194,8 @@ def test_plain_source_is_left_alone(tmp_path: Path) -> None:
         ("it 's good .", "it's good."),
         ("it does n't , and we 're sure", "it doesn't, and we're sure"),
         ("a -lrb- very -rrb- long film !", "a (very) long film!"),
-        ("so `` funny '' it hurts", 'so "funny "it hurts'),
+        ("so `` funny '' it hurts", 'so "funny" it hurts'),
+        ("`` so '' .", '"so".'),
         ("wait ...", "wait..."),
         ("already fine.", "already fine."),
         ("", ""),

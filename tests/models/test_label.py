@@ -11,11 +11,14 @@ from models.config import SourceConfig, dump_config, parse_config
 from models.label import (
     MIN_LOGIT,
     PRIOR,
+    Teacher,
+    check_labels,
     draw_sentences,
     label_sentences,
     main,
     split_sentences,
 )
+from models.runs import read_run
 
 FolderMaker = Callable[[str, str], Path]
 
@@ -98,6 +101,14 @@ def test_what_is_written_can_be_trained_on(
     lines = (out / "train.tsv").read_text(encoding="utf-8").splitlines()
     assert len(lines) == 5
     assert {line.partition("\t")[0] for line in lines} <= {"0", "1"}
+
+
+def test_teachers_must_have_the_same_labels_in_the_same_order(run: Path) -> None:
+    first, second = Teacher(read_run(run)), Teacher(read_run(run))
+    check_labels([first, second])
+    second.config = replace(second.config, labels=tuple(reversed(second.config.labels)))
+    with pytest.raises(ValueError, match="all runs need the same"):
+        check_labels([first, second])
 
 
 @pytest.mark.parametrize("task", ["translation", "sentiment"])

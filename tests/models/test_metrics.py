@@ -17,7 +17,8 @@ def test_accuracy_refuses_lists_of_different_length() -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "tokenizer"), [("de", "tok:13a"), ("en", "tok:13a"), ("ko", "tok:char")]
+    ("target", "tokenizer"),
+    [("de", "tok:13a"), ("en", "tok:13a"), ("ko", "tok:char"), ("ja", "tok:char")],
 )
 def test_figures_carry_their_signatures(target: str, tokenizer: str) -> None:
     bleu, chrf, *_ = translation_figures(["Ein Mann fährt."], ["Ein Mann fährt."], target)

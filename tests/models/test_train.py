@@ -225,7 +225,6 @@ def test_configuration_that_does_not_fit_is_refused_by_name(
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        (("--epochs", "0"), "epochs"),
         (("--name", "my model"), "name"),
         (("--languages", "Spanish"), "languages"),
         (("--labels", "malo", "bueno", "bueno"), "labels"),
@@ -242,14 +241,17 @@ def test_argument_that_does_not_fit_is_refused_by_name(
         main(command("run", *arguments))
 
 
-def test_unknown_argument_is_refused(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("argument", [("--epoch-count", "3"), ("--epochs", "0")])
+def test_unknown_argument_is_refused(
+    argument: tuple[str, str], command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit, match="2"):
-        main(command("run", "--epoch-count", "3"))
+        main(command("run", *argument))
 
-    assert "--epoch-count" in capsys.readouterr().err
+    assert argument[0] in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("change", [("--seed", "2"), ("--epochs", "2"), ("--sources", "tatoeba")])
+@pytest.mark.parametrize("change", [("--seed", "2"), ("--epochs", "2"), ("--name", "b")])
 def test_folder_of_another_configuration_is_refused(
     tmp_path: Path, command: Command, change: tuple[str, str]
 ) -> None:
@@ -386,6 +388,52 @@ def test_another_run_takes_the_place_of_the_configured_base(
     assert not (tmp_path / "run" / "base").exists()
     with pytest.raises(SystemExit, match=r"absent\.toml"):
         main(command("again", "--epochs", "1"))
+
+
+def test_fault_of_a_later_stage_is_known_before_the_first(
+    tmp_path: Path, command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "tiny.toml"
+    text = path.read_text(encoding="utf-8")
+    (tmp_path / "first.toml").write_text(text, encoding="utf-8")
+    path.write_text('base = "first.toml"\n' + text.replace('"nsmc"', '"nmsc"'), encoding="utf-8")
+
+    with pytest.raises(SystemExit, match="nmsc holds neither"):
+        main(command("run", "--epochs", "1"))
+
+    assert "parameters" not in capsys.readouterr().out
+    assert not (tmp_path / "run").exists()
+
+
+def test_configuration_cannot_be_its_own_base(tmp_path: Path, command: Command) -> None:
+    path = tmp_path / "tiny.toml"
+    path.write_text('base = "tiny.toml"\n' + path.read_text(encoding="utf-8"), encoding="utf-8")
+
+    with pytest.raises(SystemExit, match=r"tiny\.toml is its own base"):
+        main(command("run"))
+
+
+def test_start_that_failed_leaves_nothing_that_the_next_one_trusts(
+    tmp_path: Path, command: Command
+) -> None:
+    unfinished, other = tmp_path / "unfinished", tmp_path / "other"
+    main(command("other", "--epochs", "1"))
+    main(command("unfinished", "--epochs", "1", "--seed", "2"))
+    (unfinished / BEST).unlink()
+    fields = json.loads((other / "tokenizer.json").read_text(encoding="utf-8"))
+    vocabulary = fields["model"]["vocab"]
+    first, second = list(vocabulary)[-2:]
+    vocabulary[first], vocabulary[second] = vocabulary[second], vocabulary[first]
+    (unfinished / "tokenizer.json").write_text(json.dumps(fields), encoding="utf-8")
+
+    with pytest.raises(SystemExit, match=r"best\.pt"):
+        main(command("run", "--epochs", "1", "--init", str(unfinished)))
+    main(command("run", "--epochs", "1", "--init", str(other)))
+
+    vocabularies = [
+        (folder / "tokenizer.json").read_bytes() for folder in (other, tmp_path / "run")
+    ]
+    assert vocabularies[0] == vocabularies[1] != (unfinished / "tokenizer.json").read_bytes()
 
 
 def test_folder_to_start_from_must_be_a_run(tmp_path: Path, command: Command) -> None:

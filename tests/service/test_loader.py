@@ -10,7 +10,7 @@ import torch
 
 from models.classifier import Classifier
 from models.runs import read_run
-from service.batch import FloatArray, Hypothesis, Request, Result, SearchOptions
+from service.batch import FloatArray, Request, SearchOptions
 from service.engine import Device
 from service.errors import ArtefactError, InferenceFailed
 from service.loader import (
@@ -23,7 +23,6 @@ from service.loader import (
     new_token_limit,
     run_requests,
     softmax,
-    translate_texts,
 )
 from service.manifest import MANIFEST, Golden, Graph, Manifest, Precision
 from tests.fakes import FakeRunner, make_manifest, make_model, make_request
@@ -322,18 +321,6 @@ def test_capitals_are_kept_where_the_model_says_so_and_for_classifiers() -> None
 
     assert lowering.respell(["GO ON"]) == ["Go on"]
     assert keeping.respell(["GO ON"]) == classifier.respell(["GO ON"]) == ["GO ON"]
-
-
-def test_translation_of_capitals_is_in_capitals() -> None:
-    model = make_model(make_manifest("translation"), FakeRunner(echo))
-
-    assert translate_texts(model, ["GO ON", "go on"], "de") == [("GO ON", -0.5), ("go on", -0.5)]
-    (first, second) = make_requests(model, ["GO ON", "Go on"], "de")
-    assert first.input_ids == second.input_ids
-
-
-def echo(request: Request) -> Result:
-    return [Hypothesis(request.input_ids[:-1], -0.5, is_complete=True)]
 
 
 def test_request_starts_with_the_token_of_its_target() -> None:

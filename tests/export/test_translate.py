@@ -1,0 +1,30 @@
+from export.translate import translate_texts
+from service.batch import Hypothesis, Request, Result
+from service.manifest import Limits
+from tests.fakes import FakeRunner, make_manifest, make_model
+
+
+def echo(request: Request) -> Result:
+    return [Hypothesis(request.input_ids[:-1], -0.5, is_complete=True)]
+
+
+def test_text_is_cut_into_sentences_as_served() -> None:
+    runner = FakeRunner(echo)
+    model = make_model(make_manifest("translation"), runner)
+    texts = ["One sentence. Another one.", "", "A\n\nB", "GO ON! NOW"]
+
+    assert translate_texts(model, texts, "en", "de", 1) == texts
+    read = [
+        model.tokenizer.decode(request.input_ids) for batch in runner.batches for request in batch
+    ]
+    assert sorted(read) == ["A", "Another one.", "B", "Go on!", "Now", "One sentence."]
+
+
+def test_text_that_the_server_refuses_has_no_translation() -> None:
+    manifest = make_manifest("translation", limits=Limits(max_input_tokens=5))
+
+    texts = translate_texts(
+        make_model(manifest, FakeRunner(echo)), ["long text", "ok"], "en", "de", 1
+    )
+
+    assert texts == ["", "ok"]
