@@ -24,6 +24,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.registry import Collector
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -70,6 +71,12 @@ OUTCOMES = {
     504: "deadline",
 }
 
+# What a page of another origin may read besides the body.
+EXPOSED_HEADERS = (
+    *("X-Request-ID", "X-Model-Name", "X-Model-Version"),
+    *("Server-Timing", "Retry-After"),
+)
+
 TASK_PATHS = frozenset({"/translate", "/classify"})
 SEVERAL_MODELS = "several"
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
@@ -90,7 +97,16 @@ class Service(FastAPI):
     def open_lane(self, services: Services) -> None:
         """To be called once all routes are there."""
         self.state.services = services
-        self._entrance = RequestTrail(TaskLane(super().__call__), services)
+        self._entrance: ASGIApp = RequestTrail(TaskLane(super().__call__), services)
+        origins = [origin.strip() for origin in services.settings.cors_origins.split(",")]
+        if any(origins):
+            self._entrance = CORSMiddleware(
+                self._entrance,
+                allow_origins=origins,
+                allow_methods=["GET", "POST"],
+                allow_headers=["*"],
+                expose_headers=EXPOSED_HEADERS,
+            )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["app"] = self

@@ -228,7 +228,7 @@ class Pipeline:
         codes = [language.code for language in self.languages()]
         return codes or self._registry.sentiment_languages()
 
-    def _check_texts(self, texts: Sequence[str]) -> None:
+    def _check_texts(self, texts: Sequence[str], *, may_be_blank: bool = False) -> None:
         if not texts:
             raise EmptyInput("there is no text; send at least one")
         if len(texts) > self._settings.max_texts:
@@ -237,7 +237,7 @@ class Pipeline:
                 "request; send fewer"
             )
         for index, text in enumerate(texts):
-            if not text.strip():
+            if not (may_be_blank or text.strip()):
                 raise EmptyInput(f"text {index} is empty; send at least one visible character")
             if len(text) > self._settings.max_text_chars:
                 raise InputTooLong(
@@ -258,7 +258,8 @@ class Pipeline:
     ) -> Order:
         """Checks texts and options, cuts and encodes; nothing is submitted yet."""
         arrived_at = self._clock()
-        self._check_texts(texts)
+        # among others a blank text comes back as it is, so that lists need no sorting out
+        self._check_texts(texts, may_be_blank=any(map(str.strip, texts)))
         like = Request([], arrived_at, deadline, self._choose_search(options))
 
         def open_documents() -> list[Document]:

@@ -85,10 +85,6 @@ class Registry:
     def models_of(self, task: str) -> Sequence[ServedModel]:
         return self._by_task.get(task, ())
 
-    @property
-    def is_ready(self) -> bool:
-        return not self.faults()
-
     def faults(self) -> list[str]:
         """Why the server cannot answer, one sentence each; empty when it can."""
         if not self._started:

@@ -222,12 +222,14 @@ async def list_models(request: Request) -> list[ModelInfo]:
     return [describe_model(served) for served in get_services(request).registry.models()]
 
 
+@operations.head("/livez", include_in_schema=False)
 @operations.get("/livez")
 async def live() -> dict[str, str]:
     """Whether the process answers at all."""
     return {"status": "live"}
 
 
+@operations.head("/readyz", include_in_schema=False)
 @operations.get("/readyz")
 async def ready(request: Request) -> dict[str, str]:
     """Whether the server should get traffic; 503 with the reasons where not."""

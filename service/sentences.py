@@ -1,4 +1,4 @@
-"""Cuts a text into sentences and back without losing a character. Knows no models.
+"""Cuts a text into sentences without losing a character. Knows no models.
 
 The rules for each language (abbreviations, quotes, brackets) are sentencex's.
 """
@@ -33,11 +33,6 @@ def split(text: str, language: str) -> list[tuple[str, str]]:
         for segment in segment_line(line, language):
             append_segment(pairs, segment)
     return pairs
-
-
-def join(pairs: list[tuple[str, str]]) -> str:
-    """The text of sentences (translated or not), with the white space they came with."""
-    return "".join(sentence + space for sentence, space in pairs)
 
 
 def segment_line(line: str, language: str) -> list[str]:

@@ -185,6 +185,13 @@ class Settings(BaseSettings):
         NoDecode,
         Field(description="Comma list of accepted API keys; none means anonymous access."),
     ] = ()
+    cors_origins: Annotated[
+        str,
+        Field(
+            description="Comma list of origins whose pages may ask from a browser, or * for all; "
+            "none sends no CORS headers.",
+        ),
+    ] = ""
     shutdown_delay_ms: Annotated[
         int,
         Field(

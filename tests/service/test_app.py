@@ -216,6 +216,24 @@ async def test_stream_that_fails_late_counts_as_what_it_came_to(
     assert line.__dict__["status"] == status
 
 
+async def test_pages_of_other_origins_may_ask_where_they_are_named() -> None:
+    asked = {"Origin": "https://a.org", "Access-Control-Request-Method": "POST"}
+    body = {"inputs": "good"}
+    async with connect(make_app(cors_origins="https://a.org, https://b.org")) as client:
+        preflight = await client.options("/classify", headers=asked)
+        answer = await client.post("/classify", json=body, headers=asked)
+        foreign = await client.post("/classify", json=body, headers={"Origin": "https://c.org"})
+    async with connect(make_app()) as client:
+        plain = await client.post("/classify", json=body, headers=asked)
+
+    allowed = "access-control-allow-origin"
+    assert preflight.status_code == answer.status_code == foreign.status_code == 200
+    assert preflight.headers[allowed] == answer.headers[allowed] == "https://a.org"
+    assert "X-Model-Name" in answer.headers["access-control-expose-headers"]
+    assert allowed not in foreign.headers
+    assert allowed not in plain.headers
+
+
 async def test_answer_that_breaks_off_counts_as_an_error() -> None:
     async def begin(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})

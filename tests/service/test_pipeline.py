@@ -460,6 +460,14 @@ async def test_empty_text_is_refused(stand: Stand, text: str) -> None:
         stand.pipeline.detect(text)
 
 
+async def test_blank_text_among_others_comes_back_as_it_is(stand: Stand) -> None:
+    for options in (TO_GERMAN, TranslateOptions("auto", "de"), HTML):
+        answer = await stand.pipeline.translate(["one", "", " \n"], options, soon())
+        assert [one.text for one in answer.translations] == ["ONE", "", " \n"]
+    with pytest.raises(EmptyInput, match="text 0 is empty"):
+        await stand.pipeline.translate(["", " "], TO_GERMAN, soon())
+
+
 async def test_text_without_tokens_is_refused_by_a_classifier(stand: Stand) -> None:
     with pytest.raises(EmptyInput, match="nothing to classify; send at least one"):
         await stand.pipeline.classify(["\u200b"], ALL, soon())

@@ -60,11 +60,11 @@ def add_version(repository: Path, name: str, version: str) -> Path:
 async def test_all_models_are_loaded_and_ready(tiny_repository: Path) -> None:
     metrics = make_metrics()
     registry = Registry(make_settings(tiny_repository), metrics)
-    readiness = [registry.is_ready]
+    readiness = [not registry.faults()]
     await registry.start()
-    readiness.append(registry.is_ready)
+    readiness.append(not registry.faults())
     await registry.stop()
-    readiness.append(registry.is_ready)
+    readiness.append(not registry.faults())
 
     assert readiness == [False, True, False]
     assert [served.manifest.name for served in registry.models()] == [SENTIMENT, TRANSLATION]
@@ -208,7 +208,7 @@ async def test_stop_lets_admitted_requests_finish_and_refuses_others(registry: R
     await registry.stop()
 
     assert all(future.exception() is None for future in futures)
-    assert not registry.is_ready
+    assert registry.faults()
     with pytest.raises(ModelNotReady):
         batcher.submit([make_request()])
 

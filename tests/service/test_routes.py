@@ -236,6 +236,13 @@ async def test_server_that_is_not_ready_says_why() -> None:
     assert "engine tiny does not answer" in response.json()["detail"]
 
 
+@pytest.mark.parametrize(("reasons", "status"), [([], 200), (["x"], 503)])
+async def test_probes_may_ask_with_head(reasons: list[str], status: int) -> None:
+    async with connect(make_app(None, FakeRegistry(reasons=reasons))) as client:
+        assert (await client.head("/readyz")).status_code == status
+        assert (await client.head("/livez")).status_code == 200
+
+
 async def test_draining_server_is_not_ready_but_answers() -> None:
     app = make_app()
     app.state.services.is_draining = True

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from service.sentences import call_sentencex, join, split
+from service.sentences import call_sentencex, split
 
 ALPHABETS = [
     "ab. !?\n",
@@ -13,6 +13,10 @@ ALPHABETS = [
     "\x00\ud800\udfff\ufffd\ufeff\u200b\U0001f600é\u0301",
     "Dr. z.B. e.g. U.S. 3. Mai 1.5\n",
 ]
+
+
+def join(pairs: list[tuple[str, str]]) -> str:
+    return "".join(sentence + space for sentence, space in pairs)
 
 
 def random_text(source: random.Random) -> str:
