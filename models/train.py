@@ -239,6 +239,8 @@ def choose_device(name: str | None) -> torch.device:
         device = torch.device(name)
     except RuntimeError as exc:
         raise ValueError(f"--device {name}: use cpu, cuda or cuda:N") from exc
+    if device.type not in ("cpu", "cuda"):
+        raise ValueError(f"--device {name}: use cpu, cuda or cuda:N")
     if device.type == "cuda" and (device.index or 0) >= num_gpus:
         raise ValueError(f"--device {name}: torch sees {num_gpus} CUDA devices here")
     return device

@@ -24,7 +24,9 @@ def start_token(language: str) -> str:
 def train_tokenizer(
     texts: Iterable[str], vocab_size: int, languages: Iterable[str], lowercase: bool
 ) -> Tokenizer:
-    """Learns a vocabulary of exactly `vocab_size` tokens, or fewer if the text gives no more.
+    """Learns a vocabulary of `vocab_size` tokens, fewer if the text gives no more.
+
+    A very small one may become larger: its alphabet may have 200 characters.
 
     Ids: pad 0, eos 1, one start token per language, 256 bytes, then characters and merges by
     frequency. A character outside the learnt alphabet is spelt in bytes, so no input becomes

@@ -231,6 +231,7 @@ def test_configuration_that_does_not_fit_is_refused_by_name(
         (("--config", "missing.toml"), r"missing\.toml"),
         (("--data", "missing"), "missing"),
         (("--device", "tpu9"), "--device tpu9"),
+        (("--device", "mps"), "--device mps"),
         (("--device", "cuda:99"), "--device cuda:99"),
     ],
 )
