@@ -275,7 +275,8 @@ class Batcher:
     def time_step(self, arrivals: list[Request], seconds: float) -> None:
         """See `worker.Desk`."""
         if self._own_worker is not None:  # a step is its arrivals, wherever it was run
-            self._own_pace.observe(arrivals, seconds)
+            on_loop = threading.get_ident() == self._loop_thread
+            self._own_pace.observe(arrivals, seconds, on_loop=on_loop)
         self._metrics.step_duration_seconds.observe(seconds)
 
     def fail(self, requests: list[Request], error: Exception) -> None:

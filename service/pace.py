@@ -22,11 +22,15 @@ class StepPace:
     def __init__(self) -> None:
         self._seconds_per_cell = 0.0
 
-    def observe(self, requests: Sequence[Request], seconds: float) -> None:
-        """Notes a step over these requests."""
+    def observe(self, requests: Sequence[Request], seconds: float, *, on_loop: bool = True) -> None:
+        """Notes a step over these requests.
+
+        One on a thread takes turns with the loop, so that it can only show a quicker pace.
+        """
         pace = seconds / count_cells(requests)
         known = self._seconds_per_cell or pace
-        self._seconds_per_cell = known + GAIN * (min(pace, MAX_RISE * known) - known)
+        most = MAX_RISE * known if on_loop else known
+        self._seconds_per_cell = known + GAIN * (min(pace, most) - known)
 
     def is_short(self, requests: Sequence[Request]) -> bool:
         """Whether the event loop can spare the time; the first step of all is always tried."""

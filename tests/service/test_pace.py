@@ -34,3 +34,14 @@ def test_one_stall_says_little() -> None:
     pace.observe([make_request(1)], SHORT_SECONDS / 4)
     pace.observe([make_request(1)], 1000.0)
     assert pace.is_short([make_request(1)])
+
+
+def test_step_on_a_thread_only_shows_a_quicker_pace() -> None:
+    pace = StepPace()
+    pace.observe([make_request(10)], SHORT_SECONDS)
+    for _ in range(100):
+        pace.observe([make_request(10)], 2 * SHORT_SECONDS, on_loop=False)
+    assert pace.is_short([make_request(10)])
+    for _ in range(100):
+        pace.observe([make_request(10)], SHORT_SECONDS / 2, on_loop=False)
+    assert pace.is_short([make_request(19)])
