@@ -3,8 +3,14 @@
 import time
 from collections.abc import Sequence
 
-from service.batch import Request, Result, SearchOptions
-from service.documents import Passage, TranslateOptions, cut_passages, render_passage
+from service.batch import Request, SearchOptions
+from service.documents import (
+    Passage,
+    TranslateOptions,
+    cut_passages,
+    list_requests,
+    render_passages,
+)
 from service.errors import InputTooLong
 from service.loader import LoadedModel, run_requests
 
@@ -17,15 +23,9 @@ def translate_texts(
     search = SearchOptions(beam_size, model.manifest.limits.max_new_tokens)
     like = Request([], time.monotonic(), float("inf"), search)
     documents = [cut_text(model, text, options, like) for text in texts]
-    requests = [
-        sentence.request
-        for passages in documents
-        for passage in passages
-        for sentence in passage.sentences
-        if sentence.request
-    ]
+    requests = [request for passages in documents for request in list_requests(passages)]
     results = dict(zip(requests, run_requests(model.runner, requests), strict=True))
-    return [render_text(model, passages, results) for passages in documents]
+    return [render_passages(model, passages, results, 0, "text") for passages in documents]
 
 
 def cut_text(
@@ -35,9 +35,3 @@ def cut_text(
         return cut_passages(text, options.source, options, model, like)
     except InputTooLong:
         return []
-
-
-def render_text(
-    model: LoadedModel, passages: Sequence[Passage], results: dict[Request, Result]
-) -> str:
-    return "".join(render_passage(model, passage, results, 0, "text") for passage in passages)

@@ -108,12 +108,17 @@ class Document:
 
     @property
     def requests(self) -> list[Request]:
-        return [
-            sentence.request
-            for passage in self.passages
-            for sentence in passage.sentences
-            if sentence.request
-        ]
+        return list_requests(self.passages)
+
+
+def list_requests(passages: Sequence[Passage]) -> list[Request]:
+    """The requests of a text, in its order."""
+    return [
+        sentence.request
+        for passage in passages
+        for sentence in passage.sentences
+        if sentence.request
+    ]
 
 
 def make_request(
@@ -169,10 +174,7 @@ def join_document(
         )
     model = document.served.model
     texts = [
-        "".join(
-            render_passage(model, passage, results, rank, options.text_format)
-            for passage in document.passages
-        )
+        render_passages(model, document.passages, results, rank, options.text_format)
         for rank in range(options.alternatives + 1)
     ]
     alternatives = list(dict.fromkeys(text for text in texts[1:] if text != texts[0]))
@@ -182,6 +184,19 @@ def join_document(
         align(model, request, hypotheses_of(results, request)[0]) for request in document.requests
     ]
     return Translation(texts[0], alternatives, document.detected, alignments)
+
+
+def render_passages(
+    model: LoadedModel,
+    passages: Sequence[Passage],
+    results: Mapping[Request, Result],
+    rank: int,
+    text_format: str,
+) -> str:
+    """A text as its translation has it."""
+    return "".join(
+        render_passage(model, passage, results, rank, text_format) for passage in passages
+    )
 
 
 def render_passage(

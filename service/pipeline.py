@@ -63,6 +63,7 @@ class Order:
     """Texts on their way through the translators.
 
     Attributes:
+        made_by: names and versions of the models that will answer.
         arrived_at, encoded_at: monotonic seconds.
     """
 
@@ -70,6 +71,7 @@ class Order:
     options: TranslateOptions
     documents: list[Document]
     work: list[Work]
+    made_by: tuple[str, str]
     arrived_at: float
     encoded_at: float
 
@@ -117,7 +119,8 @@ class Pipeline:
 
         encoded = await offload(texts, encode_texts, deadline - arrived_at)
         work = group_requests((served, [request]) for served, request in encoded)
-        on_models(describe_work(work)[0])
+        made_by = describe_work(work)
+        on_models(made_by[0])
         encoded_at = self._clock()
         with Submission(work, deadline, self._clock) as submission:
             results = await submission.results()
@@ -125,7 +128,7 @@ class Pipeline:
             rank_labels(served.model, results[request], options) for served, request in encoded
         ]
         timings = self._observe(work, results, arrived_at, encoded_at)
-        return ClassifyAnswer(*describe_work(work), timings, labels)
+        return ClassifyAnswer(*made_by, timings, labels)
 
     async def translate(
         self,
@@ -146,8 +149,7 @@ class Pipeline:
             EmptyInput, InputTooLong, InvalidInput, ModelNotFound, Overloaded, DeadlineExceeded,
             InferenceFailed.
         """
-        order = await self._open_order(texts, options, deadline)
-        on_models(describe_work(order.work)[0])
+        order = await self._open_order(texts, options, deadline, on_models)
         with Submission(order.work, deadline, self._clock) as submission:
             results = await submission.results()
         return await self._answer_order(order, results)
@@ -167,8 +169,7 @@ class Pipeline:
         Raises:
             As `translate` does: what can be known before the admission, before the first item.
         """
-        order = await self._open_order(texts, options, deadline)
-        on_models(describe_work(order.work)[0])
+        order = await self._open_order(texts, options, deadline, on_models)
         growing = [DocumentText(document, options.text_format) for document in order.documents]
         owners = {
             request: index
@@ -180,7 +181,7 @@ class Pipeline:
             listen(owners, news)
         with Submission(order.work, deadline, self._clock) as submission:
             submission.call_when_done(lambda request: news.put_nowait((request, None)))
-            yield Started(*describe_work(order.work))
+            yield Started(*order.made_by)
             for index, text in enumerate(growing):
                 if taken := text.take_text():
                     yield Delta(index, taken)
@@ -254,7 +255,11 @@ class Pipeline:
         return self._registry.find_classifier(detect_language(text, codes).language)
 
     async def _open_order(
-        self, texts: Sequence[str], options: TranslateOptions, deadline: float
+        self,
+        texts: Sequence[str],
+        options: TranslateOptions,
+        deadline: float,
+        on_models: Callable[[str], None],
     ) -> Order:
         """Checks texts and options, cuts and encodes; nothing is submitted yet."""
         arrived_at = self._clock()
@@ -271,7 +276,9 @@ class Pipeline:
         )
         if options.attention:
             check_attention(work)
-        return Order(texts, options, documents, work, arrived_at, self._clock())
+        made_by = describe_work(work)
+        on_models(made_by[0])
+        return Order(texts, options, documents, work, made_by, arrived_at, self._clock())
 
     async def _answer_order(
         self, order: Order, results: Mapping[Request, Result]
@@ -281,7 +288,7 @@ class Pipeline:
 
         translations = await offload(order.texts, join_documents)
         timings = self._observe(order.work, results, order.arrived_at, order.encoded_at)
-        return TranslateAnswer(*describe_work(order.work), timings, translations)
+        return TranslateAnswer(*order.made_by, timings, translations)
 
     def _choose_search(self, options: TranslateOptions) -> SearchOptions:
         settings = self._settings
