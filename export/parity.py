@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from export.quantize import quantize_columns
 from models.classifier import Classifier
 from models.seq2seq import Seq2Seq
-from service.batch import Batch, IntArray
-from service.engine import Array, Session
-from service.loader import softmax
+from service.arrays import Array, IntArray
+from service.batch import Batch
+from service.engine import Session
 from service.manifest import Parity, Precision, Role
 from service.memory import PagedMemory
+from service.model import softmax
 from service.search import STATES
 
 BATCH_SIZES = (1, 2, 7, 32)

@@ -3,16 +3,12 @@
 import time
 from collections.abc import Sequence
 
+from service.answers import TranslateOptions
 from service.batch import Request, SearchOptions
-from service.documents import (
-    Passage,
-    TranslateOptions,
-    cut_passages,
-    list_requests,
-    render_passages,
-)
+from service.documents import Passage, cut_passages, list_requests, render_passages
 from service.errors import InputTooLong
-from service.loader import LoadedModel, run_requests
+from service.model import LoadedModel
+from service.runner import run_requests
 
 
 def translate_texts(

@@ -19,10 +19,12 @@ from export.publish import (
     open_scratch,
     publish_folder,
 )
-from service.engine import Array, Device, OnnxSession, Session
+from service.arrays import Array
+from service.device import Device
+from service.engine import OnnxSession, Session
 from service.errors import ArtefactError, InferenceFailed
-from service.loader import softmax
 from service.manifest import TOKENIZER, Graph, Limits, Manifest, Precision, Source, SpecialIds
+from service.model import softmax
 from service.tokenizer import Tokenizer
 
 OutputKind = Literal["logits", "probabilities"]

@@ -15,8 +15,10 @@ from runners import find_runners
 from shape_model import ROOT
 
 from service.batch import Request, Result
-from service.engine import Device
-from service.loader import LoadedModel, Runner, load_model, make_requests, run_requests
+from service.device import Device
+from service.loader import load_model
+from service.model import LoadedModel, make_requests
+from service.runner import Runner, run_requests
 
 TRANSLATOR = ROOT / "models" / "repository" / "translation-en-de" / "1"
 TARGET = "de"

@@ -13,8 +13,10 @@ from figures import median
 from plan import Stage
 from shape_model import ShapeModel
 
+from service.arrays import Array
 from service.batch import Request
-from service.engine import Array, Device, OnnxSession
+from service.device import Device
+from service.engine import OnnxSession
 from service.manifest import Precision
 from service.scheduler import Scheduler
 

@@ -16,12 +16,14 @@ from prometheus_client import CollectorRegistry
 from runners import wrap_runners
 
 from service.app import create_app
+from service.arrays import Array
 from service.batch import Request, Result
-from service.engine import Array, Session
-from service.loader import LoadedModel, Runner
+from service.engine import Session
 from service.logs import configure_logging
 from service.metrics import Metrics
+from service.model import LoadedModel
 from service.registry import Registry
+from service.runner import Runner
 from service.search import TranslatorRunner
 from service.server import announce, open_listener, run_app
 from service.settings import load_settings

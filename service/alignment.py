@@ -11,14 +11,11 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 
 import numpy as np
-from numpy.typing import NDArray
 
-from service.batch import FloatArray
+from service.arrays import BoolArray, FloatArray, ScoreArray
 from service.markup import Tag
 
 Span = tuple[int, int]
-BoolArray = NDArray[np.bool_]
-ScoreArray = NDArray[np.float64]
 
 MARKS = r"!-/:-@\[-`{-~\u00a1\u00a7\u00ab\u00b6\u00b7\u00bb\u00bf\u2010-\u205e\u3001-\u303f"
 # A word with what holds its parts together ("don't", "3.14", "dog-house"), or a punctuation mark.

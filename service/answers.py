@@ -1,10 +1,8 @@
 """What the pipeline is asked for and what it gives, in its own words; the wire has others."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
-
-from service.batch import Timings
-from service.documents import Translation
 
 
 @dataclass(frozen=True)
@@ -23,6 +21,44 @@ class ClassifyOptions:
 
 
 @dataclass(frozen=True)
+class TranslateOptions:
+    """How texts are translated.
+
+    Attributes:
+        source: language code, or `auto`.
+        alternatives: other translations wanted; the beam is at least one wider.
+        attention: give the alignment weights.
+    """
+
+    source: str
+    target: str
+    text_format: Literal["text", "html"] = "text"
+    alternatives: int = 0
+    beam_size: int | None = None
+    max_new_tokens: int | None = None
+    attention: bool = False
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Where the time of one request went, in seconds; queue and inference of its slowest part.
+
+    Attributes:
+        arrived_at: monotonic seconds.
+        dispatched_at, finished_at: of the first part to run and of the last one to be done;
+            infinite where no model was needed.
+    """
+
+    tokenize_seconds: float
+    queue_seconds: float
+    inference_seconds: float
+    total_seconds: float
+    arrived_at: float
+    dispatched_at: float = math.inf
+    finished_at: float = math.inf
+
+
+@dataclass(frozen=True)
 class LabelScore:
     label: str
     score: float
@@ -35,6 +71,31 @@ class Language:
     code: str
     name: str
     targets: list[str]
+
+
+@dataclass(frozen=True)
+class Detection:
+    """A detected language; confidence 0 to 100."""
+
+    language: str
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Attention weights of one sentence: a row per target token, eos last."""
+
+    source_tokens: list[str]
+    target_tokens: list[str]
+    weights: list[list[float]]
+
+
+@dataclass(frozen=True)
+class Translation:
+    text: str
+    alternatives: list[str]
+    detected: Detection | None = None
+    attention: list[Alignment] | None = None
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-IntArray = NDArray[np.int64]
-FloatArray = NDArray[np.float32]
+from service.arrays import FloatArray, IntArray
 
 
 @dataclass(frozen=True)
@@ -59,25 +57,6 @@ class Request:
     def num_rows(self) -> int:
         """Rows of the engine that it takes."""
         return self.search.beam_size if self.search else 1
-
-
-@dataclass(frozen=True)
-class Timings:
-    """Where the time of one request went, in seconds; queue and inference of its slowest part.
-
-    Attributes:
-        arrived_at: monotonic seconds.
-        dispatched_at, finished_at: of the first part to run and of the last one to be done;
-            infinite where no model was needed.
-    """
-
-    tokenize_seconds: float
-    queue_seconds: float
-    inference_seconds: float
-    total_seconds: float
-    arrived_at: float
-    dispatched_at: float = math.inf
-    finished_at: float = math.inf
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,9 @@ from service.errors import (
     Overloaded,
     ServingError,
 )
-from service.loader import Runner
 from service.metrics import Metrics
 from service.pace import StepPace
+from service.runner import Runner
 from service.scheduler import Dispatch, Scheduler
 from service.worker import Clock, Worker
 

@@ -9,12 +9,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from service.batch import FloatArray, Hypothesis, IntArray, Request, SearchOptions
-
-ScoreArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
+from service.arrays import FloatArray, IntArray, ScoreArray
+from service.batch import Hypothesis, Request, SearchOptions
 
 
 class Continuations(NamedTuple):

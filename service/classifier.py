@@ -1,6 +1,7 @@
 """Runs the classifier graph: a batch of requests in, the label scores of each out."""
 
-from service.batch import FloatArray, Request, Result, pad_requests
+from service.arrays import FloatArray
+from service.batch import Request, Result, pad_requests
 from service.engine import Session
 
 

@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
 
-from service.answers import ClassifyOptions
+from service.answers import ClassifyOptions, TranslateOptions
 from service.app import create_app, read_version
-from service.documents import TranslateOptions
+from service.classify import ClassifyPipeline
 from service.errors import ServingError
 from service.logs import configure_logging
 from service.manifest import Manifest, read_manifest
 from service.metrics import Metrics
-from service.pipeline import Pipeline
 from service.registry import Registry, find_versions, verify
 from service.server import announce, open_listener, run_app, stop_loading
 from service.settings import Settings, SettingsError, load_settings
 from service.supervisor import default_workers, run_workers
+from service.translate import TranslatePipeline
 
 # What the commands that load models in this process can use; `serve` takes them all.
 LOCAL_SETTINGS = ("models_dir", "device", "precision", "threads_per_engine")
@@ -36,7 +36,8 @@ FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 # would wait for 5 ms by default, longer than the step took, while the event loop parses requests.
 SWITCH_SECONDS = 0.0001
 
-Work = Callable[[Pipeline, argparse.Namespace, Settings], Awaitable[None]]
+# What a command does with models in this process.
+Work = Callable[[Registry, Metrics], Awaitable[None]]
 
 
 if TYPE_CHECKING:
@@ -165,13 +166,13 @@ def run_serve(_: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-async def use_pipeline(work: Work, given: argparse.Namespace, settings: Settings) -> int:
+async def use_models(work: Work, settings: Settings) -> int:
     """Does the work of a command with models in this process."""
     metrics = Metrics(CollectorRegistry())
     registry = Registry(settings, metrics)
     await registry.start()
     try:
-        await work(Pipeline(registry, settings, metrics), given, settings)
+        await work(registry, metrics)
     finally:
         await registry.stop()
     return 0
@@ -182,10 +183,15 @@ def find_deadline(settings: Settings) -> float:
 
 
 def run_classify(given: argparse.Namespace, settings: Settings) -> int:
-    return asyncio.run(use_pipeline(classify_texts, given, settings))
+    async def work(registry: Registry, metrics: Metrics) -> None:
+        await classify_texts(ClassifyPipeline(registry, settings, metrics), given, settings)
+
+    return asyncio.run(use_models(work, settings))
 
 
-async def classify_texts(pipeline: Pipeline, given: argparse.Namespace, settings: Settings) -> None:
+async def classify_texts(
+    pipeline: ClassifyPipeline, given: argparse.Namespace, settings: Settings
+) -> None:
     options = ClassifyOptions(given.model, given.top_k, given.function_to_apply)
     for text in read_texts(given.texts):
         answer = await pipeline.classify([text], options, find_deadline(settings))
@@ -196,11 +202,14 @@ async def classify_texts(pipeline: Pipeline, given: argparse.Namespace, settings
 
 
 def run_translate(given: argparse.Namespace, settings: Settings) -> int:
-    return asyncio.run(use_pipeline(translate_texts, given, settings))
+    async def work(registry: Registry, metrics: Metrics) -> None:
+        await translate_texts(TranslatePipeline(registry, settings, metrics), given, settings)
+
+    return asyncio.run(use_models(work, settings))
 
 
 async def translate_texts(
-    pipeline: Pipeline, given: argparse.Namespace, settings: Settings
+    pipeline: TranslatePipeline, given: argparse.Namespace, settings: Settings
 ) -> None:
     options = TranslateOptions(
         source=given.source,

@@ -6,60 +6,16 @@ White space and markup come back as they were. Knows no queue: requests go out, 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Literal
 
 import numpy as np
 
 from service import sentences
 from service.alignment import Source, place_tags, share_tags, weigh_words
+from service.answers import Alignment, Detection, TranslateOptions, Translation
 from service.batch import Hypothesis, Request, Result, SearchOptions
-from service.loader import LoadedModel, check_length, new_token_limit
 from service.markup import Piece, Tag, render_text, split_markup
+from service.model import LoadedModel, check_length, new_token_limit
 from service.registry import ServedModel
-
-
-@dataclass(frozen=True)
-class TranslateOptions:
-    """How texts are translated.
-
-    Attributes:
-        source: language code, or `auto`.
-        alternatives: other translations wanted; the beam is at least one wider.
-        attention: give the alignment weights.
-    """
-
-    source: str
-    target: str
-    text_format: Literal["text", "html"] = "text"
-    alternatives: int = 0
-    beam_size: int | None = None
-    max_new_tokens: int | None = None
-    attention: bool = False
-
-
-@dataclass(frozen=True)
-class Detection:
-    """A detected language; confidence 0 to 100."""
-
-    language: str
-    confidence: float
-
-
-@dataclass(frozen=True)
-class Alignment:
-    """Attention weights of one sentence: a row per target token, eos last."""
-
-    source_tokens: list[str]
-    target_tokens: list[str]
-    weights: list[list[float]]
-
-
-@dataclass(frozen=True)
-class Translation:
-    text: str
-    alternatives: list[str]
-    detected: Detection | None = None
-    attention: list[Alignment] | None = None
 
 
 @dataclass(frozen=True)

@@ -1,23 +1,15 @@
-"""The only file that imports onnxruntime: devices, sessions, arrays in and arrays out."""
+"""Sessions of onnxruntime: arrays in, arrays out."""
 
-import ctypes
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
-
-from service.errors import ArtefactError, DeviceUnavailable, InferenceFailed
-
-# onnxruntime reports its use to its makers unless it is told not to before it is loaded
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime
 
-Array = NDArray[Any]
-CUDA_PROVIDER, CPU_PROVIDER = "CUDAExecutionProvider", "CPUExecutionProvider"
+from service.arrays import Array
+from service.device import CPU_PROVIDER, CUDA_PROVIDER, Device
+from service.errors import ArtefactError, DeviceUnavailable, InferenceFailed
 
 
 class Session(Protocol):
@@ -36,67 +28,6 @@ class Session(Protocol):
             InferenceFailed: the runtime refused or broke.
         """
         ...
-
-
-@dataclass(frozen=True)
-class Device:
-    """Where a session runs."""
-
-    kind: str
-    index: int = 0
-
-    def __str__(self) -> str:
-        return self.kind if self.kind == "cpu" else f"{self.kind}:{self.index}"
-
-
-def resolve_device(name: str) -> Device:
-    """The device behind `auto`, `cpu`, `cuda` or `cuda:N`.
-
-    Raises:
-        DeviceUnavailable: CUDA was asked for by name and this installation or machine has none.
-    """
-    if name == "cpu":
-        return Device("cpu")
-    has_provider = CUDA_PROVIDER in onnxruntime.get_available_providers()
-    if name == "auto":
-        return Device("cuda") if has_provider and _has_cuda_device() else Device("cpu")
-    if not has_provider:
-        raise DeviceUnavailable(
-            f"device {name} was asked for, but the installed onnxruntime has no CUDA provider; "
-            "install the gpu extra (onnxruntime-gpu) or set the device to cpu"
-        )
-    return Device("cuda", int(name.partition(":")[2] or 0))
-
-
-def may_use_gpu(name: str) -> bool:
-    """Whether `resolve_device` might give a GPU.
-
-    It leaves the driver alone, which would not survive a fork.
-    """
-    return name != "cpu" and CUDA_PROVIDER in onnxruntime.get_available_providers()
-
-
-def available_cpus(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
-    """Processors that this process may use, by affinity mask and cgroup quota."""
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = _read_quota(cgroup)
-    return cpus if quota is None else max(1, min(cpus, round(quota)))
-
-
-def _read_quota(cgroup: Path) -> float | None:
-    """The container's limit in processors, from cgroup v2 or v1; None where there is none."""
-    try:
-        if (cgroup / "cpu.max").exists():
-            quota, period = (cgroup / "cpu.max").read_text(encoding="ascii").split()
-        else:
-            quota, period = (
-                (cgroup / "cpu" / f"cpu.cfs_{name}_us").read_text(encoding="ascii")
-                for name in ("quota", "period")
-            )
-        processors = int(quota) / int(period)
-    except (OSError, ValueError, ZeroDivisionError):  # "max" is no number: no limit
-        return None
-    return processors if processors > 0 else None
 
 
 class OnnxSession:
@@ -190,14 +121,3 @@ def _providers(device: Device) -> list[Any]:
         (CUDA_PROVIDER, {"device_id": device.index, "arena_extend_strategy": "kSameAsRequested"}),
         CPU_PROVIDER,
     ]
-
-
-def _has_cuda_device() -> bool:
-    """Whether the driver is installed and sees a device; images carry it to machines without."""
-    try:
-        driver = ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return False
-    count = ctypes.c_int(0)
-    is_up = driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0
-    return bool(is_up and count.value > 0)

@@ -6,7 +6,7 @@ import numpy as np
 
 from service.answers import ClassifyOptions, LabelScore
 from service.batch import Result
-from service.loader import LoadedModel
+from service.model import LoadedModel
 
 
 def rank_labels(model: LoadedModel, result: Result, options: ClassifyOptions) -> list[LabelScore]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from service.batch import FloatArray, IntArray
+from service.arrays import FloatArray, IntArray
 
 PAGE_SIZE = 16
 MIN_PAGES = 64

@@ -10,11 +10,13 @@ from pathlib import Path
 from service import languages
 from service.admission import QueueLimits
 from service.batcher import Batcher
-from service.engine import Device, available_cpus, resolve_device
+from service.device import Device, available_cpus, resolve_device
 from service.errors import ArtefactError, ModelNotFound, ServingError
-from service.loader import LoadedModel, check_goldens, load_model
+from service.goldens import check_goldens
+from service.loader import load_model
 from service.manifest import MANIFEST, Manifest
 from service.metrics import Metrics
+from service.model import LoadedModel
 from service.scheduler import Scheduler
 from service.settings import Settings
 

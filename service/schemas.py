@@ -3,15 +3,13 @@
 Limits that an operator sets are not known here: the pipeline checks them.
 """
 
-import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
-from pydantic_core import ErrorDetails, PydanticCustomError
 
-NAME = re.compile(r"[A-Za-z0-9_.-]{1,40}")
+from service.faults import fault, kind_of
 
 
 def check_texts(value: object) -> object:
@@ -32,28 +30,11 @@ def check_texts(value: object) -> object:
     return value
 
 
-def kind_of(value: object) -> str:
-    """What JSON calls the value."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true or false"
-    if isinstance(value, int | float):
-        return "a number"
-    if isinstance(value, str):
-        return "a string"
-    return "an array" if isinstance(value, list) else "an object"
-
-
 def refuse_bool(value: object) -> object:
     # pydantic takes true for 1.
     if isinstance(value, bool):
         raise fault("must be a whole number, got true or false")
     return value
-
-
-def fault(message: str, **context: Any) -> PydanticCustomError:
-    return PydanticCustomError("fault", message, context)
 
 
 Texts = Annotated[str | list[str], BeforeValidator(check_texts)]
@@ -146,58 +127,6 @@ class ClassifyRequest(TimedBody):
 
 
 REQUESTS: tuple[type[Body], ...] = (TranslateRequest, ClassifyRequest, DetectRequest)
-
-
-def describe_faults(model: type[BaseModel], errors: Sequence[ErrorDetails]) -> str:
-    """The first fault in one sentence: field, kind, limit, remedy; never what the client sent."""
-    error = errors[0]
-    if not error["loc"]:
-        return f"The body is not right: {error['msg']}."
-    name = ".".join(safe_name(step) for step in error["loc"])
-    if error["type"] == "extra_forbidden":
-        return f"`{name}` is not known; known are {', '.join(ClassifyParameters.model_fields)}."
-    described = find_description(model, [str(step) for step in error["loc"]])
-    return f"`{name}` {describe_problem(error)}; send {described or 'another value'}."
-
-
-def safe_name(step: int | str) -> str:
-    return str(step) if NAME.fullmatch(str(step)) else "(a name that is not shown)"
-
-
-def find_description(model: type[BaseModel], path: Sequence[str]) -> str | None:
-    if path[0] == "parameters" and len(path) > 1:
-        return find_description(ClassifyParameters, path[1:])
-    field = model.model_fields.get(path[0])
-    return field.description if field else None
-
-
-def describe_problem(error: ErrorDetails) -> str:
-    kind, context = error["type"], error.get("ctx", {})
-    if kind == "fault":
-        return error["msg"]
-    if kind == "missing":
-        return "is missing or null"
-    if kind == "greater_than_equal":
-        return f"must be at least {context['ge']}"
-    if kind == "less_than_equal":
-        return f"must be at most {context['le']}"
-    if kind == "literal_error":
-        return f"must be {context['expected']}"
-    if kind == "string_too_short":
-        return "is empty"
-    if kind == "string_too_long":
-        return f"is longer than {context['max_length']} characters"
-    return f"must be {wanted_kind(kind)}, got {kind_of(error['input'])}"
-
-
-def wanted_kind(error_type: str) -> str:
-    wanted = {
-        "int": "a whole number",
-        "finite": "a whole number",
-        "bool": "true or false",
-        "string": "a string",
-    }
-    return wanted.get(error_type.partition("_")[0], "an object")
 
 
 class Reply(BaseModel):

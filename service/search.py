@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from service.batch import FloatArray, Hypothesis, IntArray, Request, Result, pad_requests
+from service.arrays import Array, BoolArray, FloatArray, IntArray
+from service.batch import Hypothesis, Request, Result, pad_requests
 from service.beams import (
-    BoolArray,
     Continuations,
     Group,
     History,
@@ -20,7 +20,7 @@ from service.beams import (
     stack_rows,
     start_group,
 )
-from service.engine import Array, Session
+from service.engine import Session
 from service.memory import PagedMemory
 
 STATES = ("hidden", "cell")

@@ -7,8 +7,9 @@ carry what the log line carries: never a text, a key, or an address of a client.
 import math
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from contextvars import Token
+from typing import Any
 
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -19,11 +20,12 @@ from opentelemetry.trace import SpanKind, StatusCode, Tracer, format_span_id, fo
 from opentelemetry.trace.propagation import set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.types import AttributeValue
-from starlette.datastructures import Headers
-from starlette.types import Scope
 
-from service.batch import Timings
+from service.answers import Timings
 from service.metrics import EXEMPLAR
+
+Scope = MutableMapping[str, Any]
+"""ASGI's description of a connection."""
 
 PROPAGATOR = TraceContextTextMapPropagator()
 SERVER_ERROR = 500
@@ -48,7 +50,7 @@ class Trace:
         self._epoch_ns = time.time_ns() - time.monotonic_ns()
         self._span = tracer.start_span(
             f"{scope['method']} {scope['path']}",
-            read_parent(Headers(scope=scope)),
+            read_parent(scope["headers"]),
             SpanKind.SERVER,
             describe_request(scope),
             start_time=self._wall_time(started_at),
@@ -136,10 +138,10 @@ class Traces:
         thread.join(CLOSE_SECONDS)
 
 
-def read_parent(headers: Mapping[str, str]) -> Context:
+def read_parent(headers: Iterable[tuple[bytes, bytes]]) -> Context:
     """Whose span is the parent, by W3C Trace Context; an empty context where nobody's is."""
-    names = ("traceparent", "tracestate")
-    carrier = {name: headers[name] for name in names if name in headers}
+    names = (b"traceparent", b"tracestate")
+    carrier = {name.decode(): value.decode("latin-1") for name, value in headers if name in names}
     return PROPAGATOR.extract(carrier, Context()) if carrier else Context()
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from service.batch import Request, Result
-from service.loader import Runner
+from service.runner import Runner
 
 logger = logging.getLogger(__name__)
 

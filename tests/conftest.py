@@ -20,7 +20,8 @@ from models.tasks import build_model
 from models.train import prepare_run
 from models.trainer import BEST, LAST
 from models.vocabulary import EOS
-from service.engine import Device, OnnxSession
+from service.device import Device
+from service.engine import OnnxSession
 from service.manifest import TOKENIZER
 from service.search import TranslatorRunner
 from service.tokenizer import Tokenizer

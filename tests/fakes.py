@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from prometheus_client import CollectorRegistry
 
-from service.batch import FloatArray, Hypothesis, Request, Result, SearchOptions
-from service.engine import Array, Device
-from service.loader import LoadedModel, Runner
+from service.arrays import Array, FloatArray
+from service.batch import Hypothesis, Request, Result, SearchOptions
+from service.device import Device
 from service.manifest import FileEntry, Graph, Limits, Manifest, SpecialIds
 from service.metrics import Metrics
+from service.model import LoadedModel
+from service.runner import Runner
 from service.tokenizer import Tokenizer
 
 PAD_ID, START_ID, EOS_ID = 0, 1, 2

@@ -7,8 +7,9 @@ from torch.nn.functional import cross_entropy
 from export.calibration import find_temperature, fit_temperature, set_temperature
 from export.publish import export_run
 from models.classifier import Classifier
-from service.engine import Device
-from service.loader import answer_golden, load_model
+from service.device import Device
+from service.goldens import answer_golden
+from service.loader import load_model
 from service.manifest import read_manifest
 from tests.export.conftest import FolderMaker, RunMaker
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from export.everyday import SENTENCES, has_words, judge_labels, judge_translations, read_sentences
-from service.engine import Device
-from service.loader import LoadedModel, load_model
+from service.device import Device
+from service.loader import load_model
+from service.model import LoadedModel
 from tests.export.conftest import FolderMaker
 
 REPOSITORY = Path(__file__).parents[2] / "models" / "repository"

@@ -13,7 +13,9 @@ from export.layers import LayerBuilder, Weights, reorder_gates
 from export.quantize import quantize_columns
 from models.config import Cell
 from models.encoder import BidirectionalLayer, build_layer
-from service.engine import Array, Device, OnnxSession
+from service.arrays import Array
+from service.device import Device
+from service.engine import OnnxSession
 from service.manifest import Precision
 
 CELLS: Sequence[Cell] = ("lstm", "gru", "rnn")

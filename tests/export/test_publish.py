@@ -28,10 +28,12 @@ from models.runs import read_run
 from models.tasks import build_model
 from models.train import prepare_run
 from models.trainer import BEST, LAST
-from service.engine import Device
+from service.device import Device
 from service.errors import ArtefactError
-from service.loader import LoadedModel, answer_golden, check_goldens, load_model
+from service.goldens import answer_golden, check_goldens
+from service.loader import load_model
 from service.manifest import MANIFEST, Golden, Manifest, Precision, check_files, read_manifest
+from service.model import LoadedModel
 from service.registry import find_versions
 from tests.conftest import SAMPLES
 from tests.export.conftest import FolderMaker

@@ -13,10 +13,11 @@ from export.to_onnx import build_decoder, find_best, select
 from models.runs import Run
 from models.seq2seq import Seq2Seq
 from service.batch import Request, SearchOptions
-from service.engine import Device, OnnxSession
-from service.loader import run_requests
+from service.device import Device
+from service.engine import OnnxSession
 from service.manifest import Precision, Role
 from service.memory import PagedMemory
+from service.runner import run_requests
 from service.search import STATES, TranslatorRunner
 from tests.export.conftest import RunMaker
 

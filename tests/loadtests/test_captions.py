@@ -2,7 +2,7 @@ import pytest
 from captions import KINDS, draw_counts, make_kind, make_sentences
 
 from service import sentences
-from service.loader import LoadedModel
+from service.model import LoadedModel
 from tests.fakes import make_manifest, make_model
 
 

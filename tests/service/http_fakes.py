@@ -11,22 +11,27 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from service.answers import (
+    Alignment,
     ClassifyAnswer,
     ClassifyOptions,
     Delta,
+    Detection,
     LabelScore,
     Language,
     News,
     Started,
+    Timings,
     TranslateAnswer,
+    TranslateOptions,
+    Translation,
 )
 from service.app import create_app
-from service.batch import Timings
-from service.documents import Alignment, Detection, TranslateOptions, Translation
+from service.classify import ClassifyPipeline
+from service.intake import ignore
 from service.manifest import FileEntry, Graph, Limits, Manifest, Quality, Source, SpecialIds
-from service.pipeline import Pipeline, ignore
 from service.registry import Registry
 from service.settings import Settings
+from service.translate import TranslatePipeline
 
 TIMINGS = Timings(0.001, 0.002, 0.0035, 0.0075, arrived_at=0.0)
 
@@ -149,7 +154,7 @@ class FakePipeline:
             self.is_stream_closed = True
         yield answer
 
-    def check_wait(self, task: str) -> None:
+    def check_wait(self) -> None:
         if self.refusal:
             raise self.refusal
 
@@ -194,10 +199,12 @@ class FakePipeline:
 def make_app(
     pipeline: FakePipeline | None = None, registry: FakeRegistry | None = None, **settings: Any
 ) -> FastAPI:
+    pipeline = pipeline or FakePipeline()
     return create_app(
         Settings(**settings),
         registry=cast(Registry, registry or FakeRegistry()),
-        pipeline=cast(Pipeline, pipeline or FakePipeline()),
+        classify=cast(ClassifyPipeline, pipeline),
+        translate=cast(TranslatePipeline, pipeline),
         collector_registry=CollectorRegistry(),
     )
 

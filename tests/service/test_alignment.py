@@ -11,7 +11,7 @@ import pytest
 
 from service import sentences
 from service.alignment import WORD, Source, find_run, place_tags, share_tags, weigh_words
-from service.batch import FloatArray
+from service.arrays import FloatArray
 from service.markup import Tag, render_text, split_markup
 
 TAG = re.compile(r"<[^>]*>")

@@ -3,9 +3,9 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
+from service.arrays import Array
 from service.batch import Request
 from service.classifier import ClassifierRunner
-from service.engine import Array
 from service.errors import InferenceFailed
 from tests.fakes import PAD_ID, FakeSession, make_request
 

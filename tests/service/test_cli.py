@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from service import cli
+from service.classify import ClassifyPipeline
 from service.cli import (
     build_parser,
     describe_manifest,
@@ -24,9 +25,9 @@ from service.cli import (
     main,
 )
 from service.manifest import write_manifest
-from service.pipeline import Pipeline
 from service.server import format_url, open_listener
 from service.settings import Settings
+from service.translate import TranslatePipeline
 from tests.service.http_fakes import MANIFEST, FakePipeline
 
 ROOT = Path(__file__).parents[2]
@@ -236,8 +237,10 @@ def test_table_is_aligned() -> None:
 
 async def run_with_fake(*arguments: str) -> None:
     given = build_parser().parse_args(arguments)
-    work = cli.classify_texts if arguments[0] == "classify" else cli.translate_texts
-    await work(cast(Pipeline, FakePipeline()), given, Settings())
+    if arguments[0] == "classify":
+        await cli.classify_texts(cast(ClassifyPipeline, FakePipeline()), given, Settings())
+    else:
+        await cli.translate_texts(cast(TranslatePipeline, FakePipeline()), given, Settings())
 
 
 @pytest.mark.parametrize(

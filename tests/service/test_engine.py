@@ -8,7 +8,9 @@ import pytest
 from onnx import TensorProto
 
 from export.graph import GraphBuilder, save_graphs
-from service.engine import Array, Device, OnnxSession, available_cpus, resolve_device
+from service.arrays import Array
+from service.device import Device, available_cpus, resolve_device
+from service.engine import OnnxSession
 from service.errors import ArtefactError, DeviceUnavailable, InferenceFailed
 
 CPU = Device("cpu")

@@ -3,7 +3,7 @@ import random
 import numpy as np
 import pytest
 
-from service.batch import FloatArray
+from service.arrays import FloatArray
 from service.memory import MIN_PAGES, PAGE_SIZE, PagedMemory
 
 ATTENTION_SIZE, MEMORY_SIZE = 3, 5

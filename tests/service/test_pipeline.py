@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.answers import ClassifyOptions, Delta, News, Started, TranslateAnswer
+from service.answers import ClassifyOptions, Delta, News, Started, TranslateAnswer, TranslateOptions
 from service.batch import Request, Result
 from service.batcher import Batcher
-from service.documents import TranslateOptions
+from service.classify import ClassifyPipeline
 from service.errors import (
     DeadlineExceeded,
     EmptyInput,
@@ -22,12 +22,13 @@ from service.errors import (
     ModelNotFound,
     Overloaded,
 )
+from service.intake import MAX_INLINE_CHARS, offload
 from service.labels import apply_function
 from service.manifest import Limits
 from service.metrics import Metrics
-from service.pipeline import MAX_INLINE_CHARS, Pipeline, offload
 from service.registry import Registry
 from service.settings import Settings
+from service.translate import TranslatePipeline
 from tests.fakes import (
     ByteTokenizer,
     FakeRunner,
@@ -48,7 +49,8 @@ TO_GERMAN = TranslateOptions("en", "de")
 class Stand:
     """A pipeline over fake models; `translator` shouts, `english` likes exclamation marks."""
 
-    pipeline: Pipeline
+    classifiers: ClassifyPipeline
+    translators: TranslatePipeline
     registry: Registry
     metrics: Metrics
     english: FakeRunner
@@ -73,8 +75,15 @@ def make_stand(
         registry.serve(make_model(make_manifest("sentiment", name, languages=(language,)), runner))
     manifest = make_manifest("translation", "words", pairs=pairs, version="7")
     registry.serve(make_model(manifest, translator))
-    pipeline = Pipeline(registry, settings, metrics)
-    return Stand(pipeline, registry, metrics, english, korean, translator)
+    return Stand(
+        ClassifyPipeline(registry, settings, metrics),
+        TranslatePipeline(registry, settings, metrics),
+        registry,
+        metrics,
+        english,
+        korean,
+        translator,
+    )
 
 
 MakeStand = Callable[..., Awaitable[Stand]]
@@ -111,7 +120,7 @@ def soon() -> float:
 
 
 async def translate(stand: Stand, text: str, options: TranslateOptions = TO_GERMAN) -> str:
-    answer = await stand.pipeline.translate([text], options, soon())
+    answer = await stand.translators.translate([text], options, soon())
     return answer.translations[0].text
 
 
@@ -119,7 +128,7 @@ async def translate(stand: Stand, text: str, options: TranslateOptions = TO_GERM
 
 
 async def test_labels_come_best_first(stand: Stand) -> None:
-    answer = await stand.pipeline.classify(["what a film!!!", "what a film"], ALL, soon())
+    answer = await stand.classifiers.classify(["what a film!!!", "what a film"], ALL, soon())
 
     assert [[score.label for score in labels] for labels in answer.labels] == [
         ["positive", "negative"],
@@ -128,7 +137,7 @@ async def test_labels_come_best_first(stand: Stand) -> None:
 
 
 async def test_scores_are_probabilities(stand: Stand) -> None:
-    answer = await stand.pipeline.classify(["good!"], ALL, soon())
+    answer = await stand.classifiers.classify(["good!"], ALL, soon())
 
     assert sum(score.score for score in answer.labels[0]) == pytest.approx(1.0)
     assert answer.labels[0][0].score == pytest.approx(1 / (1 + np.exp(-1.0)))
@@ -139,7 +148,7 @@ async def test_each_text_goes_to_the_model_of_its_language_and_order_is_kept(
 ) -> None:
     texts = ["a good film!", "이 영화 정말 재미있어요!", "good!", "별로예요!"]
 
-    answer = await stand.pipeline.classify(texts, ALL, soon())
+    answer = await stand.classifiers.classify(texts, ALL, soon())
 
     assert [labels[0].label for labels in answer.labels] == [
         *("positive", "negative"),
@@ -151,25 +160,25 @@ async def test_each_text_goes_to_the_model_of_its_language_and_order_is_kept(
 
 async def test_text_in_a_script_that_no_model_reads_is_refused(stand: Stand) -> None:
     with pytest.raises(LanguageNotSupported, match="cyrillic script"):
-        await stand.pipeline.classify(["Привет, как дела"], ALL, soon())
+        await stand.classifiers.classify(["Привет, как дела"], ALL, soon())
 
 
 async def test_named_model_overrides_the_language(stand: Stand) -> None:
     options = ClassifyOptions(model="film-ko")
 
-    answer = await stand.pipeline.classify(["a good film!"], options, soon())
+    answer = await stand.classifiers.classify(["a good film!"], options, soon())
 
     assert answer.model_name == "film-ko"
 
 
 async def test_unknown_model_is_told_with_those_that_exist(stand: Stand) -> None:
     with pytest.raises(ModelNotFound, match="'bert'; there are film-en, film-ko"):
-        await stand.pipeline.classify(["good"], ClassifyOptions(model="bert"), soon())
+        await stand.classifiers.classify(["good"], ClassifyOptions(model="bert"), soon())
 
 
 @pytest.mark.parametrize(("top_k", "count"), [(None, 2), (1, 1), (2, 2), (50, 2)])
 async def test_top_k_bounds_the_labels(stand: Stand, top_k: int | None, count: int) -> None:
-    answer = await stand.pipeline.classify(["good"], ClassifyOptions(top_k=top_k), soon())
+    answer = await stand.classifiers.classify(["good"], ClassifyOptions(top_k=top_k), soon())
 
     assert len(answer.labels[0]) == count
 
@@ -183,7 +192,7 @@ async def test_function_to_apply_is_applied(
 ) -> None:
     options = ClassifyOptions(function_to_apply=function)  # type: ignore[arg-type]
 
-    answer = await stand.pipeline.classify(["good!!"], options, soon())
+    answer = await stand.classifiers.classify(["good!!"], options, soon())
 
     assert [score.score for score in answer.labels[0]] == pytest.approx(scores, abs=1e-4)
 
@@ -196,7 +205,7 @@ def test_sigmoid_survives_large_logits() -> None:
 
 async def test_server_without_classifiers_says_so(tmp_path: Path) -> None:
     settings, metrics = Settings(models_dir=tmp_path), make_metrics()
-    pipeline = Pipeline(Registry(settings, metrics), settings, metrics)
+    pipeline = ClassifyPipeline(Registry(settings, metrics), settings, metrics)
 
     with pytest.raises(ModelNotFound, match="no sentiment model is loaded"):
         await pipeline.classify(["good"], ALL, soon())
@@ -231,7 +240,7 @@ async def test_long_text_is_cut_into_sentences_that_share_a_batch(stand: Stand) 
 async def test_several_texts_keep_their_order(stand: Stand) -> None:
     texts = [f"text {number}. and more." for number in range(20)]
 
-    answer = await stand.pipeline.translate(texts, TO_GERMAN, soon())
+    answer = await stand.translators.translate(texts, TO_GERMAN, soon())
 
     assert [one.text for one in answer.translations] == [text.upper() for text in texts]
     assert (answer.model_name, answer.model_version) == ("words", "7")
@@ -305,7 +314,7 @@ async def test_attention_is_asked_for_where_tags_are_to_be_placed(stand: Stand) 
 async def test_alternatives_carry_the_tags_too(stand: Stand) -> None:
     options = TranslateOptions("en", "de", text_format="html", alternatives=1)
 
-    answer = await stand.pipeline.translate(["one <b>two</b>"], options, soon())
+    answer = await stand.translators.translate(["one <b>two</b>"], options, soon())
 
     (translation,) = answer.translations
     assert translation.text == "ONE <b>TWO</b>"
@@ -329,7 +338,7 @@ async def test_markup_does_not_count_for_detection(start: MakeStand) -> None:
     options = TranslateOptions("auto", "en", text_format="html")
     page = '<div class="introduction"><a href="https://example.org/films/today">안녕!</a></div>'
 
-    answer = await stand.pipeline.translate([page], options, soon())
+    answer = await stand.translators.translate([page], options, soon())
 
     detected = answer.translations[0].detected
     assert detected is not None
@@ -339,7 +348,7 @@ async def test_markup_does_not_count_for_detection(start: MakeStand) -> None:
 async def test_source_is_detected_for_each_text(stand: Stand) -> None:
     texts = ["The weather is nice today and we go out.", "Das Wetter ist heute schön und warm."]
 
-    answer = await stand.pipeline.translate(texts, TranslateOptions("auto", "de"), soon())
+    answer = await stand.translators.translate(texts, TranslateOptions("auto", "de"), soon())
 
     detected = [one.detected for one in answer.translations]
     assert [one.language for one in detected if one] == ["en", "de"]
@@ -355,7 +364,7 @@ async def test_script_that_no_model_reads_is_refused(stand: Stand) -> None:
 async def test_text_in_the_target_language_is_copied(stand: Stand) -> None:
     options = TranslateOptions("de", "de", attention=True, alternatives=1)
 
-    answer = await stand.pipeline.translate([" so, wie es ist.\n"], options, soon())
+    answer = await stand.translators.translate([" so, wie es ist.\n"], options, soon())
 
     (translation,) = answer.translations
     assert (translation.text, translation.alternatives) == (" so, wie es ist.\n", [])
@@ -372,7 +381,7 @@ async def test_unknown_direction_is_refused(stand: Stand, source: str, target: s
 async def test_alternatives_are_further_hypotheses_without_repetition(stand: Stand) -> None:
     options = TranslateOptions("en", "de", alternatives=2)
 
-    answer = await stand.pipeline.translate(["one. two."], options, soon())
+    answer = await stand.translators.translate(["one. two."], options, soon())
 
     (translation,) = answer.translations
     assert translation.text == "ONE. TWO."
@@ -383,7 +392,7 @@ async def test_alternatives_are_further_hypotheses_without_repetition(stand: Sta
 async def test_alternatives_that_repeat_the_translation_are_left_out(stand: Stand) -> None:
     options = TranslateOptions("en", "de", alternatives=2, max_new_tokens=3)
 
-    answer = await stand.pipeline.translate(["one"], options, soon())
+    answer = await stand.translators.translate(["one"], options, soon())
 
     assert (answer.translations[0].text, answer.translations[0].alternatives) == ("ONE", [])
 
@@ -391,7 +400,7 @@ async def test_alternatives_that_repeat_the_translation_are_left_out(stand: Stan
 async def test_attention_is_given_for_each_sentence_on_request(stand: Stand) -> None:
     options = TranslateOptions("en", "de", attention=True)
 
-    answer = await stand.pipeline.translate(["ab. c."], options, soon())
+    answer = await stand.translators.translate(["ab. c."], options, soon())
 
     alignments = answer.translations[0].attention
     assert alignments is not None
@@ -411,7 +420,7 @@ async def test_attention_of_too_much_text_is_refused(start: MakeStand) -> None:
 
 
 async def test_attention_is_not_given_unasked(stand: Stand) -> None:
-    answer = await stand.pipeline.translate(["ab."], TO_GERMAN, soon())
+    answer = await stand.translators.translate(["ab."], TO_GERMAN, soon())
 
     assert answer.translations[0].attention is None
 
@@ -435,13 +444,13 @@ async def test_length_of_a_translation_is_bound_by_its_source(stand: Stand) -> N
 async def test_languages_list_their_targets_and_themselves(start: MakeStand) -> None:
     stand = await start(pairs=(("en", "de"), ("en", "ko"), ("ko", "en")))
 
-    found = [(one.code, one.name, one.targets) for one in stand.pipeline.languages()]
+    found = [(one.code, one.name, one.targets) for one in stand.translators.languages()]
 
     assert found == [("en", "English", ["de", "en", "ko"]), ("ko", "Korean", ["en", "ko"])]
 
 
 async def test_detection_chooses_among_the_languages_served(stand: Stand) -> None:
-    found = stand.pipeline.detect("Das ist ein schöner Tag, und wir gehen spazieren.")
+    found = stand.translators.detect("Das ist ein schöner Tag, und wir gehen spazieren.")
 
     assert [one.language for one in found] == ["de", "en"]
     assert found[0].confidence > 50.0
@@ -453,24 +462,24 @@ async def test_detection_chooses_among_the_languages_served(stand: Stand) -> Non
 @pytest.mark.parametrize("text", ["", "   ", "\n\t\u3000"])
 async def test_empty_text_is_refused(stand: Stand, text: str) -> None:
     with pytest.raises(EmptyInput, match="text 1 is empty; send at least one"):
-        await stand.pipeline.classify(["good", text], ALL, soon())
+        await stand.classifiers.classify(["good", text], ALL, soon())
     with pytest.raises(EmptyInput, match="text 0 is empty"):
         await translate(stand, text)
     with pytest.raises(EmptyInput):
-        stand.pipeline.detect(text)
+        stand.translators.detect(text)
 
 
 async def test_blank_text_among_others_comes_back_as_it_is(stand: Stand) -> None:
     for options in (TO_GERMAN, TranslateOptions("auto", "de"), HTML):
-        answer = await stand.pipeline.translate(["one", "", " \n"], options, soon())
+        answer = await stand.translators.translate(["one", "", " \n"], options, soon())
         assert [one.text for one in answer.translations] == ["ONE", "", " \n"]
     with pytest.raises(EmptyInput, match="text 0 is empty"):
-        await stand.pipeline.translate(["", " "], TO_GERMAN, soon())
+        await stand.translators.translate(["", " "], TO_GERMAN, soon())
 
 
 async def test_text_without_tokens_is_refused_by_a_classifier(stand: Stand) -> None:
     with pytest.raises(EmptyInput, match="nothing to classify; send at least one"):
-        await stand.pipeline.classify(["\u200b"], ALL, soon())
+        await stand.classifiers.classify(["\u200b"], ALL, soon())
 
 
 async def test_sentence_without_tokens_is_copied(stand: Stand) -> None:
@@ -479,15 +488,15 @@ async def test_sentence_without_tokens_is_copied(stand: Stand) -> None:
 
 async def test_request_without_texts_is_refused(stand: Stand) -> None:
     with pytest.raises(EmptyInput, match="no text"):
-        await stand.pipeline.classify([], ALL, soon())
+        await stand.classifiers.classify([], ALL, soon())
 
 
 async def test_too_many_texts_are_refused(start: MakeStand) -> None:
     stand = await start(max_texts=3)
 
     with pytest.raises(InputTooLong, match=r"4 texts are above the limit of 3.*send fewer"):
-        await stand.pipeline.classify(["good"] * 4, ALL, soon())
-    await stand.pipeline.classify(["good"] * 3, ALL, soon())
+        await stand.classifiers.classify(["good"] * 4, ALL, soon())
+    await stand.classifiers.classify(["good"] * 3, ALL, soon())
 
 
 async def test_too_many_characters_are_refused(start: MakeStand) -> None:
@@ -515,7 +524,7 @@ async def short(start: MakeStand) -> Stand:
 
 async def test_too_many_tokens_are_refused_and_never_cut(short: Stand) -> None:
     with pytest.raises(InputTooLong, match="a text has 11 tokens, above the limit of 10 of model"):
-        await short.pipeline.classify(["a" * 11], ALL, soon())
+        await short.classifiers.classify(["a" * 11], ALL, soon())
     with pytest.raises(InputTooLong, match=r"a sentence has 11 tokens.*; split it"):
         await translate(short, "short. " + "a" * 10)
     assert await translate(short, "a" * 9) == "A" * 9
@@ -523,7 +532,7 @@ async def test_too_many_tokens_are_refused_and_never_cut(short: Stand) -> None:
 
 async def test_refused_text_keeps_its_neighbours_out_of_the_queue(short: Stand) -> None:
     with pytest.raises(InputTooLong):
-        await short.pipeline.classify(["good", "a" * 11], ALL, soon())
+        await short.classifiers.classify(["good", "a" * 11], ALL, soon())
 
     assert short.english.batches == []
 
@@ -575,7 +584,7 @@ async def test_deadline_ends_the_wait_and_frees_the_queue(stand: Stand) -> None:
     stand.translator.gate.clear()
 
     with pytest.raises(DeadlineExceeded, match="allow more time or send less"):
-        await stand.pipeline.translate(["one. two."], TO_GERMAN, time.monotonic() + 0.05)
+        await stand.translators.translate(["one. two."], TO_GERMAN, time.monotonic() + 0.05)
     await asyncio.sleep(0)
 
     assert count_pending(stand) == 0
@@ -583,7 +592,7 @@ async def test_deadline_ends_the_wait_and_frees_the_queue(stand: Stand) -> None:
 
 async def test_deadline_that_has_passed_already_runs_nothing(stand: Stand) -> None:
     with pytest.raises(DeadlineExceeded):
-        await stand.pipeline.classify(["good"], ALL, time.monotonic() - 1.0)
+        await stand.classifiers.classify(["good"], ALL, time.monotonic() - 1.0)
 
     assert stand.english.batches == []
 
@@ -612,13 +621,13 @@ async def test_model_that_is_full_takes_back_what_other_models_admitted(
     stand = await start(max_queue_size=2)
     stand.english.gate.clear()
     stand.korean.gate.clear()
-    busy = asyncio.create_task(stand.pipeline.classify(["이것은 좋다"], ALL, soon()))
+    busy = asyncio.create_task(stand.classifiers.classify(["이것은 좋다"], ALL, soon()))
     await wait_for_step(stand.korean)
-    waiting = asyncio.create_task(stand.pipeline.classify(["이것도 좋다"] * 2, ALL, soon()))
+    waiting = asyncio.create_task(stand.classifiers.classify(["이것도 좋다"] * 2, ALL, soon()))
     await asyncio.sleep(0.01)
 
     with pytest.raises(Overloaded, match="film-ko"):
-        await stand.pipeline.classify(["good", "좋다"], ALL, soon())
+        await stand.classifiers.classify(["good", "좋다"], ALL, soon())
     await asyncio.sleep(0)
 
     assert stand.registry.find_classifier("en").batcher.num_pending == 0
@@ -649,7 +658,7 @@ async def test_many_clients_get_their_own_answers(stand: Stand) -> None:
 
 
 async def test_timings_add_up(stand: Stand) -> None:
-    timings = (await stand.pipeline.classify(["good"], ALL, soon())).timings
+    timings = (await stand.classifiers.classify(["good"], ALL, soon())).timings
 
     stages = (timings.tokenize_seconds, timings.queue_seconds, timings.inference_seconds)
     assert min(stages) >= 0.0
@@ -658,9 +667,9 @@ async def test_timings_add_up(stand: Stand) -> None:
 
 async def test_waiting_counts_as_queue_time_not_as_inference(stand: Stand) -> None:
     stand.english.gate.clear()
-    first = asyncio.create_task(stand.pipeline.classify(["good"], ALL, soon()))
+    first = asyncio.create_task(stand.classifiers.classify(["good"], ALL, soon()))
     await wait_for_step(stand.english)
-    second = asyncio.create_task(stand.pipeline.classify(["good"], ALL, soon()))
+    second = asyncio.create_task(stand.classifiers.classify(["good"], ALL, soon()))
     await asyncio.sleep(0.05)
     stand.english.gate.set()
     await first
@@ -671,7 +680,7 @@ async def test_waiting_counts_as_queue_time_not_as_inference(stand: Stand) -> No
 
 
 async def test_each_stage_is_observed_once_per_request_and_model(stand: Stand) -> None:
-    await stand.pipeline.classify(["good", "bad", "좋다"], ALL, soon())
+    await stand.classifiers.classify(["good", "bad", "좋다"], ALL, soon())
 
     for model in ("film-en", "film-ko"):
         for stage in ("tokenize", "queue", "inference"):
@@ -683,7 +692,7 @@ async def test_each_stage_is_observed_once_per_request_and_model(stand: Stand) -
 
 async def test_tokens_read_and_written_are_counted(stand: Stand) -> None:
     options = TranslateOptions("en", "de", alternatives=2)
-    await stand.pipeline.translate(["abc. de."], options, soon())
+    await stand.translators.translate(["abc. de."], options, soon())
 
     def count(direction: str) -> float:
         return read_metric(stand.metrics, "tokens_total", model="words", direction=direction)
@@ -693,7 +702,7 @@ async def test_tokens_read_and_written_are_counted(stand: Stand) -> None:
 
 
 async def test_classifier_writes_no_tokens(stand: Stand) -> None:
-    await stand.pipeline.classify(["good"], ALL, soon())
+    await stand.classifiers.classify(["good"], ALL, soon())
 
     tokens = [
         read_metric(stand.metrics, "tokens_total", model="film-en", direction=direction)
@@ -705,20 +714,33 @@ async def test_classifier_writes_no_tokens(stand: Stand) -> None:
 # --- over real graphs ---
 
 
+@dataclass
+class Tiny:
+    """Both pipelines over real models."""
+
+    classifiers: ClassifyPipeline
+    translators: TranslatePipeline
+
+
 @pytest.fixture
-async def tiny(tiny_repository: Path) -> AsyncIterator[Pipeline]:
+async def tiny(tiny_repository: Path) -> AsyncIterator[Tiny]:
     fields = {"models_dir": tiny_repository, "device": "cpu", "precision": "fp32"}
     settings, metrics = Settings.model_validate(fields), make_metrics()
     registry = Registry(settings, metrics)
     await registry.start()
-    yield Pipeline(registry, settings, metrics)
+    yield Tiny(
+        ClassifyPipeline(registry, settings, metrics),
+        TranslatePipeline(registry, settings, metrics),
+    )
     await registry.stop()
 
 
-async def test_real_models_classify_and_translate(tiny: Pipeline) -> None:
-    classified = await tiny.classify(["이 영화 정말 재미있어요"], ALL, soon())
+async def test_real_models_classify_and_translate(tiny: Tiny) -> None:
+    classified = await tiny.classifiers.classify(["이 영화 정말 재미있어요"], ALL, soon())
     options = TranslateOptions("auto", "ko", alternatives=1, attention=True)
-    translated = await tiny.translate(["A man is riding a bicycle. Two."], options, soon())
+    translated = await tiny.translators.translate(
+        ["A man is riding a bicycle. Two."], options, soon()
+    )
 
     assert sum(score.score for score in classified.labels[0]) == pytest.approx(1.0, abs=1e-5)
     alignments = translated.translations[0].attention
@@ -728,12 +750,12 @@ async def test_real_models_classify_and_translate(tiny: Pipeline) -> None:
         assert len(alignment.weights[0]) == len(alignment.source_tokens)
 
 
-async def test_real_translation_of_many_clients_is_that_of_one(tiny: Pipeline) -> None:
+async def test_real_translation_of_many_clients_is_that_of_one(tiny: Tiny) -> None:
     texts = ["A man.", "Where is the subway station?", "I see two dogs in the snow today."]
     options = TranslateOptions("en", "ko", beam_size=2)
 
     async def translate_one(text: str) -> str:
-        return (await tiny.translate([text], options, soon())).translations[0].text
+        return (await tiny.translators.translate([text], options, soon())).translations[0].text
 
     alone = [await translate_one(text) for text in texts]
     together = await asyncio.gather(*(translate_one(text) for text in texts * 5))
@@ -779,7 +801,9 @@ async def test_deadline_holds_while_a_long_text_is_encoded(stand: Stand) -> None
     started = time.monotonic()
 
     with pytest.raises(DeadlineExceeded):
-        await stand.pipeline.classify(["x" * 2000], ClassifyOptions(model="slow"), started + 0.05)
+        await stand.classifiers.classify(
+            ["x" * 2000], ClassifyOptions(model="slow"), started + 0.05
+        )
 
     assert time.monotonic() - started < 0.25
 
@@ -789,7 +813,7 @@ async def test_deadline_holds_while_a_long_text_is_encoded(stand: Stand) -> None
 
 async def collect(stand: Stand, texts: list[str], options: TranslateOptions) -> list[News]:
     deadline = time.monotonic() + 10.0
-    return [item async for item in stand.pipeline.stream(texts, options, deadline)]
+    return [item async for item in stand.translators.stream(texts, options, deadline)]
 
 
 @pytest.mark.parametrize("text_format", ["text", "html"])
@@ -806,7 +830,7 @@ async def test_stream_put_together_is_the_translation(stand: Stand, text_format:
     assert len(deltas) == len(items) - 2
     for index, translation in enumerate(answer.translations):
         assert "".join(item.text for item in deltas if item.index == index) == translation.text
-    expected = await stand.pipeline.translate(texts, options, time.monotonic() + 10.0)
+    expected = await stand.translators.translate(texts, options, time.monotonic() + 10.0)
     assert answer.translations == expected.translations
 
 
@@ -815,8 +839,8 @@ async def test_models_are_told_before_they_are_asked(stand: Stand) -> None:
     stand.translator.failures = [InferenceFailed("lost")]
 
     with pytest.raises(InferenceFailed):
-        await stand.pipeline.translate(["one."], TO_GERMAN, soon(), told.append)
-    await stand.pipeline.classify(["good", "좋아요"], ALL, soon(), told.append)
+        await stand.translators.translate(["one."], TO_GERMAN, soon(), told.append)
+    await stand.classifiers.classify(["good", "좋아요"], ALL, soon(), told.append)
 
     assert told == ["words", "film-en,film-ko"]
 
@@ -844,12 +868,12 @@ async def test_stream_of_what_is_in_the_target_language_copies_it(stand: Stand) 
 
 async def test_closed_stream_frees_the_engine(stand: Stand) -> None:
     stand.translator.gate.clear()
-    stream = stand.pipeline.stream(["one. two."], TO_GERMAN, time.monotonic() + 10.0)
+    stream = stand.translators.stream(["one. two."], TO_GERMAN, time.monotonic() + 10.0)
     await anext(stream)
     await stream.aclose()
     stand.translator.gate.set()
 
-    await stand.pipeline.translate(["next"], TO_GERMAN, time.monotonic() + 10.0)
+    await stand.translators.translate(["next"], TO_GERMAN, time.monotonic() + 10.0)
 
     assert stand.registry.find_translator("en", "de").batcher.num_pending == 0
     assert stand.translator.num_running == 0
@@ -857,7 +881,7 @@ async def test_closed_stream_frees_the_engine(stand: Stand) -> None:
 
 async def test_stream_fails_before_its_first_item_where_that_can_be_known(stand: Stand) -> None:
     with pytest.raises(EmptyInput):
-        await anext(stand.pipeline.stream([" "], TO_GERMAN, time.monotonic() + 10.0))
+        await anext(stand.translators.stream([" "], TO_GERMAN, time.monotonic() + 10.0))
 
 
 async def test_stream_ends_with_the_failure_of_the_engine(stand: Stand) -> None:
@@ -867,16 +891,16 @@ async def test_stream_ends_with_the_failure_of_the_engine(stand: Stand) -> None:
 
 
 async def test_slow_queues_refuse_before_anything_is_read(stand: Stand) -> None:
-    stand.pipeline.check_wait("sentiment")
+    stand.classifiers.check_wait()
     for name in ("film-en", "film-ko"):
         batcher = stand.registry.find_model(name, "sentiment").batcher
         backlog(batcher)
         if name == "film-en":
-            stand.pipeline.check_wait("sentiment")  # the other one would take it
+            stand.classifiers.check_wait()  # the other one would take it
 
     with pytest.raises(Overloaded, match="predicted"):
-        stand.pipeline.check_wait("sentiment")
-    stand.pipeline.check_wait("translation")
+        stand.classifiers.check_wait()
+    stand.translators.check_wait()
     assert read_metric(stand.metrics, "shed_total", model="film-en", reason="wait") == 1
 
 

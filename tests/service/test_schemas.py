@@ -3,14 +3,13 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from service.faults import describe_faults, kind_of
 from service.schemas import (
     Body,
     ClassifyRequest,
     DetectRequest,
     TranslateRequest,
     TranslateResponse,
-    describe_faults,
-    kind_of,
 )
 
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from models.config import Cell
-from service.batch import FloatArray, Hypothesis, Request, Result, SearchOptions
-from service.engine import Array
+from service.arrays import Array, FloatArray
+from service.batch import Hypothesis, Request, Result, SearchOptions
 from service.errors import InferenceFailed
-from service.loader import run_requests
+from service.runner import run_requests
 from service.search import TranslatorRunner
 from tests.conftest import TinyTranslator
 from tests.fakes import EOS_ID, NEVER, PAD_ID, START_ID, FakeSession

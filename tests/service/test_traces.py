@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from service.batch import Timings
+from service.answers import Timings
 from service.traces import list_stages, read_parent
 
 
@@ -22,7 +22,10 @@ def test_text_that_no_model_was_needed_for_was_only_tokenized() -> None:
 
 
 @pytest.mark.parametrize(
-    "headers", [{}, {"traceparent": ""}, {"traceparent": "x" * 10_000}, {"tracestate": "a=b"}]
+    "headers",
+    [[], [(b"traceparent", b"")], [(b"traceparent", b"x" * 10_000)], [(b"tracestate", b"a=b")]],
 )
-def test_what_is_no_traceparent_is_no_parent(headers: dict[str, str]) -> None:
+def test_a_header_that_is_not_a_traceparent_names_no_parent(
+    headers: list[tuple[bytes, bytes]],
+) -> None:
     assert not read_parent(headers)

@@ -1,0 +1,45 @@
+"""API keys: where they stand in a request, and whether they are known."""
+
+import hmac
+
+from fastapi import Request
+from starlette.exceptions import HTTPException
+
+from service.errors import NotAuthorized
+from service.settings import Settings
+
+# For the documentation alone: `authorize` looks at the key, which may be in the body, too.
+KEY_SCHEMES = {
+    "HTTPBearer": {"type": "http", "scheme": "bearer"},
+    "APIKeyHeader": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
+
+
+def authorize(request: Request, settings: Settings, body_key: object) -> None:
+    """Lets pass who has one of the keys, or everybody where there are none.
+
+    Raises:
+        HTTPException: 401, no key was sent.
+        NotAuthorized: the key is unknown.
+    """
+    if not settings.api_keys:
+        return
+    key = find_key(request, body_key)
+    if not key:
+        raise HTTPException(
+            401,
+            "An API key is needed; send it as `api_key`, X-API-Key or Authorization: Bearer.",
+            {"WWW-Authenticate": "Bearer"},
+        )
+    given = key.encode()
+    known = [accepted.get_secret_value().encode() for accepted in settings.api_keys]
+    # Every key is compared, in constant time, so that timing tells nothing.
+    if not any([hmac.compare_digest(given, accepted) for accepted in known]):  # noqa: C419
+        raise NotAuthorized("The API key is not known; ask the operator for one.")
+
+
+def find_key(request: Request, body_key: object) -> str:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and token.strip():
+        return token.strip()
+    return request.headers.get("x-api-key", "") or (body_key if isinstance(body_key, str) else "")

@@ -1,0 +1,40 @@
+"""The short way to the task endpoints, past FastAPI's own."""
+
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from service import errors
+from service.problems import answer_http_error, answer_serving_error
+from service.tasks import tasks
+
+
+class TaskLane:
+    """Brings what is posted to the task routes straight to their endpoints.
+
+    FastAPI's own way there (matching, exit stacks, wrappers for exceptions) takes a fifth of the
+    time that such a request spends on the event loop. The routes are declared with it all the same:
+    for the documentation, and for whatever else comes to them.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self.endpoints = {
+            route.path: route.endpoint for route in tasks.routes if isinstance(route, APIRoute)
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_post = scope["type"] == "http" and scope["method"] == "POST"
+        endpoint = self.endpoints.get(scope["path"]) if is_post else None
+        if endpoint is None:
+            await self.app(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        try:
+            response: Response = await endpoint(request)
+        except errors.ServingError as exc:
+            response = await answer_serving_error(request, exc)
+        except HTTPException as exc:
+            response = await answer_http_error(request, exc)
+        await response(scope, receive, send)

@@ -1,0 +1,91 @@
+"""What is wrong with a body, in one sentence."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+NAME = re.compile(r"[A-Za-z0-9_.-]{1,40}")
+
+
+def kind_of(value: object) -> str:
+    """What JSON calls the value."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, int | float):
+        return "a number"
+    if isinstance(value, str):
+        return "a string"
+    return "an array" if isinstance(value, list) else "an object"
+
+
+def fault(message: str, **context: Any) -> PydanticCustomError:
+    return PydanticCustomError("fault", message, context)
+
+
+def describe_faults(model: type[BaseModel], errors: Sequence[ErrorDetails]) -> str:
+    """The first fault in one sentence: field, kind, limit, remedy; never what the client sent."""
+    error = errors[0]
+    if not error["loc"]:
+        return f"The body is not right: {error['msg']}."
+    name = ".".join(safe_name(step) for step in error["loc"])
+    path = [str(step) for step in error["loc"]]
+    if error["type"] == "extra_forbidden":
+        known = find_model(model, path[:-1]).model_fields
+        return f"`{name}` is not known; known are {', '.join(known)}."
+    described = find_description(model, path)
+    return f"`{name}` {describe_problem(error)}; send {described or 'another value'}."
+
+
+def safe_name(step: int | str) -> str:
+    return str(step) if NAME.fullmatch(str(step)) else "(a name that is not shown)"
+
+
+def find_model(model: type[BaseModel], path: Sequence[str]) -> type[BaseModel]:
+    """The model that a path of field names leads to, or the last one on the way."""
+    for name in path:
+        field = model.model_fields.get(name)
+        nested = field.annotation if field else None
+        if not (isinstance(nested, type) and issubclass(nested, BaseModel)):
+            break
+        model = nested
+    return model
+
+
+def find_description(model: type[BaseModel], path: Sequence[str]) -> str | None:
+    nested = find_model(model, path[:-1])
+    field = nested.model_fields.get(path[-1]) or model.model_fields.get(path[0])
+    return field.description if field else None
+
+
+def describe_problem(error: ErrorDetails) -> str:
+    kind, context = error["type"], error.get("ctx", {})
+    if kind == "fault":
+        return error["msg"]
+    if kind == "missing":
+        return "is missing or null"
+    if kind == "greater_than_equal":
+        return f"must be at least {context['ge']}"
+    if kind == "less_than_equal":
+        return f"must be at most {context['le']}"
+    if kind == "literal_error":
+        return f"must be {context['expected']}"
+    if kind == "string_too_short":
+        return "is empty"
+    if kind == "string_too_long":
+        return f"is longer than {context['max_length']} characters"
+    return f"must be {wanted_kind(kind)}, got {kind_of(error['input'])}"
+
+
+def wanted_kind(error_type: str) -> str:
+    wanted = {
+        "int": "a whole number",
+        "finite": "a whole number",
+        "bool": "true or false",
+        "string": "a string",
+    }
+    return wanted.get(error_type.partition("_")[0], "an object")

@@ -1,0 +1,51 @@
+"""Answers a version's golden inputs again, which also warms it up."""
+
+from service.errors import ArtefactError, InferenceFailed, InvalidInput
+from service.manifest import (
+    Golden,
+)
+from service.model import LoadedModel, make_requests
+from service.runner import run_requests
+
+# int8 arithmetic differs between processors with and without VNNI, and a near tie can fall the
+# other way.
+SCORE_TOLERANCE = 0.1
+
+
+def answer_golden(model: LoadedModel, golden: Golden) -> tuple[str, float]:
+    """What the model gives for a golden: label and probability, or translation and score."""
+    (result,) = run_requests(model.runner, make_requests(model, [golden.text], golden.target))
+    if isinstance(result, list):
+        return model.tokenizer.decode(result[0].token_ids), result[0].score
+    probabilities = model.probabilities(result)
+    best = int(probabilities.argmax())
+    return model.manifest.labels[best], float(probabilities[best])
+
+
+def agrees(golden: Golden, output: str, score: float) -> bool:
+    """Whether an answer is the golden's.
+
+    A translation may differ where its score says that it is as good; a label may not.
+    """
+    is_same = output == golden.output or golden.target is not None
+    return is_same and abs(score - golden.score) <= SCORE_TOLERANCE
+
+
+def check_goldens(model: LoadedModel) -> None:
+    """Runs every golden; this also warms the model up.
+
+    Raises:
+        ArtefactError: an output differs by more than a near tie explains, named in the message.
+    """
+    for golden in model.manifest.goldens:
+        try:
+            output, score = answer_golden(model, golden)
+        except (ValueError, InvalidInput, InferenceFailed) as exc:
+            raise ArtefactError(
+                f"{model.title} fails its golden check for {golden.text!r}: {exc}"
+            ) from exc
+        if not agrees(golden, output, score):
+            raise ArtefactError(
+                f"{model.title} fails its golden check for {golden.text!r}: it gives {output!r} "
+                f"({score:.3f}), expected {golden.output!r} ({golden.score:.3f})"
+            )

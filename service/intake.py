@@ -1,0 +1,141 @@
+"""What both tasks do with texts on the way in and out: bounds, threads, languages, timings."""
+
+import asyncio
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+from service import languages
+from service.answers import (
+    Detection,
+    Timings,
+)
+from service.batch import Request, Result
+from service.errors import (
+    DeadlineExceeded,
+    EmptyInput,
+    InputTooLong,
+    LanguageNotSupported,
+)
+from service.metrics import Metrics
+from service.registry import Registry
+from service.settings import Settings
+from service.submission import TOO_LATE, Work
+
+T = TypeVar("T")
+
+# Work on longer texts leaves the event loop: 100,000 characters take 0.1 to 0.5 s to cut and encode
+# on one core, and so many as these take 5 ms at worst. A thread costs shorter ones more than that.
+MAX_INLINE_CHARS = 1000
+
+
+def ignore(_: str) -> None:
+    """For who need not know which models are asked."""
+
+
+def check_texts(texts: Sequence[str], settings: Settings, *, may_be_blank: bool = False) -> None:
+    """Refuses what is empty or above the limits of a request.
+
+    Raises:
+        EmptyInput, InputTooLong: name the text by its index.
+    """
+    if not texts:
+        raise EmptyInput("there is no text; send at least one")
+    if len(texts) > settings.max_texts:
+        raise InputTooLong(
+            f"{len(texts)} texts are above the limit of {settings.max_texts} per "
+            "request; send fewer"
+        )
+    for index, text in enumerate(texts):
+        if not (may_be_blank or text.strip()):
+            raise EmptyInput(f"text {index} is empty; send at least one visible character")
+        if len(text) > settings.max_text_chars:
+            raise InputTooLong(
+                f"text {index} has {len(text)} characters, above the limit of "
+                f"{settings.max_text_chars}; split it"
+            )
+
+
+def check_wait(registry: Registry, task: str) -> None:
+    """Refuses at once, before anything is read, when no model of the task would take a request.
+
+    Raises:
+        Overloaded: all their queues are too slow.
+    """
+    served = registry.models_of(task)
+    if served and all(each.batcher.is_too_slow for each in served):
+        served[0].batcher.check_wait()
+
+
+async def offload(
+    texts: Sequence[str], function: Callable[[], T], seconds_left: float = math.inf
+) -> T:
+    """Calls a function whose time grows with the texts: here if they are short, else on a thread.
+
+    Who stops waiting leaves the thread to finish; what it computes is dropped.
+
+    Raises:
+        DeadlineExceeded: so many seconds have passed.
+    """
+    if sum(map(len, texts)) <= MAX_INLINE_CHARS:
+        return function()
+    try:
+        async with asyncio.timeout(seconds_left):
+            return await asyncio.to_thread(function)
+    except TimeoutError as exc:
+        raise DeadlineExceeded(TOO_LATE) from exc
+
+
+def detect_language(text: str, codes: Sequence[str]) -> Detection:
+    """The likeliest of the languages; the first of them where the text has no letters.
+
+    Raises:
+        LanguageNotSupported: the text is in a script that none of them uses.
+    """
+    best = Detection(*languages.detect(text, codes)[0])
+    if best.confidence == 0.0 and (script := languages.dominant_script(text)):
+        raise LanguageNotSupported(
+            f"the text is in {script} script, which no model reads; the models read "
+            f"{', '.join(codes)}"
+        )
+    return best
+
+
+def observe_stages(
+    work: Sequence[Work],
+    results: Mapping[Request, Result],
+    arrived_at: float,
+    encoded_at: float,
+    metrics: Metrics,
+    now: float,
+) -> Timings:
+    """Records the stages of one request, once; all times are monotonic seconds."""
+    requests = [request for part in work for request in part.requests]
+    timings = Timings(
+        tokenize_seconds=encoded_at - arrived_at,
+        queue_seconds=max(
+            (request.dispatched_at - encoded_at for request in requests), default=0.0
+        ),
+        inference_seconds=max(
+            (request.finished_at - request.dispatched_at for request in requests), default=0.0
+        ),
+        total_seconds=now - arrived_at,
+        arrived_at=arrived_at,
+        dispatched_at=min((request.dispatched_at for request in requests), default=math.inf),
+        finished_at=max((request.finished_at for request in requests), default=math.inf),
+    )
+    for part in work:
+        model_metrics = metrics.of_model(part.served.manifest.name)
+        model_metrics.note_stages(
+            timings.tokenize_seconds, timings.queue_seconds, timings.inference_seconds
+        )
+        num_read = sum(request.num_tokens for request in part.requests)
+        model_metrics.tokens_total["input"].inc(num_read)
+        if num_written := sum(count_tokens(results[request]) for request in part.requests):
+            model_metrics.tokens_total["output"].inc(num_written)
+    return timings
+
+
+def count_tokens(result: Result) -> int:
+    """Tokens of the best translation; a classifier writes none."""
+    return len(result[0].token_ids) if isinstance(result, list) else 0

@@ -1,0 +1,123 @@
+"""One loaded version of a model: text to token ids and back, and its limits."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from service import capitals
+from service.arrays import FloatArray
+from service.batch import Request, SearchOptions
+from service.device import Device
+from service.errors import InputTooLong
+from service.manifest import (
+    Manifest,
+    Precision,
+)
+from service.runner import Runner
+from service.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """One version, ready to answer.
+
+    Attributes:
+        runners: share the sessions and so the weights; each is for one thread.
+    """
+
+    manifest: Manifest
+    tokenizer: Tokenizer
+    runners: Sequence[Runner]
+    device: Device
+    precision: Precision
+
+    @property
+    def runner(self) -> Runner:
+        """The first one, for whoever runs the model by itself."""
+        return self.runners[0]
+
+    @property
+    def title(self) -> str:
+        """What is loaded, for messages."""
+        manifest = self.manifest
+        return f"{manifest.name}/{manifest.version} in {self.precision} on {self.device}"
+
+    def respell(self, sentences: Sequence[str]) -> list[str]:
+        """The sentences of a text as the model reads them, each as long as it was."""
+        lowers = self.manifest.task == "translation" and self.manifest.lower_capitals
+        return capitals.respell(sentences) if lowers else list(sentences)
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """Input ids of each text, with eos where the model translates; empty without tokens."""
+        encoded = self.tokenizer.encode_batch(texts)
+        eos_id = self.manifest.ids.eos_id
+        if eos_id is None:
+            return encoded
+        return [[*tokens, eos_id] if tokens else [] for tokens in encoded]
+
+    def decode(self, token_ids: Sequence[int], *, in_capitals: bool) -> str:
+        """The translation that token ids are, in capitals if its source is."""
+        text = self.tokenizer.decode(token_ids)
+        return text.upper() if in_capitals else text
+
+    def ends(self, token_ids: Sequence[int], *, in_capitals: bool) -> list[int]:
+        """Where each token ends in the translation that `decode` gives."""
+        ends = self.tokenizer.ends(token_ids)
+        if not in_capitals:
+            return ends
+        text = self.tokenizer.decode(token_ids)
+        return [len(text[:end].upper()) for end in ends]  # a sharp s becomes two letters
+
+    def probabilities(self, scores: FloatArray) -> FloatArray:
+        """The classifier graph's output (..., C) as probabilities that sum to one."""
+        return scores if self.manifest.output_kind == "probabilities" else softmax(scores)
+
+
+def softmax(logits: FloatArray) -> FloatArray:
+    """(..., C) -> (..., C)."""
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    result: FloatArray = powers / powers.sum(axis=-1, keepdims=True)
+    return result
+
+
+def make_requests(
+    model: LoadedModel, texts: Sequence[str], target: str | None = None, beam_size: int = 1
+) -> list[Request]:
+    """Requests without a deadline, of texts as they are; for goldens and measurements.
+
+    Raises:
+        ValueError: a text has no tokens.
+    """
+    now = time.monotonic()
+    requests = []
+    for text, input_ids in zip(texts, model.encode(texts), strict=True):
+        if not input_ids:
+            raise ValueError(f"no tokens in {text!r}")
+        request = Request(input_ids, now, float("inf"))
+        if target is not None:
+            request.search = SearchOptions(beam_size, new_token_limit(input_ids, model.manifest))
+            request.start_id = model.manifest.ids.start_ids[target]
+        requests.append(request)
+    return requests
+
+
+def check_length(input_ids: Sequence[int], model: LoadedModel) -> None:
+    """Refuses what the model was not made for.
+
+    Raises:
+        InputTooLong: more tokens than the manifest allows.
+    """
+    limit = model.manifest.limits.max_input_tokens
+    if len(input_ids) > limit:
+        unit = "text" if model.manifest.task == "sentiment" else "sentence"
+        raise InputTooLong(
+            f"a {unit} has {len(input_ids)} tokens, above the limit of {limit} of model "
+            f"{model.manifest.name}; split it"
+        )
+
+
+def new_token_limit(input_ids: Sequence[int], manifest: Manifest) -> int:
+    """Where a translation ends at the latest: no pair here doubles the length, a loop would."""
+    return min(manifest.limits.max_new_tokens, 16 + 2 * len(input_ids))

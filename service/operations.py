@@ -1,0 +1,114 @@
+"""Probes, metrics, and what is loaded."""
+
+from collections.abc import Callable
+
+from fastapi import APIRouter, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.openmetrics import exposition as openmetrics
+from prometheus_client.registry import Collector
+from pydantic import BaseModel
+
+from service.context import get_services
+from service.errors import ModelNotReady
+from service.registry import ServedModel
+from service.schemas import (
+    FrontendLanguages,
+    FrontendSettings,
+    LanguageInfo,
+    LanguageName,
+    ModelInfo,
+    QualityFigure,
+)
+
+operations = APIRouter(tags=["operations"])
+
+
+@operations.get("/languages", tags=["tasks"])
+async def list_languages(request: Request) -> list[LanguageInfo]:
+    """Languages that can be translated, with where to."""
+    return [
+        LanguageInfo(code=language.code, name=language.name, targets=language.targets)
+        for language in get_services(request).translate.languages()
+    ]
+
+
+@operations.get("/frontend/settings", tags=["tasks"])
+async def show_frontend(request: Request) -> FrontendSettings:
+    """What LibreTranslate's clients ask for first."""
+    services = get_services(request)
+    languages = services.translate.languages()
+    names = {language.code: language.name for language in languages}
+    others = [code for code in languages[0].targets if code in names] if languages else []
+    target = next((code for code in others if code != languages[0].code), "")
+    return FrontendSettings(
+        api_keys=bool(services.settings.api_keys),
+        key_required=bool(services.settings.api_keys),
+        char_limit=services.settings.max_text_chars,
+        language=FrontendLanguages(
+            source=LanguageName(code="auto", name="Auto Detect"),
+            target=LanguageName(code=target, name=names.get(target, target)),
+        ),
+    )
+
+
+@operations.get("/models")
+async def list_models(request: Request) -> list[ModelInfo]:
+    """Models that are loaded."""
+    return [describe_model(served) for served in get_services(request).registry.models()]
+
+
+@operations.head("/livez", include_in_schema=False)
+@operations.get("/livez")
+async def live() -> dict[str, str]:
+    """Whether the process answers at all."""
+    return {"status": "live"}
+
+
+@operations.head("/readyz", include_in_schema=False)
+@operations.get("/readyz")
+async def ready(request: Request) -> dict[str, str]:
+    """Whether the server should get traffic; 503 with the reasons where not."""
+    faults = get_services(request).faults()
+    if faults:
+        raise ModelNotReady(f"Not ready: {'; '.join(faults)}.")
+    return {"status": "ready"}
+
+
+@operations.get("/metrics", response_class=Response)
+async def show_metrics(request: Request) -> Response:
+    """Prometheus metrics; in OpenMetrics, with exemplars, for who accepts that."""
+    render, content_type = choose_format(request.headers.get("accept", ""))
+    return Response(render(get_services(request).collector), media_type=content_type)
+
+
+def choose_format(accepted: str) -> tuple[Callable[[Collector], bytes], str]:
+    # prometheus_client's own choice fails where a client names a version that is no number
+    if openmetrics.CONTENT_TYPE_LATEST.partition(";")[0] in accepted:
+        return openmetrics.generate_latest, openmetrics.CONTENT_TYPE_LATEST
+    return generate_latest, CONTENT_TYPE_LATEST
+
+
+def describe_model(served: ServedModel) -> ModelInfo:
+    manifest = served.manifest
+    trained_on = [source for source in manifest.sources if source.weight]
+    return ModelInfo(
+        name=manifest.name,
+        version=manifest.version,
+        task=manifest.task,
+        cell=manifest.cell,
+        description=manifest.description,
+        languages=list(manifest.languages),
+        pairs=[f"{source}-{target}" for source, target in manifest.pairs],
+        labels=list(manifest.labels),
+        precision=served.precision,
+        device=served.device,
+        num_bytes=manifest.num_bytes,
+        licences=list(dict.fromkeys(source.licence for source in trained_on)),
+        commercial_use=manifest.commercial_use,
+        headlines=[copy_figure(figure) for figure in manifest.headlines],
+        quality=[copy_figure(figure) for figure in manifest.quality],
+    )
+
+
+def copy_figure(figure: BaseModel) -> QualityFigure:
+    return QualityFigure.model_validate(figure.model_dump())

@@ -1,0 +1,92 @@
+"""The one table from an error to its HTTP status, and how errors look on the wire."""
+
+import http
+import logging
+import math
+from typing import Any
+
+from fastapi import Request, Response
+from starlette.exceptions import HTTPException
+
+from service import errors
+from service.schemas import Problem
+
+logger = logging.getLogger(__name__)
+
+STATUSES: dict[type[errors.ServingError], int] = {
+    errors.InvalidInput: 422,
+    errors.InputTooLong: 413,
+    errors.NotAuthorized: 403,
+    errors.ModelNotFound: 404,
+    errors.ModelNotReady: 503,
+    errors.Overloaded: 429,
+    errors.DeadlineExceeded: 504,
+    errors.InferenceFailed: 500,
+    errors.ArtefactError: 500,
+    errors.DeviceUnavailable: 500,
+}
+
+
+# What nginx calls a client that hung up; it is logged and counted, never sent.
+CLIENT_CLOSED = 499
+
+
+OUTCOMES = {
+    401: "unauthorized",
+    403: "unauthorized",
+    404: "not_found",
+    429: "overloaded",
+    CLIENT_CLOSED: "cancelled",
+    503: "not_ready",
+    504: "deadline",
+}
+
+
+DETAILS = {
+    404: "There is no such route; GET /docs lists all.",
+    405: "The route does not take this method; the header Allow names those that it takes.",
+}
+
+
+def document_errors() -> dict[int | str, dict[str, Any]]:
+    return {"default": {"model": Problem, "description": "What went wrong, as RFC 9457 says"}}
+
+
+def status_of(error: errors.ServingError) -> int:
+    """The status of the closest class in the table."""
+    return next(STATUSES[parent] for parent in type(error).__mro__ if parent in STATUSES)
+
+
+async def answer_serving_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, errors.ServingError)
+    status = status_of(error)
+    if status == http.HTTPStatus.INTERNAL_SERVER_ERROR:
+        logger.error("%s: %s", type(error).__name__, error, exc_info=error)
+    headers = {}
+    if isinstance(error, errors.Overloaded):
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_seconds)))
+    return problem_response(status, str(error), headers)
+
+
+async def answer_http_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    detail = DETAILS.get(error.status_code, error.detail)
+    return problem_response(error.status_code, detail, dict(error.headers or {}))
+
+
+def problem_response(status: int, detail: str, headers: dict[str, str]) -> Response:
+    """RFC 9457; `error` repeats the sentence for clients of LibreTranslate and Hugging Face."""
+    title = http.HTTPStatus(status).phrase
+    problem = Problem(title=title, status=status, detail=detail, error=detail)
+    return Response(
+        problem.model_dump_json(), status, headers, media_type="application/problem+json"
+    )
+
+
+def outcome_of(status: int) -> str:
+    """The closed set of outcomes that `requests_total` knows."""
+    if status < http.HTTPStatus.BAD_REQUEST:
+        return "ok"
+    return OUTCOMES.get(
+        status, "invalid" if status < http.HTTPStatus.INTERNAL_SERVER_ERROR else "error"
+    )

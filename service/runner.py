@@ -1,0 +1,33 @@
+"""The runner of one model, and how it is run to the end without a server."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from service.batch import Request, Result
+from service.scheduler import Scheduler
+
+
+class Runner(Protocol):
+    """Steps one model; owned by one thread."""
+
+    @property
+    def free_rows(self) -> int: ...
+
+    @property
+    def num_running(self) -> int: ...
+
+    def step(self, arrivals: list[Request]) -> list[tuple[Request, Result]]: ...
+
+    def reset(self) -> None: ...
+
+
+def run_requests(
+    runner: Runner, requests: Sequence[Request], max_batch_tokens: int = 4096
+) -> list[Result]:
+    """Runs requests to their end on the calling thread; results in the order of the requests."""
+    scheduler = Scheduler(runner.free_rows, max_batch_tokens)
+    scheduler.add(list(requests))
+    results: dict[Request, Result] = {}
+    while scheduler.num_waiting or runner.num_running:
+        results.update(runner.step(scheduler.next_batch(runner.free_rows).requests))
+    return [results[request] for request in requests]

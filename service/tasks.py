@@ -1,0 +1,173 @@
+"""The task endpoints: read the body, call the pipeline, answer."""
+
+import asyncio
+import time
+from functools import partial
+from typing import Any, TypeVar
+
+from fastapi import APIRouter, Request, Response
+from pydantic import ValidationError
+from pydantic_core import to_json
+from starlette.exceptions import HTTPException
+
+from service.answers import (
+    ClassifyOptions,
+    Started,
+    TranslateOptions,
+)
+from service.auth import KEY_SCHEMES, authorize
+from service.bodies import parse_body, read_body
+from service.context import Services, get_services
+from service.disconnect import run_watched
+from service.errors import InvalidInput
+from service.events import EventResponse
+from service.faults import describe_faults
+from service.responses import (
+    DETECTIONS,
+    json_response,
+    name_model,
+    reply,
+    show_detection,
+    show_stream,
+    show_translations,
+)
+from service.schemas import (
+    Body,
+    ClassifyRequest,
+    DetectedLanguage,
+    DetectRequest,
+    LabelledScore,
+    TimedBody,
+    TranslateRequest,
+    TranslateResponse,
+)
+from service.settings import Settings
+
+BodyT = TypeVar("BodyT", bound=Body)
+
+
+TIMEOUT_HEADER = "x-request-timeout-ms"
+
+
+def document_body(model: type[Body]) -> dict[str, Any]:
+    """What OpenAPI shall say of a body that we parse ourselves."""
+    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
+    kinds = ("application/json", "application/x-www-form-urlencoded", "multipart/form-data")
+    return {
+        "requestBody": {"required": True, "content": {kind: {"schema": schema} for kind in kinds}},
+        "security": [{name: []} for name in KEY_SCHEMES],
+    }
+
+
+tasks = APIRouter(tags=["tasks"])
+
+
+@tasks.post(
+    "/translate", response_model=TranslateResponse, openapi_extra=document_body(TranslateRequest)
+)
+async def translate(request: Request) -> Response:
+    """Translates a text or an array of texts, as LibreTranslate does."""
+    services = get_services(request)
+    services.translate.check_wait()
+    body = await receive(request, services.settings, TranslateRequest)
+    options = TranslateOptions(
+        source=body.source,
+        target=body.target,
+        text_format=body.format,
+        alternatives=body.alternatives,
+        beam_size=body.beam_size,
+        max_new_tokens=body.max_new_tokens,
+        attention=body.attention,
+    )
+    texts = [body.q] if isinstance(body.q, str) else body.q
+    deadline = find_deadline(request, services, body)
+    note_models = partial(setattr, request.state, "model")
+    is_single = isinstance(body.q, str)
+    if body.stream:
+        news = services.translate.stream(texts, options, deadline, note_models)
+        started = await anext(news)  # what is wrong with the request is told as ever
+        assert isinstance(started, Started)
+        events = show_stream(request, news, options, is_single=is_single)
+        return EventResponse(events, name_model(started))
+    work = services.translate.translate(texts, options, deadline, note_models)
+    answer = await run_watched(request.receive, work)
+    shown = show_translations(answer, options, is_single=is_single)
+    return reply(request, answer, shown.model_dump_json(by_alias=True, exclude_none=True))
+
+
+@tasks.post(
+    "/classify",
+    response_model=list[list[LabelledScore]],
+    openapi_extra=document_body(ClassifyRequest),
+)
+async def classify(request: Request) -> Response:
+    """Classifies a text or an array of texts, as Hugging Face does; one list of labels per text."""
+    services = get_services(request)
+    services.classify.check_wait()
+    body = await receive(request, services.settings, ClassifyRequest)
+    wanted = body.parameters
+    options = ClassifyOptions(wanted.model, wanted.top_k, wanted.function_to_apply)
+    texts = [body.inputs] if isinstance(body.inputs, str) else body.inputs
+    deadline = find_deadline(request, services, body)
+    note_models = partial(setattr, request.state, "model")
+    work = services.classify.classify(texts, options, deadline, note_models)
+    answer = await run_watched(request.receive, work)
+    labels = [
+        [{"label": found.label, "score": found.score} for found in scores]
+        for scores in answer.labels
+    ]
+    return reply(request, answer, to_json(labels))
+
+
+@tasks.post(
+    "/detect", response_model=list[DetectedLanguage], openapi_extra=document_body(DetectRequest)
+)
+async def detect(request: Request) -> Response:
+    """Likely languages of a text, best first, as LibreTranslate does."""
+    services = get_services(request)
+    body = await receive(request, services.settings, DetectRequest)
+    found = services.translate.detect(body.q)
+    likely = [detection for detection in found if detection.confidence > 0] or found[:1]
+    return json_response(DETECTIONS.dump_json([show_detection(each) for each in likely]))
+
+
+async def receive(request: Request, settings: Settings, model: type[BodyT]) -> BodyT:
+    """The body of a request that may be served: read, parsed, authorized, checked.
+
+    Raises:
+        InvalidInput, InputTooLong, EmptyInput, NotAuthorized; HTTPException 401 or 408.
+    """
+    try:
+        async with asyncio.timeout(settings.max_timeout_ms / 1000):
+            body = await read_body(request, settings.max_body_bytes)
+    except TimeoutError:
+        raise HTTPException(408, "The body did not arrive in time; send it faster.") from None
+    fields = await parse_body(body, request.headers)
+    authorize(request, settings, fields.get("api_key"))
+    try:
+        return model.model_validate(fields)
+    except ValidationError as exc:
+        raise InvalidInput(describe_faults(model, exc.errors(include_url=False))) from None
+
+
+def find_deadline(request: Request, services: Services, body: TimedBody) -> float:
+    """When the answer is of no use any more, in monotonic seconds: by the shorter of both limits.
+
+    Raises:
+        InvalidInput: a limit is no number, or above what the operator allows.
+    """
+    settings = services.settings
+    limits = [limit for limit in (body.timeout_ms, read_timeout(request)) if limit is not None]
+    timeout_ms = min(limits, default=settings.default_timeout_ms)
+    if not 1 <= timeout_ms <= settings.max_timeout_ms:
+        raise InvalidInput(f"The timeout must be 1 to {settings.max_timeout_ms} milliseconds.")
+    return time.monotonic() + timeout_ms / 1000
+
+
+def read_timeout(request: Request) -> int | None:
+    value = request.headers.get(TIMEOUT_HEADER)
+    if value is None:
+        return None
+    if not (value.isascii() and value.isdecimal() and len(value) < 20):
+        raise InvalidInput("X-Request-Timeout-Ms must be a whole number of milliseconds.")
+    return int(value)
