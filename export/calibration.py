@@ -13,7 +13,7 @@ from models.classifier import Classifier
 from models.config import RunConfig
 from models.tasks import classify_examples, read_examples
 from models.vocabulary import PAD
-from service.tokenizer import Tokenizer
+from service.text.tokenizer import Tokenizer
 
 TEMPERATURES = tuple(1.02**step for step in range(-70, 71))  # 0.25 to 4
 

@@ -25,7 +25,7 @@ from service.engine import OnnxSession, Session
 from service.errors import ArtefactError, InferenceFailed
 from service.manifest import TOKENIZER, Graph, Limits, Manifest, Precision, Source, SpecialIds
 from service.model import softmax
-from service.tokenizer import Tokenizer
+from service.text.tokenizer import Tokenizer
 
 OutputKind = Literal["logits", "probabilities"]
 PROBE_LENGTHS = (1, 17, 5)

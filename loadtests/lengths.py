@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from texts import REVIEWS
 
-from service.tokenizer import Tokenizer
+from service.text.tokenizer import Tokenizer
 
 SEED = 11
 MIN_TOKENS, MAX_TOKENS = 5, 60

@@ -9,7 +9,7 @@ from lengths import draw_lengths, make_texts
 from shape_model import ShapeModel, make_shape
 
 from service.manifest import Precision
-from service.tokenizer import Tokenizer
+from service.text.tokenizer import Tokenizer
 
 PARTS = ("engine", "http", "open", "overload", "translation")
 PRECISIONS: tuple[Precision, ...] = ("fp32", "int8")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from export.to_onnx import build_classifier
 from service.manifest import TOKENIZER, Precision, read_manifest
-from service.tokenizer import Tokenizer
+from service.text.tokenizer import Tokenizer
 
 ROOT = Path(__file__).parents[1]
 (DONOR,) = (ROOT / "models" / "repository" / "sentiment-en").iterdir()  # the version that ships

@@ -19,7 +19,7 @@ from models.seq2seq import Seq2Seq
 from models.tasks import translate_sources
 from models.vocabulary import EOS, PAD, start_token
 from service.errors import ArtefactError
-from service.tokenizer import Tokenizer
+from service.text.tokenizer import Tokenizer
 
 
 class Ensemble:

@@ -19,7 +19,7 @@ from models.data import Example, bucket_batches, pad_ids, read_source
 from models.dropout import LockedDropout
 from models.encoder import Encoder, length_mask
 from models.vocabulary import PAD
-from service.tokenizer import Tokenizer
+from service.text.tokenizer import Tokenizer
 
 VALID_BATCH_TOKENS = 2048
 DROPOUT = 0.1  # little: a few passes over all the text are not learnt by heart

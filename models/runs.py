@@ -14,7 +14,7 @@ from models.tasks import build_model
 from models.trainer import BEST, read_seconds
 from models.vocabulary import EOS, PAD, start_token
 from service.manifest import TOKENIZER, SpecialIds
-from service.tokenizer import Tokenizer
+from service.text.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)

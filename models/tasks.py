@@ -31,7 +31,7 @@ from models.data import (
 from models.metrics import accuracy, translation_figures
 from models.seq2seq import Seq2Seq, translate_greedily
 from models.vocabulary import EOS, PAD, drop_merges, start_token
-from service.tokenizer import Tokenizer
+from service.text.tokenizer import Tokenizer
 
 VALID_BATCH_TOKENS = 8192
 

@@ -31,7 +31,7 @@ from models.trainer import LAST, Trainer
 from models.vocabulary import train_tokenizer
 from service.errors import ArtefactError
 from service.manifest import TOKENIZER
-from service.tokenizer import Tokenizer
+from service.text.tokenizer import Tokenizer
 
 BASE, PRETRAINING = "base", "pretraining"  # folders below the run's
 

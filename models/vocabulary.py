@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
 
-from service.tokenizer import Tokenizer
+from service.text.tokenizer import Tokenizer
 
 PAD, EOS = "<pad>", "<eos>"
 BYTES = [f"<0x{byte:02X}>" for byte in range(256)]

@@ -9,13 +9,13 @@ from itertools import chain
 
 import numpy as np
 
-from service import sentences
-from service.alignment import Source, place_tags, share_tags, weigh_words
 from service.answers import Alignment, Detection, TranslateOptions, Translation
 from service.batch import Hypothesis, Request, Result, SearchOptions
-from service.markup import Piece, Tag, render_text, split_markup
 from service.model import LoadedModel, check_length, new_token_limit
 from service.registry import ServedModel
+from service.text import sentences
+from service.text.alignment import Source, place_tags, share_tags, weigh_words
+from service.text.markup import Piece, Tag, render_text, split_markup
 
 
 @dataclass(frozen=True)

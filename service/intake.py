@@ -5,7 +5,6 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
-from service import languages
 from service.answers import (
     Detection,
     Timings,
@@ -21,6 +20,7 @@ from service.metrics import Metrics
 from service.registry import Registry
 from service.settings import Settings
 from service.submission import TOO_LATE, Work
+from service.text import languages
 
 T = TypeVar("T")
 

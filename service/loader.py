@@ -17,7 +17,7 @@ from service.manifest import (
 from service.model import LoadedModel
 from service.runner import Runner
 from service.search import TranslatorRunner
-from service.tokenizer import Tokenizer
+from service.text.tokenizer import Tokenizer
 
 PREFERENCE: dict[str, tuple[Precision, ...]] = {
     "cpu": ("int8", "fp32", "w8"),

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from service import capitals
 from service.arrays import FloatArray
 from service.batch import Request, SearchOptions
 from service.device import Device
@@ -16,7 +15,8 @@ from service.manifest import (
     Precision,
 )
 from service.runner import Runner
-from service.tokenizer import Tokenizer
+from service.text import casing
+from service.text.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class LoadedModel:
     def respell(self, sentences: Sequence[str]) -> list[str]:
         """The sentences of a text as the model reads them, each as long as it was."""
         lowers = self.manifest.task == "translation" and self.manifest.lower_capitals
-        return capitals.respell(sentences) if lowers else list(sentences)
+        return casing.respell(sentences) if lowers else list(sentences)
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Input ids of each text, with eos where the model translates; empty without tokens."""

@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from service import languages
 from service.admission import QueueLimits
 from service.batcher import Batcher
 from service.device import Device, available_cpus, resolve_device
@@ -19,6 +18,7 @@ from service.metrics import Metrics
 from service.model import LoadedModel
 from service.scheduler import Scheduler
 from service.settings import Settings
+from service.text import languages
 
 STALL_SECONDS = 30.0
 MAX_ENGINES = 4

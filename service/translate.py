@@ -5,7 +5,6 @@ import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from service import languages
 from service.answers import (
     Delta,
     Detection,
@@ -23,12 +22,13 @@ from service.errors import (
     InvalidInput,
 )
 from service.intake import check_texts, check_wait, detect_language, ignore, observe_stages, offload
-from service.markup import Piece, split_markup
 from service.metrics import Metrics
 from service.registry import Registry
 from service.settings import Settings
 from service.streaming import DocumentText
 from service.submission import Submission, Work, describe_work, group_requests
+from service.text import languages
+from service.text.markup import Piece, split_markup
 
 # A text of many sentences would else make an answer of hundreds of megabytes from a small body.
 MAX_ATTENTION_WEIGHTS = 500_000

@@ -24,7 +24,7 @@ from service.device import Device
 from service.engine import OnnxSession
 from service.manifest import TOKENIZER
 from service.search import TranslatorRunner
-from service.tokenizer import Tokenizer
+from service.text.tokenizer import Tokenizer
 
 SAMPLES = Path(__file__).parent / "models" / "samples"
 

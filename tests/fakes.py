@@ -13,7 +13,7 @@ from service.manifest import FileEntry, Graph, Limits, Manifest, SpecialIds
 from service.metrics import Metrics
 from service.model import LoadedModel
 from service.runner import Runner
-from service.tokenizer import Tokenizer
+from service.text.tokenizer import Tokenizer
 
 PAD_ID, START_ID, EOS_ID = 0, 1, 2
 START_IDS = {"en": 3, "de": 4, "ko": 5}

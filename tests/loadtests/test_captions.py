@@ -1,8 +1,8 @@
 import pytest
 from captions import KINDS, draw_counts, make_kind, make_sentences
 
-from service import sentences
 from service.model import LoadedModel
+from service.text import sentences
 from tests.fakes import make_manifest, make_model
 
 

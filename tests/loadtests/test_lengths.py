@@ -4,7 +4,7 @@ from lengths import MAX_TOKENS, MIN_TOKENS, draw_lengths, find_words, make_texts
 from shape_model import DONOR
 
 from service.manifest import TOKENIZER
-from service.tokenizer import Tokenizer
+from service.text.tokenizer import Tokenizer
 
 
 def test_lengths_are_those_that_the_benchmark_promises() -> None:

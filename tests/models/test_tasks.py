@@ -18,7 +18,7 @@ from models.tasks import (
     crop,
     training_texts,
 )
-from service.tokenizer import Tokenizer
+from service.text.tokenizer import Tokenizer
 
 MakeConfig = Callable[..., RunConfig]
 MakeRun = Callable[[str, str], Path]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from models.vocabulary import BYTES, EOS, PAD, drop_merges, start_token, train_tokenizer
-from service.tokenizer import Tokenizer
+from service.text.tokenizer import Tokenizer
 
 TEXTS = ["the cat sat on the mat.", "the dog ate the cat's hat!", "A man rides 12 bicycles."] * 4
 

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from service.capitals import is_in_capitals, respell
+from service.text.casing import is_in_capitals, respell
 
 
 @pytest.mark.parametrize(

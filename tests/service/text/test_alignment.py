@@ -9,10 +9,10 @@ from itertools import chain
 import numpy as np
 import pytest
 
-from service import sentences
-from service.alignment import WORD, Source, find_run, place_tags, share_tags, weigh_words
 from service.arrays import FloatArray
-from service.markup import Tag, render_text, split_markup
+from service.text import sentences
+from service.text.alignment import WORD, Source, find_run, place_tags, share_tags, weigh_words
+from service.text.markup import Tag, render_text, split_markup
 
 TAG = re.compile(r"<[^>]*>")
 

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from service.markup import render_text, split_markup
+from service.text.markup import render_text, split_markup
 
 
 def texts(page: str) -> list[str]:

@@ -13,7 +13,7 @@ from itertools import accumulate
 import numpy as np
 
 from service.arrays import BoolArray, FloatArray, ScoreArray
-from service.markup import Tag
+from service.text.markup import Tag
 
 Span = tuple[int, int]
 

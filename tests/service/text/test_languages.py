@@ -1,6 +1,6 @@
 import pytest
 
-from service.languages import detect, display_name, dominant_script, warm_up
+from service.text.languages import detect, display_name, dominant_script, warm_up
 
 SERVED = ("en", "de", "ko")
 

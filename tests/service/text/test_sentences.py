@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from service.sentences import call_sentencex, split
+from service.text.sentences import call_sentencex, split
 
 ALPHABETS = [
     "ab. !?\n",

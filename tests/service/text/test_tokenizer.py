@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from service.errors import ArtefactError, InvalidInput
-from service.tokenizer import Tokenizer
+from service.text.tokenizer import Tokenizer
 
 SPECIAL_IDS = {0, 1, 2, 3}
 BLOCKS = [
