@@ -19,14 +19,14 @@ from service.app import create_app
 from service.arrays import Array
 from service.batch import Request, Result
 from service.engine import Session
-from service.logs import configure_logging
-from service.metrics import Metrics
 from service.model import LoadedModel
 from service.registry import Registry
 from service.runner import Runner
 from service.search import TranslatorRunner
 from service.server import announce, open_listener, run_app
 from service.settings import load_settings
+from service.telemetry.logs import configure_logging
+from service.telemetry.metrics import Metrics
 
 
 class StaticRunner:

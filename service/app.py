@@ -24,7 +24,6 @@ from service.auth import KEY_SCHEMES
 from service.classify import ClassifyPipeline
 from service.context import Services
 from service.fast_path import TaskLane
-from service.metrics import Metrics
 from service.middleware import RequestTrail
 from service.operations import operations
 from service.pages import pages
@@ -33,10 +32,11 @@ from service.registry import Registry
 from service.schemas import REQUESTS
 from service.settings import Settings, SettingsError
 from service.tasks import tasks
+from service.telemetry.metrics import Metrics
 from service.translate import TranslatePipeline
 
 if TYPE_CHECKING:
-    from service.traces import Traces
+    from service.telemetry.traces import Traces
 
 logger = logging.getLogger(__name__)
 
@@ -165,7 +165,7 @@ def open_traces(settings: Settings) -> "Traces | None":
         return None
     try:
         # Here and not above: it takes a tenth of a second and some megabytes, and few need it.
-        from service.traces import Traces
+        from service.telemetry.traces import Traces
     except ModuleNotFoundError as exc:
         raise SettingsError(
             f"otlp_endpoint is {settings.otlp_endpoint}, and {exc.name} is not installed; install "

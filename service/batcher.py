@@ -22,10 +22,10 @@ from service.errors import (
     Overloaded,
     ServingError,
 )
-from service.metrics import Metrics
 from service.pace import StepPace
 from service.runner import Runner
 from service.scheduler import Dispatch, Scheduler
+from service.telemetry.metrics import Metrics
 from service.worker import Clock, Worker
 
 logger = logging.getLogger(__name__)

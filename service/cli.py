@@ -19,13 +19,13 @@ from service.answers import ClassifyOptions, TranslateOptions
 from service.app import create_app, read_version
 from service.classify import ClassifyPipeline
 from service.errors import ServingError
-from service.logs import configure_logging
 from service.manifest import Manifest, read_manifest
-from service.metrics import Metrics
 from service.registry import Registry, find_versions, verify
 from service.server import announce, open_listener, run_app, stop_loading
 from service.settings import Settings, SettingsError, load_settings
 from service.supervisor import default_workers, run_workers
+from service.telemetry.logs import configure_logging
+from service.telemetry.metrics import Metrics
 from service.translate import TranslatePipeline
 
 # What the commands that load models in this process can use; `serve` takes them all.

@@ -7,13 +7,13 @@ from fastapi import Request
 from prometheus_client.registry import Collector
 
 from service.classify import ClassifyPipeline
-from service.metrics import Metrics
 from service.registry import Registry
 from service.settings import Settings
+from service.telemetry.metrics import Metrics
 from service.translate import TranslatePipeline
 
 if TYPE_CHECKING:
-    from service.traces import Traces
+    from service.telemetry.traces import Traces
 
 
 @dataclass

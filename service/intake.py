@@ -16,10 +16,10 @@ from service.errors import (
     InputTooLong,
     LanguageNotSupported,
 )
-from service.metrics import Metrics
 from service.registry import Registry
 from service.settings import Settings
 from service.submission import TOO_LATE, Work
+from service.telemetry.metrics import Metrics
 from service.text import languages
 
 T = TypeVar("T")

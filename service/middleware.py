@@ -14,8 +14,8 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.context import Services
-from service.metrics import NO_MODEL
 from service.problems import CLIENT_CLOSED, outcome_of, problem_response, status_of
+from service.telemetry.metrics import NO_MODEL
 
 logger = logging.getLogger(__name__)
 

@@ -14,10 +14,10 @@ from service.errors import ArtefactError, ModelNotFound, ServingError
 from service.goldens import check_goldens
 from service.loader import load_model
 from service.manifest import MANIFEST, Manifest
-from service.metrics import Metrics
 from service.model import LoadedModel
 from service.scheduler import Scheduler
 from service.settings import Settings
+from service.telemetry.metrics import Metrics
 from service.text import languages
 
 STALL_SECONDS = 30.0

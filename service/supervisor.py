@@ -22,7 +22,7 @@ from service.device import available_cpus, may_use_gpu
 from service.errors import ServingError
 from service.server import announce, run_app, stop_loading
 from service.settings import Settings, SettingsError
-from service.snapshots import SharedMetrics, Slot
+from service.telemetry.shared_metrics import SharedMetrics, Slot
 
 logger = logging.getLogger(__name__)
 

@@ -22,11 +22,11 @@ from service.errors import (
     InvalidInput,
 )
 from service.intake import check_texts, check_wait, detect_language, ignore, observe_stages, offload
-from service.metrics import Metrics
 from service.registry import Registry
 from service.settings import Settings
 from service.streaming import DocumentText
 from service.submission import Submission, Work, describe_work, group_requests
+from service.telemetry.metrics import Metrics
 from service.text import languages
 from service.text.markup import Piece, split_markup
 

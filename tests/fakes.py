@@ -10,9 +10,9 @@ from service.arrays import Array, FloatArray
 from service.batch import Hypothesis, Request, Result, SearchOptions
 from service.device import Device
 from service.manifest import FileEntry, Graph, Limits, Manifest, SpecialIds
-from service.metrics import Metrics
 from service.model import LoadedModel
 from service.runner import Runner
+from service.telemetry.metrics import Metrics
 from service.text.tokenizer import Tokenizer
 
 PAD_ID, START_ID, EOS_ID = 0, 1, 2

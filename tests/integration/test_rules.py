@@ -20,7 +20,7 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
-from service.metrics import SECONDS, Metrics
+from service.telemetry.metrics import SECONDS, Metrics
 from tests.integration.charts import CHART, render
 from tests.integration.dashboard import DASHBOARD, fill_variables, read_targets
 from tests.integration.prometheus import SCRAPE_SECONDS, needs_prometheus, run_prometheus

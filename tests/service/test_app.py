@@ -9,10 +9,10 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 
 from service import errors
-from service.logs import JsonFormatter, TextFormatter, configure_logging
-from service.metrics import OUTCOMES
 from service.middleware import RequestTrail
 from service.problems import STATUSES, outcome_of, status_of
+from service.telemetry.logs import JsonFormatter, TextFormatter, configure_logging
+from service.telemetry.metrics import OUTCOMES
 from tests.service.http_fakes import FakePipeline, FakeRegistry, connect, make_app
 
 

@@ -19,8 +19,8 @@ from service.errors import (
     Overloaded,
     ServingError,
 )
-from service.metrics import Metrics
 from service.scheduler import Scheduler
+from service.telemetry.metrics import Metrics
 from tests.fakes import FakeClock, FakeRunner, make_metrics, make_request, read_metric, sum_ids
 
 NAME = "fake"

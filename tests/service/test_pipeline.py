@@ -25,9 +25,9 @@ from service.errors import (
 from service.intake import MAX_INLINE_CHARS, offload
 from service.labels import apply_function
 from service.manifest import Limits
-from service.metrics import Metrics
 from service.registry import Registry
 from service.settings import Settings
+from service.telemetry.metrics import Metrics
 from service.translate import TranslatePipeline
 from tests.fakes import (
     ByteTokenizer,

@@ -3,7 +3,7 @@ import math
 import pytest
 
 from service.answers import Timings
-from service.traces import list_stages, read_parent
+from service.telemetry.traces import list_stages, read_parent
 
 
 def test_stages_of_several_parts_span_them_all() -> None:

@@ -16,7 +16,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
-from service.metrics import SHARED_GAUGES
+from service.telemetry.metrics import SHARED_GAUGES
 
 SLOT_BYTES = 8 * 1024 * 1024  # of addresses; memory is taken as it is written to
 HEADER = struct.Struct("<QQI")  # beats, bytes, checksum

@@ -22,7 +22,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from opentelemetry.util.types import AttributeValue
 
 from service.answers import Timings
-from service.metrics import EXEMPLAR
+from service.telemetry.metrics import EXEMPLAR
 
 Scope = MutableMapping[str, Any]
 """ASGI's description of a connection."""

@@ -7,8 +7,8 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.metrics import Metrics
-from service.snapshots import SLOT_BYTES, SharedMetrics, Slot, merge_families
+from service.telemetry.metrics import Metrics
+from service.telemetry.shared_metrics import SLOT_BYTES, SharedMetrics, Slot, merge_families
 
 FORK = multiprocessing.get_context("fork")
 

@@ -1,6 +1,6 @@
 from prometheus_client import CollectorRegistry, generate_latest
 
-from service.metrics import Metrics
+from service.telemetry.metrics import Metrics
 
 EXPECTED = {
     "seqserve_requests",
