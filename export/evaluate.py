@@ -15,11 +15,11 @@ from models.config import RunConfig, SourceConfig, read_run_config
 from models.data import Row, index_labels, read_source
 from models.metrics import Figure, accuracy, calibration_error, translation_figures
 from models.tasks import label_rows
-from service.device import Device, available_cpus
+from service.engine.device import Device, available_cpus
+from service.engine.runner import run_requests
 from service.loader import load_model
 from service.manifest import Quality, read_manifest, write_manifest
 from service.model import LoadedModel, make_requests
-from service.runner import run_requests
 from service.settings import Settings
 
 EVERYDAY = "everyday sentences"

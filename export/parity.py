@@ -16,12 +16,12 @@ from export.quantize import quantize_columns
 from models.classifier import Classifier
 from models.seq2seq import Seq2Seq
 from service.arrays import Array, IntArray
-from service.batch import Batch
-from service.engine import Session
+from service.engine.batch import Batch
+from service.engine.paged_memory import PagedMemory
+from service.engine.session import Session
+from service.engine.translator import STATES
 from service.manifest import Parity, Precision, Role
-from service.memory import PagedMemory
 from service.model import softmax
-from service.search import STATES
 
 BATCH_SIZES = (1, 2, 7, 32)
 NUM_STEPS = 4

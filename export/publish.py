@@ -18,8 +18,8 @@ from export.parity import check_parity
 from export.to_onnx import build_classifier, build_decoder, build_encoder
 from models.classifier import Classifier
 from models.runs import Run, read_run
-from service.device import Device, resolve_device
-from service.engine import OnnxSession
+from service.engine.device import Device, resolve_device
+from service.engine.session import OnnxSession
 from service.errors import ArtefactError
 from service.goldens import agrees, answer_golden, check_goldens
 from service.loader import load_model

@@ -4,11 +4,11 @@ import time
 from collections.abc import Sequence
 
 from service.answers import TranslateOptions
-from service.batch import Request, SearchOptions
 from service.documents import Passage, cut_passages, list_requests, render_passages
+from service.engine.batch import Request, SearchOptions
+from service.engine.runner import run_requests
 from service.errors import InputTooLong
 from service.model import LoadedModel
-from service.runner import run_requests
 
 
 def translate_texts(

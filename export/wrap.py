@@ -20,8 +20,8 @@ from export.publish import (
     publish_folder,
 )
 from service.arrays import Array
-from service.device import Device
-from service.engine import OnnxSession, Session
+from service.engine.device import Device
+from service.engine.session import OnnxSession, Session
 from service.errors import ArtefactError, InferenceFailed
 from service.manifest import TOKENIZER, Graph, Limits, Manifest, Precision, Source, SpecialIds
 from service.model import softmax

@@ -45,7 +45,7 @@ from report import (
 from tables import write_json
 from wrk import require_wrk
 
-from service.device import available_cpus
+from service.engine.device import available_cpus
 
 RESULTS = Path(__file__).with_name("results")
 OVER_HTTP = {"http", "open", "overload"}

@@ -14,11 +14,11 @@ from captions import draw_counts, make_sentences
 from runners import find_runners
 from shape_model import ROOT
 
-from service.batch import Request, Result
-from service.device import Device
+from service.engine.batch import Request, Result
+from service.engine.device import Device
+from service.engine.runner import Runner, run_requests
 from service.loader import load_model
 from service.model import LoadedModel, make_requests
-from service.runner import Runner, run_requests
 
 TRANSLATOR = ROOT / "models" / "repository" / "translation-en-de" / "1"
 TARGET = "de"

@@ -14,11 +14,11 @@ from plan import Stage
 from shape_model import ShapeModel
 
 from service.arrays import Array
-from service.batch import Request
-from service.device import Device
-from service.engine import OnnxSession
+from service.engine.batch import Request
+from service.engine.device import Device
+from service.engine.scheduler import Scheduler
+from service.engine.session import OnnxSession
 from service.manifest import Precision
-from service.scheduler import Scheduler
 
 CEILING_BATCH = 32
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)

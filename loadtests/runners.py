@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from service.engine.runner import Runner
 from service.model import LoadedModel
-from service.runner import Runner
 
 
 def find_runners(model: LoadedModel) -> Sequence[Runner]:

@@ -17,12 +17,12 @@ from runners import wrap_runners
 
 from service.app import create_app
 from service.arrays import Array
-from service.batch import Request, Result
-from service.engine import Session
+from service.engine.batch import Request, Result
+from service.engine.runner import Runner
+from service.engine.session import Session
+from service.engine.translator import TranslatorRunner
 from service.model import LoadedModel
 from service.registry import Registry
-from service.runner import Runner
-from service.search import TranslatorRunner
 from service.server import announce, open_listener, run_app
 from service.settings import load_settings
 from service.telemetry.logs import configure_logging

@@ -7,7 +7,7 @@ from service.answers import (
     ClassifyAnswer,
     ClassifyOptions,
 )
-from service.batch import Request
+from service.engine.batch import Request
 from service.errors import (
     EmptyInput,
     ModelNotFound,

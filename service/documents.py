@@ -10,7 +10,7 @@ from itertools import chain
 import numpy as np
 
 from service.answers import Alignment, Detection, TranslateOptions, Translation
-from service.batch import Hypothesis, Request, Result, SearchOptions
+from service.engine.batch import Hypothesis, Request, Result, SearchOptions
 from service.model import LoadedModel, check_length, new_token_limit
 from service.registry import ServedModel
 from service.text import sentences

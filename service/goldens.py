@@ -1,11 +1,11 @@
 """Answers a version's golden inputs again, which also warms it up."""
 
+from service.engine.runner import run_requests
 from service.errors import ArtefactError, InferenceFailed, InvalidInput
 from service.manifest import (
     Golden,
 )
 from service.model import LoadedModel, make_requests
-from service.runner import run_requests
 
 # int8 arithmetic differs between processors with and without VNNI, and a near tie can fall the
 # other way.

@@ -9,7 +9,7 @@ from service.answers import (
     Detection,
     Timings,
 )
-from service.batch import Request, Result
+from service.engine.batch import Request, Result
 from service.errors import (
     DeadlineExceeded,
     EmptyInput,

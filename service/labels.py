@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from service.answers import ClassifyOptions, LabelScore
-from service.batch import Result
+from service.engine.batch import Result
 from service.model import LoadedModel
 
 

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
-from service.classifier import ClassifierRunner
-from service.device import Device
-from service.engine import OnnxSession
+from service.engine.classifier import ClassifierRunner
+from service.engine.device import Device
+from service.engine.runner import Runner
+from service.engine.session import OnnxSession
+from service.engine.translator import TranslatorRunner
 from service.errors import ArtefactError
 from service.manifest import (
     TOKENIZER,
@@ -15,8 +17,6 @@ from service.manifest import (
     read_manifest,
 )
 from service.model import LoadedModel
-from service.runner import Runner
-from service.search import TranslatorRunner
 from service.text.tokenizer import Tokenizer
 
 PREFERENCE: dict[str, tuple[Precision, ...]] = {

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.arrays import FloatArray
-from service.batch import Request, SearchOptions
-from service.device import Device
+from service.engine.batch import Request, SearchOptions
+from service.engine.device import Device
+from service.engine.runner import Runner
 from service.errors import InputTooLong
 from service.manifest import (
     Manifest,
     Precision,
 )
-from service.runner import Runner
 from service.text import casing
 from service.text.tokenizer import Tokenizer
 

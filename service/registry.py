@@ -7,15 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.admission import QueueLimits
-from service.batcher import Batcher
-from service.device import Device, available_cpus, resolve_device
+from service.engine.admission import QueueLimits
+from service.engine.batcher import Batcher
+from service.engine.device import Device, available_cpus, resolve_device
+from service.engine.scheduler import Scheduler
 from service.errors import ArtefactError, ModelNotFound, ServingError
 from service.goldens import check_goldens
 from service.loader import load_model
 from service.manifest import MANIFEST, Manifest
 from service.model import LoadedModel
-from service.scheduler import Scheduler
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
 from service.text import languages

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
-from service.batch import Request, Result
+from service.engine.batch import Request, Result
 from service.errors import DeadlineExceeded
 from service.registry import ServedModel
 

@@ -18,7 +18,7 @@ from multiprocessing.context import ForkProcess
 from types import FrameType
 
 from service.app import create_app, make_collectors
-from service.device import available_cpus, may_use_gpu
+from service.engine.device import available_cpus, may_use_gpu
 from service.errors import ServingError
 from service.server import announce, run_app, stop_loading
 from service.settings import Settings, SettingsError

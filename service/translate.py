@@ -15,8 +15,8 @@ from service.answers import (
     TranslateOptions,
     Translation,
 )
-from service.batch import Request, Result, SearchOptions
 from service.documents import Document, Passage, cut_passages, join_document
+from service.engine.batch import Request, Result, SearchOptions
 from service.errors import (
     InputTooLong,
     InvalidInput,

@@ -20,10 +20,10 @@ from models.tasks import build_model
 from models.train import prepare_run
 from models.trainer import BEST, LAST
 from models.vocabulary import EOS
-from service.device import Device
-from service.engine import OnnxSession
+from service.engine.device import Device
+from service.engine.session import OnnxSession
+from service.engine.translator import TranslatorRunner
 from service.manifest import TOKENIZER
-from service.search import TranslatorRunner
 from service.text.tokenizer import Tokenizer
 
 SAMPLES = Path(__file__).parent / "models" / "samples"

@@ -7,11 +7,11 @@ import numpy as np
 from prometheus_client import CollectorRegistry
 
 from service.arrays import Array, FloatArray
-from service.batch import Hypothesis, Request, Result, SearchOptions
-from service.device import Device
+from service.engine.batch import Hypothesis, Request, Result, SearchOptions
+from service.engine.device import Device
+from service.engine.runner import Runner
 from service.manifest import FileEntry, Graph, Limits, Manifest, SpecialIds
 from service.model import LoadedModel
-from service.runner import Runner
 from service.telemetry.metrics import Metrics
 from service.text.tokenizer import Tokenizer
 

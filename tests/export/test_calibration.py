@@ -7,7 +7,7 @@ from torch.nn.functional import cross_entropy
 from export.calibration import find_temperature, fit_temperature, set_temperature
 from export.publish import export_run
 from models.classifier import Classifier
-from service.device import Device
+from service.engine.device import Device
 from service.goldens import answer_golden
 from service.loader import load_model
 from service.manifest import read_manifest

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from export.everyday import SENTENCES, has_words, judge_labels, judge_translations, read_sentences
-from service.device import Device
+from service.engine.device import Device
 from service.loader import load_model
 from service.model import LoadedModel
 from tests.export.conftest import FolderMaker

@@ -6,8 +6,8 @@ import pytest
 from onnx import TensorProto
 
 from export.graph import ALIGNMENT, EXTERNAL_BYTES, GraphBuilder, save_graphs
-from service.device import Device
-from service.engine import OnnxSession
+from service.engine.device import Device
+from service.engine.session import OnnxSession
 
 LARGE = np.arange(EXTERNAL_BYTES, dtype=np.float32)
 

@@ -14,8 +14,8 @@ from export.quantize import quantize_columns
 from models.config import Cell
 from models.encoder import BidirectionalLayer, build_layer
 from service.arrays import Array
-from service.device import Device
-from service.engine import OnnxSession
+from service.engine.device import Device
+from service.engine.session import OnnxSession
 from service.manifest import Precision
 
 CELLS: Sequence[Cell] = ("lstm", "gru", "rnn")

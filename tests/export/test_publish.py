@@ -28,7 +28,7 @@ from models.runs import read_run
 from models.tasks import build_model
 from models.train import prepare_run
 from models.trainer import BEST, LAST
-from service.device import Device
+from service.engine.device import Device
 from service.errors import ArtefactError
 from service.goldens import answer_golden, check_goldens
 from service.loader import load_model

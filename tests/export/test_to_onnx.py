@@ -12,13 +12,13 @@ from export.publish import build_graphs
 from export.to_onnx import build_decoder, find_best, select
 from models.runs import Run
 from models.seq2seq import Seq2Seq
-from service.batch import Request, SearchOptions
-from service.device import Device
-from service.engine import OnnxSession
+from service.engine.batch import Request, SearchOptions
+from service.engine.device import Device
+from service.engine.paged_memory import PagedMemory
+from service.engine.runner import run_requests
+from service.engine.session import OnnxSession
+from service.engine.translator import STATES, TranslatorRunner
 from service.manifest import Precision, Role
-from service.memory import PagedMemory
-from service.runner import run_requests
-from service.search import STATES, TranslatorRunner
 from tests.export.conftest import RunMaker
 
 CELLS = ("lstm", "gru", "rnn")

@@ -1,5 +1,5 @@
 from export.translate import translate_texts
-from service.batch import Hypothesis, Request, Result
+from service.engine.batch import Hypothesis, Request, Result
 from service.manifest import Limits
 from tests.fakes import FakeRunner, make_manifest, make_model
 

@@ -19,7 +19,7 @@ from tokenizers import models, pre_tokenizers, processors
 from export.card import BROUGHT, CARD
 from export.wrap import WrapOptions, find_pad_id, wrap_classifier
 from service.app import create_app
-from service.device import Device
+from service.engine.device import Device
 from service.errors import ArtefactError
 from service.loader import load_model
 from service.manifest import MANIFEST, Precision, check_files, read_manifest

@@ -5,11 +5,11 @@ import pytest
 from lengths import draw_lengths, make_texts
 from shape_model import EMBEDDING_SIZE, HIDDEN_SIZE, draw_weights, make_shape
 
-from service.device import Device
+from service.engine.device import Device
+from service.engine.runner import run_requests
 from service.loader import load_model
 from service.manifest import Precision
 from service.model import LoadedModel, make_requests
-from service.runner import run_requests
 
 
 def test_weights_have_the_shape_of_the_comparison() -> None:

@@ -2,7 +2,7 @@ import pytest
 from runners import find_runners, wrap_runners
 from static_server import StaticRunner
 
-from service.batch import Request
+from service.engine.batch import Request
 from tests.fakes import FakeRunner, make_manifest, make_model, make_request
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from service.answers import ClassifyOptions, Delta, News, Started, TranslateAnswer, TranslateOptions
-from service.batch import Request, Result
-from service.batcher import Batcher
 from service.classify import ClassifyPipeline
+from service.engine.batch import Request, Result
+from service.engine.batcher import Batcher
 from service.errors import (
     DeadlineExceeded,
     EmptyInput,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from service.device import Device
+from service.engine.device import Device
 from service.errors import ArtefactError, DeviceUnavailable, ModelNotFound, ModelNotReady
 from service.manifest import MANIFEST
 from service.registry import Registry, default_engines, find_versions, verify

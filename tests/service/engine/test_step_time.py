@@ -1,4 +1,4 @@
-from service.pace import SHORT_SECONDS, StepPace
+from service.engine.step_time import SHORT_SECONDS, StepPace
 from tests.fakes import make_request
 
 

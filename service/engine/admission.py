@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from service.batch import Request
+from service.engine.batch import Request
 from service.errors import InputTooLong, Overloaded
 
 # The measured rate forgets what lies further back than about so long.

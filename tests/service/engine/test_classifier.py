@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from service.arrays import Array
-from service.batch import Request
-from service.classifier import ClassifierRunner
+from service.engine.batch import Request
+from service.engine.classifier import ClassifierRunner
 from service.errors import InferenceFailed
 from tests.fakes import PAD_ID, FakeSession, make_request
 

@@ -1,8 +1,8 @@
 """Runs the classifier graph: a batch of requests in, the label scores of each out."""
 
 from service.arrays import FloatArray
-from service.batch import Request, Result, pad_requests
-from service.engine import Session
+from service.engine.batch import Request, Result, pad_requests
+from service.engine.session import Session
 
 
 class ClassifierRunner:

@@ -9,8 +9,8 @@ from onnx import TensorProto
 
 from export.graph import GraphBuilder, save_graphs
 from service.arrays import Array
-from service.device import Device, available_cpus, resolve_device
-from service.engine import OnnxSession
+from service.engine.device import Device, available_cpus, resolve_device
+from service.engine.session import OnnxSession
 from service.errors import ArtefactError, DeviceUnavailable, InferenceFailed
 
 CPU = Device("cpu")

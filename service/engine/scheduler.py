@@ -7,7 +7,7 @@ from itertools import count
 from operator import attrgetter
 from typing import Literal
 
-from service.batch import Request
+from service.engine.batch import Request
 
 # A step over one more position costs what this many more rows in it cost. Measured on one core with
 # a BiLSTM of 256: 2 in float32, 1 in int8; batches differ little between the two.

@@ -1,8 +1,15 @@
 import numpy as np
 import pytest
 
-from service.batch import Request, SearchOptions
-from service.beams import Group, History, Running, common_prefix, rank_continuations, start_group
+from service.engine.batch import Request, SearchOptions
+from service.engine.beams import (
+    Group,
+    History,
+    Running,
+    common_prefix,
+    rank_continuations,
+    start_group,
+)
 from tests.fakes import NEVER, START_ID
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from service.admission import QueueLimits, QueueState, ServiceRate, check_admission
+from service.engine.admission import QueueLimits, QueueState, ServiceRate, check_admission
 from service.errors import InputTooLong, Overloaded
 from tests.fakes import make_request
 

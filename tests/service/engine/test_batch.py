@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from service.batch import Request, pad_requests, padding_ratio
+from service.engine.batch import Request, pad_requests, padding_ratio
 from tests.fakes import make_request
 
 PAD_ID = 99

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from service.batch import Request, Result
-from service.scheduler import Scheduler
+from service.engine.batch import Request, Result
+from service.engine.scheduler import Scheduler
 
 
 class Runner(Protocol):

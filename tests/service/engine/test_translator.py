@@ -9,10 +9,10 @@ import torch
 
 from models.config import Cell
 from service.arrays import Array, FloatArray
-from service.batch import Hypothesis, Request, Result, SearchOptions
+from service.engine.batch import Hypothesis, Request, Result, SearchOptions
+from service.engine.runner import run_requests
+from service.engine.translator import TranslatorRunner
 from service.errors import InferenceFailed
-from service.runner import run_requests
-from service.search import TranslatorRunner
 from tests.conftest import TinyTranslator
 from tests.fakes import EOS_ID, NEVER, PAD_ID, START_ID, FakeSession
 

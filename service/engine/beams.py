@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from service.arrays import FloatArray, IntArray, ScoreArray
-from service.batch import Hypothesis, Request, SearchOptions
+from service.engine.batch import Hypothesis, Request, SearchOptions
 
 
 class Continuations(NamedTuple):

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from service.admission import QueueLimits
-from service.batch import Request, Result
-from service.batcher import Batcher
+from service.engine.admission import QueueLimits
+from service.engine.batch import Request, Result
+from service.engine.batcher import Batcher
+from service.engine.scheduler import Scheduler
 from service.errors import (
     DeadlineExceeded,
     InferenceFailed,
@@ -19,7 +20,6 @@ from service.errors import (
     Overloaded,
     ServingError,
 )
-from service.scheduler import Scheduler
 from service.telemetry.metrics import Metrics
 from tests.fakes import FakeClock, FakeRunner, make_metrics, make_request, read_metric, sum_ids
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from service.batch import Request
-from service.scheduler import STEP_COST_ROWS
+from service.engine.batch import Request
+from service.engine.scheduler import STEP_COST_ROWS
 
 # So long may the event loop stand still for a step of its own.
 SHORT_SECONDS = 0.02

@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime
 
 from service.arrays import Array
-from service.device import CPU_PROVIDER, CUDA_PROVIDER, Device
+from service.engine.device import CPU_PROVIDER, CUDA_PROVIDER, Device
 from service.errors import ArtefactError, DeviceUnavailable, InferenceFailed
 
 

@@ -3,8 +3,8 @@ from collections import Counter
 
 import pytest
 
-from service.batch import Request
-from service.scheduler import MAX_AGE_SECONDS, STEP_COST_ROWS, Scheduler
+from service.engine.batch import Request
+from service.engine.scheduler import MAX_AGE_SECONDS, STEP_COST_ROWS, Scheduler
 from tests.fakes import NEVER, make_request
 
 

@@ -5,8 +5,8 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
-from service.batch import Request, Result
-from service.runner import Runner
+from service.engine.batch import Request, Result
+from service.engine.runner import Runner
 
 logger = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from service.arrays import Array, BoolArray, FloatArray, IntArray
-from service.batch import Hypothesis, Request, Result, pad_requests
-from service.beams import (
+from service.engine.batch import Hypothesis, Request, Result, pad_requests
+from service.engine.beams import (
     Continuations,
     Group,
     History,
@@ -20,8 +20,8 @@ from service.beams import (
     stack_rows,
     start_group,
 )
-from service.engine import Session
-from service.memory import PagedMemory
+from service.engine.paged_memory import PagedMemory
+from service.engine.session import Session
 
 STATES = ("hidden", "cell")
 # A hypothesis is stuck when its last tokens repeat a few; looked at every so many steps.

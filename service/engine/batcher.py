@@ -7,14 +7,18 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from service.admission import (
+from service.engine.admission import (
     QueueLimits,
     QueueState,
     ServiceRate,
     check_admission,
     check_wait,
 )
-from service.batch import Request, Result, padding_ratio
+from service.engine.batch import Request, Result, padding_ratio
+from service.engine.runner import Runner
+from service.engine.scheduler import Dispatch, Scheduler
+from service.engine.step_time import StepPace
+from service.engine.worker import Clock, Worker
 from service.errors import (
     DeadlineExceeded,
     InferenceFailed,
@@ -22,11 +26,7 @@ from service.errors import (
     Overloaded,
     ServingError,
 )
-from service.pace import StepPace
-from service.runner import Runner
-from service.scheduler import Dispatch, Scheduler
 from service.telemetry.metrics import Metrics
-from service.worker import Clock, Worker
 
 logger = logging.getLogger(__name__)
 
