@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from export.curves import CURVES
-from service.manifest import Manifest, Parity, Quality, Source, read_manifest
+from service.repository.manifest import Manifest, Parity, Quality, Source, read_manifest
 
 CARD = "README.md"
 LIMITS = {

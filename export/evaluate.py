@@ -17,9 +17,9 @@ from models.metrics import Figure, accuracy, calibration_error, translation_figu
 from models.tasks import label_rows
 from service.engine.device import Device, available_cpus
 from service.engine.runner import run_requests
-from service.loader import load_model
-from service.manifest import Quality, read_manifest, write_manifest
-from service.model import LoadedModel, make_requests
+from service.repository.loader import load_model
+from service.repository.manifest import Quality, read_manifest, write_manifest
+from service.repository.model import LoadedModel, make_requests
 from service.settings import Settings
 
 EVERYDAY = "everyday sentences"

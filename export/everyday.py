@@ -7,7 +7,7 @@ from pathlib import Path
 from export.translate import translate_texts
 from models.metrics import Figure
 from service.engine.runner import run_requests
-from service.model import LoadedModel, make_requests
+from service.repository.model import LoadedModel, make_requests
 
 SENTENCES = Path(__file__).parents[1] / "tests" / "everyday"
 UNSURE, MAX_UNSURE_SCORE = "unsure", 0.8

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from export.graph import MICROSOFT, GraphBuilder
 from export.quantize import quantize_columns
-from service.manifest import Precision
+from service.repository.manifest import Precision
 
 Matrix = NDArray[np.float32]
 Weights = Mapping[str, Matrix]

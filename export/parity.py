@@ -20,8 +20,8 @@ from service.engine.batch import Batch
 from service.engine.paged_memory import PagedMemory
 from service.engine.session import Session
 from service.engine.translator import STATES
-from service.manifest import Parity, Precision, Role
-from service.model import softmax
+from service.repository.manifest import Parity, Precision, Role
+from service.repository.model import softmax
 
 BATCH_SIZES = (1, 2, 7, 32)
 NUM_STEPS = 4

@@ -21,9 +21,9 @@ from models.runs import Run, read_run
 from service.engine.device import Device, resolve_device
 from service.engine.session import OnnxSession
 from service.errors import ArtefactError
-from service.goldens import agrees, answer_golden, check_goldens
-from service.loader import load_model
-from service.manifest import (
+from service.repository.goldens import agrees, answer_golden, check_goldens
+from service.repository.loader import load_model
+from service.repository.manifest import (
     MANIFEST,
     TOKENIZER,
     FileEntry,

@@ -9,7 +9,7 @@ from onnx import TensorProto
 from export.graph import GraphBuilder
 from export.layers import LayerBuilder, Matrix, Weights
 from models.seq2seq import EMBEDDING_SCALE
-from service.manifest import Precision
+from service.repository.manifest import Precision
 
 FLOAT, INT32, INT64 = TensorProto.FLOAT, TensorProto.INT32, TensorProto.INT64
 NEVER = -1e9

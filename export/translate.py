@@ -8,7 +8,7 @@ from service.documents import Passage, cut_passages, list_requests, render_passa
 from service.engine.batch import Request, SearchOptions
 from service.engine.runner import run_requests
 from service.errors import InputTooLong
-from service.model import LoadedModel
+from service.repository.model import LoadedModel
 
 
 def translate_texts(

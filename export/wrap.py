@@ -23,8 +23,16 @@ from service.arrays import Array
 from service.engine.device import Device
 from service.engine.session import OnnxSession, Session
 from service.errors import ArtefactError, InferenceFailed
-from service.manifest import TOKENIZER, Graph, Limits, Manifest, Precision, Source, SpecialIds
-from service.model import softmax
+from service.repository.manifest import (
+    TOKENIZER,
+    Graph,
+    Limits,
+    Manifest,
+    Precision,
+    Source,
+    SpecialIds,
+)
+from service.repository.model import softmax
 from service.text.tokenizer import Tokenizer
 
 OutputKind = Literal["logits", "probabilities"]

@@ -17,8 +17,8 @@ from shape_model import ROOT
 from service.engine.batch import Request, Result
 from service.engine.device import Device
 from service.engine.runner import Runner, run_requests
-from service.loader import load_model
-from service.model import LoadedModel, make_requests
+from service.repository.loader import load_model
+from service.repository.model import LoadedModel, make_requests
 
 TRANSLATOR = ROOT / "models" / "repository" / "translation-en-de" / "1"
 TARGET = "de"

@@ -18,7 +18,7 @@ from service.engine.batch import Request
 from service.engine.device import Device
 from service.engine.scheduler import Scheduler
 from service.engine.session import OnnxSession
-from service.manifest import Precision
+from service.repository.manifest import Precision
 
 CEILING_BATCH = 32
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)

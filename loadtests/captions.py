@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.random import Generator
 
-from service.model import LoadedModel
+from service.repository.model import LoadedModel
 
 SEED = 13
 # Share of each kind, and the token counts (source, eos included) of the kind.

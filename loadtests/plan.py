@@ -8,7 +8,7 @@ from pathlib import Path
 from lengths import draw_lengths, make_texts
 from shape_model import ShapeModel, make_shape
 
-from service.manifest import Precision
+from service.repository.manifest import Precision
 from service.text.tokenizer import Tokenizer
 
 PARTS = ("engine", "http", "open", "overload", "translation")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from service.engine.runner import Runner
-from service.model import LoadedModel
+from service.repository.model import LoadedModel
 
 
 def find_runners(model: LoadedModel) -> Sequence[Runner]:

@@ -15,7 +15,7 @@ import onnx
 from numpy.typing import NDArray
 
 from export.to_onnx import build_classifier
-from service.manifest import TOKENIZER, Precision, read_manifest
+from service.repository.manifest import TOKENIZER, Precision, read_manifest
 from service.text.tokenizer import Tokenizer
 
 ROOT = Path(__file__).parents[1]

@@ -21,8 +21,8 @@ from service.engine.batch import Request, Result
 from service.engine.runner import Runner
 from service.engine.session import Session
 from service.engine.translator import TranslatorRunner
-from service.model import LoadedModel
-from service.registry import Registry
+from service.repository.model import LoadedModel
+from service.repository.registry import Registry
 from service.server import announce, open_listener, run_app
 from service.settings import load_settings
 from service.telemetry.logs import configure_logging

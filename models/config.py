@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from service.manifest import Language, Name
+from service.repository.manifest import Language, Name
 
 CONFIG = "config.json"  # in a run's folder
 

@@ -13,7 +13,7 @@ from models.seq2seq import Seq2Seq
 from models.tasks import build_model
 from models.trainer import BEST, read_seconds
 from models.vocabulary import EOS, PAD, start_token
-from service.manifest import TOKENIZER, SpecialIds
+from service.repository.manifest import TOKENIZER, SpecialIds
 from service.text.tokenizer import Tokenizer
 
 

@@ -30,7 +30,7 @@ from models.tasks import build_task, check_sources, training_texts
 from models.trainer import LAST, Trainer
 from models.vocabulary import train_tokenizer
 from service.errors import ArtefactError
-from service.manifest import TOKENIZER
+from service.repository.manifest import TOKENIZER
 from service.text.tokenizer import Tokenizer
 
 BASE, PRETRAINING = "base", "pretraining"  # folders below the run's

@@ -28,7 +28,7 @@ from service.middleware import RequestTrail
 from service.operations import operations
 from service.pages import pages
 from service.problems import answer_http_error, answer_serving_error, document_errors
-from service.registry import Registry
+from service.repository.registry import Registry
 from service.schemas import REQUESTS
 from service.settings import Settings, SettingsError
 from service.tasks import tasks

@@ -19,8 +19,8 @@ from service.answers import ClassifyOptions, TranslateOptions
 from service.app import create_app, read_version
 from service.classify import ClassifyPipeline
 from service.errors import ServingError
-from service.manifest import Manifest, read_manifest
-from service.registry import Registry, find_versions, verify
+from service.repository.manifest import Manifest, read_manifest
+from service.repository.registry import Registry, find_versions, verify
 from service.server import announce, open_listener, run_app, stop_loading
 from service.settings import Settings, SettingsError, load_settings
 from service.supervisor import default_workers, run_workers

@@ -7,7 +7,7 @@ from fastapi import Request
 from prometheus_client.registry import Collector
 
 from service.classify import ClassifyPipeline
-from service.registry import Registry
+from service.repository.registry import Registry
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
 from service.translate import TranslatePipeline

@@ -11,8 +11,8 @@ import numpy as np
 
 from service.answers import Alignment, Detection, TranslateOptions, Translation
 from service.engine.batch import Hypothesis, Request, Result, SearchOptions
-from service.model import LoadedModel, check_length, new_token_limit
-from service.registry import ServedModel
+from service.repository.model import LoadedModel, check_length, new_token_limit
+from service.repository.registry import ServedModel
 from service.text import sentences
 from service.text.alignment import Source, place_tags, share_tags, weigh_words
 from service.text.markup import Piece, Tag, render_text, split_markup

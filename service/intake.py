@@ -16,7 +16,7 @@ from service.errors import (
     InputTooLong,
     LanguageNotSupported,
 )
-from service.registry import Registry
+from service.repository.registry import Registry
 from service.settings import Settings
 from service.submission import TOO_LATE, Work
 from service.telemetry.metrics import Metrics

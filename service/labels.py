@@ -6,7 +6,7 @@ import numpy as np
 
 from service.answers import ClassifyOptions, LabelScore
 from service.engine.batch import Result
-from service.model import LoadedModel
+from service.repository.model import LoadedModel
 
 
 def rank_labels(model: LoadedModel, result: Result, options: ClassifyOptions) -> list[LabelScore]:

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from service.context import get_services
 from service.errors import ModelNotReady
-from service.registry import ServedModel
+from service.repository.registry import ServedModel
 from service.schemas import (
     FrontendLanguages,
     FrontendSettings,

@@ -7,7 +7,7 @@ from types import TracebackType
 
 from service.engine.batch import Request, Result
 from service.errors import DeadlineExceeded
-from service.registry import ServedModel
+from service.repository.registry import ServedModel
 
 TOO_LATE = "the deadline passed before the answer was ready; allow more time or send less"
 

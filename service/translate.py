@@ -22,7 +22,7 @@ from service.errors import (
     InvalidInput,
 )
 from service.intake import check_texts, check_wait, detect_language, ignore, observe_stages, offload
-from service.registry import Registry
+from service.repository.registry import Registry
 from service.settings import Settings
 from service.streaming import DocumentText
 from service.submission import Submission, Work, describe_work, group_requests

@@ -23,7 +23,7 @@ from models.vocabulary import EOS
 from service.engine.device import Device
 from service.engine.session import OnnxSession
 from service.engine.translator import TranslatorRunner
-from service.manifest import TOKENIZER
+from service.repository.manifest import TOKENIZER
 from service.text.tokenizer import Tokenizer
 
 SAMPLES = Path(__file__).parent / "models" / "samples"

@@ -10,8 +10,8 @@ from service.arrays import Array, FloatArray
 from service.engine.batch import Hypothesis, Request, Result, SearchOptions
 from service.engine.device import Device
 from service.engine.runner import Runner
-from service.manifest import FileEntry, Graph, Limits, Manifest, SpecialIds
-from service.model import LoadedModel
+from service.repository.manifest import FileEntry, Graph, Limits, Manifest, SpecialIds
+from service.repository.model import LoadedModel
 from service.telemetry.metrics import Metrics
 from service.text.tokenizer import Tokenizer
 

@@ -8,9 +8,9 @@ from export.calibration import find_temperature, fit_temperature, set_temperatur
 from export.publish import export_run
 from models.classifier import Classifier
 from service.engine.device import Device
-from service.goldens import answer_golden
-from service.loader import load_model
-from service.manifest import read_manifest
+from service.repository.goldens import answer_golden
+from service.repository.loader import load_model
+from service.repository.manifest import read_manifest
 from tests.export.conftest import FolderMaker, RunMaker
 
 

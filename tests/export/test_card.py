@@ -3,7 +3,7 @@ from collections.abc import Callable
 import pytest
 
 from export.card import BROUGHT, CARD, render_card, render_table
-from service.manifest import Manifest, Quality, Source, read_manifest
+from service.repository.manifest import Manifest, Quality, Source, read_manifest
 from tests.export.conftest import FolderMaker
 
 FIGURE = Quality(

@@ -8,7 +8,7 @@ import pytest
 from export.evaluate import EVERYDAY, check_tests, evaluate_version
 from export.publish import export_run
 from models.config import SourceConfig, dump_config, parse_config
-from service.manifest import Quality, read_manifest
+from service.repository.manifest import Quality, read_manifest
 from tests.export.conftest import FolderMaker
 
 ROWS = 12

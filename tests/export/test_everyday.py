@@ -7,8 +7,8 @@ import pytest
 
 from export.everyday import SENTENCES, has_words, judge_labels, judge_translations, read_sentences
 from service.engine.device import Device
-from service.loader import load_model
-from service.model import LoadedModel
+from service.repository.loader import load_model
+from service.repository.model import LoadedModel
 from tests.export.conftest import FolderMaker
 
 REPOSITORY = Path(__file__).parents[2] / "models" / "repository"

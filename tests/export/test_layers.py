@@ -16,7 +16,7 @@ from models.encoder import BidirectionalLayer, build_layer
 from service.arrays import Array
 from service.engine.device import Device
 from service.engine.session import OnnxSession
-from service.manifest import Precision
+from service.repository.manifest import Precision
 
 CELLS: Sequence[Cell] = ("lstm", "gru", "rnn")
 PRECISIONS: Sequence[Precision] = ("fp32", "w8", "int8")

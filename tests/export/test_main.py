@@ -10,7 +10,7 @@ from export.__main__ import main
 from export.card import CARD
 from export.curves import CURVES
 from models.trainer import HISTORY
-from service.manifest import read_manifest
+from service.repository.manifest import read_manifest
 from tests.export.conftest import FolderMaker
 from tests.export.test_wrap import LABELS, build_graph, build_tokenizer
 

@@ -12,7 +12,7 @@ from export.parity import BATCH_SIZES, Comparison, ParityError, make_batches, ro
 from export.publish import build_graphs, check_graphs, check_run
 from models.runs import Run
 from service.engine.device import Device, resolve_device
-from service.manifest import Parity, Precision, Role
+from service.repository.manifest import Parity, Precision, Role
 from tests.export.conftest import RunMaker
 
 CPU = Device("cpu")

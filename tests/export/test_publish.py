@@ -30,11 +30,18 @@ from models.train import prepare_run
 from models.trainer import BEST, LAST
 from service.engine.device import Device
 from service.errors import ArtefactError
-from service.goldens import answer_golden, check_goldens
-from service.loader import load_model
-from service.manifest import MANIFEST, Golden, Manifest, Precision, check_files, read_manifest
-from service.model import LoadedModel
-from service.registry import find_versions
+from service.repository.goldens import answer_golden, check_goldens
+from service.repository.loader import load_model
+from service.repository.manifest import (
+    MANIFEST,
+    Golden,
+    Manifest,
+    Precision,
+    check_files,
+    read_manifest,
+)
+from service.repository.model import LoadedModel
+from service.repository.registry import find_versions
 from tests.conftest import SAMPLES
 from tests.export.conftest import FolderMaker
 

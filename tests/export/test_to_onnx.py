@@ -18,7 +18,7 @@ from service.engine.paged_memory import PagedMemory
 from service.engine.runner import run_requests
 from service.engine.session import OnnxSession
 from service.engine.translator import STATES, TranslatorRunner
-from service.manifest import Precision, Role
+from service.repository.manifest import Precision, Role
 from tests.export.conftest import RunMaker
 
 CELLS = ("lstm", "gru", "rnn")

@@ -1,6 +1,6 @@
 from export.translate import translate_texts
 from service.engine.batch import Hypothesis, Request, Result
-from service.manifest import Limits
+from service.repository.manifest import Limits
 from tests.fakes import FakeRunner, make_manifest, make_model
 
 

@@ -1,7 +1,7 @@
 import pytest
 from captions import KINDS, draw_counts, make_kind, make_sentences
 
-from service.model import LoadedModel
+from service.repository.model import LoadedModel
 from service.text import sentences
 from tests.fakes import make_manifest, make_model
 

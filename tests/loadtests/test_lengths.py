@@ -3,7 +3,7 @@ import pytest
 from lengths import MAX_TOKENS, MIN_TOKENS, draw_lengths, find_words, make_texts
 from shape_model import DONOR
 
-from service.manifest import TOKENIZER
+from service.repository.manifest import TOKENIZER
 from service.text.tokenizer import Tokenizer
 
 

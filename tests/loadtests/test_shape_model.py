@@ -7,9 +7,9 @@ from shape_model import EMBEDDING_SIZE, HIDDEN_SIZE, draw_weights, make_shape
 
 from service.engine.device import Device
 from service.engine.runner import run_requests
-from service.loader import load_model
-from service.manifest import Precision
-from service.model import LoadedModel, make_requests
+from service.repository.loader import load_model
+from service.repository.manifest import Precision
+from service.repository.model import LoadedModel, make_requests
 
 
 def test_weights_have_the_shape_of_the_comparison() -> None:

@@ -28,8 +28,16 @@ from service.answers import (
 from service.app import create_app
 from service.classify import ClassifyPipeline
 from service.intake import ignore
-from service.manifest import FileEntry, Graph, Limits, Manifest, Quality, Source, SpecialIds
-from service.registry import Registry
+from service.repository.manifest import (
+    FileEntry,
+    Graph,
+    Limits,
+    Manifest,
+    Quality,
+    Source,
+    SpecialIds,
+)
+from service.repository.registry import Registry
 from service.settings import Settings
 from service.translate import TranslatePipeline
 

@@ -24,7 +24,7 @@ from service.cli import (
     format_table,
     main,
 )
-from service.manifest import write_manifest
+from service.repository.manifest import write_manifest
 from service.server import format_url, open_listener
 from service.settings import Settings
 from service.translate import TranslatePipeline

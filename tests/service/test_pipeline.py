@@ -24,8 +24,8 @@ from service.errors import (
 )
 from service.intake import MAX_INLINE_CHARS, offload
 from service.labels import apply_function
-from service.manifest import Limits
-from service.registry import Registry
+from service.repository.manifest import Limits
+from service.repository.registry import Registry
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
 from service.translate import TranslatePipeline

@@ -8,7 +8,7 @@ from service.engine.runner import Runner
 from service.engine.session import OnnxSession
 from service.engine.translator import TranslatorRunner
 from service.errors import ArtefactError
-from service.manifest import (
+from service.repository.manifest import (
     TOKENIZER,
     Manifest,
     Precision,
@@ -16,7 +16,7 @@ from service.manifest import (
     check_files,
     read_manifest,
 )
-from service.model import LoadedModel
+from service.repository.model import LoadedModel
 from service.text.tokenizer import Tokenizer
 
 PREFERENCE: dict[str, tuple[Precision, ...]] = {

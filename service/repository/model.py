@@ -11,7 +11,7 @@ from service.engine.batch import Request, SearchOptions
 from service.engine.device import Device
 from service.engine.runner import Runner
 from service.errors import InputTooLong
-from service.manifest import (
+from service.repository.manifest import (
     Manifest,
     Precision,
 )

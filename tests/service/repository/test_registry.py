@@ -9,8 +9,8 @@ import pytest
 
 from service.engine.device import Device
 from service.errors import ArtefactError, DeviceUnavailable, ModelNotFound, ModelNotReady
-from service.manifest import MANIFEST
-from service.registry import Registry, default_engines, find_versions, verify
+from service.repository.manifest import MANIFEST
+from service.repository.registry import Registry, default_engines, find_versions, verify
 from service.settings import Settings
 from tests.fakes import (
     FakeRunner,
@@ -235,7 +235,7 @@ def test_verification_tells_every_fault(repository: Path) -> None:
 def test_event_loop_keeps_a_processor_for_itself(
     num_cpus: int, num_workers: int, num_engines: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.registry.available_cpus", lambda: num_cpus)
+    monkeypatch.setattr("service.repository.registry.available_cpus", lambda: num_cpus)
     assert default_engines(Device("cpu"), num_workers) == num_engines
     assert default_engines(Device("cuda"), num_workers) == 1
 
@@ -251,7 +251,7 @@ async def test_short_classification_needs_no_thread_where_no_processor_is_left(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("service.registry.available_cpus", lambda: num_cpus)
+    monkeypatch.setattr("service.repository.registry.available_cpus", lambda: num_cpus)
     settings = Settings(models_dir=tmp_path, device="cpu", workers=num_workers)
     registry, runner, threads = Registry(settings, make_metrics()), FakeRunner(), set()
     runner.on_step = lambda: threads.add(threading.get_ident())

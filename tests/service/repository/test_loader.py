@@ -15,10 +15,10 @@ from service.engine.batch import Request, SearchOptions
 from service.engine.device import Device
 from service.engine.runner import run_requests
 from service.errors import ArtefactError, InferenceFailed
-from service.goldens import answer_golden, check_goldens
-from service.loader import choose_precision, load_model
-from service.manifest import MANIFEST, Golden, Graph, Manifest, Precision
-from service.model import LoadedModel, make_requests, new_token_limit, softmax
+from service.repository.goldens import answer_golden, check_goldens
+from service.repository.loader import choose_precision, load_model
+from service.repository.manifest import MANIFEST, Golden, Graph, Manifest, Precision
+from service.repository.model import LoadedModel, make_requests, new_token_limit, softmax
 from tests.fakes import FakeRunner, make_manifest, make_model, make_request
 
 CPU, CUDA = Device("cpu"), Device("cuda")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from service.errors import ArtefactError
-from service.manifest import (
+from service.repository.manifest import (
     MANIFEST,
     Manifest,
     Quality,

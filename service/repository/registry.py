@@ -12,10 +12,10 @@ from service.engine.batcher import Batcher
 from service.engine.device import Device, available_cpus, resolve_device
 from service.engine.scheduler import Scheduler
 from service.errors import ArtefactError, ModelNotFound, ServingError
-from service.goldens import check_goldens
-from service.loader import load_model
-from service.manifest import MANIFEST, Manifest
-from service.model import LoadedModel
+from service.repository.goldens import check_goldens
+from service.repository.loader import load_model
+from service.repository.manifest import MANIFEST, Manifest
+from service.repository.model import LoadedModel
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
 from service.text import languages

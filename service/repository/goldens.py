@@ -2,10 +2,10 @@
 
 from service.engine.runner import run_requests
 from service.errors import ArtefactError, InferenceFailed, InvalidInput
-from service.manifest import (
+from service.repository.manifest import (
     Golden,
 )
-from service.model import LoadedModel, make_requests
+from service.repository.model import LoadedModel, make_requests
 
 # int8 arithmetic differs between processors with and without VNNI, and a near tie can fall the
 # other way.
