@@ -4,10 +4,10 @@ import time
 from collections.abc import Sequence
 
 from service.answers import TranslateOptions
-from service.documents import Passage, cut_passages, list_requests, render_passages
 from service.engine.batch import Request, SearchOptions
 from service.engine.runner import run_requests
 from service.errors import InputTooLong
+from service.pipeline.documents import Passage, cut_passages, list_requests, render_passages
 from service.repository.model import LoadedModel
 
 

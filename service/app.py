@@ -21,19 +21,19 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service import errors
 from service.auth import KEY_SCHEMES
-from service.classify import ClassifyPipeline
 from service.context import Services
 from service.fast_path import TaskLane
 from service.middleware import RequestTrail
 from service.operations import operations
 from service.pages import pages
+from service.pipeline.classify import ClassifyPipeline
+from service.pipeline.translate import TranslatePipeline
 from service.problems import answer_http_error, answer_serving_error, document_errors
 from service.repository.registry import Registry
 from service.schemas import REQUESTS
 from service.settings import Settings, SettingsError
 from service.tasks import tasks
 from service.telemetry.metrics import Metrics
-from service.translate import TranslatePipeline
 
 if TYPE_CHECKING:
     from service.telemetry.traces import Traces

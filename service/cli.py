@@ -17,8 +17,9 @@ from prometheus_client import CollectorRegistry
 
 from service.answers import ClassifyOptions, TranslateOptions
 from service.app import create_app, read_version
-from service.classify import ClassifyPipeline
 from service.errors import ServingError
+from service.pipeline.classify import ClassifyPipeline
+from service.pipeline.translate import TranslatePipeline
 from service.repository.manifest import Manifest, read_manifest
 from service.repository.registry import Registry, find_versions, verify
 from service.server import announce, open_listener, run_app, stop_loading
@@ -26,7 +27,6 @@ from service.settings import Settings, SettingsError, load_settings
 from service.supervisor import default_workers, run_workers
 from service.telemetry.logs import configure_logging
 from service.telemetry.metrics import Metrics
-from service.translate import TranslatePipeline
 
 # What the commands that load models in this process can use; `serve` takes them all.
 LOCAL_SETTINGS = ("models_dir", "device", "precision", "threads_per_engine")

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 from fastapi import Request
 from prometheus_client.registry import Collector
 
-from service.classify import ClassifyPipeline
+from service.pipeline.classify import ClassifyPipeline
+from service.pipeline.translate import TranslatePipeline
 from service.repository.registry import Registry
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
-from service.translate import TranslatePipeline
 
 if TYPE_CHECKING:
     from service.telemetry.traces import Traces

@@ -26,8 +26,9 @@ from service.answers import (
     Translation,
 )
 from service.app import create_app
-from service.classify import ClassifyPipeline
-from service.intake import ignore
+from service.pipeline.classify import ClassifyPipeline
+from service.pipeline.intake import ignore
+from service.pipeline.translate import TranslatePipeline
 from service.repository.manifest import (
     FileEntry,
     Graph,
@@ -39,7 +40,6 @@ from service.repository.manifest import (
 )
 from service.repository.registry import Registry
 from service.settings import Settings
-from service.translate import TranslatePipeline
 
 TIMINGS = Timings(0.001, 0.002, 0.0035, 0.0075, arrived_at=0.0)
 

@@ -17,17 +17,17 @@ import httpx
 import pytest
 
 from service import cli
-from service.classify import ClassifyPipeline
 from service.cli import (
     build_parser,
     describe_manifest,
     format_table,
     main,
 )
+from service.pipeline.classify import ClassifyPipeline
+from service.pipeline.translate import TranslatePipeline
 from service.repository.manifest import write_manifest
 from service.server import format_url, open_listener
 from service.settings import Settings
-from service.translate import TranslatePipeline
 from tests.service.http_fakes import MANIFEST, FakePipeline
 
 ROOT = Path(__file__).parents[2]

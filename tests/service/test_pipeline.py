@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from service.answers import ClassifyOptions, Delta, News, Started, TranslateAnswer, TranslateOptions
-from service.classify import ClassifyPipeline
 from service.engine.batch import Request, Result
 from service.engine.batcher import Batcher
 from service.errors import (
@@ -22,13 +21,14 @@ from service.errors import (
     ModelNotFound,
     Overloaded,
 )
-from service.intake import MAX_INLINE_CHARS, offload
-from service.labels import apply_function
+from service.pipeline.classify import ClassifyPipeline
+from service.pipeline.intake import MAX_INLINE_CHARS, offload
+from service.pipeline.labels import apply_function
+from service.pipeline.translate import TranslatePipeline
 from service.repository.manifest import Limits
 from service.repository.registry import Registry
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
-from service.translate import TranslatePipeline
 from tests.fakes import (
     ByteTokenizer,
     FakeRunner,

@@ -15,17 +15,24 @@ from service.answers import (
     TranslateOptions,
     Translation,
 )
-from service.documents import Document, Passage, cut_passages, join_document
 from service.engine.batch import Request, Result, SearchOptions
 from service.errors import (
     InputTooLong,
     InvalidInput,
 )
-from service.intake import check_texts, check_wait, detect_language, ignore, observe_stages, offload
+from service.pipeline.documents import Document, Passage, cut_passages, join_document
+from service.pipeline.intake import (
+    check_texts,
+    check_wait,
+    detect_language,
+    ignore,
+    observe_stages,
+    offload,
+)
+from service.pipeline.streaming import DocumentText
+from service.pipeline.submission import Submission, Work, describe_work, group_requests
 from service.repository.registry import Registry
 from service.settings import Settings
-from service.streaming import DocumentText
-from service.submission import Submission, Work, describe_work, group_requests
 from service.telemetry.metrics import Metrics
 from service.text import languages
 from service.text.markup import Piece, split_markup

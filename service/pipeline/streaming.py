@@ -7,8 +7,14 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from service.documents import Document, Passage, Sentence, render_passage, translate_sentence
 from service.engine.batch import Request, Result
+from service.pipeline.documents import (
+    Document,
+    Passage,
+    Sentence,
+    render_passage,
+    translate_sentence,
+)
 
 BROKEN = "\ufffd"
 

@@ -12,12 +12,19 @@ from service.errors import (
     EmptyInput,
     ModelNotFound,
 )
-from service.intake import check_texts, check_wait, detect_language, ignore, observe_stages, offload
-from service.labels import rank_labels
+from service.pipeline.intake import (
+    check_texts,
+    check_wait,
+    detect_language,
+    ignore,
+    observe_stages,
+    offload,
+)
+from service.pipeline.labels import rank_labels
+from service.pipeline.submission import Submission, describe_work, group_requests
 from service.repository.model import LoadedModel, check_length
 from service.repository.registry import Registry, ServedModel
 from service.settings import Settings
-from service.submission import Submission, describe_work, group_requests
 from service.telemetry.metrics import Metrics
 
 

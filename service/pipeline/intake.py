@@ -16,9 +16,9 @@ from service.errors import (
     InputTooLong,
     LanguageNotSupported,
 )
+from service.pipeline.submission import TOO_LATE, Work
 from service.repository.registry import Registry
 from service.settings import Settings
-from service.submission import TOO_LATE, Work
 from service.telemetry.metrics import Metrics
 from service.text import languages
 

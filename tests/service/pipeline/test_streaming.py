@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from service.streaming import SentenceText
+from service.pipeline.streaming import SentenceText
 from tests.fakes import ByteTokenizer
 
 TOKENIZER = ByteTokenizer()
