@@ -15,12 +15,12 @@ import numpy as np
 from prometheus_client import CollectorRegistry
 from runners import wrap_runners
 
-from service.app import create_app
 from service.arrays import Array
 from service.engine.batch import Request, Result
 from service.engine.runner import Runner
 from service.engine.session import Session
 from service.engine.translator import TranslatorRunner
+from service.http.app import create_app
 from service.repository.model import LoadedModel
 from service.repository.registry import Registry
 from service.server import announce, open_listener, run_app

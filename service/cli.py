@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry
 
 from service.answers import ClassifyOptions, TranslateOptions
-from service.app import create_app, read_version
 from service.errors import ServingError
+from service.http.app import create_app, read_version
 from service.pipeline.classify import ClassifyPipeline
 from service.pipeline.translate import TranslatePipeline
 from service.repository.manifest import Manifest, read_manifest

@@ -18,9 +18,9 @@ from tokenizers import models, pre_tokenizers, processors
 
 from export.card import BROUGHT, CARD
 from export.wrap import WrapOptions, find_pad_id, wrap_classifier
-from service.app import create_app
 from service.engine.device import Device
 from service.errors import ArtefactError
+from service.http.app import create_app
 from service.repository.loader import load_model
 from service.repository.manifest import MANIFEST, Precision, check_files, read_manifest
 from service.settings import Settings

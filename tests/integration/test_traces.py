@@ -244,7 +244,9 @@ def run_python(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_without_an_endpoint_no_sdk_is_even_imported() -> None:
     done = run_python(
-        "import sys; from service.app import create_app; from service.settings import Settings\n"
+        "import sys\n"
+        "from service.http.app import create_app\n"
+        "from service.settings import Settings\n"
         "create_app(Settings())\n"
         "others = ('service.telemetry.traces', 'opentelemetry.sdk', 'opentelemetry.exporter')\n"
         "print([name for name in sys.modules if name.startswith(others)])"

@@ -4,7 +4,7 @@ from random import Random
 import pytest
 from bodies import DEFAULT_MIX, DOCUMENT, KINDS, PAGE_REVIEWS, REVIEW, find_pairs, parse_mix
 
-from service.schemas import ClassifyRequest, TranslateRequest
+from service.http.schemas import ClassifyRequest, TranslateRequest
 
 PAIRS = [("en", "de"), ("ko", "en")]
 MODELS = {"/classify": ClassifyRequest, "/translate": TranslateRequest}

@@ -25,7 +25,7 @@ from service.answers import (
     TranslateOptions,
     Translation,
 )
-from service.app import create_app
+from service.http.app import create_app
 from service.pipeline.classify import ClassifyPipeline
 from service.pipeline.intake import ignore
 from service.pipeline.translate import TranslatePipeline

@@ -7,7 +7,7 @@ import pytest
 from fastapi import FastAPI
 
 from service.errors import DeadlineExceeded, InvalidInput, ModelNotFound, Overloaded
-from service.responses import format_timings
+from service.http.responses import format_timings
 from tests.service.http_fakes import TIMINGS, FakePipeline, FakeRegistry, connect, make_app
 
 

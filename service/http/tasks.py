@@ -15,14 +15,13 @@ from service.answers import (
     Started,
     TranslateOptions,
 )
-from service.auth import KEY_SCHEMES, authorize
-from service.bodies import parse_body, read_body
-from service.context import Services, get_services
-from service.disconnect import run_watched
 from service.errors import InvalidInput
-from service.events import EventResponse
-from service.faults import describe_faults
-from service.responses import (
+from service.http.auth import KEY_SCHEMES, authorize
+from service.http.bodies import parse_body, read_body
+from service.http.context import Services, get_services
+from service.http.disconnect import run_watched
+from service.http.faults import describe_faults
+from service.http.responses import (
     DETECTIONS,
     json_response,
     name_model,
@@ -31,7 +30,7 @@ from service.responses import (
     show_stream,
     show_translations,
 )
-from service.schemas import (
+from service.http.schemas import (
     Body,
     ClassifyRequest,
     DetectedLanguage,
@@ -41,6 +40,7 @@ from service.schemas import (
     TranslateRequest,
     TranslateResponse,
 )
+from service.http.sse import EventResponse
 from service.settings import Settings
 
 BodyT = TypeVar("BodyT", bound=Body)

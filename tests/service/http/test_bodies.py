@@ -4,8 +4,8 @@ import pytest
 from starlette.datastructures import Headers
 from starlette.requests import Request
 
-from service.bodies import MAX_DISCARDED_BYTES, parse_body, read_body
 from service.errors import EmptyInput, InputTooLong, InvalidInput
+from service.http.bodies import MAX_DISCARDED_BYTES, parse_body, read_body
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"

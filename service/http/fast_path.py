@@ -6,8 +6,8 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service import errors
-from service.problems import answer_http_error, answer_serving_error
-from service.tasks import tasks
+from service.http.problems import answer_http_error, answer_serving_error
+from service.http.tasks import tasks
 
 
 class TaskLane:

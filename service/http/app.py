@@ -20,19 +20,19 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service import errors
-from service.auth import KEY_SCHEMES
-from service.context import Services
-from service.fast_path import TaskLane
-from service.middleware import RequestTrail
-from service.operations import operations
-from service.pages import pages
+from service.http.auth import KEY_SCHEMES
+from service.http.context import Services
+from service.http.fast_path import TaskLane
+from service.http.middleware import RequestTrail
+from service.http.operations import operations
+from service.http.pages import pages
+from service.http.problems import answer_http_error, answer_serving_error, document_errors
+from service.http.schemas import REQUESTS
+from service.http.tasks import tasks
 from service.pipeline.classify import ClassifyPipeline
 from service.pipeline.translate import TranslatePipeline
-from service.problems import answer_http_error, answer_serving_error, document_errors
 from service.repository.registry import Registry
-from service.schemas import REQUESTS
 from service.settings import Settings, SettingsError
-from service.tasks import tasks
 from service.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:

@@ -17,7 +17,9 @@ pages = APIRouter(include_in_schema=False)
 
 @pages.api_route("/", methods=["GET", "HEAD"])
 async def show_page() -> Response:
-    page = resources.files("service").joinpath("page.html").read_text(encoding="utf-8")
+    page = (
+        resources.files("service.http").joinpath("static", "page.html").read_text(encoding="utf-8")
+    )
     return HTMLResponse(page, headers={"Content-Security-Policy": PAGE_POLICY})
 
 

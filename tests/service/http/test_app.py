@@ -9,8 +9,8 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 
 from service import errors
-from service.middleware import RequestTrail
-from service.problems import STATUSES, outcome_of, status_of
+from service.http.middleware import RequestTrail
+from service.http.problems import STATUSES, outcome_of, status_of
 from service.telemetry.logs import JsonFormatter, TextFormatter, configure_logging
 from service.telemetry.metrics import OUTCOMES
 from tests.service.http_fakes import FakePipeline, FakeRegistry, connect, make_app
@@ -290,7 +290,7 @@ async def test_one_log_line_per_request_without_text_or_key(
     app = make_app(api_keys="topsecret")
     body = {"inputs": "private words", "api_key": "topsecret"}
     await classify(app, json=body, headers={"X-Request-ID": "id-1"})
-    (record,) = [each for each in caplog.records if each.name == "service.middleware"]
+    (record,) = [each for each in caplog.records if each.name == "service.http.middleware"]
     fields = vars(record)
     assert (fields["method"], fields["path"], fields["status"]) == ("POST", "/classify", 200)
     assert (fields["model"], fields["request_id"]) == ("tiny", "id-1")
@@ -303,7 +303,7 @@ async def test_path_cannot_forge_a_log_line(caplog: pytest.LogCaptureFixture) ->
     caplog.set_level(logging.INFO)
     async with connect(make_app()) as client:
         await client.get("/a%0aFORGED")
-    (record,) = [each for each in caplog.records if each.name == "service.middleware"]
+    (record,) = [each for each in caplog.records if each.name == "service.http.middleware"]
     assert "\n" not in TextFormatter().format(record)
 
 

@@ -8,10 +8,9 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 from pydantic import BaseModel
 
-from service.context import get_services
 from service.errors import ModelNotReady
-from service.repository.registry import ServedModel
-from service.schemas import (
+from service.http.context import get_services
+from service.http.schemas import (
     FrontendLanguages,
     FrontendSettings,
     LanguageInfo,
@@ -19,6 +18,7 @@ from service.schemas import (
     ModelInfo,
     QualityFigure,
 )
+from service.repository.registry import ServedModel
 
 operations = APIRouter(tags=["operations"])
 

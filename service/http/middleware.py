@@ -13,8 +13,8 @@ from urllib.parse import quote
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.context import Services
-from service.problems import CLIENT_CLOSED, outcome_of, problem_response, status_of
+from service.http.context import Services
+from service.http.problems import CLIENT_CLOSED, outcome_of, problem_response, status_of
 from service.telemetry.metrics import NO_MODEL
 
 logger = logging.getLogger(__name__)

@@ -20,8 +20,8 @@ from service.answers import (
     Translation,
 )
 from service.errors import ServingError
-from service.events import format_event
-from service.schemas import AlignedSentence, DetectedLanguage, TranslateResponse
+from service.http.schemas import AlignedSentence, DetectedLanguage, TranslateResponse
+from service.http.sse import format_event
 
 T = TypeVar("T")
 

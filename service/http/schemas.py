@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from service.faults import fault, kind_of
+from service.http.faults import fault, kind_of
 
 
 def check_texts(value: object) -> object:

@@ -9,7 +9,7 @@ from fastapi import Request, Response
 from starlette.exceptions import HTTPException
 
 from service import errors
-from service.schemas import Problem
+from service.http.schemas import Problem
 
 logger = logging.getLogger(__name__)
 

@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from service.faults import describe_faults, kind_of
-from service.schemas import (
+from service.http.faults import describe_faults, kind_of
+from service.http.schemas import (
     Body,
     ClassifyRequest,
     DetectRequest,
