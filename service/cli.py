@@ -22,9 +22,9 @@ from service.pipeline.classify import ClassifyPipeline
 from service.pipeline.translate import TranslatePipeline
 from service.repository.manifest import Manifest, read_manifest
 from service.repository.registry import Registry, find_versions, verify
-from service.server import announce, open_listener, run_app, stop_loading
+from service.server.supervisor import default_workers, run_workers
+from service.server.uvicorn_server import announce, open_listener, run_app, stop_loading
 from service.settings import Settings, SettingsError, load_settings
-from service.supervisor import default_workers, run_workers
 from service.telemetry.logs import configure_logging
 from service.telemetry.metrics import Metrics
 

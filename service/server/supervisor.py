@@ -20,7 +20,7 @@ from types import FrameType
 from service.engine.device import available_cpus, may_use_gpu
 from service.errors import ServingError
 from service.http.app import create_app, make_collectors
-from service.server import announce, run_app, stop_loading
+from service.server.uvicorn_server import announce, run_app, stop_loading
 from service.settings import Settings, SettingsError
 from service.telemetry.shared_metrics import SharedMetrics, Slot
 

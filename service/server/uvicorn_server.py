@@ -11,8 +11,8 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
+from service.server.corked_transport import CorkedProtocol
 from service.settings import Settings
-from service.transport import CorkedProtocol
 
 TICKS_PER_SECOND = 10  # of uvicorn's main loop
 

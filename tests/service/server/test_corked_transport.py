@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from service.transport import CorkedTransport
+from service.server.corked_transport import CorkedTransport
 
 
 class FakeTransport(asyncio.Transport):

@@ -5,9 +5,9 @@ from typing import cast
 
 import pytest
 
-from service.server import open_listener
+from service.server.supervisor import TICK_SECONDS, Supervisor, WorkerProcess
+from service.server.uvicorn_server import open_listener
 from service.settings import Settings
-from service.supervisor import TICK_SECONDS, Supervisor, WorkerProcess
 
 
 def test_no_worker_is_started_once_all_are_to_stop(tmp_path: Path) -> None:
