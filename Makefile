@@ -94,7 +94,7 @@ TRAIN_EN = $(BIN)/python -m models.train --data "$(DATA)" $(ARGS)
 .PHONY: train-sentiment-en
 train-sentiment-en: $(DEV_READY) ## train the shipped English sentiment model in all its stages: DATA=folder
 	@$(if $(DATA),,echo "usage: make train-sentiment-en DATA=folder [ARGS=...]" >&2; exit 2)
-	$(BIN)/python -m models.phrases --num-sentences 12000 --exclude tests/everyday/sentiment.tsv \
+	$(BIN)/python -m models.synthesis.phrases --num-sentences 12000 --exclude models/everyday/sentiment.tsv \
 	  --out "$(DATA)/sentiment/phrases"
 	set -e; for seed in $(EN_SEEDS); do \
 	  $(TRAIN_EN) --config $(EN_CONFIGS)-teacher-base.toml --seed $$seed \
@@ -102,7 +102,7 @@ train-sentiment-en: $(DEV_READY) ## train the shipped English sentiment model in
 	  $(TRAIN_EN) --config $(EN_CONFIGS)-teacher.toml --seed $$seed --init $(EN_RUNS)/base-$$seed \
 	    --out $(EN_RUNS)/teacher-$$seed; \
 	done
-	$(BIN)/python -m models.label --runs $(foreach seed,$(EN_SEEDS),$(EN_RUNS)/base-$(seed) $(EN_RUNS)/teacher-$(seed)) \
+	$(BIN)/python -m models.synthesis.label --runs $(foreach seed,$(EN_SEEDS),$(EN_RUNS)/base-$(seed) $(EN_RUNS)/teacher-$(seed)) \
 	  --data "$(DATA)" --source sentiment/imdb --num-sentences 250000 --out "$(DATA)/sentiment/imdb_sentences"
 	$(TRAIN_EN) --config $(EN_CONFIGS).toml
 

@@ -13,7 +13,7 @@ from export.evaluate import check_tests, evaluate_version
 from export.parity import ParityError
 from export.publish import export_run
 from export.wrap import WrapOptions, wrap_classifier
-from models.runs import positive
+from models.training.runs import positive
 from service.errors import ServingError
 
 

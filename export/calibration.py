@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from models.classifier import Classifier
 from models.config import RunConfig
-from models.tasks import classify_examples, read_examples
-from models.vocabulary import PAD
+from models.networks.classifier import Classifier
+from models.training.tasks import classify_examples, read_examples
+from models.training.vocabulary import PAD
 from service.text.tokenizer import Tokenizer
 
 TEMPERATURES = tuple(1.02**step for step in range(-70, 71))  # 0.25 to 4

@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from models.trainer import HISTORY, read_history
+from models.training.trainer import HISTORY, read_history
 
 CURVES = "curves.png"
 MAX_LINES = 4  # of single data sets; above, their mean is drawn alone

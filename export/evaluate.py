@@ -12,9 +12,9 @@ from export.everyday import judge_labels, judge_translations, list_misses
 from export.publish import export_run
 from export.translate import translate_texts
 from models.config import RunConfig, SourceConfig, read_run_config
-from models.data import Row, index_labels, read_source
-from models.metrics import Figure, accuracy, calibration_error, translation_figures
-from models.tasks import label_rows
+from models.training.data import Row, index_labels, read_source
+from models.training.metrics import Figure, accuracy, calibration_error, translation_figures
+from models.training.tasks import label_rows
 from service.engine.device import Device, available_cpus
 from service.engine.runner import run_requests
 from service.repository.loader import load_model

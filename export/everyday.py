@@ -1,15 +1,15 @@
-"""Scores models on the everyday sentences in `tests/everyday`, which its README.md explains."""
+"""Scores models on the everyday sentences in `models/everyday`, which its README.md explains."""
 
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from export.translate import translate_texts
-from models.metrics import Figure
+from models.training.metrics import Figure
 from service.engine.runner import run_requests
 from service.repository.model import LoadedModel, make_requests
 
-SENTENCES = Path(__file__).parents[1] / "tests" / "everyday"
+SENTENCES = Path(__file__).parents[1] / "models" / "everyday"
 UNSURE, MAX_UNSURE_SCORE = "unsure", 0.8
 
 
@@ -78,7 +78,9 @@ def word_pattern(word: str) -> str:
 
 
 def describe_share(right: int, count: int) -> Figure:
-    return Figure("right", 100.0 * right / count, f"percent of {count} sentences of tests/everyday")
+    return Figure(
+        "right", 100.0 * right / count, f"percent of {count} sentences of models/everyday"
+    )
 
 
 def list_misses(misses: Sequence[tuple[str, str]]) -> str:

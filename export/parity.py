@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from export.quantize import quantize_columns
-from models.classifier import Classifier
-from models.seq2seq import Seq2Seq
+from models.networks.classifier import Classifier
+from models.networks.seq2seq import Seq2Seq
 from service.arrays import Array, IntArray
 from service.engine.batch import Batch
 from service.engine.paged_memory import PagedMemory

@@ -16,8 +16,8 @@ from export.graph import OPSET, save_graphs
 from export.layers import Weights
 from export.parity import check_parity
 from export.to_onnx import build_classifier, build_decoder, build_encoder
-from models.classifier import Classifier
-from models.runs import Run, read_run
+from models.networks.classifier import Classifier
+from models.training.runs import Run, read_run
 from service.engine.device import Device, resolve_device
 from service.engine.session import OnnxSession
 from service.errors import ArtefactError

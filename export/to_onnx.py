@@ -8,7 +8,7 @@ from onnx import TensorProto
 
 from export.graph import GraphBuilder
 from export.layers import LayerBuilder, Matrix, Weights
-from models.seq2seq import EMBEDDING_SCALE
+from models.networks.seq2seq import EMBEDDING_SCALE
 from service.repository.manifest import Precision
 
 FLOAT, INT32, INT64 = TensorProto.FLOAT, TensorProto.INT32, TensorProto.INT64
@@ -32,7 +32,7 @@ def select(weights: Weights, prefix: str) -> dict[str, Matrix]:
 def build_classifier(
     weights: Weights, cell: str, num_layers: int, precision: Precision, linear_before_reset: int = 1
 ) -> onnx.ModelProto:
-    """Graph of `models.classifier.Classifier`.
+    """Graph of `models.networks.classifier.Classifier`.
 
     Inputs input_ids (B, T) int64 and lengths (B) int64; output logits (B, C) float32.
     """
@@ -58,7 +58,7 @@ def build_classifier(
 def build_encoder(
     weights: Weights, cell: str, num_layers: int, precision: Precision, linear_before_reset: int = 1
 ) -> onnx.ModelProto:
-    """Graph of `models.seq2seq.Seq2Seq.encode`.
+    """Graph of `models.networks.seq2seq.Seq2Seq.encode`.
 
     Inputs input_ids (N, S) int64 and lengths (N) int64. Outputs, all float32: keys (N, A, S),
     values (N, S, M), and the decoder's first state, hidden (2, N, H) and, for lstm, cell (2, N, H).
@@ -250,7 +250,9 @@ def _attend(
     keys: str,
     values: str,
 ) -> tuple[str, str]:
-    """Cosine attention of `models.attention` over pages: context (1, R, M), weights (G, B, W).
+    """Cosine attention of `models.networks.attention` over pages.
+
+    Returns context (1, R, M) and weights (G, B, W).
 
     Each page is weighed alone, and what its sentence's pages gave is added up. A softmax would have
     to know the largest score of all pages first; cosines times the sharpness are bounded, so that

@@ -27,7 +27,8 @@ class SourceConfig:
     """One data set below the `--data` folder.
 
     Attributes:
-        path: folder relative to `--data`; holds train/valid/test files (see `models.data`).
+        path: folder relative to `--data`; holds train/valid/test files, see
+            `models.training.data`.
         licence: name of the licence, repeated in the manifest and on the model card.
         commercial_use: whether the licence lets the trained weights be used commercially.
         weight: share of the training set seen per epoch; 0 keeps it for evaluation only, 2 shows
@@ -107,8 +108,8 @@ class TrainingConfig:
         bpe_dropout: chance that a merge of the tokenizer is left out, in what is read and what is
             written (translation only). Its draws have no seed, so no two such runs are the same.
         adversarial: train as much on texts whose embeddings are moved against the model, by this
-            share of their norm (classification only, see `models.adversarial`); three times the
-            cost.
+            share of their norm (classification only, see `models.training.adversarial`); three
+            times the cost.
         ema_decay: validate and ship an exponential moving average of the weights that keeps this
             share of itself at every step; 0 ships the weights of the last step.
     """

@@ -24,11 +24,11 @@ from models.config import (
     read_config,
     read_run_config,
 )
-from models.pretraining import PretrainingTask
-from models.runs import positive
-from models.tasks import build_task, check_sources, training_texts
-from models.trainer import LAST, Trainer
-from models.vocabulary import train_tokenizer
+from models.training.pretraining import PretrainingTask
+from models.training.runs import positive
+from models.training.tasks import build_task, check_sources, training_texts
+from models.training.trainer import LAST, Trainer
+from models.training.vocabulary import train_tokenizer
 from service.errors import ArtefactError
 from service.repository.manifest import TOKENIZER
 from service.text.tokenizer import Tokenizer

@@ -15,11 +15,11 @@ from export.graph import save_graphs
 from export.publish import export_run
 from export.to_onnx import build_decoder, build_encoder
 from models.config import RunConfig, parse_config
-from models.seq2seq import Seq2Seq
-from models.tasks import build_model
+from models.networks.seq2seq import Seq2Seq
 from models.train import prepare_run
-from models.trainer import BEST, LAST
-from models.vocabulary import EOS
+from models.training.tasks import build_model
+from models.training.trainer import BEST, LAST
+from models.training.vocabulary import EOS
 from service.engine.device import Device
 from service.engine.session import OnnxSession
 from service.engine.translator import TranslatorRunner

@@ -12,7 +12,6 @@ import numpy as np
 from service.answers import Alignment, Detection, TranslateOptions, Translation
 from service.engine.batch import Hypothesis, Request, Result, SearchOptions
 from service.repository.model import LoadedModel, check_length, new_token_limit
-from service.repository.registry import ServedModel
 from service.text import sentences
 from service.text.alignment import Source, place_tags, share_tags, weigh_words
 from service.text.markup import Piece, Tag, render_text, split_markup
@@ -54,11 +53,11 @@ class Document:
     """A text on its way through a model.
 
     Attributes:
-        served: the model; None where the text is in the target language already.
+        model: the translator; None if the text is in the target language already.
         detected: set where the source was `auto`.
     """
 
-    served: ServedModel | None
+    model: LoadedModel | None
     detected: Detection | None
     passages: list[Passage]
 
@@ -123,12 +122,12 @@ def join_document(
     document: Document, results: Mapping[Request, Result], options: TranslateOptions
 ) -> Translation:
     """Puts a document together again; alternative N takes the Nth hypothesis of each sentence."""
-    if document.served is None:
+    model = document.model
+    if model is None:
         (passage,) = document.passages
         return Translation(
             passage.piece.source, [], document.detected, [] if options.attention else None
         )
-    model = document.served.model
     texts = [
         render_passages(model, document.passages, results, rank, options.text_format)
         for rank in range(options.alternatives + 1)

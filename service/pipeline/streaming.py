@@ -52,7 +52,7 @@ class DocumentText:
         self._results: dict[Request, Result] = {}
         self._parts: deque[Sentence | Passage] = deque()
         for passage in document.passages:
-            by_sentence = text_format == "text" and document.served is not None
+            by_sentence = text_format == "text" and document.model is not None
             self._parts += passage.sentences if by_sentence else [passage]
         self._given = 0  # characters of the first part
 
@@ -79,26 +79,26 @@ class DocumentText:
         """What is known of a part's text, and whether that is all of it."""
         if isinstance(part, Passage):
             return self._look_at_passage(part)
-        request, served = part.request, self._document.served
+        request, model = part.request, self._document.model
         if request is not None and request not in self._results:
             return self._sentences[request].text, False
-        assert served is not None
-        text, _ = translate_sentence(served.model, part, self._results, 0)
+        assert model is not None
+        text, _ = translate_sentence(model, part, self._results, 0)
         return text + part.space, True
 
     def _look_at_passage(self, passage: Passage) -> tuple[str, bool]:
-        if self._document.served is None:
+        model = self._document.model
+        if model is None:
             return passage.piece.source, True
         if not is_finished(passage, self._results):
             return "", False
-        model = self._document.served.model
         return render_passage(model, passage, self._results, 0, self._format), True
 
 
 def open_sentences(document: Document) -> dict[Request, SentenceText]:
-    if document.served is None:
+    if document.model is None:
         return {}
-    decode = document.served.model.decode
+    decode = document.model.decode
     return {
         sentence.request: SentenceText(partial(decode, in_capitals=sentence.is_in_capitals))
         for passage in document.passages

@@ -31,7 +31,7 @@ from service.pipeline.intake import (
 )
 from service.pipeline.streaming import DocumentText
 from service.pipeline.submission import Submission, Work, describe_work, group_requests
-from service.repository.registry import Registry
+from service.repository.registry import Registry, ServedModel
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
 from service.text import languages
@@ -182,17 +182,16 @@ class TranslatePipeline:
         check_texts(texts, self._settings, may_be_blank=any(map(str.strip, texts)))
         like = Request([], arrived_at, deadline, self._choose_search(options))
 
-        def open_documents() -> list[Document]:
+        def open_documents() -> list[tuple[Document, ServedModel | None]]:
             return [self._open_document(text, options, like) for text in texts]
 
-        documents = await offload(texts, open_documents, deadline - arrived_at)
-        work = group_requests(
-            (document.served, document.requests) for document in documents if document.served
-        )
+        opened = await offload(texts, open_documents, deadline - arrived_at)
+        work = group_requests((served, document.requests) for document, served in opened if served)
         if options.attention:
             check_attention(work)
         made_by = describe_work(work)
         on_models(made_by[0])
+        documents = [document for document, _ in opened]
         return Order(texts, options, documents, work, made_by, arrived_at, self._clock())
 
     async def _answer_order(
@@ -225,14 +224,17 @@ class TranslatePipeline:
             max(beam_size, options.alternatives + 1), max_new_tokens, options.attention
         )
 
-    def _open_document(self, text: str, options: TranslateOptions, like: Request) -> Document:
-        """A text with its model and its requests, which get the times and options of `like`."""
+    def _open_document(
+        self, text: str, options: TranslateOptions, like: Request
+    ) -> tuple[Document, ServedModel | None]:
+        """Cuts a text into requests with the times and options of `like`, and finds their model."""
         detection = self._detect_source(text, options)
         source = detection.language if detection else options.source
         if source == options.target and any(source in pair for pair in self._registry.pairs()):
-            return Document(None, detection, [Passage(Piece(text, False, text), [])])
+            return Document(None, detection, [Passage(Piece(text, False, text), [])]), None
         served = self._registry.find_translator(source, options.target)
-        return Document(served, detection, cut_passages(text, source, options, served.model, like))
+        passages = cut_passages(text, source, options, served.model, like)
+        return Document(served.model, detection, passages), served
 
     def _detect_source(self, text: str, options: TranslateOptions) -> Detection | None:
         if options.source != "auto":

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from export.publish import export_run
-from models.runs import Run, read_run
+from models.training.runs import Run, read_run
 
 RunMaker = Callable[..., Run]
 FolderMaker = Callable[[str, str], Path]

@@ -6,7 +6,7 @@ from torch.nn.functional import cross_entropy
 
 from export.calibration import find_temperature, fit_temperature, set_temperature
 from export.publish import export_run
-from models.classifier import Classifier
+from models.networks.classifier import Classifier
 from service.engine.device import Device
 from service.repository.goldens import answer_golden
 from service.repository.loader import load_model

@@ -8,7 +8,7 @@ import pytest
 
 from export.card import CARD, write_card
 from export.curves import CURVES, draw_curves, loss_points, score_lines
-from models.trainer import HISTORY
+from models.training.trainer import HISTORY
 from tests.export.conftest import FolderMaker
 
 EPOCHS: list[dict[str, Any]] = [

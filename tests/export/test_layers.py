@@ -12,7 +12,7 @@ from export.graph import GraphBuilder, save_graphs
 from export.layers import LayerBuilder, Weights, reorder_gates
 from export.quantize import quantize_columns
 from models.config import Cell
-from models.encoder import BidirectionalLayer, build_layer
+from models.networks.encoder import BidirectionalLayer, build_layer
 from service.arrays import Array
 from service.engine.device import Device
 from service.engine.session import OnnxSession

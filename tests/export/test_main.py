@@ -9,7 +9,7 @@ import pytest
 from export.__main__ import main
 from export.card import CARD
 from export.curves import CURVES
-from models.trainer import HISTORY
+from models.training.trainer import HISTORY
 from service.repository.manifest import read_manifest
 from tests.export.conftest import FolderMaker
 from tests.export.test_wrap import LABELS, build_graph, build_tokenizer

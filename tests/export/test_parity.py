@@ -10,7 +10,7 @@ from onnx import numpy_helper
 import export.layers
 from export.parity import BATCH_SIZES, Comparison, ParityError, make_batches, round_weights
 from export.publish import build_graphs, check_graphs, check_run
-from models.runs import Run
+from models.training.runs import Run
 from service.engine.device import Device, resolve_device
 from service.repository.manifest import Parity, Precision, Role
 from tests.export.conftest import RunMaker

@@ -24,10 +24,10 @@ from export.publish import (
     publish_folder,
 )
 from models.config import RunConfig
-from models.runs import read_run
-from models.tasks import build_model
 from models.train import prepare_run
-from models.trainer import BEST, LAST
+from models.training.runs import read_run
+from models.training.tasks import build_model
+from models.training.trainer import BEST, LAST
 from service.engine.device import Device
 from service.errors import ArtefactError
 from service.repository.goldens import answer_golden, check_goldens

@@ -10,8 +10,8 @@ from onnx import TensorProto
 from export.graph import OPSET, GraphBuilder, save_graphs
 from export.publish import build_graphs
 from export.to_onnx import build_decoder, find_best, select
-from models.runs import Run
-from models.seq2seq import Seq2Seq
+from models.networks.seq2seq import Seq2Seq
+from models.training.runs import Run
 from service.engine.batch import Request, SearchOptions
 from service.engine.device import Device
 from service.engine.paged_memory import PagedMemory

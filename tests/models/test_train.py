@@ -14,7 +14,7 @@ import torch
 
 from models.config import parse_config
 from models.train import choose_device, is_bf16_faster, main
-from models.trainer import BEST, LAST, read_history
+from models.training.trainer import BEST, LAST, read_history
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = Path(__file__).parent / "samples"

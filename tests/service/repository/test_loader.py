@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from models.classifier import Classifier
-from models.runs import read_run
+from models.networks.classifier import Classifier
+from models.training.runs import read_run
 from service.arrays import FloatArray
 from service.engine.batch import Request, SearchOptions
 from service.engine.device import Device

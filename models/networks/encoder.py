@@ -1,0 +1,86 @@
+"""Bidirectional multi-layer recurrent encoder over padded batches.
+
+The backward direction reads each text from its own last token, so padding never reaches a state and
+`pack_padded_sequence` is not needed.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from models.config import Cell
+from models.networks.dropout import LockedDropout
+
+RECURRENT_LAYERS: dict[Cell, type[nn.LSTM] | type[nn.GRU] | type[nn.RNN]] = {
+    "lstm": nn.LSTM,
+    "gru": nn.GRU,
+    "rnn": nn.RNN,
+}
+
+
+def build_layer(cell: Cell, input_size: int, hidden_size: int) -> nn.RNNBase:
+    """One unidirectional layer with orthogonal recurrent weights and an open forget gate."""
+    layer = RECURRENT_LAYERS[cell](input_size, hidden_size, batch_first=True)
+    weights = dict(layer.named_parameters())
+    for gate in weights["weight_hh_l0"].chunk(weights["weight_hh_l0"].shape[0] // hidden_size):
+        nn.init.orthogonal_(gate)
+    nn.init.xavier_uniform_(weights["weight_ih_l0"])
+    nn.init.zeros_(weights["bias_ih_l0"])
+    nn.init.zeros_(weights["bias_hh_l0"])
+    if cell == "lstm":  # Jozefowicz et al. 2015: a forget gate that starts open
+        with torch.no_grad():
+            weights["bias_ih_l0"][hidden_size : 2 * hidden_size] = 1.0
+    return layer
+
+
+def length_mask(lengths: Tensor, max_length: int) -> Tensor:
+    """True where a position holds a token: (B, T) bool from lengths (B) int64."""
+    return torch.arange(max_length, device=lengths.device)[None, :] < lengths[:, None]
+
+
+def reverse_padded(sequences: Tensor, lengths: Tensor) -> Tensor:
+    """Reverses each row of (B, T, H) within its own length; padding stays where it is."""
+    positions = torch.arange(sequences.shape[1], device=lengths.device)[None, :]
+    index = torch.where(positions < lengths[:, None], lengths[:, None] - 1 - positions, positions)
+    return sequences.gather(1, index[:, :, None].expand_as(sequences))
+
+
+class BidirectionalLayer(nn.Module):
+    """One layer in both directions; the outputs are concatenated, forward half first."""
+
+    def __init__(self, cell: Cell, input_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.forward_layer = build_layer(cell, input_size, hidden_size)
+        self.backward_layer = build_layer(cell, input_size, hidden_size)
+
+    def forward(self, inputs: Tensor, lengths: Tensor) -> Tensor:
+        """(B, T, I) and lengths (B) -> (B, T, 2H), zero beyond each length."""
+        ahead = self.forward_layer(inputs)[0]
+        back = reverse_padded(self.backward_layer(reverse_padded(inputs, lengths))[0], lengths)
+        mask = length_mask(lengths, inputs.shape[1])[:, :, None]
+        return torch.cat([ahead, back], dim=-1) * mask  # (B, T, 2H)
+
+
+class Encoder(nn.Module):
+    """A stack of bidirectional layers with locked dropout before each."""
+
+    def __init__(
+        self, cell: Cell, input_size: int, hidden_size: int, num_layers: int, dropout: float
+    ) -> None:
+        super().__init__()
+        sizes = [input_size] + [2 * hidden_size] * (num_layers - 1)
+        self.layers = nn.ModuleList(BidirectionalLayer(cell, size, hidden_size) for size in sizes)
+        self.dropout = LockedDropout(dropout)
+        self.hidden_size = hidden_size
+
+    def forward(self, embedded: Tensor, lengths: Tensor) -> Tensor:
+        """(B, T, E) and lengths (B) int64, >= 1 -> (B, T, 2H), zero beyond each length."""
+        outputs = embedded
+        for layer in self.layers:
+            outputs = layer(self.dropout(outputs), lengths)
+        return outputs
+
+    def final_states(self, outputs: Tensor, lengths: Tensor) -> Tensor:
+        """What each direction knows after its last step: (B, T, 2H) -> (B, 2H)."""
+        last = (lengths - 1)[:, None, None].expand(-1, 1, self.hidden_size)
+        ahead = outputs[:, :, : self.hidden_size].gather(1, last)[:, 0]
+        return torch.cat([ahead, outputs[:, 0, self.hidden_size :]], dim=-1)

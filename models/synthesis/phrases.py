@@ -1,0 +1,241 @@
+"""Makes a training set of short everyday sentences.
+
+Run it as `python -m models.synthesis.phrases --out FOLDER`.
+
+Reviews of films teach a classifier little about phones, soup and neighbours. The patterns and word
+lists of phrases.toml do, and that file says how to extend them. A sentence without any sentiment is
+written twice, once with each label, so that a model learns to be unsure of it.
+"""
+
+import argparse
+import random
+import re
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.training.data import roughen
+
+PATTERNS = Path(__file__).with_name("phrases.toml")
+LABELS = ("negative", "positive")
+MIN_SENTENCES = 100
+NEUTRAL_SHARE = 1 / 6  # of the lines, both copies counted
+HASTY_SHARE = 0.48  # of the sentences; about a quarter of them has nothing to be hasty about
+TRIES = 60  # a pattern that gives nothing new so often in a row is spent
+
+SLOT = re.compile(r"\{(\w+)\}")
+ARTICLE = re.compile(r"\b([Aa])(?= (?!one\b|use|uni|euro)[aeiou]| hour| honest| 8| 11\b)")
+SENTENCE_START = re.compile(r"(^|[.!?] )([a-z])")
+STRETCHED = re.compile(
+    r"\b(?=(?:so|love|loved|good|bad|nice|slow|great|really|never|very|boring|sad)\b)(\w+?)([aeio])",
+    re.IGNORECASE,
+)
+
+Lists = Mapping[str, Sequence[str]]  # what a slot of some name may be filled with
+
+
+@dataclass(frozen=True)
+class Grammar:
+    """What sentences are made from: `topics` holds the lists of every subject, one after another.
+
+    A shape, such as a rating, has patterns by label and a share in the sentences.
+    """
+
+    topics: Sequence[Lists]
+    shapes: Sequence[Mapping[str, Sequence[str]]]
+    shares: Sequence[float]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    arguments = parse_arguments(argv)
+    try:
+        excluded = read_texts(arguments.exclude) if arguments.exclude else ()
+        lines = write_sentences(
+            read_grammar(arguments.patterns),
+            arguments.num_sentences,
+            random.Random(arguments.seed),
+            excluded,
+        )
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        text = "".join(f"{label}\t{text}\n" for label, text in lines)
+        (arguments.out / "train.tsv").write_text(text, encoding="utf-8")
+    except (ValueError, OSError) as exc:
+        raise SystemExit(f"models.synthesis.phrases: {exc}") from exc
+    print(f"wrote {len(lines)} sentences to {arguments.out}")
+
+
+def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m models.synthesis.phrases", description=__doc__)
+    parser.add_argument("--out", type=Path, required=True, help="folder to write train.tsv into")
+    parser.add_argument(
+        "--num-sentences", type=int, default=6000, help="lines to write (default: 6000)"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="same seed, same lines (default: 1)")
+    parser.add_argument(
+        "--patterns", type=Path, default=PATTERNS, help=f"default: models/{PATTERNS.name}"
+    )
+    parser.add_argument(
+        "--exclude", type=Path, help="TSV file whose last column holds texts never to be written"
+    )
+    return parser.parse_args(argv)
+
+
+def read_texts(path: Path) -> list[str]:
+    """The last column of each line."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [line.split("\t")[-1] for line in lines]
+
+
+def read_grammar(path: Path) -> Grammar:
+    """Reads patterns and word lists; a domain's list replaces the shared one of its name.
+
+    Raises:
+        ValueError: it is no TOML, or a part is missing.
+        OSError: it cannot be read.
+    """
+    tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    if missing := {"agreement", "words", "domains", "shapes"} - tables.keys():
+        raise ValueError(f"{path} lacks {', '.join(sorted(missing))}")
+    topics = [
+        tables["words"] | domain | forms | {"thing": [subject]}
+        for domain in tables["domains"].values()
+        for kind, forms in tables["agreement"].items()
+        for subject in domain.get(kind, ())
+    ]
+    shapes = list(tables["shapes"].values())
+    return Grammar(topics, shapes, [shape.get("share", 1.0) for shape in shapes])
+
+
+def write_sentences(
+    grammar: Grammar, num_sentences: int, rng: random.Random, excluded: Sequence[str] = ()
+) -> list[tuple[int, str]]:
+    """Labelled sentences in random order, as many negative as positive; only neutral ones recur.
+
+    What differs from an excluded text in typing alone is not written.
+
+    Raises:
+        ValueError: too few are asked for, or more than the patterns give.
+    """
+    if num_sentences < MIN_SENTENCES:
+        raise ValueError(f"--num-sentences {num_sentences}: at least {MIN_SENTENCES} are needed")
+    num_neutral = round(num_sentences * NEUTRAL_SHARE / 2)
+    num_negative = num_sentences // 2 - num_neutral
+    counts = {
+        "neutral": num_neutral,
+        "negative": num_negative,
+        "positive": num_sentences - 2 * num_neutral - num_negative,
+    }
+    seen = {make_key(text) for text in excluded}
+    lines: list[tuple[int, str]] = []
+    for tone, count in counts.items():
+        labels = [LABELS.index(tone)] if tone in LABELS else range(len(LABELS))
+        for text in draw_texts(grammar, tone, count, seen, rng):
+            typed = type_text(text, rng)
+            lines += [(label, typed) for label in labels]
+    rng.shuffle(lines)
+    return lines
+
+
+def draw_texts(
+    grammar: Grammar, tone: str, count: int, seen: set[str], rng: random.Random
+) -> list[str]:
+    """New texts of a tone, which are added to `seen`: first a shape is drawn, then its pattern."""
+    pools = [find_topics(grammar, shape.get(tone, ())) for shape in grammar.shapes]
+    texts: list[str] = []
+    while len(texts) < count:
+        shares = [share if pool else 0.0 for pool, share in zip(pools, grammar.shares, strict=True)]
+        if not any(shares):
+            raise ValueError(
+                f"--num-sentences: the patterns give {len(texts)} {tone} sentences of {count}"
+            )
+        [pool] = rng.choices(pools, shares)
+        pattern = rng.choice(list(pool))
+        for _ in range(TRIES):
+            text = fill_pattern(pattern, rng.choice(pool[pattern]), rng)
+            if (key := make_key(text)) not in seen:
+                seen.add(key)
+                texts.append(text)
+                break
+        else:
+            del pool[pattern]
+    return texts
+
+
+def find_topics(grammar: Grammar, patterns: Sequence[str]) -> dict[str, list[Lists]]:
+    """The topics that have a list for every slot of a pattern, by pattern.
+
+    Raises:
+        ValueError: there is none for some pattern.
+    """
+    slots = {pattern: set(SLOT.findall(pattern)) for pattern in patterns}
+    found = {
+        pattern: [topic for topic in grammar.topics if topic.keys() >= names]
+        for pattern, names in slots.items()
+    }
+    if lost := [pattern for pattern, topics in found.items() if not topics]:
+        raise ValueError(f"no subject has a list for every slot of {lost[0]!r}")
+    return found
+
+
+def make_key(text: str) -> str:
+    """What two texts share that differ in typing alone."""
+    return re.sub(r"[\s.!,']+", "", text.casefold())
+
+
+def fill_pattern(pattern: str, topic: Lists, rng: random.Random) -> str:
+    """A sentence: slots are filled from the left, also those in what fills them.
+
+    Raises:
+        ValueError: what fills a slot has one that the topic has no list for.
+    """
+    topic = {**topic, "the": [rng.choice(topic.get("the", ["the"]))]}  # "my" phone remains mine
+    while slot := SLOT.search(pattern):
+        if slot[1] not in topic:
+            raise ValueError(f"no list for {slot[0]} in {pattern!r}")
+        options = topic[slot[1]]
+        # "nice and nice": a word is repeated only where there is no other.
+        words = SLOT.sub("", pattern)
+        options = [option for option in options if option not in words] or options
+        pattern = pattern[: slot.start()] + rng.choice(options) + pattern[slot.end() :]
+    text = ARTICLE.sub(r"\1n", " ".join(pattern.split()))
+    return SENTENCE_START.sub(lambda start: start[1] + start[2].upper(), text)
+
+
+def exclaim(text: str, rng: random.Random) -> str:
+    return text[:-1] + "!" * rng.randint(1, 4) if text.endswith(".") else text
+
+
+def drop_apostrophes(text: str, _: random.Random) -> str:
+    return text.replace("'", "")
+
+
+def drop_space(text: str, _: random.Random) -> str:
+    return re.sub(r"([,.]) (?=[A-Za-z])", r"\1", text, count=1)
+
+
+def stretch_word(text: str, rng: random.Random) -> str:
+    times = rng.randint(3, 5)
+    return STRETCHED.sub(lambda word: word[1] + word[2] * times, text, count=1)
+
+
+HABITS: tuple[Callable[[str, random.Random], str], ...] = (
+    roughen,
+    roughen,
+    exclaim,
+    drop_apostrophes,
+    drop_space,
+    stretch_word,
+)
+
+
+def type_text(text: str, rng: random.Random) -> str:
+    """The text, or what becomes of it with one or two habits of those who type in a hurry."""
+    if rng.random() < HASTY_SHARE:
+        for habit in rng.sample(HABITS, rng.randint(1, 2)):
+            text = habit(text, rng)
+    return text
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+"""Language-model pretraining of embedding and encoder on the training texts, without labels.
+
+Each direction of the encoder's first layer learns to predict the token that it reads next; the
+classifier starts from what they learnt (SA-LSTM, Dai and Le 2015, in both directions).
+"""
+
+import math
+import random
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, linear
+
+from models.config import ModelConfig, RunConfig
+from models.networks.dropout import LockedDropout
+from models.networks.encoder import Encoder, length_mask
+from models.training.data import Example, bucket_batches, pad_ids, read_source
+from models.training.vocabulary import PAD
+from service.text.tokenizer import Tokenizer
+
+VALID_BATCH_TOKENS = 2048
+DROPOUT = 0.1  # little: a few passes over all the text are not learnt by heart
+
+
+class LanguageModel(nn.Module):
+    """Predicts from each position, in embedding space, the token after it and the one before.
+
+    Embedding and encoder are called as in `Classifier`, so that it finds their weights.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(config.vocab_size, config.embedding_size)
+        nn.init.normal_(self.embedding.weight, std=0.1)
+        self.encoder = Encoder(config.cell, config.embedding_size, config.encoder_size, 1, DROPOUT)
+        self.dropout = LockedDropout(DROPOUT)
+        self.ahead = nn.Linear(config.encoder_size, config.embedding_size)
+        self.back = nn.Linear(config.encoder_size, config.embedding_size)
+        self.output_bias = nn.Parameter(torch.zeros(config.vocab_size))
+
+    def forward(self, input_ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Predictions and what they should be.
+
+        Args:
+            input_ids: (B, T) int64, padded.
+            lengths: (B) int64, >= 1.
+
+        Returns:
+            readout (N, E) and the token ids (N): first all tokens that have one before them, then
+            all that have one after them.
+        """
+        outputs = self.dropout(self.encoder(self.embedding(input_ids), lengths))
+        ahead, back = outputs.chunk(2, dim=-1)  # (B, T, H) each
+        mask = length_mask(lengths, input_ids.shape[1])[:, 1:]
+        readout = torch.cat([self.ahead(ahead[:, :-1][mask]), self.back(back[:, 1:][mask])])
+        return readout, torch.cat([input_ids[:, 1:][mask], input_ids[:, :-1][mask]])
+
+    def logits(self, readout: Tensor, candidates: Tensor) -> Tensor:
+        """(N, E) and token ids (C) -> (N, C)."""
+        return linear(readout, self.embedding.weight[candidates], self.output_bias[candidates])
+
+
+class PretrainingTask:
+    """Predicts neighbours in the texts of every source that has a weight, each text once."""
+
+    def __init__(self, config: RunConfig, tokenizer: Tokenizer, data: Path) -> None:
+        self.config, self.tokenizer = config, tokenizer
+        self.pad_id = tokenizer.token_id(PAD)
+        self.training = config.pretraining or config.training
+        self._train = self._encode_splits(data, "train", None)
+        self._valid = self._encode_splits(data, "valid", self.training.valid_limit)
+        if not self._train or not self._valid:
+            raise ValueError("pretraining needs texts of two tokens or more to train and validate")
+        self._frequencies = self._count_tokens()
+
+    def build_model(self) -> nn.Module:
+        model = LanguageModel(self.config.model)
+        # starts from the shares: what no text holds is never drawn, and stays as unlikely as it is
+        model.output_bias.data.copy_(self._frequencies.log())
+        return model
+
+    def sample_epoch(self, rng: random.Random) -> list[Example]:
+        """All texts, cut into windows at other places each time."""
+        size = self.training.crop_tokens
+        return [
+            Example(window, [0])
+            for ids in self._train
+            for window in cut_windows(ids, size, rng.randint(1, size))
+            if len(window) > 1
+        ]
+
+    def loss(self, model: nn.Module, examples: Sequence[Example], device: torch.device) -> Tensor:
+        """Cross entropy over the tokens of the batch, which stand for the whole vocabulary.
+
+        Importance sampling (Bengio and Senecal 2003): a token counts for the inverse of its chance
+        to be in a batch of this size. A softmax over all tokens would cost ten times the encoder.
+        """
+        assert isinstance(model, LanguageModel)
+        input_ids, lengths = pad_ids([example.input_ids for example in examples], self.pad_id)
+        readout, token_ids = model(input_ids.to(device), lengths.to(device))
+        candidates, targets = token_ids.unique(return_inverse=True)
+        frequencies = self._frequencies.to(device)[candidates]
+        chances = -torch.expm1(int(lengths.sum()) * torch.log1p(-frequencies))
+        logits = model.logits(readout, candidates).float() - chances.log()
+        return cross_entropy(logits, targets)
+
+    @torch.inference_mode()
+    def validate(self, model: nn.Module, device: torch.device) -> dict[str, float]:
+        """Perplexity over the whole vocabulary, mean of both directions."""
+        assert isinstance(model, LanguageModel)
+        vocabulary = torch.arange(self.config.model.vocab_size, device=device)
+        total, count = 0.0, 0
+        for batch in bucket_batches([len(ids) for ids in self._valid], VALID_BATCH_TOKENS):
+            input_ids, lengths = pad_ids([self._valid[index] for index in batch], self.pad_id)
+            readout, token_ids = model(input_ids.to(device), lengths.to(device))
+            logits = model.logits(readout, vocabulary).float()
+            total += float(cross_entropy(logits, token_ids, reduction="sum"))
+            count += len(token_ids)
+        return {"score": -total / count, "perplexity": math.exp(total / count)}
+
+    def _encode_splits(self, data: Path, split: str, limit: int | None) -> list[list[int]]:
+        texts = [
+            text
+            for source in self.config.sources
+            if source.weight and (split == "train" or source.has_valid)
+            for _, text in read_source(self.config, source, data, split)[:limit]
+        ]
+        return [ids for ids in self.tokenizer.encode_batch(texts) if len(ids) > 1]
+
+    def _count_tokens(self) -> Tensor:
+        """Share of each token in the training texts, counted once more than it is there."""
+        counts = Counter(token_id for ids in self._train for token_id in ids)
+        size = self.config.model.vocab_size
+        shares = torch.tensor([counts[token_id] + 1.0 for token_id in range(size)])
+        return shares / shares.sum()
+
+
+def cut_windows(ids: list[int], size: int, first: int) -> list[list[int]]:
+    """Cuts a text that is longer than `size` into windows of that size, the first being shorter."""
+    if len(ids) <= size:
+        return [ids]
+    return [ids[:first], *(ids[start : start + size] for start in range(first, len(ids), size))]

@@ -1,0 +1,99 @@
+"""What a training run leaves: configuration, vocabulary and best weights."""
+
+import argparse
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from models.config import RunConfig, read_run_config
+from models.networks.classifier import Classifier
+from models.networks.seq2seq import Seq2Seq
+from models.training.tasks import build_model
+from models.training.trainer import BEST, read_seconds
+from models.training.vocabulary import EOS, PAD, start_token
+from service.repository.manifest import TOKENIZER, SpecialIds
+from service.text.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training run.
+
+    Attributes:
+        model: its best weights, float32, in eval mode.
+        minutes: time spent training, if the folder still has the last checkpoint.
+    """
+
+    config: RunConfig
+    tokenizer: Tokenizer
+    model: Classifier | Seq2Seq
+    minutes: float | None
+
+    @property
+    def special_ids(self) -> SpecialIds:
+        if self.config.task == "sentiment":
+            return SpecialIds(pad_id=self.tokenizer.token_id(PAD))
+        return SpecialIds(
+            pad_id=self.tokenizer.token_id(PAD),
+            eos_id=self.tokenizer.token_id(EOS),
+            start_ids={
+                language: self.tokenizer.token_id(start_token(language))
+                for language in self.config.languages
+            },
+        )
+
+    @property
+    def forbidden_ids(self) -> list[int]:
+        """What a translation never contains: start tokens and padding."""
+        ids = self.special_ids
+        return [*ids.start_ids.values(), ids.pad_id]
+
+
+def read_run(folder: Path) -> Run:
+    """Reads the best weights of a run folder.
+
+    Raises:
+        FileNotFoundError: the folder is no run's, or no epoch is finished.
+        ValueError: the configuration does not fit, or the weights do not fit it.
+        ArtefactError: the tokenizer is missing or damaged.
+    """
+    if not (folder / BEST).exists():
+        raise FileNotFoundError(f"{folder} holds no {BEST}; train at least one epoch")
+    config = read_run_config(folder)
+    model = build_model(config)
+    try:
+        model.load_state_dict(torch.load(folder / BEST, map_location="cpu", weights_only=True))
+    except (RuntimeError, EOFError, pickle.UnpicklingError) as exc:
+        reason = str(exc).splitlines()[0]
+        raise ValueError(f"{folder / BEST} is damaged, or of another model: {reason}") from exc
+    tokenizer = Tokenizer.load(folder / TOKENIZER)
+    return Run(config, tokenizer, model.float().eval(), read_minutes(folder))
+
+
+def read_minutes(folder: Path) -> float | None:
+    seconds = read_seconds(folder)
+    return None if seconds is None else round(seconds / 60, 1)
+
+
+def add_run_arguments(parser: argparse.ArgumentParser, models: str) -> None:
+    """The options of what makes training data with trained models, out of a source of theirs."""
+    parser.add_argument(
+        "--runs", type=Path, nargs="+", required=True, help=f"folders of trained {models}"
+    )
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder that the source's path is relative to"
+    )
+    parser.add_argument(
+        "--source", required=True, help="path of a source of the first run, as configured there"
+    )
+    parser.add_argument("--threads", type=positive, help="CPU threads (default: all cores)")
+
+
+def positive(value: str) -> int:
+    """An option's number."""
+    number = int(value)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number

@@ -1,0 +1,275 @@
+"""The training loop: seeded, resumable after a kill, stops early. Knows no task."""
+
+import json
+import math
+import os
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from models.config import TrainingConfig
+from models.training.averaging import AverageModel
+from models.training.data import Example, bucket_batches
+from models.training.tasks import Task
+
+LAST, BEST, HISTORY = "last.pt", "best.pt", "history.jsonl"
+NUM_POINTS = 25  # of the loss curve, in each epoch
+
+
+@dataclass
+class Progress:
+    """Where a run stands; saved with every checkpoint.
+
+    Attributes:
+        epoch: epochs finished.
+        batch: batches done of the epoch under way.
+        step: optimizer steps done in all.
+        best_score: best validation score so far.
+        stale_epochs: epochs since then.
+        seconds: time spent training, over all resumptions, and by the run that it started from.
+    """
+
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+    best_score: float = -math.inf
+    stale_epochs: int = 0
+    seconds: float = 0.0
+    finished: bool = False
+    losses: list[float] = field(default_factory=list)
+
+
+class Trainer:
+    """Trains one model in one folder; with the same folder again it goes on where it stopped."""
+
+    def __init__(
+        self,
+        task: Task,
+        config: TrainingConfig,
+        folder: Path,
+        device: torch.device,
+        *,
+        use_bf16: bool = False,
+        checkpoint_seconds: float = 120.0,
+    ) -> None:
+        self.task, self.config, self.folder, self.device = task, config, folder, device
+        self.use_bf16, self.checkpoint_seconds = use_bf16, checkpoint_seconds
+        torch.manual_seed(config.seed)
+        self.model = task.build_model().to(device)
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(),
+            config.learning_rate,
+            weight_decay=config.weight_decay,
+            fused=True,
+        )
+        self.average = AverageModel(self.model, config.ema_decay) if config.ema_decay else None
+        self.progress = Progress()
+        self._total_steps = 0
+        if (folder / LAST).exists():
+            self._restore()
+
+    def start_from(self, folder: Path) -> list[str]:
+        """Takes the best weights of another run wherever name and shape agree.
+
+        A run that has begun already keeps its own.
+
+        Returns:
+            The names of what keeps its random weights.
+
+        Raises:
+            ValueError: nothing in the folder fits.
+            OSError: the folder holds no weights.
+        """
+        if self.progress.step or self.progress.finished:
+            return []
+        theirs = torch.load(folder / BEST, map_location="cpu", weights_only=True)
+        ours = self.model.state_dict()
+        fitting = {
+            name: weights
+            for name, weights in theirs.items()
+            if name in ours and ours[name].shape == weights.shape
+        }
+        if not fitting:
+            raise ValueError(f"no weight in {folder} has a name and a shape of this model's")
+        self.model.load_state_dict(ours | fitting)
+        if self.average:
+            self.average = AverageModel(self.model, self.config.ema_decay)
+        self.progress.seconds = read_seconds(folder) or 0.0
+        return sorted(ours.keys() - fitting.keys())
+
+    def train(self) -> Progress:
+        """Runs until the last epoch or early stopping; the best weights are in `best.pt`.
+
+        Raises:
+            FloatingPointError: a gradient is not finite; the last checkpoint stays as it was.
+        """
+        while not self.progress.finished:
+            self._train_epoch()
+            self._finish_epoch()
+        return self.progress
+
+    def _train_epoch(self) -> None:
+        batches = self._epoch_batches(self.progress.epoch)
+        self._total_steps = self._total_steps or len(batches) * self.config.epochs
+        self.model.train()
+        saved = time.monotonic()
+        bar = tqdm(
+            batches[self.progress.batch :],
+            desc=f"epoch {self.progress.epoch + 1}/{self.config.epochs}",
+            initial=self.progress.batch,
+            total=len(batches),
+            unit="batch",
+            mininterval=1.0,
+        )
+        started = time.monotonic()
+        for batch in bar:
+            loss = self._train_step(batch)
+            self.progress.losses.append(loss)
+            now = time.monotonic()
+            self.progress.seconds += now - started
+            started = now
+            bar.set_postfix(
+                loss=f"{_mean(self.progress.losses[-50:]):.3f}", lr=f"{self._learning_rate():.1e}"
+            )
+            if now - saved > self.checkpoint_seconds:
+                self._save()
+                saved = now
+
+    def _train_step(self, examples: list[Example]) -> float:
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._learning_rate()
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.use_bf16):
+            loss = self.task.loss(self.model, examples, self.device)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        # one step on a NaN would spoil the weights, and the next checkpoint with them
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
+        if not torch.isfinite(norm):
+            raise FloatingPointError(
+                f"the gradient of step {self.progress.step + 1} is not finite; lower the learning "
+                "rate, or look at the data; the last checkpoint is as it was"
+            )
+        self.optimizer.step()
+        self.progress.step += 1
+        self.progress.batch += 1
+        if self.average:
+            self.average.update(self.model, self.progress.step)
+        return float(loss.detach())
+
+    def _finish_epoch(self) -> None:
+        progress = self.progress
+        model = self.average.model if self.average else self.model.eval()
+        figures = self.task.validate(model, self.device)
+        progress.epoch, progress.batch = progress.epoch + 1, 0
+        record = {
+            "epoch": progress.epoch,
+            "loss": round(_mean(progress.losses), 4),
+            "losses": thin_out(progress.losses, NUM_POINTS),
+            "seconds": round(progress.seconds),
+            **{name: round(value, 2) for name, value in figures.items()},
+        }
+        progress.losses = []
+        print(json.dumps(record), flush=True)
+        with (self.folder / HISTORY).open("a", encoding="utf-8") as history:
+            history.write(json.dumps(record) + "\n")
+        if figures["score"] > progress.best_score:
+            progress.best_score, progress.stale_epochs = figures["score"], 0
+            _write_atomically(model.state_dict(), self.folder / BEST)
+        else:
+            progress.stale_epochs += 1
+        progress.finished = (
+            progress.epoch >= self.config.epochs or progress.stale_epochs >= self.config.patience
+        )
+        self._save()
+
+    def _epoch_batches(self, epoch: int) -> list[list[Example]]:
+        # the same batches again after a resumption
+        rng = random.Random(f"{self.config.seed}/{epoch}")
+        examples = self.task.sample_epoch(rng)
+        indices = bucket_batches(
+            [len(example) for example in examples], self.config.batch_tokens, rng
+        )
+        return [[examples[index] for index in batch] for batch in indices]
+
+    def _learning_rate(self) -> float:
+        """Linear warm-up, then a cosine to zero (Loshchilov and Hutter 2017) over all epochs."""
+        step = self.progress.step
+        # a short run on little data would otherwise end before it has begun to learn
+        warmup = min(self.config.warmup_steps, self._total_steps // 2)
+        if step < warmup:
+            return self.config.learning_rate * (step + 1) / warmup
+        share = min(1.0, (step - warmup) / max(1, self._total_steps - warmup))
+        return self.config.learning_rate * 0.5 * (1.0 + math.cos(math.pi * share))
+
+    def _save(self) -> None:
+        state = {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "progress": asdict(self.progress),
+            "total_steps": self._total_steps,
+            "rng": torch.get_rng_state(),
+        }
+        if self.average:
+            state["average"] = self.average.model.state_dict()
+        if self.device.type == "cuda":  # dropout draws there
+            state["cuda_rng"] = torch.cuda.get_rng_state(self.device)
+        _write_atomically(state, self.folder / LAST)
+
+    def _restore(self) -> None:
+        state: dict[str, Any] = torch.load(
+            self.folder / LAST, map_location="cpu", weights_only=True
+        )
+        self.model.load_state_dict(state["model"])
+        if self.average:
+            self.average.model.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.progress = Progress(**state["progress"])
+        self._total_steps = state["total_steps"]
+        torch.set_rng_state(state["rng"])
+        if self.device.type == "cuda" and "cuda_rng" in state:
+            torch.cuda.set_rng_state(state["cuda_rng"], self.device)
+
+
+def read_seconds(folder: Path) -> float | None:
+    """Time spent training a run, if its folder still has the last checkpoint."""
+    if not (folder / LAST).exists():
+        return None
+    # mapped: the optimizer's states, which are most of the file, are never read
+    state = torch.load(folder / LAST, map_location="cpu", weights_only=True, mmap=True)
+    return float(state["progress"]["seconds"])
+
+
+def read_history(folder: Path) -> list[dict[str, Any]]:
+    """The figures of each finished epoch.
+
+    A kill between the line and the checkpoint repeats an epoch, and its line; the later one counts.
+    """
+    lines = (folder / HISTORY).read_text(encoding="utf-8").splitlines()
+    records = [json.loads(line) for line in lines]
+    return list({record["epoch"]: record for record in records}.values())
+
+
+def thin_out(values: Sequence[float], num_points: int) -> list[float]:
+    """Means of as many equal stretches, or the values themselves where they are fewer."""
+    num_points = min(num_points, len(values))
+    borders = [len(values) * index // (num_points or 1) for index in range(num_points + 1)]
+    return [round(_mean(values[start:end]), 4) for start, end in pairwise(borders)]
+
+
+def _write_atomically(state: dict[str, Any], path: Path) -> None:
+    """A kill while writing leaves the file before it whole."""
+    partial = path.with_suffix(".partial")
+    torch.save(state, partial)
+    os.replace(partial, path)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else math.nan
