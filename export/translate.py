@@ -7,7 +7,7 @@ from service.answers import TranslateOptions
 from service.engine.batch import Request, SearchOptions
 from service.engine.runner import run_requests
 from service.errors import InputTooLong
-from service.pipeline.documents import Passage, cut_passages, list_requests, render_passages
+from service.pipeline.documents import Passage, list_requests, render_passages, segment
 from service.repository.model import LoadedModel
 
 
@@ -28,6 +28,6 @@ def cut_text(
     model: LoadedModel, text: str, options: TranslateOptions, like: Request
 ) -> list[Passage]:
     try:
-        return cut_passages(text, options.source, options, model, like)
+        return segment(text, options.source, options, model, like)
     except InputTooLong:
         return []

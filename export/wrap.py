@@ -86,9 +86,9 @@ class WrapOptions:
             raise ArtefactError(
                 f"labels are {', '.join(self.labels)}; two or more different ones are needed"
             )
-        strangers = [code for code in self.languages if not LANGUAGE.fullmatch(code)]
-        if strangers or not self.languages:
-            raise ArtefactError(f"languages must be ISO 639 codes like en, got {strangers}")
+        unknown = [code for code in self.languages if not LANGUAGE.fullmatch(code)]
+        if unknown or not self.languages:
+            raise ArtefactError(f"languages must be ISO 639 codes like en, got {unknown}")
         if self.max_tokens < 1 or (self.pad_id or 0) < 0:
             raise ArtefactError("max_tokens must be at least 1 and pad_id at least 0")
 

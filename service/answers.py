@@ -137,4 +137,4 @@ class Delta:
     text: str
 
 
-News = Started | Delta | TranslateAnswer
+StreamEvent = Started | Delta | TranslateAnswer

@@ -300,12 +300,12 @@ def load_settings(overrides: Mapping[str, object] | None = None) -> Settings:
 def unknown_variables(environ: Iterable[str]) -> list[str]:
     """One sentence for each `SEQSERVE_*` name that is no setting, with the closest known one."""
     known = [ENV_PREFIX + name.upper() for name in Settings.model_fields]
-    strangers = sorted(
+    unknown = sorted(
         name
         for name in environ
         if name.upper().startswith(ENV_PREFIX) and name.upper() not in known
     )
-    return [f"{name} is not a setting{suggest_name(name.upper(), known)}." for name in strangers]
+    return [f"{name} is not a setting{suggest_name(name.upper(), known)}." for name in unknown]
 
 
 def suggest_name(name: str, known: Iterable[str]) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.training.data import roughen
+from models.training.data import add_typing_noise
 
 PATTERNS = Path(__file__).with_name("phrases.toml")
 LABELS = ("negative", "positive")
@@ -220,8 +220,8 @@ def stretch_word(text: str, rng: random.Random) -> str:
 
 
 HABITS: tuple[Callable[[str, random.Random], str], ...] = (
-    roughen,
-    roughen,
+    add_typing_noise,
+    add_typing_noise,
     exclaim,
     drop_apostrophes,
     drop_space,

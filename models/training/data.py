@@ -81,7 +81,7 @@ def split_rows(rows: Sequence[Row], num_held_out: int) -> tuple[list[Row], list[
     return kept, [rows[index] for index in order[:num_held_out]]
 
 
-def roughen(text: str, rng: random.Random) -> str:
+def add_typing_noise(text: str, rng: random.Random) -> str:
     """The text as somebody types it who is in a hurry: casing and full stop as they come."""
     way = rng.random()
     if way < 0.15:
@@ -101,10 +101,10 @@ def index_labels(rows: Sequence[Row], labels: Sequence[str]) -> list[int]:
     numbers = {str(place): place for place in range(len(labels))}
     if places.keys().isdisjoint(numbers):  # else "1" would be two things at once
         places |= numbers
-    strangers = sorted({label for label, _ in rows} - places.keys())
-    if strangers:
+    unknown_labels = sorted({label for label, _ in rows} - places.keys())
+    if unknown_labels:
         raise ValueError(
-            f"the first column must be one of {', '.join(places)}, not {strangers[0][:20]!r}"
+            f"the first column must be one of {', '.join(places)}, not {unknown_labels[0][:20]!r}"
         )
     return [places[label] for label, _ in rows]
 

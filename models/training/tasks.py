@@ -21,12 +21,12 @@ from models.training.adversarial import perturb
 from models.training.data import (
     Example,
     Row,
+    add_typing_noise,
     bucket_batches,
     index_labels,
     limit_rows,
     pad_ids,
     read_source,
-    roughen,
     sample_weighted,
 )
 from models.training.metrics import accuracy, translation_figures
@@ -184,7 +184,9 @@ class TranslationTask:
         noise = self.config.training.typing_noise
         sources = self._train_tokenizer.encode_batch(
             [
-                roughen(pair.source, rng) if noise and rng.random() < noise else pair.source
+                add_typing_noise(pair.source, rng)
+                if noise and rng.random() < noise
+                else pair.source
                 for pair in pairs
             ]
         )

@@ -17,7 +17,7 @@ from service.engine.admission import (
 from service.engine.batch import Request, Result, padding_ratio
 from service.engine.runner import Runner
 from service.engine.scheduler import Dispatch, Scheduler
-from service.engine.step_time import StepPace
+from service.engine.step_time import StepTimeEstimator
 from service.engine.worker import Clock, Worker
 from service.errors import (
     DeadlineExceeded,
@@ -37,14 +37,14 @@ class Batcher:
     A worker waits for nothing while it is idle, and what arrives during its step forms the next
     batch. The queue has one lock; the event loop holds it for microseconds, never during a step.
 
-    Where no processor is left for a thread (`own_turn`), the event loop runs short steps itself,
-    once all that came in one turn of it are in the queue: handing over to a thread and back takes
-    longer than it gains. Steps that are not short are left to the workers all the same.
+    If no processor is left for a thread, the event loop runs short steps itself (`inline_runner`),
+    once everything that arrived in one of its turns is queued: handing over to a thread and back
+    takes longer than it gains. Longer steps are left to the workers.
 
     Args:
         model_name: for messages and metrics.
         runners: one worker each.
-        own_turn: a runner for the event loop's own steps, one that answers in a single step.
+        inline_runner: a runner for the event loop's own steps, one that answers in a single step.
         scheduler: the queue and its policy.
         limits: of admission.
         metrics: where batches are counted.
@@ -59,7 +59,7 @@ class Batcher:
         limits: QueueLimits,
         metrics: Metrics,
         clock: Clock = time.monotonic,
-        own_turn: Runner | None = None,
+        inline_runner: Runner | None = None,
     ) -> None:
         self._name, self._scheduler = model_name, scheduler
         self._limits, self._metrics, self._clock = limits, metrics.of_model(model_name), clock
@@ -69,9 +69,11 @@ class Batcher:
             Worker(f"engine-{model_name}-{index}", runner, self, clock)
             for index, runner in enumerate(runners)
         ]
-        self._own_worker = Worker(model_name, own_turn, self, clock) if own_turn else None
-        self._own_pace = StepPace()
-        self._is_turn_due = False
+        self._inline_worker = (
+            Worker(model_name, inline_runner, self, clock) if inline_runner else None
+        )
+        self._inline_step_time = StepTimeEstimator()
+        self._is_inline_due = False
         self._futures: dict[Request, asyncio.Future[Result]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_thread = 0
@@ -130,9 +132,9 @@ class Batcher:
                 self._futures[request] = future
                 futures.append(future)
             self._scheduler.add(requests)
-            if self._own_worker is None:
+            if self._inline_worker is None:
                 self._condition.notify(len(requests))
-        self._plan_turn()
+        self._schedule_inline()
         return futures
 
     def check_wait(self) -> None:
@@ -168,35 +170,35 @@ class Batcher:
             return f"the engine of model {self._name} has not answered for {busy_seconds:.0f} s"
         return None
 
-    def _plan_turn(self) -> None:
-        if self._own_worker is not None and not self._is_turn_due and self._loop is not None:
-            self._is_turn_due = True
-            self._loop.call_soon(self._take_turn)
+    def _schedule_inline(self) -> None:
+        if self._inline_worker is not None and not self._is_inline_due and self._loop is not None:
+            self._is_inline_due = True
+            self._loop.call_soon(self._run_inline)
 
-    def _take_turn(self) -> None:
+    def _run_inline(self) -> None:
         """A step on the event loop; what is not short enough for that is left to a worker."""
-        self._is_turn_due = False
-        assert self._own_worker is not None
+        self._is_inline_due = False
+        assert self._inline_worker is not None
         with self._condition:
             now = self._clock()
-            dispatch = self._choose_batch(self._own_worker.free_rows, now)
+            dispatch = self._choose_batch(self._inline_worker.free_rows, now)
             if not dispatch.requests:
                 return
-            if not self._own_pace.is_short(dispatch.requests):
+            if not self._inline_step_time.is_short(dispatch.requests):
                 self._scheduler.add(dispatch.requests)
                 self._condition.notify()
                 return
             self._note(dispatch, now)
             if self._scheduler.num_waiting:
-                self._plan_turn()
-        self._step_here(dispatch.requests)
+                self._schedule_inline()
+        self._step_inline(dispatch.requests)
 
-    def _step_here(self, requests: list[Request]) -> None:
-        assert self._own_worker is not None
+    def _step_inline(self, requests: list[Request]) -> None:
+        assert self._inline_worker is not None
         try:
-            self._own_worker.step(requests)
+            self._inline_worker.step(requests)
         except Exception as exc:  # as in a worker's thread
-            self.bury(exc)
+            self.on_worker_death(exc)
 
     def _state(self) -> QueueState:
         scheduler = self._scheduler
@@ -259,7 +261,7 @@ class Batcher:
     # --- on the workers' threads ---
 
     def take(self, runner: Runner) -> list[Request] | None:
-        """See `worker.Desk`."""
+        """See `worker.EngineClient`."""
         with self._condition:
             while not self._is_closed:
                 arrivals = self._next_batch(runner)
@@ -269,25 +271,25 @@ class Batcher:
         return None
 
     def finish(self, finished: list[tuple[Request, Result]]) -> None:
-        """See `worker.Desk`."""
+        """See `worker.EngineClient`."""
         self._call(self._resolve, finished)
 
     def time_step(self, arrivals: list[Request], seconds: float) -> None:
-        """See `worker.Desk`."""
-        if self._own_worker is not None:  # a step is its arrivals, wherever it was run
+        """See `worker.EngineClient`."""
+        if self._inline_worker is not None:  # a step is its arrivals, wherever it was run
             on_loop = threading.get_ident() == self._loop_thread
-            self._own_pace.observe(arrivals, seconds, on_loop=on_loop)
+            self._inline_step_time.observe(arrivals, seconds, on_loop=on_loop)
         self._metrics.step_duration_seconds.observe(seconds)
 
     def fail(self, requests: list[Request], error: Exception) -> None:
-        """See `worker.Desk`."""
+        """See `worker.EngineClient`."""
         logger.error("a step of model %s failed", self._name, exc_info=error)
         # what the runtime says of it can hold shapes, paths and addresses: for the log alone
         message = "the engine failed on a batch; the server's log says why"
         self._call(self._end, requests, InferenceFailed, message)
 
-    def bury(self, error: BaseException) -> None:
-        """See `worker.Desk`."""
+    def on_worker_death(self, error: BaseException) -> None:
+        """See `worker.EngineClient`."""
         logger.error("a worker of model %s died", self._name, exc_info=error)
         self._call(self._end_all)
 
@@ -297,7 +299,7 @@ class Batcher:
         dispatch = self._choose_batch(runner.free_rows, now)
         if dispatch.requests:
             self._note(dispatch, now)
-        if self._scheduler.num_waiting and self._own_worker is None:
+        if self._scheduler.num_waiting and self._inline_worker is None:
             self._condition.notify()  # another worker may have room for them
         return dispatch.requests
 

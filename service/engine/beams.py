@@ -38,7 +38,7 @@ class Continuations(NamedTuple):
 
 
 @dataclass(eq=False)
-class Running:
+class RunningSequence:
     """A sentence in the decoder.
 
     Attributes:
@@ -124,21 +124,22 @@ class History:
 
 
 @dataclass
-class Group:
+class BeamGroup:
     """The n running sentences of one beam size B, whose hypotheses have rows side by side.
 
     Attributes:
         token_ids: (n, B), last tokens.
         parents: (n, B), the rows of the decoder's last output that they continue.
         scores: (n, B), sums of log-probabilities, best first.
-        handles, first_calls, last_calls: (n), as in `Running`, and where the length limit is.
+        handles, first_calls, last_calls: (n), as in `RunningSequence`; the last call is
+            at the length limit.
         first_row: in the decoder's batch.
         oldest_call, next_limit: the lowest of first_calls and of last_calls.
         is_watched: whether any of its sentences wants more than its hypotheses.
     """
 
     beam_size: int
-    sentences: list[Running]
+    sentences: list[RunningSequence]
     token_ids: IntArray
     parents: IntArray
     scores: ScoreArray
@@ -168,14 +169,14 @@ class Group:
             place for place, sentence in enumerate(self.sentences) if sentence.request.is_abandoned
         ]
 
-    def go_on(self, ranked: Continuations) -> None:
+    def advance(self, ranked: Continuations) -> None:
         """Takes the first continuations of each sentence for its hypotheses."""
         beam_size = self.beam_size
         self.token_ids = ranked.token_ids[:, :beam_size]
         self.parents = ranked.parents[:, :beam_size]
         self.scores = ranked.scores[:, :beam_size]
 
-    def join(self, other: "Group") -> None:
+    def join(self, other: "BeamGroup") -> None:
         """Appends the sentences of another."""
         self.sentences += other.sentences
         for name in ("token_ids", "parents", "scores", "handles", "first_calls", "last_calls"):
@@ -202,7 +203,7 @@ class Group:
         )
 
 
-def start_group(sentences: list[Running], state_rows: IntArray) -> Group:
+def start_beam_group(sentences: list[RunningSequence], state_rows: IntArray) -> BeamGroup:
     """Sentences of one beam size before their first step; state_rows (n) hold their first states.
 
     All rows of a sentence start alike; the first alone has a chance.
@@ -213,7 +214,7 @@ def start_group(sentences: list[Running], state_rows: IntArray) -> Group:
     scores[:, 0] = 0.0
     first_calls = np.array([sentence.first_call for sentence in sentences])
     start_ids = np.array([[sentence.request.start_id] for sentence in sentences])
-    return Group(
+    return BeamGroup(
         beam_size,
         sentences,
         token_ids=np.broadcast_to(start_ids, shape),
@@ -225,7 +226,7 @@ def start_group(sentences: list[Running], state_rows: IntArray) -> Group:
     )
 
 
-def rank_continuations(group: Group, scores: FloatArray, candidates: IntArray) -> Continuations:
+def rank_continuations(group: BeamGroup, scores: FloatArray, candidates: IntArray) -> Continuations:
     """The best continuations of each sentence's hypotheses: W = twice the beam, or 1 where greedy.
 
     Args:
@@ -264,7 +265,7 @@ def common_prefix(left: list[int], right: list[int]) -> list[int]:
     return left[: len(right)]
 
 
-def rank_hypotheses(sentence: Running) -> list[Hypothesis]:
+def rank_hypotheses(sentence: RunningSequence) -> list[Hypothesis]:
     """At most as many as the beam is wide: complete ones first, then by score per token."""
     ranked = sorted(
         sentence.finished, key=lambda hypothesis: (not hypothesis.is_complete, -hypothesis.score)

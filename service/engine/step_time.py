@@ -13,7 +13,7 @@ GAIN = 0.1
 MAX_RISE = 4.0
 
 
-class StepPace:
+class StepTimeEstimator:
     """Seconds per position and row of a step, as a moving average.
 
     A step over one position costs as much as `STEP_COST_ROWS` rows, and each row once more.

@@ -10,15 +10,15 @@ import numpy as np
 from service.arrays import Array, BoolArray, FloatArray, IntArray
 from service.engine.batch import Hypothesis, Request, Result, pad_requests
 from service.engine.beams import (
+    BeamGroup,
     Continuations,
-    Group,
     History,
-    Running,
+    RunningSequence,
     common_prefix,
     rank_continuations,
     rank_hypotheses,
     stack_rows,
-    start_group,
+    start_beam_group,
 )
 from service.engine.paged_memory import PagedMemory
 from service.engine.session import Session
@@ -62,7 +62,7 @@ class TranslatorRunner:
         """Forgets all running sentences."""
         self._memory.clear()
         self._history = History()
-        self._groups: list[Group] = []
+        self._groups: list[BeamGroup] = []
         self._states: dict[str, FloatArray] = {}
         self._rows: IntArray | None = None
         self._next_join = 0
@@ -118,10 +118,10 @@ class TranslatorRunner:
         for beam_size in sorted({request.num_rows for request in arrivals}):
             places = [n for n, request in enumerate(arrivals) if request.num_rows == beam_size]
             sentences = [
-                Running(arrivals[place], handles[place], self._history.num_calls)
+                RunningSequence(arrivals[place], handles[place], self._history.num_calls)
                 for place in places
             ]
-            group = start_group(sentences, first_state_row + np.array(places))
+            group = start_beam_group(sentences, first_state_row + np.array(places))
             if known := groups.get(beam_size):
                 known.join(group)
             else:
@@ -170,7 +170,7 @@ class TranslatorRunner:
         result: IntArray = by_handle[owners]
         return result
 
-    def _advance(self, group: Group, outputs: Mapping[str, Array]) -> list[int]:
+    def _advance(self, group: BeamGroup, outputs: Mapping[str, Array]) -> list[int]:
         """Replaces the hypotheses of a group by their best continuations.
 
         Returns:
@@ -184,13 +184,13 @@ class TranslatorRunner:
         if np.count_nonzero(is_eos):
             ended = self._close_complete(group, ranked, is_eos)
             ranked = ranked.take(np.argsort(is_eos, axis=1, kind="stable"))
-        group.go_on(ranked)
+        group.advance(ranked)
         ended |= self._close_hopeless(group, ended)
         if group.is_watched:
             self._give_settled(group, ended)
         return sorted(ended)
 
-    def _keep_attention(self, group: Group, attention: FloatArray) -> None:
+    def _keep_attention(self, group: BeamGroup, attention: FloatArray) -> None:
         """Puts the pages (G, B, W) together for the sentences that want their weights."""
         for place, sentence in enumerate(group.sentences):
             if sentence.options.with_attention:
@@ -199,7 +199,9 @@ class TranslatorRunner:
                 first_row = group.first_row + place * group.beam_size
                 sentence.weights.append((first_row, rows[:, : sentence.request.num_tokens]))
 
-    def _close_complete(self, group: Group, ranked: Continuations, is_eos: BoolArray) -> set[int]:
+    def _close_complete(
+        self, group: BeamGroup, ranked: Continuations, is_eos: BoolArray
+    ) -> set[int]:
         """Closes what ended with eos; returns the places of sentences that have enough."""
         ended = set()
         for place, rank in np.argwhere(is_eos[:, : group.beam_size]).tolist():
@@ -209,7 +211,7 @@ class TranslatorRunner:
                 ended.add(place)
         return ended
 
-    def _close_hopeless(self, group: Group, ended: set[int]) -> set[int]:
+    def _close_hopeless(self, group: BeamGroup, ended: set[int]) -> set[int]:
         """Closes all that is live in sentences that are stuck or at their limit; their places."""
         call = self._history.num_calls - 1
         hopeless: set[int] = set()
@@ -227,7 +229,7 @@ class TranslatorRunner:
             ]
         return hopeless
 
-    def _find_loops(self, group: Group) -> list[int]:
+    def _find_loops(self, group: BeamGroup) -> list[int]:
         """Places of sentences whose best hypothesis only repeats itself."""
         num_steps = self._history.num_calls - group.first_calls
         due = np.flatnonzero((num_steps >= LOOP_TOKENS) & (num_steps % LOOP_INTERVAL == 0))
@@ -242,7 +244,13 @@ class TranslatorRunner:
         return stuck
 
     def _close(
-        self, sentence: Running, ranked: Continuations, place: int, rank: int, *, is_complete: bool
+        self,
+        sentence: RunningSequence,
+        ranked: Continuations,
+        place: int,
+        rank: int,
+        *,
+        is_complete: bool,
     ) -> Hypothesis:
         """A finished hypothesis from its last token; a closing eos is left out."""
         token_ids, rows = self._history.trace(int(ranked.parents[place, rank]), sentence.first_call)
@@ -259,7 +267,7 @@ class TranslatorRunner:
             np.stack(weights) if weights else None,
         )
 
-    def _give_settled(self, group: Group, ended: set[int]) -> None:
+    def _give_settled(self, group: BeamGroup, ended: set[int]) -> None:
         """Tells those who listen what all hypotheses that may still win have in common."""
         for place, sentence in enumerate(group.sentences):
             if sentence.request.on_tokens is None:
@@ -272,7 +280,7 @@ class TranslatorRunner:
                 sentence.num_given += len(token_ids)
                 sentence.request.on_tokens(token_ids)
 
-    def _find_settled(self, group: Group, place: int) -> list[int]:
+    def _find_settled(self, group: BeamGroup, place: int) -> list[int]:
         """Tokens beyond those given that the live and the closed hypotheses share."""
         sentence = group.sentences[place]
         num_given = sentence.num_given
@@ -285,7 +293,7 @@ class TranslatorRunner:
             token_ids = common_prefix(token_ids, closed.token_ids[num_given:])
         return token_ids
 
-    def _remove(self, group: Group, places: list[int]) -> None:
+    def _remove(self, group: BeamGroup, places: list[int]) -> None:
         """Takes sentences and their memory away."""
         if places:
             for place in places:

@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 Clock = Callable[[], float]
 
 
-class Desk(Protocol):
+class EngineClient(Protocol):
     """Where a worker gets its batches and brings its results; called on the worker's thread."""
 
     def take(self, runner: Runner) -> list[Request] | None:
@@ -33,7 +33,7 @@ class Desk(Protocol):
         """A step has failed and all that ran in it are lost."""
         ...
 
-    def bury(self, error: BaseException) -> None:
+    def on_worker_death(self, error: BaseException) -> None:
         """The thread is ending because of an error that is not a step's."""
         ...
 
@@ -41,7 +41,7 @@ class Desk(Protocol):
 class Worker:
     """The only thread that calls its runner; steps as long as there is work."""
 
-    def __init__(self, name: str, runner: Runner, desk: Desk, clock: Clock) -> None:
+    def __init__(self, name: str, runner: Runner, desk: EngineClient, clock: Clock) -> None:
         self._runner, self._desk, self._clock = runner, desk, clock
         self._running: set[Request] = set()
         self._step_started_at: float | None = None
@@ -73,7 +73,7 @@ class Worker:
             while (arrivals := self._desk.take(self._runner)) is not None:
                 self.step(arrivals)
         except BaseException as exc:  # whatever it is, those who wait are told
-            self._desk.bury(exc)
+            self._desk.on_worker_death(exc)
 
     def step(self, arrivals: list[Request]) -> None:
         """One step with these, and what came of it; for the thread, or whoever does without one."""

@@ -21,9 +21,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service import errors
 from service.http.auth import KEY_SCHEMES
-from service.http.context import Services
-from service.http.fast_path import TaskLane
-from service.http.middleware import RequestTrail
+from service.http.context import AppContext
+from service.http.fast_path import FastPath
+from service.http.middleware import RequestContextMiddleware
 from service.http.operations import operations
 from service.http.pages import pages
 from service.http.problems import answer_http_error, answer_serving_error, document_errors
@@ -52,18 +52,18 @@ EXPOSED_HEADERS = (
 )
 
 
-class Service(FastAPI):
+class SeqserveApp(FastAPI):
     """FastAPI behind our own way in, with the bodies that we parse ourselves in its OpenAPI.
 
-    `RequestTrail` and `TaskLane` stand before FastAPI's own middleware, not behind it, so that a
-    task passes through none of that.
+    `RequestContextMiddleware` and `FastPath` stand before FastAPI's own middleware, so that a task
+    request passes through none of it.
     """
 
-    def open_lane(self, services: Services) -> None:
+    def build_entrance(self, context: AppContext) -> None:
         """To be called once all routes are there."""
-        self.state.services = services
-        self._entrance: ASGIApp = RequestTrail(TaskLane(super().__call__), services)
-        origins = [origin.strip() for origin in services.settings.cors_origins.split(",")]
+        self.state.context = context
+        self._entrance: ASGIApp = RequestContextMiddleware(FastPath(super().__call__), context)
+        origins = [origin.strip() for origin in context.settings.cors_origins.split(",")]
         if any(origins):
             self._entrance = CORSMiddleware(
                 self._entrance,
@@ -111,7 +111,7 @@ def create_app(
     """
     metrics = Metrics(collector_registry or make_collectors())
     registry = registry or Registry(settings, metrics)
-    app = Service(
+    app = SeqserveApp(
         title="seqserve",
         version=read_version(),
         summary="Text classification and translation with recurrent models",
@@ -120,7 +120,7 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
     )
-    services = Services(
+    context = AppContext(
         settings,
         metrics,
         registry,
@@ -128,31 +128,31 @@ def create_app(
         translate or TranslatePipeline(registry, settings, metrics),
         collector or metrics.registry,
     )
-    services.traces = open_traces(settings)
-    metrics.ready.set_function(lambda: 0.0 if services.faults() else 1.0)
+    context.traces = open_traces(settings)
+    metrics.ready.set_function(lambda: 0.0 if context.faults() else 1.0)
     for router in (tasks, operations, pages):
         app.include_router(router, responses=document_errors())
     app.mount("/docs/assets", StaticFiles(packages=[("fastapi_swagger", "resources")]))
     app.add_exception_handler(errors.ServingError, answer_serving_error)
     app.add_exception_handler(HTTPException, answer_http_error)
-    app.open_lane(services)
+    app.build_entrance(context)
     return app
 
 
 @asynccontextmanager
 async def run_lifespan(app: FastAPI) -> AsyncIterator[None]:
-    services: Services = app.state.services
-    await services.registry.start()
+    context: AppContext = app.state.context
+    await context.registry.start()
     gc.collect()
     gc.freeze()  # what was loaded stays: the collector need not walk through it again and again
     gc.set_threshold(*GC_THRESHOLDS)
     try:
         yield
     finally:
-        services.is_draining = True
-        await services.registry.stop()
-        if services.traces is not None:
-            services.traces.close()
+        context.is_draining = True
+        await context.registry.stop()
+        if context.traces is not None:
+            context.traces.close()
 
 
 def open_traces(settings: Settings) -> "Traces | None":

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Services:
+class AppContext:
     """What the routes work with; the app has one.
 
     Attributes:
@@ -40,6 +40,6 @@ class Services:
         return (["the server is stopping"] if self.is_draining else []) + self.registry.faults()
 
 
-def get_services(request: Request) -> Services:
-    services: Services = request.app.state.services
-    return services
+def get_context(request: Request) -> AppContext:
+    context: AppContext = request.app.state.context
+    return context

@@ -1,4 +1,4 @@
-"""Work that ends when the client who asked for it hangs up."""
+"""Work that ends when the client that asked for it hangs up."""
 
 import asyncio
 from collections.abc import Coroutine

@@ -10,7 +10,7 @@ from service.http.problems import answer_http_error, answer_serving_error
 from service.http.tasks import tasks
 
 
-class TaskLane:
+class FastPath:
     """Brings what is posted to the task routes straight to their endpoints.
 
     FastAPI's own way there (matching, exit stacks, wrappers for exceptions) takes a fifth of the

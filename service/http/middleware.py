@@ -13,7 +13,7 @@ from urllib.parse import quote
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.http.context import Services
+from service.http.context import AppContext
 from service.http.problems import CLIENT_CLOSED, outcome_of, problem_response, status_of
 from service.telemetry.metrics import NO_MODEL
 
@@ -28,15 +28,15 @@ SEVERAL_MODELS = "several"
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
 
-class RequestTrail:
+class RequestContextMiddleware:
     """Gives every request its id, its log line, its place in the metrics, and an answer at all.
 
     The outermost middleware; plain ASGI, so that a hang-up reaches the routes.
     """
 
-    def __init__(self, app: ASGIApp, services: Services) -> None:
+    def __init__(self, app: ASGIApp, context: AppContext) -> None:
         self.app = app
-        self.services = services
+        self.context = context
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -46,15 +46,15 @@ class RequestTrail:
         state = scope.setdefault("state", {})
         state["request_id"] = choose_id(scope["headers"])
         state["status"] = 0
-        if self.services.traces is not None and is_task(scope):
-            state["trace"] = self.services.traces.open(scope, started)
+        if self.context.traces is not None and is_task(scope):
+            state["trace"] = self.context.traces.open(scope, started)
         tracked = partial(self.send_tracked, state, send)
         try:
             await self.app(scope, receive, tracked)
         except ClientDisconnect:
             state["status"] = CLIENT_CLOSED
         except asyncio.CancelledError:
-            if not self.services.is_draining or state["status"]:
+            if not self.context.is_draining or state["status"]:
                 raise
             # The time to drain is over: the client is told, and the task ends as it was asked to.
             stopped = problem_response(503, "The server is stopping; send it again.", {})
@@ -73,7 +73,7 @@ class RequestTrail:
         if message["type"] == "http.response.start":
             state["status"] = message["status"]
             more = [(b"x-request-id", state["request_id"].encode())]
-            if self.services.is_draining:
+            if self.context.is_draining:
                 more.append((b"connection", b"close"))
             message["headers"] = [*message["headers"], *more]
         await send(message)
@@ -88,7 +88,7 @@ class RequestTrail:
         model = state.get("model") or NO_MODEL
         if is_task(scope):
             label = SEVERAL_MODELS if "," in model else model
-            self.services.metrics.count_request(label, outcome_of(status), seconds)
+            self.context.metrics.count_request(label, outcome_of(status), seconds)
         trace = state.get("trace")
         if trace is not None:
             known = {"seqserve.request_id": state["request_id"], "seqserve.model": model}

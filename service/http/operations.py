@@ -9,7 +9,7 @@ from prometheus_client.registry import Collector
 from pydantic import BaseModel
 
 from service.errors import ModelNotReady
-from service.http.context import get_services
+from service.http.context import get_context
 from service.http.schemas import (
     FrontendLanguages,
     FrontendSettings,
@@ -28,22 +28,22 @@ async def list_languages(request: Request) -> list[LanguageInfo]:
     """Languages that can be translated, with where to."""
     return [
         LanguageInfo(code=language.code, name=language.name, targets=language.targets)
-        for language in get_services(request).translate.languages()
+        for language in get_context(request).translate.languages()
     ]
 
 
 @operations.get("/frontend/settings", tags=["tasks"])
 async def show_frontend(request: Request) -> FrontendSettings:
     """What LibreTranslate's clients ask for first."""
-    services = get_services(request)
-    languages = services.translate.languages()
+    context = get_context(request)
+    languages = context.translate.languages()
     names = {language.code: language.name for language in languages}
     others = [code for code in languages[0].targets if code in names] if languages else []
     target = next((code for code in others if code != languages[0].code), "")
     return FrontendSettings(
-        api_keys=bool(services.settings.api_keys),
-        key_required=bool(services.settings.api_keys),
-        char_limit=services.settings.max_text_chars,
+        api_keys=bool(context.settings.api_keys),
+        key_required=bool(context.settings.api_keys),
+        char_limit=context.settings.max_text_chars,
         language=FrontendLanguages(
             source=LanguageName(code="auto", name="Auto Detect"),
             target=LanguageName(code=target, name=names.get(target, target)),
@@ -54,7 +54,7 @@ async def show_frontend(request: Request) -> FrontendSettings:
 @operations.get("/models")
 async def list_models(request: Request) -> list[ModelInfo]:
     """Models that are loaded."""
-    return [describe_model(served) for served in get_services(request).registry.models()]
+    return [describe_model(served) for served in get_context(request).registry.models()]
 
 
 @operations.head("/livez", include_in_schema=False)
@@ -68,7 +68,7 @@ async def live() -> dict[str, str]:
 @operations.get("/readyz")
 async def ready(request: Request) -> dict[str, str]:
     """Whether the server should get traffic; 503 with the reasons where not."""
-    faults = get_services(request).faults()
+    faults = get_context(request).faults()
     if faults:
         raise ModelNotReady(f"Not ready: {'; '.join(faults)}.")
     return {"status": "ready"}
@@ -78,7 +78,7 @@ async def ready(request: Request) -> dict[str, str]:
 async def show_metrics(request: Request) -> Response:
     """Prometheus metrics; in OpenMetrics, with exemplars, for who accepts that."""
     render, content_type = choose_format(request.headers.get("accept", ""))
-    return Response(render(get_services(request).collector), media_type=content_type)
+    return Response(render(get_context(request).collector), media_type=content_type)
 
 
 def choose_format(accepted: str) -> tuple[Callable[[Collector], bytes], str]:

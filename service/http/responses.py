@@ -12,8 +12,8 @@ from service.answers import (
     Answer,
     Delta,
     Detection,
-    News,
     Started,
+    StreamEvent,
     Timings,
     TranslateAnswer,
     TranslateOptions,
@@ -47,7 +47,7 @@ def show_translations(
 
 async def show_stream(
     request: Request,
-    news: AsyncGenerator[News, None],
+    news: AsyncGenerator[StreamEvent, None],
     options: TranslateOptions,
     *,
     is_single: bool,

@@ -18,7 +18,7 @@ from service.answers import (
 from service.errors import InvalidInput
 from service.http.auth import KEY_SCHEMES, authorize
 from service.http.bodies import parse_body, read_body
-from service.http.context import Services, get_services
+from service.http.context import AppContext, get_context
 from service.http.disconnect import run_watched
 from service.http.faults import describe_faults
 from service.http.responses import (
@@ -67,9 +67,9 @@ tasks = APIRouter(tags=["tasks"])
 )
 async def translate(request: Request) -> Response:
     """Translates a text or an array of texts, as LibreTranslate does."""
-    services = get_services(request)
-    services.translate.check_wait()
-    body = await receive(request, services.settings, TranslateRequest)
+    context = get_context(request)
+    context.translate.check_wait()
+    body = await receive(request, context.settings, TranslateRequest)
     options = TranslateOptions(
         source=body.source,
         target=body.target,
@@ -80,16 +80,16 @@ async def translate(request: Request) -> Response:
         attention=body.attention,
     )
     texts = [body.q] if isinstance(body.q, str) else body.q
-    deadline = find_deadline(request, services, body)
+    deadline = find_deadline(request, context, body)
     note_models = partial(setattr, request.state, "model")
     is_single = isinstance(body.q, str)
     if body.stream:
-        news = services.translate.stream(texts, options, deadline, note_models)
+        news = context.translate.stream(texts, options, deadline, note_models)
         started = await anext(news)  # what is wrong with the request is told as ever
         assert isinstance(started, Started)
         events = show_stream(request, news, options, is_single=is_single)
         return EventResponse(events, name_model(started))
-    work = services.translate.translate(texts, options, deadline, note_models)
+    work = context.translate.translate(texts, options, deadline, note_models)
     answer = await run_watched(request.receive, work)
     shown = show_translations(answer, options, is_single=is_single)
     return reply(request, answer, shown.model_dump_json(by_alias=True, exclude_none=True))
@@ -102,15 +102,15 @@ async def translate(request: Request) -> Response:
 )
 async def classify(request: Request) -> Response:
     """Classifies a text or an array of texts, as Hugging Face does; one list of labels per text."""
-    services = get_services(request)
-    services.classify.check_wait()
-    body = await receive(request, services.settings, ClassifyRequest)
+    context = get_context(request)
+    context.classify.check_wait()
+    body = await receive(request, context.settings, ClassifyRequest)
     wanted = body.parameters
     options = ClassifyOptions(wanted.model, wanted.top_k, wanted.function_to_apply)
     texts = [body.inputs] if isinstance(body.inputs, str) else body.inputs
-    deadline = find_deadline(request, services, body)
+    deadline = find_deadline(request, context, body)
     note_models = partial(setattr, request.state, "model")
-    work = services.classify.classify(texts, options, deadline, note_models)
+    work = context.classify.classify(texts, options, deadline, note_models)
     answer = await run_watched(request.receive, work)
     labels = [
         [{"label": found.label, "score": found.score} for found in scores]
@@ -124,9 +124,9 @@ async def classify(request: Request) -> Response:
 )
 async def detect(request: Request) -> Response:
     """Likely languages of a text, best first, as LibreTranslate does."""
-    services = get_services(request)
-    body = await receive(request, services.settings, DetectRequest)
-    found = services.translate.detect(body.q)
+    context = get_context(request)
+    body = await receive(request, context.settings, DetectRequest)
+    found = context.translate.detect(body.q)
     likely = [detection for detection in found if detection.confidence > 0] or found[:1]
     return json_response(DETECTIONS.dump_json([show_detection(each) for each in likely]))
 
@@ -150,13 +150,13 @@ async def receive(request: Request, settings: Settings, model: type[BodyT]) -> B
         raise InvalidInput(describe_faults(model, exc.errors(include_url=False))) from None
 
 
-def find_deadline(request: Request, services: Services, body: TimedBody) -> float:
+def find_deadline(request: Request, context: AppContext, body: TimedBody) -> float:
     """When the answer is of no use any more, in monotonic seconds: by the shorter of both limits.
 
     Raises:
         InvalidInput: a limit is no number, or above what the operator allows.
     """
-    settings = services.settings
+    settings = context.settings
     limits = [limit for limit in (body.timeout_ms, read_timeout(request)) if limit is not None]
     timeout_ms = min(limits, default=settings.default_timeout_ms)
     if not 1 <= timeout_ms <= settings.max_timeout_ms:

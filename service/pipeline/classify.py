@@ -21,7 +21,7 @@ from service.pipeline.intake import (
     offload,
 )
 from service.pipeline.labels import rank_labels
-from service.pipeline.submission import Submission, describe_work, group_requests
+from service.pipeline.submission import Submission, group_by_model, name_models
 from service.repository.model import LoadedModel, check_length
 from service.repository.registry import Registry, ServedModel
 from service.settings import Settings
@@ -78,8 +78,8 @@ class ClassifyPipeline:
             ]
 
         encoded = await offload(texts, encode_texts, deadline - arrived_at)
-        work = group_requests((served, [request]) for served, request in encoded)
-        made_by = describe_work(work)
+        work = group_by_model((served, [request]) for served, request in encoded)
+        made_by = name_models(work)
         on_models(made_by[0])
         encoded_at = self._clock()
         with Submission(work, deadline, self._clock) as submission:

@@ -14,7 +14,7 @@ from service.engine.batch import Hypothesis, Request, Result, SearchOptions
 from service.repository.model import LoadedModel, check_length, new_token_limit
 from service.text import sentences
 from service.text.alignment import Source, place_tags, share_tags, weigh_words
-from service.text.markup import Piece, Tag, render_text, split_markup
+from service.text.markup import Node, Tag, render_text, split_markup
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Sentence:
 class Passage:
     """A stretch of a document: sentences, or markup that is copied."""
 
-    piece: Piece
+    node: Node
     sentences: list[Sentence]
 
 
@@ -89,25 +89,25 @@ def make_request(
     return Request(input_ids, like.arrived_at, like.deadline, search, start_id)
 
 
-def cut_piece(piece: Piece, language: str) -> list[Sentence]:
+def segment_node(node: Node, language: str) -> list[Sentence]:
     """The sentences of a text with the tags of each; requests are for others to add."""
-    pairs = sentences.split(piece.text, language)
-    if not piece.tags:
+    pairs = sentences.split(node.text, language)
+    if not node.tags:
         return [Sentence(sentence, space, None) for sentence, space in pairs]
     pairs = [("", ""), *pairs]  # what stands before the first sentence stands after this one
-    shared = iter(share_tags(piece.tags, list(chain.from_iterable(pairs))))
+    shared = iter(share_tags(node.tags, list(chain.from_iterable(pairs))))
     return [
         Sentence(sentence, space, None, next(shared), next(shared)) for sentence, space in pairs
     ]
 
 
-def cut_passages(
+def segment(
     text: str, source: str, options: TranslateOptions, model: LoadedModel, like: Request
 ) -> list[Passage]:
     """Cuts a text into sentences, a request each with the times and options of `like`."""
-    pieces = split_markup(text) if options.text_format == "html" else [Piece(text, True, text)]
-    cut = [(piece, cut_piece(piece, source) if piece.is_text else []) for piece in pieces]
-    spelled = model.respell([sentence.text for _, found in cut for sentence in found])
+    nodes = split_markup(text) if options.text_format == "html" else [Node(text, True, text)]
+    cut = [(node, segment_node(node, source) if node.is_text else []) for node in nodes]
+    spelled = model.normalize_caps([sentence.text for _, found in cut for sentence in found])
     read = zip(spelled, model.encode(spelled), strict=True)
     for _, found in cut:
         for index, sentence in enumerate(found):
@@ -115,10 +115,10 @@ def cut_passages(
             if input_ids:
                 request = make_request(input_ids, model, options.target, like, bool(sentence.tags))
                 found[index] = replace(sentence, request=request, spelled=text)
-    return [Passage(piece, found) for piece, found in cut]
+    return [Passage(node, found) for node, found in cut]
 
 
-def join_document(
+def assemble(
     document: Document, results: Mapping[Request, Result], options: TranslateOptions
 ) -> Translation:
     """Puts a document together again; alternative N takes the Nth hypothesis of each sentence."""
@@ -126,7 +126,7 @@ def join_document(
     if model is None:
         (passage,) = document.passages
         return Translation(
-            passage.piece.source, [], document.detected, [] if options.attention else None
+            passage.node.source, [], document.detected, [] if options.attention else None
         )
     texts = [
         render_passages(model, document.passages, results, rank, options.text_format)
@@ -165,15 +165,15 @@ def render_passage(
 
     One that the translation leaves as it was is put back byte for byte, references and all.
     """
-    if not passage.piece.is_text:
-        return passage.piece.source
+    if not passage.node.is_text:
+        return passage.node.source
     parts: list[tuple[str, Sequence[Tag]]] = []
     for sentence in passage.sentences:
         parts.append(translate_sentence(model, sentence, results, rank))
         parts.append((sentence.space, sentence.space_tags))
     text = "".join(text for text, _ in parts)
-    if text == passage.piece.text:
-        return passage.piece.source
+    if text == passage.node.text:
+        return passage.node.source
     return text if text_format == "text" else "".join(render_text(*part) for part in parts)
 
 

@@ -16,7 +16,7 @@ from service.errors import (
     InputTooLong,
     LanguageNotSupported,
 )
-from service.pipeline.submission import TOO_LATE, Work
+from service.pipeline.submission import TOO_LATE, ModelBatch
 from service.repository.registry import Registry
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
@@ -24,8 +24,8 @@ from service.text import languages
 
 T = TypeVar("T")
 
-# Work on longer texts leaves the event loop: 100,000 characters take 0.1 to 0.5 s to cut and encode
-# on one core, and so many as these take 5 ms at worst. A thread costs shorter ones more than that.
+# Longer texts are worked on outside the event loop: 100,000 characters take 0.1 to 0.5 s to cut
+# and encode on one core, and as many as these 5 ms at worst. A thread costs shorter texts more.
 MAX_INLINE_CHARS = 1000
 
 
@@ -102,7 +102,7 @@ def detect_language(text: str, codes: Sequence[str]) -> Detection:
 
 
 def observe_stages(
-    work: Sequence[Work],
+    work: Sequence[ModelBatch],
     results: Mapping[Request, Result],
     arrived_at: float,
     encoded_at: float,

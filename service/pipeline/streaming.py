@@ -89,7 +89,7 @@ class DocumentText:
     def _look_at_passage(self, passage: Passage) -> tuple[str, bool]:
         model = self._document.model
         if model is None:
-            return passage.piece.source, True
+            return passage.node.source, True
         if not is_finished(passage, self._results):
             return "", False
         return render_passage(model, passage, self._results, 0, self._format), True

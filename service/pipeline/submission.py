@@ -13,22 +13,22 @@ TOO_LATE = "the deadline passed before the answer was ready; allow more time or 
 
 
 @dataclass(frozen=True)
-class Work:
+class ModelBatch:
     """Requests for one model, and the model."""
 
     served: ServedModel
     requests: list[Request]
 
 
-def group_requests(parts: Iterable[tuple[ServedModel, Sequence[Request]]]) -> list[Work]:
+def group_by_model(parts: Iterable[tuple[ServedModel, Sequence[Request]]]) -> list[ModelBatch]:
     """The requests of all parts by model, in their order."""
-    work: dict[str, Work] = {}
+    work: dict[str, ModelBatch] = {}
     for served, requests in parts:
-        work.setdefault(served.manifest.name, Work(served, [])).requests.extend(requests)
+        work.setdefault(served.manifest.name, ModelBatch(served, [])).requests.extend(requests)
     return list(work.values())
 
 
-def describe_work(work: Sequence[Work]) -> tuple[str, str]:
+def name_models(work: Sequence[ModelBatch]) -> tuple[str, str]:
     """Names and versions of the models that answer, comma-separated if there are several."""
     manifests = [part.served.manifest for part in work]
     return ",".join(manifest.name for manifest in manifests), ",".join(
@@ -47,7 +47,9 @@ class Submission:
         clock: of the pipeline.
     """
 
-    def __init__(self, work: Sequence[Work], deadline: float, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, work: Sequence[ModelBatch], deadline: float, clock: Callable[[], float]
+    ) -> None:
         self._work = work
         self._seconds_left = deadline - clock()
         self._futures: dict[Request, asyncio.Future[Result]] = {}

@@ -9,8 +9,8 @@ from service.answers import (
     Delta,
     Detection,
     Language,
-    News,
     Started,
+    StreamEvent,
     TranslateAnswer,
     TranslateOptions,
     Translation,
@@ -20,7 +20,7 @@ from service.errors import (
     InputTooLong,
     InvalidInput,
 )
-from service.pipeline.documents import Document, Passage, cut_passages, join_document
+from service.pipeline.documents import Document, Passage, assemble, segment
 from service.pipeline.intake import (
     check_texts,
     check_wait,
@@ -30,19 +30,19 @@ from service.pipeline.intake import (
     offload,
 )
 from service.pipeline.streaming import DocumentText
-from service.pipeline.submission import Submission, Work, describe_work, group_requests
+from service.pipeline.submission import ModelBatch, Submission, group_by_model, name_models
 from service.repository.registry import Registry, ServedModel
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
 from service.text import languages
-from service.text.markup import Piece, split_markup
+from service.text.markup import Node, split_markup
 
 # A text of many sentences would else make an answer of hundreds of megabytes from a small body.
 MAX_ATTENTION_WEIGHTS = 500_000
 
 
 @dataclass(frozen=True)
-class Order:
+class TranslationJob:
     """Texts on their way through the translators.
 
     Attributes:
@@ -53,7 +53,7 @@ class Order:
     texts: Sequence[str]
     options: TranslateOptions
     documents: list[Document]
-    work: list[Work]
+    work: list[ModelBatch]
     made_by: tuple[str, str]
     arrived_at: float
     encoded_at: float
@@ -99,10 +99,10 @@ class TranslatePipeline:
             EmptyInput, InputTooLong, InvalidInput, ModelNotFound, Overloaded, DeadlineExceeded,
             InferenceFailed.
         """
-        order = await self._open_order(texts, options, deadline, on_models)
-        with Submission(order.work, deadline, self._clock) as submission:
+        job = await self._open_job(texts, options, deadline, on_models)
+        with Submission(job.work, deadline, self._clock) as submission:
             results = await submission.results()
-        return await self._answer_order(order, results)
+        return await self._answer_job(job, results)
 
     async def stream(
         self,
@@ -110,7 +110,7 @@ class TranslatePipeline:
         options: TranslateOptions,
         deadline: float,
         on_models: Callable[[str], None] = ignore,
-    ) -> AsyncGenerator[News, None]:
+    ) -> AsyncGenerator[StreamEvent, None]:
         """Like `translate`, but the text comes as it becomes certain.
 
         The first item tells that the request is admitted, the last one is the answer; the text
@@ -119,19 +119,19 @@ class TranslatePipeline:
         Raises:
             As `translate` does: what can be known before the admission, before the first item.
         """
-        order = await self._open_order(texts, options, deadline, on_models)
-        growing = [DocumentText(document, options.text_format) for document in order.documents]
+        job = await self._open_job(texts, options, deadline, on_models)
+        growing = [DocumentText(document, options.text_format) for document in job.documents]
         owners = {
             request: index
-            for index, document in enumerate(order.documents)
+            for index, document in enumerate(job.documents)
             for request in document.requests
         }
         news: asyncio.Queue[tuple[Request, list[int] | None]] = asyncio.Queue()
         if options.text_format == "text":
             listen(owners, news)
-        with Submission(order.work, deadline, self._clock) as submission:
+        with Submission(job.work, deadline, self._clock) as submission:
             submission.call_when_done(lambda request: news.put_nowait((request, None)))
-            yield Started(*order.made_by)
+            yield Started(*job.made_by)
             for index, text in enumerate(growing):
                 if taken := text.take_text():
                     yield Delta(index, taken)
@@ -147,7 +147,7 @@ class TranslatePipeline:
                 if taken := text.take_text():
                     yield Delta(owners[request], taken)
             results = await submission.results()
-        yield await self._answer_order(order, results)
+        yield await self._answer_job(job, results)
 
     def languages(self) -> list[Language]:
         """Source languages with their targets."""
@@ -169,13 +169,13 @@ class TranslatePipeline:
         codes = [language.code for language in self.languages()]
         return codes or self._registry.sentiment_languages()
 
-    async def _open_order(
+    async def _open_job(
         self,
         texts: Sequence[str],
         options: TranslateOptions,
         deadline: float,
         on_models: Callable[[str], None],
-    ) -> Order:
+    ) -> TranslationJob:
         """Checks texts and options, cuts and encodes; nothing is submitted yet."""
         arrived_at = self._clock()
         # among others a blank text comes back as it is, so that lists need no sorting out
@@ -186,25 +186,25 @@ class TranslatePipeline:
             return [self._open_document(text, options, like) for text in texts]
 
         opened = await offload(texts, open_documents, deadline - arrived_at)
-        work = group_requests((served, document.requests) for document, served in opened if served)
+        work = group_by_model((served, document.requests) for document, served in opened if served)
         if options.attention:
             check_attention(work)
-        made_by = describe_work(work)
+        made_by = name_models(work)
         on_models(made_by[0])
         documents = [document for document, _ in opened]
-        return Order(texts, options, documents, work, made_by, arrived_at, self._clock())
+        return TranslationJob(texts, options, documents, work, made_by, arrived_at, self._clock())
 
-    async def _answer_order(
-        self, order: Order, results: Mapping[Request, Result]
+    async def _answer_job(
+        self, job: TranslationJob, results: Mapping[Request, Result]
     ) -> TranslateAnswer:
-        def join_documents() -> list[Translation]:
-            return [join_document(document, results, order.options) for document in order.documents]
+        def assemble_all() -> list[Translation]:
+            return [assemble(document, results, job.options) for document in job.documents]
 
-        translations = await offload(order.texts, join_documents)
+        translations = await offload(job.texts, assemble_all)
         timings = observe_stages(
-            order.work, results, order.arrived_at, order.encoded_at, self._metrics, self._clock()
+            job.work, results, job.arrived_at, job.encoded_at, self._metrics, self._clock()
         )
-        return TranslateAnswer(*order.made_by, timings, translations)
+        return TranslateAnswer(*job.made_by, timings, translations)
 
     def _choose_search(self, options: TranslateOptions) -> SearchOptions:
         settings = self._settings
@@ -231,17 +231,17 @@ class TranslatePipeline:
         detection = self._detect_source(text, options)
         source = detection.language if detection else options.source
         if source == options.target and any(source in pair for pair in self._registry.pairs()):
-            return Document(None, detection, [Passage(Piece(text, False, text), [])]), None
+            return Document(None, detection, [Passage(Node(text, False, text), [])]), None
         served = self._registry.find_translator(source, options.target)
-        passages = cut_passages(text, source, options, served.model, like)
+        passages = segment(text, source, options, served.model, like)
         return Document(served.model, detection, passages), served
 
     def _detect_source(self, text: str, options: TranslateOptions) -> Detection | None:
         if options.source != "auto":
             return None
         if options.text_format == "html":  # the names of tags are no English
-            pieces = split_markup(text)
-            text = " ".join(piece.text for piece in pieces if piece.is_text)
+            nodes = split_markup(text)
+            text = " ".join(node.text for node in nodes if node.is_text)
         return detect_language(text, self._source_codes())
 
 
@@ -258,7 +258,7 @@ def listen(
         request.on_tokens = tell
 
 
-def check_attention(work: Sequence[Work]) -> None:
+def check_attention(work: Sequence[ModelBatch]) -> None:
     """Refuses what could have too many attention weights.
 
     Raises:

@@ -44,10 +44,10 @@ class LoadedModel:
         manifest = self.manifest
         return f"{manifest.name}/{manifest.version} in {self.precision} on {self.device}"
 
-    def respell(self, sentences: Sequence[str]) -> list[str]:
+    def normalize_caps(self, sentences: Sequence[str]) -> list[str]:
         """The sentences of a text as the model reads them, each as long as it was."""
         lowers = self.manifest.task == "translation" and self.manifest.lower_capitals
-        return casing.respell(sentences) if lowers else list(sentences)
+        return casing.normalize_caps(sentences) if lowers else list(sentences)
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Input ids of each text, with eos where the model translates; empty without tokens."""

@@ -22,7 +22,7 @@ from service.errors import ServingError
 from service.http.app import create_app, make_collectors
 from service.server.uvicorn_server import announce, run_app, stop_loading
 from service.settings import Settings, SettingsError
-from service.telemetry.shared_metrics import SharedMetrics, Slot
+from service.telemetry.shared_metrics import MetricsSegment, SharedMetrics
 
 logger = logging.getLogger(__name__)
 
@@ -51,13 +51,13 @@ class WorkerProcess:
 
     Attributes:
         started_at: monotonic seconds.
-        num_beats: at the last look; `missed_ticks` counts the looks since that number changed.
+        heartbeats: at the last look; `missed_ticks` counts the looks since that number changed.
         is_ready: whether it has ever beaten.
     """
 
     process: ForkProcess
     started_at: float
-    num_beats: int
+    heartbeats: int
     missed_ticks: int = 0
     is_ready: bool = False
 
@@ -78,7 +78,7 @@ class Supervisor:
 
     def __init__(self, settings: Settings, listener: socket.socket) -> None:
         self._settings, self._listener = settings, listener
-        self._slots = [Slot() for _ in range(settings.workers)]
+        self._segments = [MetricsSegment() for _ in range(settings.workers)]
         self._workers: dict[int, WorkerProcess] = {}
         self._announce = announce(listener)
         self._is_stopping = False
@@ -117,23 +117,23 @@ class Supervisor:
     def _fork(self, place: int) -> WorkerProcess:
         process = FORK.Process(
             target=run_worker,
-            args=(self._settings, self._listener, self._slots, place),
+            args=(self._settings, self._listener, self._segments, place),
             name=f"worker-{place}",
         )
-        num_beats = self._slots[place].num_beats
+        heartbeats = self._segments[place].heartbeats
         process.start()
-        return WorkerProcess(process, time.monotonic(), num_beats)
+        return WorkerProcess(process, time.monotonic(), heartbeats)
 
     def _fill_places(self) -> None:
-        for place in range(len(self._slots)):
+        for place in range(len(self._segments)):
             if place not in self._workers:
                 self._start(place)
 
     def _look_at(self, place: int, worker: WorkerProcess) -> None:
         if worker.process.exitcode is not None:
             self._bury(place, worker)
-        elif (num_beats := self._slots[place].num_beats) != worker.num_beats:
-            worker.num_beats, worker.missed_ticks, worker.is_ready = num_beats, 0, True
+        elif (heartbeats := self._segments[place].heartbeats) != worker.heartbeats:
+            worker.heartbeats, worker.missed_ticks, worker.is_ready = heartbeats, 0, True
         elif worker.is_ready:
             worker.missed_ticks += 1
             # one that finishes what it has beats no more
@@ -160,7 +160,7 @@ class Supervisor:
 
 
 def run_worker(
-    settings: Settings, listener: socket.socket, slots: Sequence[Slot], place: int
+    settings: Settings, listener: socket.socket, segments: Sequence[MetricsSegment], place: int
 ) -> None:
     """The whole life of a worker, in its own process."""
     for number in STOP_SIGNALS:
@@ -168,15 +168,15 @@ def run_worker(
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     parent = os.getppid()
     collectors = make_collectors()
-    shared = SharedMetrics(collectors, slots, place)
+    shared = SharedMetrics(collectors, segments, place)
 
-    def pulse() -> None:
+    def heartbeat() -> None:
         shared.publish()
         if os.getppid() != parent:  # nobody is left who would stop it
             os.kill(os.getpid(), signal.SIGTERM)
 
     try:
         app = create_app(settings, collector_registry=collectors, collector=shared)
-        run_app(app, settings, listener, pulse)
+        run_app(app, settings, listener, heartbeat)
     except (ServingError, SettingsError, OSError) as exc:
         sys.exit(f"seqserve: {exc}")

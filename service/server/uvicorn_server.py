@@ -19,10 +19,10 @@ TICKS_PER_SECOND = 10  # of uvicorn's main loop
 # A key press reaches a worker twice: from the terminal, and from the process that watches it.
 SAME_SIGNAL_SECONDS = 0.5
 
-Pulse = Callable[[], None]
+Heartbeat = Callable[[], None]
 
 
-class Server(uvicorn.Server):
+class GracefulServer(uvicorn.Server):
     """uvicorn, but it stops politely, and its exit code is then 0.
 
     Told to stop, it is unready at once and asks each client to close its connection; for
@@ -30,50 +30,52 @@ class Server(uvicorn.Server):
 
     Args:
         config: of uvicorn.
-        app: its services learn of the end.
+        app: its context learn of the end.
         delay_seconds: between being told and closing.
-        pulse: called once it listens, and every second from then on.
+        heartbeat: called once it listens, and every second from then on.
     """
 
     def __init__(
-        self, config: uvicorn.Config, app: FastAPI, delay_seconds: float, pulse: Pulse
+        self, config: uvicorn.Config, app: FastAPI, delay_seconds: float, heartbeat: Heartbeat
     ) -> None:
         super().__init__(config)
         self.app = app
-        self.delay_seconds, self.pulse = delay_seconds, pulse
-        self.told_at, self.close_at = math.inf, math.inf
+        self.delay_seconds, self.heartbeat = delay_seconds, heartbeat
+        self.stop_requested_at, self.close_at = math.inf, math.inf
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self.pulse()
+        self.heartbeat()
 
     async def on_tick(self, counter: int) -> bool:
         if counter % TICKS_PER_SECOND == 0:
-            self.pulse()
+            self.heartbeat()
         self.should_exit = self.should_exit or time.monotonic() >= self.close_at
         return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
         # uvicorn's own raises the signal once more in the end, which would spoil the exit code.
-        services, now = self.app.state.services, time.monotonic()
-        if sig == signal.SIGTERM and not services.is_draining:
+        context, now = self.app.state.context, time.monotonic()
+        if sig == signal.SIGTERM and not context.is_draining:
             self.close_at = now + self.delay_seconds
-        elif now - self.told_at > SAME_SIGNAL_SECONDS or not self.should_exit:
+        elif now - self.stop_requested_at > SAME_SIGNAL_SECONDS or not self.should_exit:
             # a person at a terminal, or somebody who has lost patience
             self.force_exit = self.should_exit and sig == signal.SIGINT
             self.should_exit = True
-        services.is_draining = True
-        self.told_at = min(self.told_at, now)
+        context.is_draining = True
+        self.stop_requested_at = min(self.stop_requested_at, now)
 
 
-def run_app(app: FastAPI, settings: Settings, listener: socket.socket, pulse: Pulse) -> None:
+def run_app(
+    app: FastAPI, settings: Settings, listener: socket.socket, heartbeat: Heartbeat
+) -> None:
     """Serves until a signal; running requests get `drain_seconds` to finish.
 
     Args:
         app: its lifespan loads the models.
         settings: see `Settings`.
         listener: a socket that is bound.
-        pulse: see `Server`.
+        heartbeat: see `GracefulServer`.
     """
     config = uvicorn.Config(
         app,
@@ -85,7 +87,7 @@ def run_app(app: FastAPI, settings: Settings, listener: socket.socket, pulse: Pu
         proxy_headers=False,  # nothing here depends on who asks
         timeout_graceful_shutdown=math.ceil(settings.drain_seconds),
     )
-    server = Server(config, app, settings.shutdown_delay_ms / 1000, pulse)
+    server = GracefulServer(config, app, settings.shutdown_delay_ms / 1000, heartbeat)
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(serve_app(app, server, listener))
 
@@ -126,13 +128,13 @@ def format_url(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def announce(listener: socket.socket) -> Pulse:
-    """A pulse that says once that the server is ready."""
+def announce(listener: socket.socket) -> Heartbeat:
+    """A heartbeat that says once that the server is ready."""
     url = format_url(listener)
     lines = [f"seqserve is ready on {url} (documentation: {url}/docs)"]
 
-    def pulse() -> None:
+    def heartbeat() -> None:
         if lines:
             print(lines.pop(), flush=True)
 
-    return pulse
+    return heartbeat

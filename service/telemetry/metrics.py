@@ -105,7 +105,7 @@ class Metrics:
         shed_total: refusals at admission, by model and reason (requests, tokens, wait, deadline).
         dispatches_total: by model and reason (drained, full, length: see `scheduler.Dispatch`).
         tokens_total: by model and direction (input, output).
-        running_sequences: sequences in decoder slots now.
+        running_sequences: sequences in decoder segments now.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:

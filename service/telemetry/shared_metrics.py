@@ -18,7 +18,7 @@ from prometheus_client.samples import Sample
 
 from service.telemetry.metrics import SHARED_GAUGES
 
-SLOT_BYTES = 8 * 1024 * 1024  # of addresses; memory is taken as it is written to
+SEGMENT_BYTES = 8 * 1024 * 1024  # of addresses; memory is taken as it is written to
 HEADER = struct.Struct("<QQI")  # beats, bytes, checksum
 MAX_TRIES = 100
 
@@ -29,14 +29,14 @@ def add(one: float, other: float) -> float:
     return one + other
 
 
-class Slot:
+class MetricsSegment:
     """Shared memory of one worker: written by it, read by everybody who was forked after it."""
 
     def __init__(self) -> None:
-        self._memory = mmap.mmap(-1, SLOT_BYTES)
+        self._memory = mmap.mmap(-1, SEGMENT_BYTES)
 
     @property
-    def num_beats(self) -> int:
+    def heartbeats(self) -> int:
         """How often it was written to; 0 is never."""
         beats: int = HEADER.unpack_from(self._memory)[0]
         return beats
@@ -48,10 +48,12 @@ class Slot:
             ValueError: there is no room for so much.
         """
         content = pickle.dumps(families)
-        if HEADER.size + len(content) > SLOT_BYTES:
-            raise ValueError(f"{len(content)} bytes of metrics are above the limit of {SLOT_BYTES}")
+        if HEADER.size + len(content) > SEGMENT_BYTES:
+            raise ValueError(
+                f"{len(content)} bytes of metrics are above the limit of {SEGMENT_BYTES}"
+            )
         self._memory[HEADER.size : HEADER.size + len(content)] = content
-        HEADER.pack_into(self._memory, 0, self.num_beats + 1, len(content), zlib.crc32(content))
+        HEADER.pack_into(self._memory, 0, self.heartbeats + 1, len(content), zlib.crc32(content))
 
     def read(self) -> list[Metric]:
         """What was written last; nothing where nothing was, or where the writer died in the act."""
@@ -69,23 +71,27 @@ class SharedMetrics(Collector):
 
     Args:
         own: the registry of this worker.
-        slots: of all workers.
-        index: of this worker's slot. What a dead predecessor left there is counted on, so that no
-            counter falls when a worker is replaced.
+        segments: of all workers.
+        index: of this worker's segment. Counters go on from what a dead predecessor left there,
+            so that none falls when a worker is replaced.
     """
 
-    def __init__(self, own: CollectorRegistry, slots: Sequence[Slot], index: int) -> None:
-        self._own, self._slots, self._index = own, slots, index
+    def __init__(
+        self, own: CollectorRegistry, segments: Sequence[MetricsSegment], index: int
+    ) -> None:
+        self._own, self._segments, self._index = own, segments, index
         self._inherited = [
-            family for family in slots[index].read() if family.type in ("counter", "histogram")
+            family for family in segments[index].read() if family.type in ("counter", "histogram")
         ]
 
     def publish(self) -> None:
         """Shows this worker's metrics to the others."""
-        self._slots[self._index].write(merge_families(self._own_parts()))
+        self._segments[self._index].write(merge_families(self._own_parts()))
 
     def collect(self) -> list[Metric]:
-        others = (slot.read() for place, slot in enumerate(self._slots) if place != self._index)
+        others = (
+            segment.read() for place, segment in enumerate(self._segments) if place != self._index
+        )
         return merge_families([*self._own_parts(), *others])
 
     def _own_parts(self) -> list[list[Metric]]:

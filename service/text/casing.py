@@ -6,7 +6,7 @@ People type them, training text hardly has any, and its subwords spell them lett
 from collections.abc import Sequence
 
 
-def respell(sentences: Sequence[str]) -> list[str]:
+def normalize_caps(sentences: Sequence[str]) -> list[str]:
     """The sentences of a text as a model reads them, each as long as it was.
 
     One word in capitals stays as it is, since it may be an abbreviation, unless all of a longer

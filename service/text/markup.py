@@ -75,16 +75,16 @@ class Tag(NamedTuple):
 
     offset: int
     source: str
-    kind: Literal["opening", "closing", "empty"]
+    kind: Literal["opening", "closing", "void"]
     element: int
 
 
 @dataclass(frozen=True)
-class Piece:
+class Node:
     """One stretch of a page.
 
     Attributes:
-        text: what a reader sees, with character references resolved; of a piece that is no text,
+        text: what a reader sees, with character references resolved; of a node that is no text,
             its source.
         is_text: whether it is for translation.
         source: as it stood in the page.
@@ -98,7 +98,7 @@ class Piece:
     tags: tuple[Tag, ...] = ()
 
 
-class Fragment(NamedTuple):
+class Token(NamedTuple):
     """What the scanner finds.
 
     Attributes:
@@ -112,40 +112,40 @@ class Fragment(NamedTuple):
     inline_name: str = ""
 
     @property
-    def kind(self) -> Literal["opening", "closing", "empty"]:
+    def kind(self) -> Literal["opening", "closing", "void"]:
         if self.source.startswith("</"):
             return "closing"
-        return "empty" if self.inline_name in VOID_ELEMENTS else "opening"
+        return "void" if self.inline_name in VOID_ELEMENTS else "opening"
 
 
-def split_markup(page: str) -> list[Piece]:
-    """The pieces of a page, in order; their sources concatenated are the page."""
-    fragments = Scanner(page).scan()
-    elements = pair_tags(fragments)
+def split_markup(page: str) -> list[Node]:
+    """The nodes of a page, in order; their sources concatenated are the page."""
+    tokens = Scanner(page).scan()
+    elements = pair_tags(tokens)
     groups = groupby(
-        range(len(fragments)), key=lambda index: fragments[index].is_text or index in elements
+        range(len(tokens)), key=lambda index: tokens[index].is_text or index in elements
     )
-    return [make_piece(fragments, list(indices), elements) for _, indices in groups]
+    return [make_node(tokens, list(indices), elements) for _, indices in groups]
 
 
-def pair_tags(fragments: Sequence[Fragment]) -> dict[int, int]:
-    """Which fragments are tags of inline elements that lie within one text, and of which element.
+def pair_tags(tokens: Sequence[Token]) -> dict[int, int]:
+    """Which tokens are tags of inline elements that lie within one text, and of which element.
 
     Inline tags without their partner, in wrong order, or around other markup are left out: they
     end a text like any other markup.
     """
     elements: dict[int, int] = {}
     opened: list[int] = []
-    for index, fragment in enumerate(fragments):
-        if fragment.is_text:
+    for index, token in enumerate(tokens):
+        if token.is_text:
             continue
-        if not fragment.inline_name:
+        if not token.inline_name:
             opened.clear()
-        elif fragment.kind == "empty":
+        elif token.kind == "void":
             elements[index] = index
-        elif fragment.kind == "opening":
+        elif token.kind == "opening":
             opened.append(index)
-        elif opened and fragments[opened[-1]].inline_name == fragment.inline_name:
+        elif opened and tokens[opened[-1]].inline_name == token.inline_name:
             first = opened.pop()
             elements[first] = elements[index] = first
         else:
@@ -153,27 +153,25 @@ def pair_tags(fragments: Sequence[Fragment]) -> dict[int, int]:
     return elements
 
 
-def make_piece(
-    fragments: Sequence[Fragment], indices: Sequence[int], elements: Mapping[int, int]
-) -> Piece:
-    """One piece of some fragments: a text with its tags, or what is not for translation."""
-    source = "".join(fragments[index].source for index in indices)
-    if not any(fragments[index].is_text and fragments[index].source.strip() for index in indices):
-        return Piece(source, False, source)
+def make_node(tokens: Sequence[Token], indices: Sequence[int], elements: Mapping[int, int]) -> Node:
+    """One node of some tokens: a text with its tags, or what is not for translation."""
+    source = "".join(tokens[index].source for index in indices)
+    if not any(tokens[index].is_text and tokens[index].source.strip() for index in indices):
+        return Node(source, False, source)
     text, tags = "", []
     for index in indices:
-        fragment = fragments[index]
-        if not fragment.is_text:
-            tags.append(Tag(len(text), fragment.source, fragment.kind, elements[index]))
+        token = tokens[index]
+        if not token.is_text:
+            tags.append(Tag(len(text), token.source, token.kind, elements[index]))
             continue
-        content = fragment.source
+        content = token.source
         if tags and text.endswith(" "):
             # of two spaces around a tag, a page shows one and a model expects one
             content = content.lstrip(" ")
-            spaces = fragment.source[: len(fragment.source) - len(content)]
+            spaces = token.source[: len(token.source) - len(content)]
             tags[-1] = tags[-1]._replace(source=tags[-1].source + spaces)
         text += html.unescape(LONG_REFERENCE.sub(r"&#\1", content))
-    return Piece(text, True, source, tuple(tags))
+    return Node(text, True, source, tuple(tags))
 
 
 def render_text(text: str, tags: Sequence[Tag] = ()) -> str:
@@ -194,22 +192,22 @@ class Scanner:
 
     def __init__(self, page: str) -> None:
         self.page = page
-        self.fragments: list[Fragment] = []
+        self.tokens: list[Token] = []
         # Inside an element that is kept: its name, how many of that name are open, and how many
         # that could be its parents.
         self.kept_name = ""
         self.kept_depth = 0
         self.num_inner = 0
 
-    def scan(self) -> list[Fragment]:
+    def scan(self) -> list[Token]:
         position = 0
         while position < len(self.page):
             opening = OPENING.search(self.page, position)
             start = opening.start() if opening else len(self.page)
             if start > position:
-                self.fragments.append(Fragment(self.page[position:start], not self.kept_depth))
+                self.tokens.append(Token(self.page[position:start], not self.kept_depth))
             position = self.scan_markup(start) if opening else start
-        return self.fragments
+        return self.tokens
 
     def scan_markup(self, start: int) -> int:
         """Adds the markup that begins at `start`; returns where it ends."""
@@ -222,7 +220,7 @@ class Scanner:
             if name in RAW_ELEMENTS and not tag.startswith("</"):
                 end = find_raw_end(self.page, end, name)
         is_inline = name in INLINE_ELEMENTS and not (was_kept or self.kept_depth)
-        self.fragments.append(Fragment(self.page[start:end], False, name if is_inline else ""))
+        self.tokens.append(Token(self.page[start:end], False, name if is_inline else ""))
         return end
 
     def track_kept(self, name: str, tag: str) -> None:

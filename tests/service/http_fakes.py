@@ -18,8 +18,8 @@ from service.answers import (
     Detection,
     LabelScore,
     Language,
-    News,
     Started,
+    StreamEvent,
     Timings,
     TranslateAnswer,
     TranslateOptions,
@@ -148,7 +148,7 @@ class FakePipeline:
         options: TranslateOptions,
         deadline: float,
         on_models: Callable[[str], None],
-    ) -> AsyncGenerator[News, None]:
+    ) -> AsyncGenerator[StreamEvent, None]:
         self.calls.append((list(texts), options))
         if self.error:
             raise self.error

@@ -8,7 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.answers import ClassifyOptions, Delta, News, Started, TranslateAnswer, TranslateOptions
+from service.answers import (
+    ClassifyOptions,
+    Delta,
+    Started,
+    StreamEvent,
+    TranslateAnswer,
+    TranslateOptions,
+)
 from service.engine.batch import Request, Result
 from service.engine.batcher import Batcher
 from service.errors import (
@@ -811,7 +818,7 @@ async def test_deadline_holds_while_a_long_text_is_encoded(stand: Stand) -> None
 # --- streaming ---
 
 
-async def collect(stand: Stand, texts: list[str], options: TranslateOptions) -> list[News]:
+async def collect(stand: Stand, texts: list[str], options: TranslateOptions) -> list[StreamEvent]:
     deadline = time.monotonic() + 10.0
     return [item async for item in stand.translators.stream(texts, options, deadline)]
 

@@ -245,7 +245,7 @@ async def test_probes_may_ask_with_head(reasons: list[str], status: int) -> None
 
 async def test_draining_server_is_not_ready_but_answers() -> None:
     app = make_app()
-    app.state.services.is_draining = True
+    app.state.context.is_draining = True
     async with connect(app) as client:
         response = await client.get("/readyz")
         answer = await client.post("/classify", json={"inputs": "a"})

@@ -10,6 +10,7 @@ import torch
 from models.config import RunConfig, SourceConfig, parse_config
 from models.training.data import (
     Example,
+    add_typing_noise,
     bucket_batches,
     index_labels,
     join_ptb,
@@ -17,7 +18,6 @@ from models.training.data import (
     pad_ids,
     read_source,
     read_split,
-    roughen,
     sample_weighted,
 )
 
@@ -272,7 +272,7 @@ def test_rows_are_padded_on_the_right() -> None:
 
 def test_typed_text_loses_casing_or_full_stop_and_nothing_else() -> None:
     rng = random.Random(2)
-    ways = {roughen("Is it Bonn?", rng) for _ in range(200)}
+    ways = {add_typing_noise("Is it Bonn?", rng) for _ in range(200)}
 
     assert ways == {"IS IT BONN?", "is it bonn?", "is it bonn", "Is it Bonn"}
-    assert roughen("?!", random.Random(1)) == "?!"
+    assert add_typing_noise("?!", random.Random(1)) == "?!"

@@ -43,14 +43,14 @@ async def run_batcher(
     limits: QueueLimits | None = None,
     max_batch_tokens: int = 4096,
     drain_seconds: float = 10.0,
-    own_turn: FakeRunner | None = None,
+    inline_runner: FakeRunner | None = None,
 ) -> AsyncIterator[Stand]:
     """A running batcher; its clock stands at 0, which is a time like any other."""
     runner = runner or FakeRunner()
     scheduler = Scheduler(runner.free_rows, max_batch_tokens)
     metrics, clock = make_metrics(), FakeClock()
     limits = limits or QueueLimits(max_requests=10_000, max_tokens=1_000_000)
-    batcher = Batcher(NAME, [runner], scheduler, limits, metrics, clock, own_turn)
+    batcher = Batcher(NAME, [runner], scheduler, limits, metrics, clock, inline_runner)
     batcher.start()
     try:
         yield Stand(batcher, runner, scheduler, metrics, clock)
@@ -564,7 +564,7 @@ async def test_short_step_runs_on_the_event_loop() -> None:
 
     runner = FakeRunner(answer)
     requests = [make_request(length) for length in (3, 3, 4)]
-    async with run_batcher(own_turn=runner) as stand:
+    async with run_batcher(inline_runner=runner) as stand:
         futures = [stand.batcher.submit([request])[0] for request in requests]
         assert runner.batches == []  # all that come in one turn of the loop are waited for
         results = await asyncio.gather(*futures)
@@ -578,7 +578,7 @@ async def test_short_step_runs_on_the_event_loop() -> None:
 async def test_step_that_is_not_short_is_left_to_a_worker() -> None:
     own = FakeRunner()
     first, second = make_request(), make_request()
-    async with run_batcher(own_turn=own) as stand:
+    async with run_batcher(inline_runner=own) as stand:
         own.on_step = lambda: setattr(stand.clock, "now", stand.clock.now + 1.0)
         await asyncio.gather(*stand.batcher.submit([first]))  # it takes a second
         (result,) = await asyncio.gather(*stand.batcher.submit([second]))
@@ -590,7 +590,7 @@ async def test_step_that_is_not_short_is_left_to_a_worker() -> None:
 
 async def test_own_turns_come_back_when_the_engine_is_quick_again() -> None:
     own = FakeRunner()
-    async with run_batcher(own_turn=own) as stand:
+    async with run_batcher(inline_runner=own) as stand:
 
         def spend(seconds: float) -> Callable[[], None]:
             return lambda: setattr(stand.clock, "now", stand.clock.now + seconds)
@@ -619,7 +619,7 @@ async def test_deadline_takes_a_request_out_of_the_engine() -> None:
 async def test_own_turns_go_on_until_the_queue_is_empty() -> None:
     requests = [make_request(1) for _ in range(20)]
     own = FakeRunner(max_rows=8)
-    async with run_batcher(own_turn=own) as stand:
+    async with run_batcher(inline_runner=own) as stand:
         await asyncio.gather(*stand.batcher.submit(requests))
 
     assert [len(batch) for batch in own.batches] == [8, 8, 4]
@@ -629,7 +629,7 @@ async def test_own_turns_go_on_until_the_queue_is_empty() -> None:
 async def test_failing_step_on_the_event_loop_fails_its_requests_alone() -> None:
     own = FakeRunner()
     own.failures = [RuntimeError("broken")]
-    async with run_batcher(own_turn=own) as stand:
+    async with run_batcher(inline_runner=own) as stand:
         (failed,) = stand.batcher.submit([make_request()])
         with pytest.raises(InferenceFailed):
             await failed
@@ -642,7 +642,7 @@ async def test_failing_step_on_the_event_loop_fails_its_requests_alone() -> None
 async def test_runner_that_cannot_be_reset_on_the_event_loop_fails_all() -> None:
     own = FakeRunner()
     own.failures, own.reset_failure = [RuntimeError("broken")], RuntimeError("beyond repair")
-    async with run_batcher(own_turn=own) as stand:
+    async with run_batcher(inline_runner=own) as stand:
         (future,) = stand.batcher.submit([make_request()])
         with pytest.raises(ModelNotReady):
             await future
@@ -651,7 +651,7 @@ async def test_runner_that_cannot_be_reset_on_the_event_loop_fails_all() -> None
 
 async def test_cancelled_request_does_not_hurt_those_of_its_turn() -> None:
     leaving, staying = make_request(), make_request()
-    async with run_batcher(own_turn=FakeRunner()) as stand:
+    async with run_batcher(inline_runner=FakeRunner()) as stand:
         (cancelled,) = stand.batcher.submit([leaving])
         (future,) = stand.batcher.submit([staying])
         cancelled.cancel()

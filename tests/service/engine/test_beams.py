@@ -3,23 +3,23 @@ import pytest
 
 from service.engine.batch import Request, SearchOptions
 from service.engine.beams import (
-    Group,
+    BeamGroup,
     History,
-    Running,
+    RunningSequence,
     common_prefix,
     rank_continuations,
-    start_group,
+    start_beam_group,
 )
 from tests.fakes import NEVER, START_ID
 
 
-def make_group(num_sentences: int, beam_size: int) -> Group:
+def make_group(num_sentences: int, beam_size: int) -> BeamGroup:
     search = SearchOptions(beam_size, 10)
     sentences = [
-        Running(Request([3], 0.0, NEVER, search, START_ID), handle, first_call=0)
+        RunningSequence(Request([3], 0.0, NEVER, search, START_ID), handle, first_call=0)
         for handle in range(num_sentences)
     ]
-    return start_group(sentences, np.arange(num_sentences))
+    return start_beam_group(sentences, np.arange(num_sentences))
 
 
 def test_calls_that_nobody_traces_back_to_are_forgotten() -> None:

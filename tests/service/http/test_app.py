@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 
 from service import errors
-from service.http.middleware import RequestTrail
+from service.http.middleware import RequestContextMiddleware
 from service.http.problems import STATUSES, outcome_of, status_of
 from service.telemetry.logs import JsonFormatter, TextFormatter, configure_logging
 from service.telemetry.metrics import OUTCOMES
@@ -162,7 +162,7 @@ async def test_odd_characters_are_answered(text: str) -> None:
 
 
 def samples(app: FastAPI, name: str) -> dict[tuple[str, ...], float]:
-    registry = app.state.services.metrics.registry
+    registry = app.state.context.metrics.registry
     return {
         tuple(sample.labels.values()): sample.value
         for metric in registry.collect()
@@ -248,7 +248,7 @@ async def test_answer_that_breaks_off_counts_as_an_error() -> None:
 
     sent: list[str] = []
     app = make_app()
-    trail = RequestTrail(begin, app.state.services)
+    trail = RequestContextMiddleware(begin, app.state.context)
     await trail(
         {"type": "http", "method": "POST", "path": "/classify", "headers": []},
         receive_nothing,
@@ -333,9 +333,9 @@ async def test_lifespan_starts_and_stops_the_registry() -> None:
     app = make_app(registry=registry)
     async with app.router.lifespan_context(app):
         assert (registry.num_starts, registry.num_stops) == (1, 0)
-        assert not app.state.services.is_draining
+        assert not app.state.context.is_draining
     assert registry.num_stops == 1
-    assert app.state.services.is_draining
+    assert app.state.context.is_draining
 
 
 async def test_failed_start_is_not_swallowed() -> None:
@@ -364,7 +364,7 @@ async def test_request_that_outlives_the_drain_is_told_so(is_draining: bool) -> 
     async with connect(app) as client:
         request = asyncio.create_task(client.post("/classify", json={"inputs": "a"}))
         await pipeline.is_asked.wait()
-        app.state.services.is_draining = is_draining
+        app.state.context.is_draining = is_draining
         request.cancel()
         (answer,) = await asyncio.gather(request, return_exceptions=True)
     assert pipeline.was_cancelled

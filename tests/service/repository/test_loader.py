@@ -313,8 +313,8 @@ def test_capitals_are_kept_where_the_model_says_so_and_for_classifiers() -> None
     keeping = make_model(make_manifest("translation", lower_capitals=False))
     classifier = make_model(make_manifest())
 
-    assert lowering.respell(["GO ON"]) == ["Go on"]
-    assert keeping.respell(["GO ON"]) == classifier.respell(["GO ON"]) == ["GO ON"]
+    assert lowering.normalize_caps(["GO ON"]) == ["Go on"]
+    assert keeping.normalize_caps(["GO ON"]) == classifier.normalize_caps(["GO ON"]) == ["GO ON"]
 
 
 def test_request_starts_with_the_token_of_its_target() -> None:

@@ -25,7 +25,7 @@ def test_silent_worker_is_killed_but_not_while_it_may_still_drain(
 ) -> None:
     settings = Settings(models_dir=tmp_path, device="cpu", workers=2, drain_seconds=40.0)
     process = FakeProcess()
-    worker = WorkerProcess(cast(ForkProcess, process), 0.0, num_beats=0, is_ready=True)
+    worker = WorkerProcess(cast(ForkProcess, process), 0.0, heartbeats=0, is_ready=True)
     with open_listener("127.0.0.1", 0) as listener:
         supervisor = Supervisor(settings, listener)
     if is_stopping:

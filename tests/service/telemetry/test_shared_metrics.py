@@ -8,7 +8,12 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.telemetry.metrics import Metrics
-from service.telemetry.shared_metrics import SLOT_BYTES, SharedMetrics, Slot, merge_families
+from service.telemetry.shared_metrics import (
+    SEGMENT_BYTES,
+    MetricsSegment,
+    SharedMetrics,
+    merge_families,
+)
 
 FORK = multiprocessing.get_context("fork")
 
@@ -16,10 +21,10 @@ FORK = multiprocessing.get_context("fork")
 class Process:
     """The metrics of one worker, and its view of all."""
 
-    def __init__(self, slots: Sequence[Slot], index: int) -> None:
+    def __init__(self, segments: Sequence[MetricsSegment], index: int) -> None:
         self.registry = CollectorRegistry()
         self.metrics = Metrics(self.registry)
-        self.shared = SharedMetrics(self.registry, slots, index)
+        self.shared = SharedMetrics(self.registry, segments, index)
 
     def read(self, name: str, **labels: str) -> float | None:
         found = [
@@ -33,8 +38,8 @@ class Process:
 
 
 def make_processes(count: int = 2) -> list[Process]:
-    slots = [Slot() for _ in range(count)]
-    return [Process(slots, index) for index in range(count)]
+    segments = [MetricsSegment() for _ in range(count)]
+    return [Process(segments, index) for index in range(count)]
 
 
 def count(process: Process, times: int) -> None:
@@ -89,13 +94,13 @@ def test_queues_add_up_and_what_is_loaded_does_not() -> None:
 
 
 def test_successor_counts_on_from_where_the_dead_one_was() -> None:
-    slots = [Slot(), Slot()]
-    dead, witness = Process(slots, 0), Process(slots, 1)
+    segments = [MetricsSegment(), MetricsSegment()]
+    dead, witness = Process(segments, 0), Process(segments, 1)
     count(dead, 7)
     dead.metrics.queue_requests.labels("m").set(9)
     dead.shared.publish()
 
-    successor = Process(slots, 0)
+    successor = Process(segments, 0)
     count(successor, 1)
     successor.shared.publish()
 
@@ -143,29 +148,29 @@ def test_what_is_shown_is_what_prometheus_reads() -> None:
 
 
 def test_slot_that_was_never_written_is_empty() -> None:
-    slot = Slot()
-    assert (slot.num_beats, slot.read()) == (0, [])
+    segment = MetricsSegment()
+    assert (segment.heartbeats, segment.read()) == (0, [])
 
 
 def test_slot_counts_how_often_it_was_written() -> None:
-    slot = Slot()
+    segment = MetricsSegment()
     for _ in range(3):
-        slot.write([])
-    assert slot.num_beats == 3
+        segment.write([])
+    assert segment.heartbeats == 3
 
 
 def test_half_written_slot_is_as_good_as_empty() -> None:
-    slot = Slot()
-    slot.write([GaugeMetricFamily("a", "", value=1.0)])
-    slot._memory[40] ^= 0xFF
-    assert slot.read() == []
+    segment = MetricsSegment()
+    segment.write([GaugeMetricFamily("a", "", value=1.0)])
+    segment._memory[40] ^= 0xFF
+    assert segment.read() == []
 
 
 def test_too_much_for_a_slot_is_refused() -> None:
-    slot = Slot()
+    segment = MetricsSegment()
     with pytest.raises(ValueError, match="above the limit"):
-        slot.write([Metric("a", "x" * SLOT_BYTES, "gauge")])
-    assert slot.read() == []
+        segment.write([Metric("a", "x" * SEGMENT_BYTES, "gauge")])
+    assert segment.read() == []
 
 
 def test_merging_leaves_its_parts_alone() -> None:

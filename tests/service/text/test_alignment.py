@@ -23,12 +23,12 @@ def find_words(text: str) -> list[str]:
 
 def transfer(page: str, translation: str, attention: FloatArray) -> str:
     """One sentence of HTML with its tags in the translation; tokens are words."""
-    (piece,) = split_markup(page)
-    _, _, inner, _ = shared = share_tags(piece.tags, ["", "", piece.text, ""])
-    spans = [match.span() for match in WORD.finditer(piece.text)]
+    (node,) = split_markup(page)
+    _, _, inner, _ = shared = share_tags(node.tags, ["", "", node.text, ""])
+    spans = [match.span() for match in WORD.finditer(node.text)]
     ends = [match.end() for match in WORD.finditer(translation)]
     words = weigh_words(translation, ends, attention, len(spans))
-    placed = place_tags(inner, Source(piece.text, spans), words)
+    placed = place_tags(inner, Source(node.text, spans), words)
     return (
         render_text("", shared[1]) + render_text(translation, placed) + render_text("", shared[3])
     )
@@ -124,9 +124,9 @@ def test_words_keep_together_what_belongs_together() -> None:
 
 
 def test_tags_are_shared_among_sentences() -> None:
-    (piece,) = split_markup("<i>One.</i> <b>Two</b> is <u>two. Three</u>.")
+    (node,) = split_markup("<i>One.</i> <b>Two</b> is <u>two. Three</u>.")
 
-    shared = share_tags(piece.tags, ["", "", "One.", " ", "Two is two.", " ", "Three.", ""])
+    shared = share_tags(node.tags, ["", "", "One.", " ", "Two is two.", " ", "Three.", ""])
 
     assert [[(tag.offset, tag.source) for tag in tags] for tags in shared] == [
         *([], [(0, "<i>")], [], [(0, "</i>")]),
@@ -194,13 +194,13 @@ def translate_randomly(text: str, rng: random.Random) -> tuple[str, list[int], F
 def render_randomly(page: str, rng: random.Random) -> tuple[str, str]:
     """A page as HTML, and as the text that a reader should see."""
     rendered, seen = [], []
-    for piece in split_markup(page):
-        if not piece.is_text:
-            rendered.append(piece.source)
-            seen.append(html.unescape(TAG.sub("", piece.source)))
+    for node in split_markup(page):
+        if not node.is_text:
+            rendered.append(node.source)
+            seen.append(html.unescape(TAG.sub("", node.source)))
             continue
-        segments = list(chain(["", ""], *sentences.split(piece.text, "en")))
-        for index, tags in enumerate(share_tags(piece.tags, segments)):
+        segments = list(chain(["", ""], *sentences.split(node.text, "en")))
+        for index, tags in enumerate(share_tags(node.tags, segments)):
             text = segments[index]
             if text and index % 2 == 0 and tags:
                 source = Source(text, [(at, at + 1) for at in range(len(text))])

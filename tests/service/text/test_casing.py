@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from service.text.casing import is_in_capitals, respell
+from service.text.casing import is_in_capitals, normalize_caps
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from service.text.casing import is_in_capitals, respell
     ],
 )
 def test_capitals_become_sentence_case(text: str, expected: str) -> None:
-    assert respell([text]) == [expected]
+    assert normalize_caps([text]) == [expected]
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_capitals_become_sentence_case(text: str, expected: str) -> None:
     ],
 )
 def test_other_texts_stay(text: str, reason: str) -> None:
-    assert respell([text]) == [text], reason
+    assert normalize_caps([text]) == [text], reason
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_other_texts_stay(text: str, reason: str) -> None:
     ],
 )
 def test_one_word_follows_the_rest_of_its_text(sentences: list[str], expected: list[str]) -> None:
-    assert respell(sentences) == expected
+    assert normalize_caps(sentences) == expected
 
 
 def test_every_offset_stays() -> None:
@@ -60,7 +60,7 @@ def test_every_offset_stays() -> None:
     num_respelled = 0
     for _ in range(300):
         text = " ".join(rng.choice(capitals) for _ in range(20))
-        (spelled,) = respell([text])
+        (spelled,) = normalize_caps([text])
         assert list(map(len, spelled.split(" "))) == [1] * 20
         num_respelled += spelled != text
     assert num_respelled > 200

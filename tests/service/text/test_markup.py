@@ -7,13 +7,13 @@ from service.text.markup import render_text, split_markup
 
 
 def texts(page: str) -> list[str]:
-    return [piece.text for piece in split_markup(page) if piece.is_text]
+    return [node.text for node in split_markup(page) if node.is_text]
 
 
 def translate(page: str) -> str:
     return "".join(
-        render_text(piece.text.upper(), piece.tags) if piece.is_text else piece.source
-        for piece in split_markup(page)
+        render_text(node.text.upper(), node.tags) if node.is_text else node.source
+        for node in split_markup(page)
     )
 
 
@@ -42,8 +42,8 @@ def test_untouched_page_comes_back_byte_for_byte(seed: int) -> None:
     source = random.Random(seed)
     for _ in range(100):
         page = "".join(source.choice(FRAGMENTS) for _ in range(source.randrange(30)))
-        pieces = split_markup(page)
-        assert "".join(piece.source for piece in pieces) == page
+        nodes = split_markup(page)
+        assert "".join(node.source for node in nodes) == page
 
 
 @pytest.mark.parametrize(
@@ -137,9 +137,9 @@ def test_tags_of_a_text_are_balanced(seed: int) -> None:
     source = random.Random(seed)
     for _ in range(100):
         page = "".join(source.choice(FRAGMENTS) for _ in range(source.randrange(30)))
-        for piece in split_markup(page):
+        for node in split_markup(page):
             opened: list[int] = []
-            for tag in piece.tags:
+            for tag in node.tags:
                 if tag.kind == "opening":
                     opened.append(tag.element)
                 elif tag.kind == "closing":
@@ -148,13 +148,13 @@ def test_tags_of_a_text_are_balanced(seed: int) -> None:
 
 
 def test_tags_know_their_places() -> None:
-    (piece,) = split_markup("&lt;<b>two</b> <img> <I>x</I>")
+    (node,) = split_markup("&lt;<b>two</b> <img> <I>x</I>")
 
-    assert piece.text == "<two x"
-    assert [(tag.offset, tag.source, tag.kind) for tag in piece.tags] == [
+    assert node.text == "<two x"
+    assert [(tag.offset, tag.source, tag.kind) for tag in node.tags] == [
         (1, "<b>", "opening"),
         (4, "</b>", "closing"),
-        (5, "<img> ", "empty"),
+        (5, "<img> ", "void"),
         (5, "<I>", "opening"),
         (6, "</I>", "closing"),
     ]
@@ -170,5 +170,5 @@ def test_tags_know_their_places() -> None:
 def test_broken_pages_take_linear_time(unit: str) -> None:
     page = unit * (100_000 // len(unit))
     started = time.process_time()
-    assert "".join(piece.source for piece in split_markup(page)) == page
+    assert "".join(node.source for node in split_markup(page)) == page
     assert time.process_time() - started < 2
