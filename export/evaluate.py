@@ -16,10 +16,10 @@ from models.training.data import Row, index_labels, read_source
 from models.training.metrics import Figure, accuracy, calibration_error, translation_figures
 from models.training.tasks import label_rows
 from service.engine.device import Device, available_cpus
-from service.engine.runner import run_requests
+from service.engine.runner import run_sequences
 from service.repository.loader import load_model
 from service.repository.manifest import Quality, read_manifest, write_manifest
-from service.repository.model import LoadedModel, make_requests
+from service.repository.model import LoadedModel, make_sequences
 from service.settings import Settings
 
 EVERYDAY = "everyday sentences"
@@ -133,7 +133,7 @@ def evaluate_everyday(model: LoadedModel) -> list[Quality]:
 
 
 def classify_rows(model: LoadedModel, rows: Sequence[Row]) -> list[Figure]:
-    results = run_requests(model.runner, make_requests(model, [text for _, text in rows]))
+    results = run_sequences(model.runner, make_sequences(model, [text for _, text in rows]))
     scores = np.stack([result for result in results if not isinstance(result, list)])
     labels = index_labels(rows, model.manifest.labels)
     return [

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from export.translate import translate_texts
 from models.training.metrics import Figure
-from service.engine.runner import run_requests
-from service.repository.model import LoadedModel, make_requests
+from service.engine.runner import run_sequences
+from service.repository.model import LoadedModel, make_sequences
 
 SENTENCES = Path(__file__).parents[1] / "models" / "everyday"
 UNSURE, MAX_UNSURE_SCORE = "unsure", 0.8
@@ -29,7 +29,7 @@ def judge_labels(model: LoadedModel) -> Figure | None:
     labels = model.manifest.labels
     if not rows or not {expected for expected, _ in rows} <= {*labels, UNSURE}:
         return None
-    results = run_requests(model.runner, make_requests(model, [text for _, text in rows]))
+    results = run_sequences(model.runner, make_sequences(model, [text for _, text in rows]))
     right = 0
     for (expected, _), result in zip(rows, results, strict=True):
         assert not isinstance(result, list), "a classifier answers with an array"

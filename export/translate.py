@@ -4,10 +4,10 @@ import time
 from collections.abc import Sequence
 
 from service.answers import TranslateOptions
-from service.engine.batch import Request, SearchOptions
-from service.engine.runner import run_requests
+from service.engine.batch import SearchOptions, TokenSequence
+from service.engine.runner import run_sequences
 from service.errors import InputTooLong
-from service.pipeline.documents import Passage, list_requests, render_passages, segment
+from service.pipeline.documents import Passage, list_sequences, render_passages, segment
 from service.repository.model import LoadedModel
 
 
@@ -17,15 +17,15 @@ def translate_texts(
     """The best translation of each text; empty where the server would refuse it as too long."""
     options = TranslateOptions(source, target)
     search = SearchOptions(beam_size, model.manifest.limits.max_new_tokens)
-    like = Request([], time.monotonic(), float("inf"), search)
+    like = TokenSequence([], time.monotonic(), float("inf"), search)
     documents = [cut_text(model, text, options, like) for text in texts]
-    requests = [request for passages in documents for request in list_requests(passages)]
-    results = dict(zip(requests, run_requests(model.runner, requests), strict=True))
+    sequences = [sequence for passages in documents for sequence in list_sequences(passages)]
+    results = dict(zip(sequences, run_sequences(model.runner, sequences), strict=True))
     return [render_passages(model, passages, results, 0, "text") for passages in documents]
 
 
 def cut_text(
-    model: LoadedModel, text: str, options: TranslateOptions, like: Request
+    model: LoadedModel, text: str, options: TranslateOptions, like: TokenSequence
 ) -> list[Passage]:
     try:
         return segment(text, options.source, options, model, like)

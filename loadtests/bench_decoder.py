@@ -1,7 +1,7 @@
 """Part (a): the translator's engine alone, no HTTP: output tokens per second.
 
-Search and encoder are included, as in every use of it. Depends on `load_model`, `make_requests` and
-`run_requests` alone, so that it measures whatever the search has become.
+Search and encoder are included, as in every use of it. Depends on `load_model`, `make_sequences`
+and `run_sequences` alone, so that it measures whatever the search has become.
 """
 
 import time
@@ -14,11 +14,11 @@ from captions import draw_counts, make_sentences
 from runners import find_runners
 from shape_model import ROOT
 
-from service.engine.batch import Request, Result
+from service.engine.batch import Result, TokenSequence
 from service.engine.device import Device
-from service.engine.runner import Runner, run_requests
+from service.engine.runner import Runner, run_sequences
 from service.repository.loader import load_model
-from service.repository.model import LoadedModel, make_requests
+from service.repository.model import LoadedModel, make_sequences
 
 TRANSLATOR = ROOT / "models" / "repository" / "translation-en-de" / "1"
 TARGET = "de"
@@ -101,11 +101,11 @@ def choose_share(sentences: Sequence[str], rows: int) -> Sequence[str]:
 def time_sentences(model: LoadedModel, sentences: Sequence[str]) -> float:
     """Output tokens per second, the sentences dealt out to the runners, each on its own thread."""
     runners = find_runners(model)
-    requests = make_requests(model, sentences, TARGET)
-    shares = [requests[index :: len(runners)] for index in range(len(runners))]
+    sequences = make_sequences(model, sentences, TARGET)
+    shares = [sequences[index :: len(runners)] for index in range(len(runners))]
 
-    def work(runner: Runner, share: list[Request]) -> int:
-        return sum(count_tokens(result) for result in run_requests(runner, share))
+    def work(runner: Runner, share: list[TokenSequence]) -> int:
+        return sum(count_tokens(result) for result in run_sequences(runner, share))
 
     with ThreadPoolExecutor(len(runners)) as threads:
         started = time.perf_counter()

@@ -14,7 +14,7 @@ from plan import Stage
 from shape_model import ShapeModel
 
 from service.arrays import Array
-from service.engine.batch import Request
+from service.engine.batch import TokenSequence
 from service.engine.device import Device
 from service.engine.scheduler import Scheduler
 from service.engine.session import OnnxSession
@@ -115,14 +115,14 @@ def make_batch(lengths: Sequence[int]) -> Feeds:
 def schedule_batches(lengths: Sequence[int], depth: int) -> list[Feeds]:
     """The batches that the service forms while so many texts always wait."""
     arrivals = (
-        Request([0] * length, arrived_at=float(order), deadline=math.inf)
+        TokenSequence([0] * length, arrived_at=float(order), deadline=math.inf)
         for order, length in enumerate(lengths)
     )
     scheduler = Scheduler(MAX_ROWS, MAX_TOKENS)
     scheduler.add(list(islice(arrivals, depth)))
     batches = []
-    while batch := scheduler.next_batch(MAX_ROWS).requests:
-        batches.append(make_batch([request.num_tokens for request in batch]))
+    while batch := scheduler.next_batch(MAX_ROWS).sequences:
+        batches.append(make_batch([sequence.num_tokens for sequence in batch]))
         scheduler.add(list(islice(arrivals, len(batch))))
     return batches
 

@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 from runners import wrap_runners
 
 from service.arrays import Array
-from service.engine.batch import Request, Result
+from service.engine.batch import Result, TokenSequence
 from service.engine.runner import Runner
 from service.engine.session import Session
 from service.engine.translator import TranslatorRunner
@@ -38,7 +38,7 @@ class StaticRunner:
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
-        self._ended: list[tuple[Request, Result]] = []
+        self._ended: list[tuple[TokenSequence, Result]] = []
 
     @property
     def free_rows(self) -> int:
@@ -48,7 +48,7 @@ class StaticRunner:
     def num_running(self) -> int:
         return self._runner.num_running
 
-    def step(self, arrivals: list[Request]) -> list[tuple[Request, Result]]:
+    def step(self, arrivals: list[TokenSequence]) -> list[tuple[TokenSequence, Result]]:
         """One step; the results of the batch come all at once, with its last sentence."""
         self._ended += self._runner.step(arrivals)
         if self._runner.num_running:
@@ -104,7 +104,7 @@ class FullBatchRunner(StaticRunner):
         self._session = runner._decoder = FullBatchSession(runner._decoder)
         super().__init__(runner)
 
-    def step(self, arrivals: list[Request]) -> list[tuple[Request, Result]]:
+    def step(self, arrivals: list[TokenSequence]) -> list[tuple[TokenSequence, Result]]:
         if not self.num_running:
             self._session.num_rows = 0
         return super().step(arrivals)

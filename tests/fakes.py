@@ -7,7 +7,7 @@ import numpy as np
 from prometheus_client import CollectorRegistry
 
 from service.arrays import Array, FloatArray
-from service.engine.batch import Hypothesis, Request, Result, SearchOptions
+from service.engine.batch import Hypothesis, Result, SearchOptions, TokenSequence
 from service.engine.device import Device
 from service.engine.runner import Runner
 from service.repository.manifest import FileEntry, Graph, Limits, Manifest, SpecialIds
@@ -81,12 +81,12 @@ class FakeSession:
         return self._function(feeds)
 
 
-def sum_ids(request: Request) -> Result:
+def sum_ids(sequence: TokenSequence) -> Result:
     """An answer that only its own request can have."""
-    return np.array([sum(request.input_ids), len(request.input_ids)], dtype=np.float32)
+    return np.array([sum(sequence.input_ids), len(sequence.input_ids)], dtype=np.float32)
 
 
-def one_step(request: Request) -> int:
+def one_step(sequence: TokenSequence) -> int:
     return 1
 
 
@@ -109,28 +109,28 @@ class FakeRunner:
 
     def __init__(
         self,
-        answer: Callable[[Request], Result] = sum_ids,
-        num_steps: Callable[[Request], int] = one_step,
+        answer: Callable[[TokenSequence], Result] = sum_ids,
+        num_steps: Callable[[TokenSequence], int] = one_step,
         max_rows: int = 8,
     ) -> None:
-        self.batches: list[list[Request]] = []
+        self.batches: list[list[TokenSequence]] = []
         self.failures: list[Exception | None] = []
         self.gate, self.entered = threading.Event(), threading.Event()
         self.gate.set()
         self.reset_failure: Exception | None = None
         self.on_step: Callable[[], object] = lambda: None
         self._answer, self._num_steps, self._max_rows = answer, num_steps, max_rows
-        self._running: dict[Request, int] = {}
+        self._running: dict[TokenSequence, int] = {}
 
     @property
     def free_rows(self) -> int:
-        return self._max_rows - sum(request.num_rows for request in self._running)
+        return self._max_rows - sum(sequence.num_rows for sequence in self._running)
 
     @property
     def num_running(self) -> int:
         return len(self._running)
 
-    def step(self, arrivals: list[Request]) -> list[tuple[Request, Result]]:
+    def step(self, arrivals: list[TokenSequence]) -> list[tuple[TokenSequence, Result]]:
         self.entered.set()
         self.on_step()
         assert self.gate.wait(timeout=20), "the test has left the gate closed"
@@ -138,20 +138,20 @@ class FakeRunner:
             self.batches.append(arrivals)
         if self.failures and (failure := self.failures.pop(0)):
             raise failure
-        self._running.update((request, self._num_steps(request)) for request in arrivals)
+        self._running.update((sequence, self._num_steps(sequence)) for sequence in arrivals)
         self._running = {
-            request: steps - 1
-            for request, steps in self._running.items()
-            if not request.is_abandoned
+            sequence: steps - 1
+            for sequence, steps in self._running.items()
+            if not sequence.is_abandoned
         }
-        ended = [request for request, steps in self._running.items() if steps <= 0]
-        for request in ended:
-            del self._running[request]
-        results = [(request, self._answer(request)) for request in ended]
-        for request, result in results:
-            if request.on_tokens and isinstance(result, list):
+        ended = [sequence for sequence, steps in self._running.items() if steps <= 0]
+        for sequence in ended:
+            del self._running[sequence]
+        results = [(sequence, self._answer(sequence)) for sequence in ended]
+        for sequence, result in results:
+            if sequence.on_tokens and isinstance(result, list):
                 for token_id in result[0].token_ids:
-                    request.on_tokens([token_id])
+                    sequence.on_tokens([token_id])
         return results
 
     def reset(self) -> None:
@@ -160,7 +160,7 @@ class FakeRunner:
         self._running = {}
 
 
-def make_request(
+def make_sequence(
     num_tokens: int = 1,
     deadline: float = NEVER,
     beam_size: int = 1,
@@ -168,11 +168,11 @@ def make_request(
     arrived_at: float = 0.0,
     max_new_tokens: int = 8,
     with_attention: bool = False,
-) -> Request:
+) -> TokenSequence:
     """A request for translation, of tokens numbered from `NUM_SPECIAL_IDS`."""
     input_ids = list(range(NUM_SPECIAL_IDS, NUM_SPECIAL_IDS + num_tokens))
     search = SearchOptions(beam_size, max_new_tokens, with_attention)
-    return Request(input_ids, arrived_at, deadline, search, START_ID)
+    return TokenSequence(input_ids, arrived_at, deadline, search, START_ID)
 
 
 def make_manifest(task: str = "sentiment", name: str = "fake", **fields: object) -> Manifest:
@@ -211,27 +211,27 @@ def make_model(manifest: Manifest, runner: Runner | None = None) -> LoadedModel:
     return LoadedModel(manifest, ByteTokenizer(), [runner], Device("cpu"), "fp32")
 
 
-def score_text(request: Request) -> Result:
+def score_text(sequence: TokenSequence) -> Result:
     """Logits of a text, (2): the more exclamation marks, the more positive."""
-    text = ByteTokenizer().decode(request.input_ids)
+    text = ByteTokenizer().decode(sequence.input_ids)
     return np.array([1.0, 2.0 * text.count("!")], dtype=np.float32)
 
 
-def shout(request: Request) -> Result:
+def shout(sequence: TokenSequence) -> Result:
     """A translation into capitals; each further hypothesis has one more exclamation mark."""
-    assert request.search is not None
+    assert sequence.search is not None
     tokenizer = ByteTokenizer()
-    text = tokenizer.decode(request.input_ids).upper()
+    text = tokenizer.decode(sequence.input_ids).upper()
     hypotheses = []
-    for rank in range(request.search.beam_size):
-        token_ids = tokenizer.encode(text + "!" * rank)[: request.search.max_new_tokens]
-        attention = attend_in_step(len(token_ids) + 1, request.num_tokens)
+    for rank in range(sequence.search.beam_size):
+        token_ids = tokenizer.encode(text + "!" * rank)[: sequence.search.max_new_tokens]
+        attention = attend_in_step(len(token_ids) + 1, sequence.num_tokens)
         hypotheses.append(
             Hypothesis(
                 token_ids,
                 -0.1 * (rank + 1),
                 is_complete=True,
-                attention=attention if request.search.with_attention else None,
+                attention=attention if sequence.search.with_attention else None,
             )
         )
     return hypotheses

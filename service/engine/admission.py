@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from service.engine.batch import Request
+from service.engine.batch import TokenSequence
 from service.errors import InputTooLong, Overloaded
 
 # The measured rate forgets what lies further back than about so long.
@@ -27,7 +27,7 @@ class QueueLimits:
         max_wait_seconds: predicted wait of a request that is still let in.
     """
 
-    max_requests: int
+    max_sequences: int
     max_tokens: int
     max_wait_seconds: float = math.inf
 
@@ -81,14 +81,14 @@ class ServiceRate:
 class QueueState:
     """What waits in the queue of a model, and the wait that follows from it."""
 
-    num_requests: int
+    num_sequences: int
     num_tokens: int
     wait_seconds: float
 
 
 def check_admission(
     model_name: str,
-    requests: Sequence[Request],
+    sequences: Sequence[TokenSequence],
     state: QueueState,
     limits: QueueLimits,
     now: float,
@@ -99,9 +99,9 @@ def check_admission(
         InputTooLong: together they are above the queue's limit, so waiting is no help.
         Overloaded: there is no room, or they would wait too long; retry when what waits is done.
     """
-    num_tokens = sum(request.num_tokens for request in requests)
+    num_tokens = sum(sequence.num_tokens for sequence in sequences)
     for unit, given, waiting, limit in (
-        ("requests", len(requests), state.num_requests, limits.max_requests),
+        ("requests", len(sequences), state.num_sequences, limits.max_sequences),
         ("tokens", num_tokens, state.num_tokens, limits.max_tokens),
     ):
         if given > limit:
@@ -117,7 +117,7 @@ def check_admission(
                 unit,
             )
     check_wait(model_name, state, limits)
-    seconds_left = min((request.deadline for request in requests), default=math.inf) - now
+    seconds_left = min((sequence.deadline for sequence in sequences), default=math.inf) - now
     if 0 < seconds_left < state.wait_seconds:
         raise Overloaded(
             f"the wait for model {model_name} is predicted to be {state.wait_seconds:.1f} s, and "

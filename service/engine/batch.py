@@ -25,7 +25,7 @@ class SearchOptions:
 
 
 @dataclass(eq=False)
-class Request:
+class TokenSequence:
     """One text, or one sentence of a text, on its way through a batcher; compared by identity.
 
     Attributes:
@@ -93,16 +93,16 @@ class Batch:
     lengths: IntArray
 
 
-def pad_requests(requests: Sequence[Request], pad_id: int) -> Batch:
+def pad_sequences(sequences: Sequence[TokenSequence], pad_id: int) -> Batch:
     """Requests -> one batch, in the same order."""
-    lengths = np.array([request.num_tokens for request in requests], dtype=np.int64)
-    input_ids = np.full((len(requests), int(lengths.max())), pad_id, dtype=np.int64)
-    for row, request in zip(input_ids, requests, strict=True):
-        row[: request.num_tokens] = request.input_ids
+    lengths = np.array([sequence.num_tokens for sequence in sequences], dtype=np.int64)
+    input_ids = np.full((len(sequences), int(lengths.max())), pad_id, dtype=np.int64)
+    for row, sequence in zip(input_ids, sequences, strict=True):
+        row[: sequence.num_tokens] = sequence.input_ids
     return Batch(input_ids, lengths)
 
 
-def padding_ratio(requests: Sequence[Request]) -> float:
+def padding_ratio(sequences: Sequence[TokenSequence]) -> float:
     """Share of a batch's padded tokens that is padding, 0 to 1."""
-    lengths = [request.num_tokens for request in requests]
+    lengths = [sequence.num_tokens for sequence in sequences]
     return 1.0 - sum(lengths) / (len(lengths) * max(lengths))

@@ -14,7 +14,7 @@ from service.engine.admission import (
     check_admission,
     check_wait,
 )
-from service.engine.batch import Request, Result, padding_ratio
+from service.engine.batch import Result, TokenSequence, padding_ratio
 from service.engine.runner import Runner
 from service.engine.scheduler import Dispatch, Scheduler
 from service.engine.step_time import StepTimeEstimator
@@ -74,7 +74,7 @@ class Batcher:
         )
         self._inline_step_time = StepTimeEstimator()
         self._is_inline_due = False
-        self._futures: dict[Request, asyncio.Future[Result]] = {}
+        self._futures: dict[TokenSequence, asyncio.Future[Result]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_thread = 0
         self._metrics.queue_requests.set_function(lambda: scheduler.num_waiting)
@@ -109,7 +109,7 @@ class Batcher:
             self._is_closed = True
             self._condition.notify_all()
 
-    def submit(self, requests: list[Request]) -> list[asyncio.Future[Result]]:
+    def submit(self, sequences: list[TokenSequence]) -> list[asyncio.Future[Result]]:
         """Admits all requests or none, at once.
 
         Cancelling a future takes its request out of the queue, or out of the engine before the next
@@ -125,15 +125,15 @@ class Batcher:
         loop = self._loop
         futures = []
         with self._condition:
-            self._admit(requests)
-            for request in requests:
+            self._admit(sequences)
+            for sequence in sequences:
                 future: asyncio.Future[Result] = loop.create_future()
-                future.add_done_callback(functools.partial(self._release, request))
-                self._futures[request] = future
+                future.add_done_callback(functools.partial(self._release, sequence))
+                self._futures[sequence] = future
                 futures.append(future)
-            self._scheduler.add(requests)
+            self._scheduler.add(sequences)
             if self._inline_worker is None:
-                self._condition.notify(len(requests))
+                self._condition.notify(len(sequences))
         self._schedule_inline()
         return futures
 
@@ -182,21 +182,21 @@ class Batcher:
         with self._condition:
             now = self._clock()
             dispatch = self._choose_batch(self._inline_worker.free_rows, now)
-            if not dispatch.requests:
+            if not dispatch.sequences:
                 return
-            if not self._inline_step_time.is_short(dispatch.requests):
-                self._scheduler.add(dispatch.requests)
+            if not self._inline_step_time.is_short(dispatch.sequences):
+                self._scheduler.add(dispatch.sequences)
                 self._condition.notify()
                 return
             self._note(dispatch, now)
             if self._scheduler.num_waiting:
                 self._schedule_inline()
-        self._step_inline(dispatch.requests)
+        self._step_inline(dispatch.sequences)
 
-    def _step_inline(self, requests: list[Request]) -> None:
+    def _step_inline(self, sequences: list[TokenSequence]) -> None:
         assert self._inline_worker is not None
         try:
-            self._inline_worker.step(requests)
+            self._inline_worker.step(sequences)
         except Exception as exc:  # as in a worker's thread
             self.on_worker_death(exc)
 
@@ -207,51 +207,53 @@ class Batcher:
     def _predict_wait(self) -> float:
         return self._rate.predict_seconds(self._scheduler.waiting_tokens, self._clock())
 
-    def _admit(self, requests: list[Request]) -> None:
+    def _admit(self, sequences: list[TokenSequence]) -> None:
         """With the lock held: refuses what cannot be let in; nobody for the sake of the expired."""
         now = self._clock()
         try:
             try:
-                check_admission(self._name, requests, self._state(), self._limits, now)
+                check_admission(self._name, sequences, self._state(), self._limits, now)
             except Overloaded:
                 if not (expired := self._drop_expired(now)):
                     raise
                 self._expire(expired, now)
-                check_admission(self._name, requests, self._state(), self._limits, now)
+                check_admission(self._name, sequences, self._state(), self._limits, now)
         except Overloaded as refusal:
             self._metrics.shed_total[refusal.reason].inc()
             raise
 
-    def _release(self, request: Request, future: asyncio.Future[Result]) -> None:
+    def _release(self, sequence: TokenSequence, future: asyncio.Future[Result]) -> None:
         """What nobody waits for any more leaves the queue at once, the engine at the next step."""
-        self._futures.pop(request, None)
+        self._futures.pop(sequence, None)
         if future.cancelled() or future.exception() is not None:
-            request.is_abandoned = True
+            sequence.is_abandoned = True
             with self._condition:
-                self._scheduler.remove(request)
+                self._scheduler.remove(sequence)
                 self._note_shrunk(self._clock())
         if self._is_stopping and not self._futures:
             self._drained.set()
 
-    def _resolve(self, finished: list[tuple[Request, Result]]) -> None:
-        for request, result in finished:
-            future = self._futures.get(request)
+    def _resolve(self, finished: list[tuple[TokenSequence, Result]]) -> None:
+        for sequence, result in finished:
+            future = self._futures.get(sequence)
             if future is not None and not future.done():
                 future.set_result(result)
 
-    def _end(self, requests: Sequence[Request], error: type[ServingError], message: str) -> None:
-        for request in requests:
-            future = self._futures.get(request)
+    def _end(
+        self, sequences: Sequence[TokenSequence], error: type[ServingError], message: str
+    ) -> None:
+        for sequence in sequences:
+            future = self._futures.get(sequence)
             if future is not None and not future.done():
                 future.set_exception(error(message))
 
-    def _expire(self, requests: Sequence[Request], now: float) -> None:
-        for request in requests:
+    def _expire(self, sequences: Sequence[TokenSequence], now: float) -> None:
+        for sequence in sequences:
             message = (
-                f"the deadline passed after {now - request.arrived_at:.3f} s in the queue; "
+                f"the deadline passed after {now - sequence.arrived_at:.3f} s in the queue; "
                 "allow more time"
             )
-            self._end([request], DeadlineExceeded, message)
+            self._end([sequence], DeadlineExceeded, message)
 
     def _end_all(self) -> None:
         self._is_dead = True
@@ -260,7 +262,7 @@ class Batcher:
 
     # --- on the workers' threads ---
 
-    def take(self, runner: Runner) -> list[Request] | None:
+    def take(self, runner: Runner) -> list[TokenSequence] | None:
         """See `worker.EngineClient`."""
         with self._condition:
             while not self._is_closed:
@@ -270,38 +272,38 @@ class Batcher:
                 self._condition.wait()
         return None
 
-    def finish(self, finished: list[tuple[Request, Result]]) -> None:
+    def finish(self, finished: list[tuple[TokenSequence, Result]]) -> None:
         """See `worker.EngineClient`."""
         self._call(self._resolve, finished)
 
-    def time_step(self, arrivals: list[Request], seconds: float) -> None:
+    def time_step(self, arrivals: list[TokenSequence], seconds: float) -> None:
         """See `worker.EngineClient`."""
         if self._inline_worker is not None:  # a step is its arrivals, wherever it was run
             on_loop = threading.get_ident() == self._loop_thread
             self._inline_step_time.observe(arrivals, seconds, on_loop=on_loop)
         self._metrics.step_duration_seconds.observe(seconds)
 
-    def fail(self, requests: list[Request], error: Exception) -> None:
+    def fail(self, sequences: list[TokenSequence], error: Exception) -> None:
         """See `worker.EngineClient`."""
         logger.error("a step of model %s failed", self._name, exc_info=error)
         # what the runtime says of it can hold shapes, paths and addresses: for the log alone
         message = "the engine failed on a batch; the server's log says why"
-        self._call(self._end, requests, InferenceFailed, message)
+        self._call(self._end, sequences, InferenceFailed, message)
 
     def on_worker_death(self, error: BaseException) -> None:
         """See `worker.EngineClient`."""
         logger.error("a worker of model %s died", self._name, exc_info=error)
         self._call(self._end_all)
 
-    def _next_batch(self, runner: Runner) -> list[Request]:
+    def _next_batch(self, runner: Runner) -> list[TokenSequence]:
         """With the lock held: takes a batch out of the queue, for a worker."""
         now = self._clock()
         dispatch = self._choose_batch(runner.free_rows, now)
-        if dispatch.requests:
+        if dispatch.sequences:
             self._note(dispatch, now)
         if self._scheduler.num_waiting and self._inline_worker is None:
             self._condition.notify()  # another worker may have room for them
-        return dispatch.requests
+        return dispatch.sequences
 
     def _choose_batch(self, free_rows: int, now: float) -> Dispatch:
         """With the lock held: drops the expired, then takes what the scheduler says."""
@@ -310,16 +312,16 @@ class Batcher:
         return self._scheduler.next_batch(free_rows)
 
     def _note(self, dispatch: Dispatch, now: float) -> None:
-        num_tokens = sum(request.num_tokens for request in dispatch.requests)
+        num_tokens = sum(sequence.num_tokens for sequence in dispatch.sequences)
         is_backlogged = self._scheduler.num_waiting > 0
         self._rate.observe(num_tokens, now, is_backlogged=is_backlogged)
-        for request in dispatch.requests:
-            request.dispatched_at = now
+        for sequence in dispatch.sequences:
+            sequence.dispatched_at = now
         self._metrics.dispatches_total[dispatch.reason].inc()
-        self._metrics.batch_rows.observe(len(dispatch.requests))
-        self._metrics.batch_padding_ratio.observe(padding_ratio(dispatch.requests))
+        self._metrics.batch_rows.observe(len(dispatch.sequences))
+        self._metrics.batch_padding_ratio.observe(padding_ratio(dispatch.sequences))
 
-    def _drop_expired(self, now: float) -> list[Request]:
+    def _drop_expired(self, now: float) -> list[TokenSequence]:
         """With the lock held: takes out and returns those whose deadline has passed."""
         if expired := self._scheduler.drop_expired(now):
             self._note_shrunk(now)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from service.arrays import FloatArray, IntArray, ScoreArray
-from service.engine.batch import Hypothesis, Request, SearchOptions
+from service.engine.batch import Hypothesis, SearchOptions, TokenSequence
 
 
 class Continuations(NamedTuple):
@@ -50,7 +50,7 @@ class RunningSequence:
         num_given: tokens given to the request's `on_tokens`.
     """
 
-    request: Request
+    sequence: TokenSequence
     handle: int
     first_call: int
     finished: list[Hypothesis] = field(default_factory=list)
@@ -59,8 +59,8 @@ class RunningSequence:
 
     @property
     def options(self) -> SearchOptions:
-        assert self.request.search is not None
-        return self.request.search
+        assert self.sequence.search is not None
+        return self.sequence.search
 
 
 class History:
@@ -166,7 +166,7 @@ class BeamGroup:
     def find_abandoned(self) -> list[int]:
         """Places of sentences that nobody waits for."""
         return [
-            place for place, sentence in enumerate(self.sentences) if sentence.request.is_abandoned
+            place for place, sentence in enumerate(self.sentences) if sentence.sequence.is_abandoned
         ]
 
     def advance(self, ranked: Continuations) -> None:
@@ -198,7 +198,7 @@ class BeamGroup:
             self.oldest_call = int(self.first_calls.min())
             self.next_limit = int(self.last_calls.min())
         self.is_watched = any(
-            sentence.options.with_attention or sentence.request.on_tokens
+            sentence.options.with_attention or sentence.sequence.on_tokens
             for sentence in self.sentences
         )
 
@@ -213,7 +213,7 @@ def start_beam_group(sentences: list[RunningSequence], state_rows: IntArray) -> 
     scores = np.full(shape, -np.inf)
     scores[:, 0] = 0.0
     first_calls = np.array([sentence.first_call for sentence in sentences])
-    start_ids = np.array([[sentence.request.start_id] for sentence in sentences])
+    start_ids = np.array([[sentence.sequence.start_id] for sentence in sentences])
     return BeamGroup(
         beam_size,
         sentences,

@@ -1,7 +1,7 @@
 """Runs the classifier graph: a batch of requests in, the label scores of each out."""
 
 from service.arrays import FloatArray
-from service.engine.batch import Request, Result, pad_requests
+from service.engine.batch import Result, TokenSequence, pad_sequences
 from service.engine.session import Session
 
 
@@ -27,13 +27,13 @@ class ClassifierRunner:
     def num_running(self) -> int:
         return 0
 
-    def step(self, arrivals: list[Request]) -> list[tuple[Request, Result]]:
+    def step(self, arrivals: list[TokenSequence]) -> list[tuple[TokenSequence, Result]]:
         """Scores all arrivals in one run.
 
         Raises:
             InferenceFailed: none of the arrivals has an answer.
         """
-        batch = pad_requests(arrivals, self._pad_id)
+        batch = pad_sequences(arrivals, self._pad_id)
         logits: FloatArray = self._session.run(
             {"input_ids": batch.input_ids, "lengths": batch.lengths}
         )["logits"]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from service.engine.batch import Request, Result
+from service.engine.batch import Result, TokenSequence
 from service.engine.scheduler import Scheduler
 
 
@@ -16,18 +16,18 @@ class Runner(Protocol):
     @property
     def num_running(self) -> int: ...
 
-    def step(self, arrivals: list[Request]) -> list[tuple[Request, Result]]: ...
+    def step(self, arrivals: list[TokenSequence]) -> list[tuple[TokenSequence, Result]]: ...
 
     def reset(self) -> None: ...
 
 
-def run_requests(
-    runner: Runner, requests: Sequence[Request], max_batch_tokens: int = 4096
+def run_sequences(
+    runner: Runner, sequences: Sequence[TokenSequence], max_batch_tokens: int = 4096
 ) -> list[Result]:
     """Runs requests to their end on the calling thread; results in the order of the requests."""
     scheduler = Scheduler(runner.free_rows, max_batch_tokens)
-    scheduler.add(list(requests))
-    results: dict[Request, Result] = {}
+    scheduler.add(list(sequences))
+    results: dict[TokenSequence, Result] = {}
     while scheduler.num_waiting or runner.num_running:
-        results.update(runner.step(scheduler.next_batch(runner.free_rows).requests))
-    return [results[request] for request in requests]
+        results.update(runner.step(scheduler.next_batch(runner.free_rows).sequences))
+    return [results[sequence] for sequence in sequences]

@@ -7,7 +7,7 @@ from itertools import count
 from operator import attrgetter
 from typing import Literal
 
-from service.engine.batch import Request
+from service.engine.batch import TokenSequence
 
 # A step over one more position costs what this many more rows in it cost. Measured on one core with
 # a BiLSTM of 256: 2 in float32, 1 in int8; batches differ little between the two.
@@ -29,7 +29,7 @@ class Dispatch:
             waits would cost more in padding than it saves.
     """
 
-    requests: list[Request] = field(default_factory=list)
+    sequences: list[TokenSequence] = field(default_factory=list)
     reason: Reason = "drained"
 
 
@@ -52,10 +52,10 @@ class Scheduler:
     def __init__(self, max_batch_size: int, max_batch_tokens: int) -> None:
         self.max_batch_size = max_batch_size
         self.max_batch_tokens = max_batch_tokens
-        self._waiting: list[Request] = []  # by length, then by arrival
-        self._members: set[Request] = set()
-        self._by_urgency: list[tuple[float, int, Request]] = []
-        self._by_deadline: list[tuple[float, int, Request]] = []
+        self._waiting: list[TokenSequence] = []  # by length, then by arrival
+        self._members: set[TokenSequence] = set()
+        self._by_urgency: list[tuple[float, int, TokenSequence]] = []
+        self._by_deadline: list[tuple[float, int, TokenSequence]] = []
         self._order = count()
         self._waiting_tokens = 0
 
@@ -67,32 +67,32 @@ class Scheduler:
     def waiting_tokens(self) -> int:
         return self._waiting_tokens
 
-    def add(self, requests: list[Request]) -> None:
-        for request in requests:
-            insort(self._waiting, request, key=LENGTH)
-            self._members.add(request)
+    def add(self, sequences: list[TokenSequence]) -> None:
+        for sequence in sequences:
+            insort(self._waiting, sequence, key=LENGTH)
+            self._members.add(sequence)
             order = next(self._order)
-            urgency = min(request.deadline, request.arrived_at + MAX_AGE_SECONDS)
-            heapq.heappush(self._by_urgency, (urgency, order, request))
-            heapq.heappush(self._by_deadline, (request.deadline, order, request))
-            self._waiting_tokens += request.num_tokens
+            urgency = min(sequence.deadline, sequence.arrived_at + MAX_AGE_SECONDS)
+            heapq.heappush(self._by_urgency, (urgency, order, sequence))
+            heapq.heappush(self._by_deadline, (sequence.deadline, order, sequence))
+            self._waiting_tokens += sequence.num_tokens
 
-    def remove(self, request: Request) -> None:
+    def remove(self, sequence: TokenSequence) -> None:
         """Takes a request out; nothing happens if it does not wait."""
-        if request in self._members:
-            start = bisect_left(self._waiting, request.num_tokens, key=LENGTH)
+        if sequence in self._members:
+            start = bisect_left(self._waiting, sequence.num_tokens, key=LENGTH)
             self._take(
-                {request}, start, bisect_right(self._waiting, request.num_tokens, key=LENGTH)
+                {sequence}, start, bisect_right(self._waiting, sequence.num_tokens, key=LENGTH)
             )
 
-    def drop_expired(self, now: float) -> list[Request]:
+    def drop_expired(self, now: float) -> list[TokenSequence]:
         """Removes and returns the requests whose deadline has passed."""
         expired = []
         while self._by_deadline and self._by_deadline[0][0] <= now:
-            _, _, request = heapq.heappop(self._by_deadline)
-            if request in self._members:
-                self.remove(request)
-                expired.append(request)
+            _, _, sequence = heapq.heappop(self._by_deadline)
+            if sequence in self._members:
+                self.remove(sequence)
+                expired.append(sequence)
         return expired
 
     def next_batch(self, free_rows: int) -> Dispatch:
@@ -110,15 +110,15 @@ class Scheduler:
             return Dispatch(batch, "drained")
         return Dispatch(batch, "full" if len(batch) < len(piece) else "length")
 
-    def _find_leader(self) -> Request | None:
+    def _find_leader(self) -> TokenSequence | None:
         while self._by_urgency:
-            request = self._by_urgency[0][2]
-            if request in self._members:
-                return request
+            sequence = self._by_urgency[0][2]
+            if sequence in self._members:
+                return sequence
             heapq.heappop(self._by_urgency)
         return None
 
-    def _find_piece(self, leader: Request) -> tuple[int, int]:
+    def _find_piece(self, leader: TokenSequence) -> tuple[int, int]:
         """Start and end, in order of length, of the piece with the leader.
 
         Looks no further than two batches to either side.
@@ -140,27 +140,29 @@ class Scheduler:
             shorter = longer
         return start, stop
 
-    def _fill_batch(self, leader: Request, piece: list[Request], free_rows: int) -> list[Request]:
+    def _fill_batch(
+        self, leader: TokenSequence, piece: list[TokenSequence], free_rows: int
+    ) -> list[TokenSequence]:
         """The leader and those of the piece that are next to it in length, within the bounds."""
         batch, rows, longest = [leader], leader.num_rows, leader.num_tokens
-        for request in sorted(piece, key=lambda each: abs(each.num_tokens - leader.num_tokens)):
-            widest = max(longest, request.num_tokens)
+        for sequence in sorted(piece, key=lambda each: abs(each.num_tokens - leader.num_tokens)):
+            widest = max(longest, sequence.num_tokens)
             if (
-                request is leader
-                or rows + request.num_rows > free_rows
+                sequence is leader
+                or rows + sequence.num_rows > free_rows
                 or widest * (len(batch) + 1) > self.max_batch_tokens
             ):
                 continue  # a shorter or narrower one may still fit
-            batch.append(request)
-            rows, longest = rows + request.num_rows, widest
+            batch.append(sequence)
+            rows, longest = rows + sequence.num_rows, widest
         return batch
 
-    def _take(self, leaving: set[Request], start: int, stop: int) -> None:
+    def _take(self, leaving: set[TokenSequence], start: int, stop: int) -> None:
         """Removes requests that lie between two places of the queue."""
-        staying = [request for request in self._waiting[start:stop] if request not in leaving]
+        staying = [sequence for sequence in self._waiting[start:stop] if sequence not in leaving]
         self._waiting[start:stop] = staying
         self._members -= leaving
-        self._waiting_tokens -= sum(request.num_tokens for request in leaving)
+        self._waiting_tokens -= sum(sequence.num_tokens for sequence in leaving)
         if 2 * len(self._members) + 64 < len(self._by_deadline):
             self._sweep()
 

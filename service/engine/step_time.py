@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from service.engine.batch import Request
+from service.engine.batch import TokenSequence
 from service.engine.scheduler import STEP_COST_ROWS
 
 # So long may the event loop stand still for a step of its own.
@@ -22,21 +22,23 @@ class StepTimeEstimator:
     def __init__(self) -> None:
         self._seconds_per_cell = 0.0
 
-    def observe(self, requests: Sequence[Request], seconds: float, *, on_loop: bool = True) -> None:
+    def observe(
+        self, sequences: Sequence[TokenSequence], seconds: float, *, on_loop: bool = True
+    ) -> None:
         """Notes a step over these requests.
 
         One on a thread takes turns with the loop, so that it can only show a quicker pace.
         """
-        pace = seconds / count_cells(requests)
+        pace = seconds / count_cells(sequences)
         known = self._seconds_per_cell or pace
         most = MAX_RISE * known if on_loop else known
         self._seconds_per_cell = known + GAIN * (min(pace, most) - known)
 
-    def is_short(self, requests: Sequence[Request]) -> bool:
+    def is_short(self, sequences: Sequence[TokenSequence]) -> bool:
         """Whether the event loop can spare the time; the first step of all is always tried."""
-        return self._seconds_per_cell * count_cells(requests) <= SHORT_SECONDS
+        return self._seconds_per_cell * count_cells(sequences) <= SHORT_SECONDS
 
 
-def count_cells(requests: Sequence[Request]) -> float:
-    longest = max(request.num_tokens for request in requests)
-    return (len(requests) + STEP_COST_ROWS) * longest
+def count_cells(sequences: Sequence[TokenSequence]) -> float:
+    longest = max(sequence.num_tokens for sequence in sequences)
+    return (len(sequences) + STEP_COST_ROWS) * longest

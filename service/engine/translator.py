@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from service.arrays import Array, BoolArray, FloatArray, IntArray
-from service.engine.batch import Hypothesis, Request, Result, pad_requests
+from service.engine.batch import Hypothesis, Result, TokenSequence, pad_sequences
 from service.engine.beams import (
     BeamGroup,
     Continuations,
@@ -77,7 +77,7 @@ class TranslatorRunner:
     def num_running(self) -> int:
         return sum(len(group.sentences) for group in self._groups)
 
-    def step(self, arrivals: list[Request]) -> list[tuple[Request, Result]]:
+    def step(self, arrivals: list[TokenSequence]) -> list[tuple[TokenSequence, Result]]:
         """Lets arrivals join, moves all sentences one token on, returns those that ended.
 
         Raises:
@@ -86,7 +86,7 @@ class TranslatorRunner:
         for group in self._groups:
             self._remove(group, group.find_abandoned())
         self._tidy()
-        if joining := [request for request in arrivals if not request.is_abandoned]:
+        if joining := [sequence for sequence in arrivals if not sequence.is_abandoned]:
             self._join(joining)
             self._next_join = self._history.num_calls + JOIN_INTERVAL
         if not self._groups:
@@ -94,16 +94,16 @@ class TranslatorRunner:
         outputs = self._decode()
         # all groups read the outputs before anybody's leaving moves pages and rows
         ended = [self._advance(group, outputs) for group in self._groups]
-        results: list[tuple[Request, Result]] = []
+        results: list[tuple[TokenSequence, Result]] = []
         for group, places in zip(self._groups, ended, strict=True):
             sentences = [group.sentences[place] for place in places]
-            results += [(sentence.request, rank_hypotheses(sentence)) for sentence in sentences]
+            results += [(sentence.sequence, rank_hypotheses(sentence)) for sentence in sentences]
             self._remove(group, places)
         self._tidy()
         return results
 
-    def _join(self, arrivals: list[Request]) -> None:
-        batch = pad_requests(arrivals, self._pad_id)
+    def _join(self, arrivals: list[TokenSequence]) -> None:
+        batch = pad_sequences(arrivals, self._pad_id)
         encoded = self._encoder.run({"input_ids": batch.input_ids, "lengths": batch.lengths})
         handles = self._memory.add(encoded["keys"], encoded["values"], batch.lengths)
         states = {name: array for name, array in encoded.items() if name in STATES}
@@ -115,8 +115,8 @@ class TranslatorRunner:
             }
         self._states, self._rows = states, None
         groups = {group.beam_size: group for group in self._groups}
-        for beam_size in sorted({request.num_rows for request in arrivals}):
-            places = [n for n, request in enumerate(arrivals) if request.num_rows == beam_size]
+        for beam_size in sorted({sequence.num_rows for sequence in arrivals}):
+            places = [n for n, sequence in enumerate(arrivals) if sequence.num_rows == beam_size]
             sentences = [
                 RunningSequence(arrivals[place], handles[place], self._history.num_calls)
                 for place in places
@@ -197,7 +197,7 @@ class TranslatorRunner:
                 pages = attention[self._memory.find_pages(sentence.handle), : group.beam_size]
                 rows = pages.transpose(1, 0, 2).reshape(group.beam_size, -1)
                 first_row = group.first_row + place * group.beam_size
-                sentence.weights.append((first_row, rows[:, : sentence.request.num_tokens]))
+                sentence.weights.append((first_row, rows[:, : sentence.sequence.num_tokens]))
 
     def _close_complete(
         self, group: BeamGroup, ranked: Continuations, is_eos: BoolArray
@@ -270,7 +270,7 @@ class TranslatorRunner:
     def _give_settled(self, group: BeamGroup, ended: set[int]) -> None:
         """Tells those who listen what all hypotheses that may still win have in common."""
         for place, sentence in enumerate(group.sentences):
-            if sentence.request.on_tokens is None:
+            if sentence.sequence.on_tokens is None:
                 continue
             if place in ended:
                 token_ids = rank_hypotheses(sentence)[0].token_ids[sentence.num_given :]
@@ -278,7 +278,7 @@ class TranslatorRunner:
                 token_ids = self._find_settled(group, place)
             if token_ids:
                 sentence.num_given += len(token_ids)
-                sentence.request.on_tokens(token_ids)
+                sentence.sequence.on_tokens(token_ids)
 
     def _find_settled(self, group: BeamGroup, place: int) -> list[int]:
         """Tokens beyond those given that the live and the closed hypotheses share."""

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
-from service.engine.batch import Request, Result
+from service.engine.batch import Result, TokenSequence
 from service.engine.runner import Runner
 
 logger = logging.getLogger(__name__)
@@ -16,20 +16,20 @@ Clock = Callable[[], float]
 class EngineClient(Protocol):
     """Where a worker gets its batches and brings its results; called on the worker's thread."""
 
-    def take(self, runner: Runner) -> list[Request] | None:
+    def take(self, runner: Runner) -> list[TokenSequence] | None:
         """The next arrivals, none while others run on; waits while there is nothing to do.
 
         None means that the worker shall end.
         """
         ...
 
-    def finish(self, finished: list[tuple[Request, Result]]) -> None: ...
+    def finish(self, finished: list[tuple[TokenSequence, Result]]) -> None: ...
 
-    def time_step(self, arrivals: list[Request], seconds: float) -> None:
+    def time_step(self, arrivals: list[TokenSequence], seconds: float) -> None:
         """A step that these joined has ended, well or badly."""
         ...
 
-    def fail(self, requests: list[Request], error: Exception) -> None:
+    def fail(self, sequences: list[TokenSequence], error: Exception) -> None:
         """A step has failed and all that ran in it are lost."""
         ...
 
@@ -43,7 +43,7 @@ class Worker:
 
     def __init__(self, name: str, runner: Runner, desk: EngineClient, clock: Clock) -> None:
         self._runner, self._desk, self._clock = runner, desk, clock
-        self._running: set[Request] = set()
+        self._running: set[TokenSequence] = set()
         self._step_started_at: float | None = None
         # a daemon: a hung engine must not keep the process from ending
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -75,7 +75,7 @@ class Worker:
         except BaseException as exc:  # whatever it is, those who wait are told
             self._desk.on_worker_death(exc)
 
-    def step(self, arrivals: list[Request]) -> None:
+    def step(self, arrivals: list[TokenSequence]) -> None:
         """One step with these, and what came of it; for the thread, or whoever does without one."""
         started_at = self._step_started_at = self._clock()
         self._running.update(arrivals)
@@ -90,10 +90,10 @@ class Worker:
             self._step_started_at = None
             now = self._clock()
             self._desk.time_step(arrivals, now - started_at)
-        for request, _ in finished:
-            request.finished_at = now
-            self._running.discard(request)
+        for sequence, _ in finished:
+            sequence.finished_at = now
+            self._running.discard(sequence)
         if len(self._running) > self._runner.num_running:
-            self._running = {request for request in self._running if not request.is_abandoned}
+            self._running = {sequence for sequence in self._running if not sequence.is_abandoned}
         if finished:
             self._desk.finish(finished)

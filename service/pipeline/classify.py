@@ -7,7 +7,7 @@ from service.answers import (
     ClassifyAnswer,
     ClassifyOptions,
 )
-from service.engine.batch import Request
+from service.engine.batch import TokenSequence
 from service.errors import (
     EmptyInput,
     ModelNotFound,
@@ -70,22 +70,22 @@ class ClassifyPipeline:
         arrived_at = self._clock()
         check_texts(texts, self._settings)
 
-        def encode_texts() -> list[tuple[ServedModel, Request]]:
+        def encode_texts() -> list[tuple[ServedModel, TokenSequence]]:
             chosen = [self._choose_classifier(text, options.model) for text in texts]
             return [
-                (served, Request(encode_text(text, served.model), arrived_at, deadline))
+                (served, TokenSequence(encode_text(text, served.model), arrived_at, deadline))
                 for text, served in zip(texts, chosen, strict=True)
             ]
 
         encoded = await offload(texts, encode_texts, deadline - arrived_at)
-        work = group_by_model((served, [request]) for served, request in encoded)
+        work = group_by_model((served, [sequence]) for served, sequence in encoded)
         made_by = name_models(work)
         on_models(made_by[0])
         encoded_at = self._clock()
         with Submission(work, deadline, self._clock) as submission:
             results = await submission.results()
         labels = [
-            rank_labels(served.model, results[request], options) for served, request in encoded
+            rank_labels(served.model, results[sequence], options) for served, sequence in encoded
         ]
         timings = observe_stages(
             work, results, arrived_at, encoded_at, self._metrics, self._clock()

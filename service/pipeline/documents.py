@@ -10,7 +10,7 @@ from itertools import chain
 import numpy as np
 
 from service.answers import Alignment, Detection, TranslateOptions, Translation
-from service.engine.batch import Hypothesis, Request, Result, SearchOptions
+from service.engine.batch import Hypothesis, Result, SearchOptions, TokenSequence
 from service.repository.model import LoadedModel, check_length, new_token_limit
 from service.text import sentences
 from service.text.alignment import Source, place_tags, share_tags, weigh_words
@@ -29,7 +29,7 @@ class Sentence:
 
     text: str
     space: str
-    request: Request | None
+    sequence: TokenSequence | None
     tags: Sequence[Tag] = ()
     space_tags: Sequence[Tag] = ()
     spelled: str = ""
@@ -62,23 +62,23 @@ class Document:
     passages: list[Passage]
 
     @property
-    def requests(self) -> list[Request]:
-        return list_requests(self.passages)
+    def sequences(self) -> list[TokenSequence]:
+        return list_sequences(self.passages)
 
 
-def list_requests(passages: Sequence[Passage]) -> list[Request]:
+def list_sequences(passages: Sequence[Passage]) -> list[TokenSequence]:
     """The requests of a text, in its order."""
     return [
-        sentence.request
+        sentence.sequence
         for passage in passages
         for sentence in passage.sentences
-        if sentence.request
+        if sentence.sequence
     ]
 
 
-def make_request(
-    input_ids: list[int], model: LoadedModel, target: str, like: Request, has_tags: bool
-) -> Request:
+def make_sequence(
+    input_ids: list[int], model: LoadedModel, target: str, like: TokenSequence, has_tags: bool
+) -> TokenSequence:
     """A sentence's request with the times and search options of its text."""
     check_length(input_ids, model)
     assert like.search is not None
@@ -86,7 +86,7 @@ def make_request(
     with_attention = like.search.with_attention or has_tags
     search = SearchOptions(like.search.beam_size, limit, with_attention)
     start_id = model.manifest.ids.start_ids[target]
-    return Request(input_ids, like.arrived_at, like.deadline, search, start_id)
+    return TokenSequence(input_ids, like.arrived_at, like.deadline, search, start_id)
 
 
 def segment_node(node: Node, language: str) -> list[Sentence]:
@@ -102,7 +102,7 @@ def segment_node(node: Node, language: str) -> list[Sentence]:
 
 
 def segment(
-    text: str, source: str, options: TranslateOptions, model: LoadedModel, like: Request
+    text: str, source: str, options: TranslateOptions, model: LoadedModel, like: TokenSequence
 ) -> list[Passage]:
     """Cuts a text into sentences, a request each with the times and options of `like`."""
     nodes = split_markup(text) if options.text_format == "html" else [Node(text, True, text)]
@@ -113,13 +113,15 @@ def segment(
         for index, sentence in enumerate(found):
             text, input_ids = next(read)
             if input_ids:
-                request = make_request(input_ids, model, options.target, like, bool(sentence.tags))
-                found[index] = replace(sentence, request=request, spelled=text)
+                sequence = make_sequence(
+                    input_ids, model, options.target, like, bool(sentence.tags)
+                )
+                found[index] = replace(sentence, sequence=sequence, spelled=text)
     return [Passage(node, found) for node, found in cut]
 
 
 def assemble(
-    document: Document, results: Mapping[Request, Result], options: TranslateOptions
+    document: Document, results: Mapping[TokenSequence, Result], options: TranslateOptions
 ) -> Translation:
     """Puts a document together again; alternative N takes the Nth hypothesis of each sentence."""
     model = document.model
@@ -136,7 +138,8 @@ def assemble(
     if not options.attention:
         return Translation(texts[0], alternatives, document.detected)
     alignments = [
-        align(model, request, hypotheses_of(results, request)[0]) for request in document.requests
+        align(model, sequence, hypotheses_of(results, sequence)[0])
+        for sequence in document.sequences
     ]
     return Translation(texts[0], alternatives, document.detected, alignments)
 
@@ -144,7 +147,7 @@ def assemble(
 def render_passages(
     model: LoadedModel,
     passages: Sequence[Passage],
-    results: Mapping[Request, Result],
+    results: Mapping[TokenSequence, Result],
     rank: int,
     text_format: str,
 ) -> str:
@@ -157,7 +160,7 @@ def render_passages(
 def render_passage(
     model: LoadedModel,
     passage: Passage,
-    results: Mapping[Request, Result],
+    results: Mapping[TokenSequence, Result],
     rank: int,
     text_format: str,
 ) -> str:
@@ -178,12 +181,12 @@ def render_passage(
 
 
 def translate_sentence(
-    model: LoadedModel, sentence: Sentence, results: Mapping[Request, Result], rank: int
+    model: LoadedModel, sentence: Sentence, results: Mapping[TokenSequence, Result], rank: int
 ) -> tuple[str, Sequence[Tag]]:
     """The sentence's translation, or itself where it has none, and its tags."""
-    if sentence.request is None:
+    if sentence.sequence is None:
         return sentence.text, sentence.tags
-    hypotheses = hypotheses_of(results, sentence.request)
+    hypotheses = hypotheses_of(results, sentence.sequence)
     hypothesis = hypotheses[min(rank, len(hypotheses) - 1)]
     in_capitals = sentence.is_in_capitals
     text = model.decode(hypothesis.token_ids, in_capitals=in_capitals)
@@ -196,17 +199,19 @@ def translate_sentence(
     return text, place_tags(sentence.tags, source, words)
 
 
-def hypotheses_of(results: Mapping[Request, Result], request: Request) -> list[Hypothesis]:
-    result = results[request]
+def hypotheses_of(
+    results: Mapping[TokenSequence, Result], sequence: TokenSequence
+) -> list[Hypothesis]:
+    result = results[sequence]
     assert isinstance(result, list)
     return result
 
 
-def align(model: LoadedModel, request: Request, hypothesis: Hypothesis) -> Alignment:
+def align(model: LoadedModel, sequence: TokenSequence, hypothesis: Hypothesis) -> Alignment:
     """Attention of one sentence with the spelling of its tokens."""
     assert hypothesis.attention is not None
     return Alignment(
-        model.tokenizer.tokens(request.input_ids),
+        model.tokenizer.tokens(sequence.input_ids),
         model.tokenizer.tokens(hypothesis.token_ids),
         np.round(hypothesis.attention.astype(np.float64), 4).tolist(),
     )

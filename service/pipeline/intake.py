@@ -9,7 +9,7 @@ from service.answers import (
     Detection,
     Timings,
 )
-from service.engine.batch import Request, Result
+from service.engine.batch import Result, TokenSequence
 from service.errors import (
     DeadlineExceeded,
     EmptyInput,
@@ -103,35 +103,35 @@ def detect_language(text: str, codes: Sequence[str]) -> Detection:
 
 def observe_stages(
     work: Sequence[ModelBatch],
-    results: Mapping[Request, Result],
+    results: Mapping[TokenSequence, Result],
     arrived_at: float,
     encoded_at: float,
     metrics: Metrics,
     now: float,
 ) -> Timings:
     """Records the stages of one request, once; all times are monotonic seconds."""
-    requests = [request for part in work for request in part.requests]
+    sequences = [sequence for part in work for sequence in part.sequences]
     timings = Timings(
         tokenize_seconds=encoded_at - arrived_at,
         queue_seconds=max(
-            (request.dispatched_at - encoded_at for request in requests), default=0.0
+            (sequence.dispatched_at - encoded_at for sequence in sequences), default=0.0
         ),
         inference_seconds=max(
-            (request.finished_at - request.dispatched_at for request in requests), default=0.0
+            (sequence.finished_at - sequence.dispatched_at for sequence in sequences), default=0.0
         ),
         total_seconds=now - arrived_at,
         arrived_at=arrived_at,
-        dispatched_at=min((request.dispatched_at for request in requests), default=math.inf),
-        finished_at=max((request.finished_at for request in requests), default=math.inf),
+        dispatched_at=min((sequence.dispatched_at for sequence in sequences), default=math.inf),
+        finished_at=max((sequence.finished_at for sequence in sequences), default=math.inf),
     )
     for part in work:
         model_metrics = metrics.of_model(part.served.manifest.name)
         model_metrics.note_stages(
             timings.tokenize_seconds, timings.queue_seconds, timings.inference_seconds
         )
-        num_read = sum(request.num_tokens for request in part.requests)
+        num_read = sum(sequence.num_tokens for sequence in part.sequences)
         model_metrics.tokens_total["input"].inc(num_read)
-        if num_written := sum(count_tokens(results[request]) for request in part.requests):
+        if num_written := sum(count_tokens(results[sequence]) for sequence in part.sequences):
             model_metrics.tokens_total["output"].inc(num_written)
     return timings
 

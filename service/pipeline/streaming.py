@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from service.engine.batch import Request, Result
+from service.engine.batch import Result, TokenSequence
 from service.pipeline.documents import (
     Document,
     Passage,
@@ -49,18 +49,18 @@ class DocumentText:
     def __init__(self, document: Document, text_format: str) -> None:
         self._document, self._format = document, text_format
         self._sentences = open_sentences(document)
-        self._results: dict[Request, Result] = {}
+        self._results: dict[TokenSequence, Result] = {}
         self._parts: deque[Sentence | Passage] = deque()
         for passage in document.passages:
             by_sentence = text_format == "text" and document.model is not None
             self._parts += passage.sentences if by_sentence else [passage]
         self._given = 0  # characters of the first part
 
-    def add_tokens(self, request: Request, token_ids: list[int]) -> None:
-        self._sentences[request].add(token_ids)
+    def add_tokens(self, sequence: TokenSequence, token_ids: list[int]) -> None:
+        self._sentences[sequence].add(token_ids)
 
-    def finish(self, request: Request, result: Result) -> None:
-        self._results[request] = result
+    def finish(self, sequence: TokenSequence, result: Result) -> None:
+        self._results[sequence] = result
 
     def take_text(self) -> str:
         """What has become certain since the last call; may be empty."""
@@ -79,9 +79,9 @@ class DocumentText:
         """What is known of a part's text, and whether that is all of it."""
         if isinstance(part, Passage):
             return self._look_at_passage(part)
-        request, model = part.request, self._document.model
-        if request is not None and request not in self._results:
-            return self._sentences[request].text, False
+        sequence, model = part.sequence, self._document.model
+        if sequence is not None and sequence not in self._results:
+            return self._sentences[sequence].text, False
         assert model is not None
         text, _ = translate_sentence(model, part, self._results, 0)
         return text + part.space, True
@@ -95,19 +95,19 @@ class DocumentText:
         return render_passage(model, passage, self._results, 0, self._format), True
 
 
-def open_sentences(document: Document) -> dict[Request, SentenceText]:
+def open_sentences(document: Document) -> dict[TokenSequence, SentenceText]:
     if document.model is None:
         return {}
     decode = document.model.decode
     return {
-        sentence.request: SentenceText(partial(decode, in_capitals=sentence.is_in_capitals))
+        sentence.sequence: SentenceText(partial(decode, in_capitals=sentence.is_in_capitals))
         for passage in document.passages
         for sentence in passage.sentences
-        if sentence.request
+        if sentence.sequence
     }
 
 
-def is_finished(passage: Passage, results: Mapping[Request, Result]) -> bool:
+def is_finished(passage: Passage, results: Mapping[TokenSequence, Result]) -> bool:
     return all(
-        sentence.request is None or sentence.request in results for sentence in passage.sentences
+        sentence.sequence is None or sentence.sequence in results for sentence in passage.sentences
     )

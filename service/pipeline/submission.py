@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
-from service.engine.batch import Request, Result
+from service.engine.batch import Result, TokenSequence
 from service.errors import DeadlineExceeded
 from service.repository.registry import ServedModel
 
@@ -17,14 +17,16 @@ class ModelBatch:
     """Requests for one model, and the model."""
 
     served: ServedModel
-    requests: list[Request]
+    sequences: list[TokenSequence]
 
 
-def group_by_model(parts: Iterable[tuple[ServedModel, Sequence[Request]]]) -> list[ModelBatch]:
+def group_by_model(
+    parts: Iterable[tuple[ServedModel, Sequence[TokenSequence]]],
+) -> list[ModelBatch]:
     """The requests of all parts by model, in their order."""
     work: dict[str, ModelBatch] = {}
-    for served, requests in parts:
-        work.setdefault(served.manifest.name, ModelBatch(served, [])).requests.extend(requests)
+    for served, sequences in parts:
+        work.setdefault(served.manifest.name, ModelBatch(served, [])).sequences.extend(sequences)
     return list(work.values())
 
 
@@ -52,7 +54,7 @@ class Submission:
     ) -> None:
         self._work = work
         self._seconds_left = deadline - clock()
-        self._futures: dict[Request, asyncio.Future[Result]] = {}
+        self._futures: dict[TokenSequence, asyncio.Future[Result]] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     def __enter__(self) -> "Submission":
@@ -60,8 +62,8 @@ class Submission:
             raise DeadlineExceeded(TOO_LATE)
         try:
             for part in self._work:
-                futures = part.served.batcher.submit(part.requests)
-                self._futures.update(zip(part.requests, futures, strict=True))
+                futures = part.served.batcher.submit(part.sequences)
+                self._futures.update(zip(part.sequences, futures, strict=True))
         except BaseException:
             self._take_back()
             raise
@@ -77,23 +79,23 @@ class Submission:
     ) -> None:
         self._take_back()
 
-    async def results(self) -> dict[Request, Result]:
+    async def results(self) -> dict[TokenSequence, Result]:
         """All results.
 
         Raises:
             DeadlineExceeded: the deadline passed first.
             InferenceFailed, ModelNotReady: what the engine says of a request.
         """
-        return {request: await future for request, future in self._futures.items()}
+        return {sequence: await future for sequence, future in self._futures.items()}
 
-    def call_when_done(self, function: Callable[[Request], None]) -> None:
+    def call_when_done(self, function: Callable[[TokenSequence], None]) -> None:
         """Calls a function on the event loop with each request that is done, well or badly."""
-        for request, future in self._futures.items():
-            future.add_done_callback(lambda _, request=request: function(request))  # type: ignore[misc]
+        for sequence, future in self._futures.items():
+            future.add_done_callback(lambda _, sequence=sequence: function(sequence))  # type: ignore[misc]
 
-    def result(self, request: Request) -> Result:
+    def result(self, sequence: TokenSequence) -> Result:
         """The result of a request that is done; raises what `results` raises."""
-        return self._futures[request].result()
+        return self._futures[sequence].result()
 
     def _give_up(self) -> None:
         for future in self._futures.values():

@@ -15,7 +15,7 @@ from service.answers import (
     TranslateOptions,
     Translation,
 )
-from service.engine.batch import Request, Result, SearchOptions
+from service.engine.batch import Result, SearchOptions, TokenSequence
 from service.errors import (
     InputTooLong,
     InvalidInput,
@@ -122,30 +122,30 @@ class TranslatePipeline:
         job = await self._open_job(texts, options, deadline, on_models)
         growing = [DocumentText(document, options.text_format) for document in job.documents]
         owners = {
-            request: index
+            sequence: index
             for index, document in enumerate(job.documents)
-            for request in document.requests
+            for sequence in document.sequences
         }
-        news: asyncio.Queue[tuple[Request, list[int] | None]] = asyncio.Queue()
+        news: asyncio.Queue[tuple[TokenSequence, list[int] | None]] = asyncio.Queue()
         if options.text_format == "text":
             listen(owners, news)
         with Submission(job.work, deadline, self._clock) as submission:
-            submission.call_when_done(lambda request: news.put_nowait((request, None)))
+            submission.call_when_done(lambda sequence: news.put_nowait((sequence, None)))
             yield Started(*job.made_by)
             for index, text in enumerate(growing):
                 if taken := text.take_text():
                     yield Delta(index, taken)
             num_waiting = len(owners)
             while num_waiting:
-                request, token_ids = await news.get()
-                text = growing[owners[request]]
+                sequence, token_ids = await news.get()
+                text = growing[owners[sequence]]
                 if token_ids is None:
                     num_waiting -= 1
-                    text.finish(request, submission.result(request))
+                    text.finish(sequence, submission.result(sequence))
                 else:
-                    text.add_tokens(request, token_ids)
+                    text.add_tokens(sequence, token_ids)
                 if taken := text.take_text():
-                    yield Delta(owners[request], taken)
+                    yield Delta(owners[sequence], taken)
             results = await submission.results()
         yield await self._answer_job(job, results)
 
@@ -180,13 +180,13 @@ class TranslatePipeline:
         arrived_at = self._clock()
         # among others a blank text comes back as it is, so that lists need no sorting out
         check_texts(texts, self._settings, may_be_blank=any(map(str.strip, texts)))
-        like = Request([], arrived_at, deadline, self._choose_search(options))
+        like = TokenSequence([], arrived_at, deadline, self._choose_search(options))
 
         def open_documents() -> list[tuple[Document, ServedModel | None]]:
             return [self._open_document(text, options, like) for text in texts]
 
         opened = await offload(texts, open_documents, deadline - arrived_at)
-        work = group_by_model((served, document.requests) for document, served in opened if served)
+        work = group_by_model((served, document.sequences) for document, served in opened if served)
         if options.attention:
             check_attention(work)
         made_by = name_models(work)
@@ -195,7 +195,7 @@ class TranslatePipeline:
         return TranslationJob(texts, options, documents, work, made_by, arrived_at, self._clock())
 
     async def _answer_job(
-        self, job: TranslationJob, results: Mapping[Request, Result]
+        self, job: TranslationJob, results: Mapping[TokenSequence, Result]
     ) -> TranslateAnswer:
         def assemble_all() -> list[Translation]:
             return [assemble(document, results, job.options) for document in job.documents]
@@ -225,7 +225,7 @@ class TranslatePipeline:
         )
 
     def _open_document(
-        self, text: str, options: TranslateOptions, like: Request
+        self, text: str, options: TranslateOptions, like: TokenSequence
     ) -> tuple[Document, ServedModel | None]:
         """Cuts a text into requests with the times and options of `like`, and finds their model."""
         detection = self._detect_source(text, options)
@@ -246,16 +246,17 @@ class TranslatePipeline:
 
 
 def listen(
-    requests: Iterable[Request], news: "asyncio.Queue[tuple[Request, list[int] | None]]"
+    sequences: Iterable[TokenSequence],
+    news: "asyncio.Queue[tuple[TokenSequence, list[int] | None]]",
 ) -> None:
     """Has the token ids of requests put into a queue as they come from the engine's thread."""
     loop = asyncio.get_running_loop()
-    for request in requests:
+    for sequence in sequences:
 
-        def tell(token_ids: list[int], request: Request = request) -> None:
-            loop.call_soon_threadsafe(news.put_nowait, (request, token_ids))
+        def tell(token_ids: list[int], sequence: TokenSequence = sequence) -> None:
+            loop.call_soon_threadsafe(news.put_nowait, (sequence, token_ids))
 
-        request.on_tokens = tell
+        sequence.on_tokens = tell
 
 
 def check_attention(work: Sequence[ModelBatch]) -> None:
@@ -266,9 +267,9 @@ def check_attention(work: Sequence[ModelBatch]) -> None:
     """
     num_weights = 0
     for part in work:
-        for request in part.requests:
-            assert request.search is not None
-            num_weights += request.num_tokens * request.search.max_new_tokens
+        for sequence in part.sequences:
+            assert sequence.search is not None
+            num_weights += sequence.num_tokens * sequence.search.max_new_tokens
     if num_weights > MAX_ATTENTION_WEIGHTS:
         raise InputTooLong(
             f"the attention would have up to {num_weights} weights, above the limit of "

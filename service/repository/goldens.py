@@ -1,11 +1,11 @@
 """Answers a version's golden inputs again, which also warms it up."""
 
-from service.engine.runner import run_requests
+from service.engine.runner import run_sequences
 from service.errors import ArtefactError, InferenceFailed, InvalidInput
 from service.repository.manifest import (
     Golden,
 )
-from service.repository.model import LoadedModel, make_requests
+from service.repository.model import LoadedModel, make_sequences
 
 # int8 arithmetic differs between processors with and without VNNI, and a near tie can fall the
 # other way.
@@ -14,7 +14,7 @@ SCORE_TOLERANCE = 0.1
 
 def answer_golden(model: LoadedModel, golden: Golden) -> tuple[str, float]:
     """What the model gives for a golden: label and probability, or translation and score."""
-    (result,) = run_requests(model.runner, make_requests(model, [golden.text], golden.target))
+    (result,) = run_sequences(model.runner, make_sequences(model, [golden.text], golden.target))
     if isinstance(result, list):
         return model.tokenizer.decode(result[0].token_ids), result[0].score
     probabilities = model.probabilities(result)

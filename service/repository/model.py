@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.arrays import FloatArray
-from service.engine.batch import Request, SearchOptions
+from service.engine.batch import SearchOptions, TokenSequence
 from service.engine.device import Device
 from service.engine.runner import Runner
 from service.errors import InputTooLong
@@ -82,25 +82,25 @@ def softmax(logits: FloatArray) -> FloatArray:
     return result
 
 
-def make_requests(
+def make_sequences(
     model: LoadedModel, texts: Sequence[str], target: str | None = None, beam_size: int = 1
-) -> list[Request]:
+) -> list[TokenSequence]:
     """Requests without a deadline, of texts as they are; for goldens and measurements.
 
     Raises:
         ValueError: a text has no tokens.
     """
     now = time.monotonic()
-    requests = []
+    sequences = []
     for text, input_ids in zip(texts, model.encode(texts), strict=True):
         if not input_ids:
             raise ValueError(f"no tokens in {text!r}")
-        request = Request(input_ids, now, float("inf"))
+        sequence = TokenSequence(input_ids, now, float("inf"))
         if target is not None:
-            request.search = SearchOptions(beam_size, new_token_limit(input_ids, model.manifest))
-            request.start_id = model.manifest.ids.start_ids[target]
-        requests.append(request)
-    return requests
+            sequence.search = SearchOptions(beam_size, new_token_limit(input_ids, model.manifest))
+            sequence.start_id = model.manifest.ids.start_ids[target]
+        sequences.append(sequence)
+    return sequences
 
 
 def check_length(input_ids: Sequence[int], model: LoadedModel) -> None:

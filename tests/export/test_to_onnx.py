@@ -12,10 +12,10 @@ from export.publish import build_graphs
 from export.to_onnx import build_decoder, find_best, select
 from models.networks.seq2seq import Seq2Seq
 from models.training.runs import Run
-from service.engine.batch import Request, SearchOptions
+from service.engine.batch import SearchOptions, TokenSequence
 from service.engine.device import Device
 from service.engine.paged_memory import PagedMemory
-from service.engine.runner import run_requests
+from service.engine.runner import run_sequences
 from service.engine.session import OnnxSession
 from service.engine.translator import STATES, TranslatorRunner
 from service.repository.manifest import Precision, Role
@@ -202,8 +202,10 @@ def test_the_served_greedy_search_translates_as_torch_does(
     rng = np.random.default_rng(2)
     texts = [rng.integers(10, 500, length).tolist() for length in (1, 9, 4, 30, 2, 17)]
     search = SearchOptions(beam_size=1, max_new_tokens=12)
-    requests = [Request(text, 0.0, float("inf"), search, ids.start_ids["ko"]) for text in texts]
-    found = [result[0].token_ids for result in run_requests(runner, requests)]
+    sequences = [
+        TokenSequence(text, 0.0, float("inf"), search, ids.start_ids["ko"]) for text in texts
+    ]
+    found = [result[0].token_ids for result in run_sequences(runner, sequences)]
     with torch.no_grad():  # the graph never gives them; torch's bias stands in
         run.model.output_bias[run.forbidden_ids] = -1e9
     expected = [

@@ -1,11 +1,11 @@
 from export.translate import translate_texts
-from service.engine.batch import Hypothesis, Request, Result
+from service.engine.batch import Hypothesis, Result, TokenSequence
 from service.repository.manifest import Limits
 from tests.fakes import FakeRunner, make_manifest, make_model
 
 
-def echo(request: Request) -> Result:
-    return [Hypothesis(request.input_ids[:-1], -0.5, is_complete=True)]
+def echo(sequence: TokenSequence) -> Result:
+    return [Hypothesis(sequence.input_ids[:-1], -0.5, is_complete=True)]
 
 
 def test_text_is_cut_into_sentences_as_served() -> None:
@@ -15,7 +15,7 @@ def test_text_is_cut_into_sentences_as_served() -> None:
 
     assert translate_texts(model, texts, "en", "de", 1) == texts
     read = [
-        model.tokenizer.decode(request.input_ids) for batch in runner.batches for request in batch
+        model.tokenizer.decode(sequence.input_ids) for batch in runner.batches for sequence in batch
     ]
     assert sorted(read) == ["A", "Another one.", "B", "Go on!", "Now", "One sentence."]
 

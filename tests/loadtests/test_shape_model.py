@@ -6,10 +6,10 @@ from lengths import draw_lengths, make_texts
 from shape_model import EMBEDDING_SIZE, HIDDEN_SIZE, draw_weights, make_shape
 
 from service.engine.device import Device
-from service.engine.runner import run_requests
+from service.engine.runner import run_sequences
 from service.repository.loader import load_model
 from service.repository.manifest import Precision
-from service.repository.model import LoadedModel, make_requests
+from service.repository.model import LoadedModel, make_sequences
 
 
 def test_weights_have_the_shape_of_the_comparison() -> None:
@@ -34,7 +34,7 @@ def test_precisions_of_the_wrapped_shape_agree(tmp_path: Path) -> None:
     plain, quantized = (
         np.array([model.probabilities(np.asarray(result)) for result in results])
         for model in models
-        for results in [run_requests(model.runner, make_requests(model, texts))]
+        for results in [run_sequences(model.runner, make_sequences(model, texts))]
     )
     assert np.abs(plain - quantized).max() < 0.02
     assert plain.std(axis=0).max() > 0.0

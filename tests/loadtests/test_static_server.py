@@ -2,12 +2,12 @@ import pytest
 from runners import find_runners, wrap_runners
 from static_server import StaticRunner
 
-from service.engine.batch import Request
-from tests.fakes import FakeRunner, make_manifest, make_model, make_request
+from service.engine.batch import TokenSequence
+from tests.fakes import FakeRunner, make_manifest, make_model, make_sequence
 
 
-def steps_of_length(request: Request) -> int:
-    return request.num_tokens
+def steps_of_length(sequence: TokenSequence) -> int:
+    return sequence.num_tokens
 
 
 @pytest.fixture
@@ -17,17 +17,17 @@ def inner() -> FakeRunner:
 
 def test_batch_is_answered_with_its_last_sentence(inner: FakeRunner) -> None:
     runner = StaticRunner(inner)
-    short, long = make_request(1), make_request(3)
+    short, long = make_sequence(1), make_sequence(3)
     assert runner.step([short, long]) == []
     assert runner.step([]) == []
-    assert {request for request, _ in runner.step([])} == {short, long}
+    assert {sequence for sequence, _ in runner.step([])} == {short, long}
     assert runner.num_running == 0
 
 
 def test_nothing_is_admitted_until_the_batch_has_ended(inner: FakeRunner) -> None:
     runner = StaticRunner(inner)
     assert runner.free_rows == inner.free_rows > 0
-    runner.step([make_request(1), make_request(2)])
+    runner.step([make_sequence(1), make_sequence(2)])
     assert inner.free_rows > 0
     assert runner.free_rows == 0
     runner.step([])
@@ -35,18 +35,18 @@ def test_nothing_is_admitted_until_the_batch_has_ended(inner: FakeRunner) -> Non
 
 
 def test_answers_are_the_runners_own(inner: FakeRunner) -> None:
-    request = make_request(1)
-    ((_, static),) = StaticRunner(inner).step([request])
-    ((_, alone),) = FakeRunner().step([request])
+    sequence = make_sequence(1)
+    ((_, static),) = StaticRunner(inner).step([sequence])
+    ((_, alone),) = FakeRunner().step([sequence])
     assert list(static) == list(alone)
 
 
 def test_reset_forgets_what_had_ended(inner: FakeRunner) -> None:
     runner = StaticRunner(inner)
-    runner.step([make_request(1), make_request(2)])
+    runner.step([make_sequence(1), make_sequence(2)])
     runner.reset()
-    later = make_request(1)
-    assert [request for request, _ in runner.step([later])] == [later]
+    later = make_sequence(1)
+    assert [sequence for sequence, _ in runner.step([later])] == [later]
 
 
 def test_every_runner_of_a_model_is_wrapped() -> None:

@@ -16,7 +16,7 @@ from service.answers import (
     TranslateAnswer,
     TranslateOptions,
 )
-from service.engine.batch import Request, Result
+from service.engine.batch import Result, TokenSequence
 from service.engine.batcher import Batcher
 from service.errors import (
     DeadlineExceeded,
@@ -42,7 +42,7 @@ from tests.fakes import (
     make_manifest,
     make_metrics,
     make_model,
-    make_request,
+    make_sequence,
     read_metric,
     score_text,
     shout,
@@ -65,14 +65,14 @@ class Stand:
     translator: FakeRunner
 
 
-def like_korean(request: Request) -> Result:
+def like_korean(sequence: TokenSequence) -> Result:
     return np.array([5.0, -5.0], dtype=np.float32)
 
 
 def make_stand(
     settings: Settings,
     pairs: tuple[tuple[str, str], ...],
-    translate: Callable[[Request], Result] = shout,
+    translate: Callable[[TokenSequence], Result] = shout,
 ) -> Stand:
     metrics = make_metrics()
     registry = Registry(settings, metrics)
@@ -103,7 +103,7 @@ async def start(tmp_path: Path) -> AsyncIterator[MakeStand]:
 
     async def make(
         pairs: tuple[tuple[str, str], ...] = (("en", "de"), ("de", "en")),
-        translate: Callable[[Request], Result] = shout,
+        translate: Callable[[TokenSequence], Result] = shout,
         **settings: object,
     ) -> Stand:
         fields = {"models_dir": tmp_path, "max_batch_size": 8} | settings
@@ -280,12 +280,12 @@ async def test_sentences_go_on_over_inline_tags(stand: Stand, page: str, expecte
     assert await translate(stand, page, HTML) == expected
 
 
-def hiss(request: Request) -> Result:
+def hiss(sequence: TokenSequence) -> Result:
     """A translation with a sharp s for each "ö", which has as many bytes."""
-    hypotheses = shout(request)
+    hypotheses = shout(sequence)
     assert isinstance(hypotheses, list)
     tokenizer = ByteTokenizer()
-    token_ids = tokenizer.encode(tokenizer.decode(request.input_ids).replace("ö", "ß"))
+    token_ids = tokenizer.encode(tokenizer.decode(sequence.input_ids).replace("ö", "ß"))
     return [replace(hypotheses[0], token_ids=token_ids)]
 
 
@@ -309,11 +309,11 @@ async def test_capitals_are_read_in_sentence_case_and_answered_in_capitals(
 async def test_attention_is_asked_for_where_tags_are_to_be_placed(stand: Stand) -> None:
     await translate(stand, "<p>one.\ntwo <b>three</b>.\n<i>four.</i></p>five", HTML)
 
-    requests = [request for batch in stand.translator.batches for request in batch]
+    sequences = [sequence for batch in stand.translator.batches for sequence in batch]
     asked = {
-        ByteTokenizer().decode(request.input_ids): request.search.with_attention
-        for request in requests
-        if request.search
+        ByteTokenizer().decode(sequence.input_ids): sequence.search.with_attention
+        for sequence in sequences
+        if sequence.search
     }
     assert asked == {"one.": False, "two three.": True, "four.": False, "five": False}
 
@@ -404,7 +404,7 @@ async def test_alternatives_that_repeat_the_translation_are_left_out(stand: Stan
     assert (answer.translations[0].text, answer.translations[0].alternatives) == ("ONE", [])
 
 
-async def test_attention_is_given_for_each_sentence_on_request(stand: Stand) -> None:
+async def test_attention_is_given_for_each_sentence_on_sequence(stand: Stand) -> None:
     options = TranslateOptions("en", "de", attention=True)
 
     answer = await stand.translators.translate(["ab. c."], options, soon())
@@ -435,17 +435,17 @@ async def test_attention_is_not_given_unasked(stand: Stand) -> None:
 async def test_search_options_reach_the_engine(stand: Stand) -> None:
     await translate(stand, "one two", TranslateOptions("en", "de", beam_size=4, max_new_tokens=9))
 
-    ((request,),) = stand.translator.batches
-    assert request.search is not None
-    assert (request.search.beam_size, request.search.max_new_tokens) == (4, 9)
+    ((sequence,),) = stand.translator.batches
+    assert sequence.search is not None
+    assert (sequence.search.beam_size, sequence.search.max_new_tokens) == (4, 9)
 
 
 async def test_length_of_a_translation_is_bound_by_its_source(stand: Stand) -> None:
     await translate(stand, "ab")
 
-    ((request,),) = stand.translator.batches
-    assert request.search is not None
-    assert request.search.max_new_tokens == 16 + 2 * 3
+    ((sequence,),) = stand.translator.batches
+    assert sequence.search is not None
+    assert sequence.search.max_new_tokens == 16 + 2 * 3
 
 
 async def test_languages_list_their_targets_and_themselves(start: MakeStand) -> None:
@@ -493,7 +493,7 @@ async def test_sentence_without_tokens_is_copied(stand: Stand) -> None:
     assert await translate(stand, "one.\n\u200b\ntwo.") == "ONE.\n\u200b\nTWO."
 
 
-async def test_request_without_texts_is_refused(stand: Stand) -> None:
+async def test_sequence_without_texts_is_refused(stand: Stand) -> None:
     with pytest.raises(EmptyInput, match="no text"):
         await stand.classifiers.classify([], ALL, soon())
 
@@ -643,7 +643,7 @@ async def test_model_that_is_full_takes_back_what_other_models_admitted(
     await asyncio.gather(busy, waiting)
 
 
-async def test_failed_step_is_told_and_the_next_request_is_served(stand: Stand) -> None:
+async def test_failed_step_is_told_and_the_next_sequence_is_served(stand: Stand) -> None:
     stand.translator.failures = [InferenceFailed("out of memory")]
 
     with pytest.raises(InferenceFailed, match="engine failed"):
@@ -686,7 +686,7 @@ async def test_waiting_counts_as_queue_time_not_as_inference(stand: Stand) -> No
     assert timings.inference_seconds < timings.queue_seconds
 
 
-async def test_each_stage_is_observed_once_per_request_and_model(stand: Stand) -> None:
+async def test_each_stage_is_observed_once_per_sequence_and_model(stand: Stand) -> None:
     await stand.classifiers.classify(["good", "bad", "좋다"], ALL, soon())
 
     for model in ("film-en", "film-ko"):
@@ -915,4 +915,4 @@ def backlog(batcher: Batcher) -> None:
     """Makes a queue that has been found to be slow: a token a second."""
     for second in range(3):
         batcher._rate.observe(1, time.monotonic() + second, is_backlogged=True)
-    batcher._scheduler.add([make_request(50)])
+    batcher._scheduler.add([make_sequence(50)])

@@ -2,9 +2,9 @@ import pytest
 
 from service.engine.admission import QueueLimits, QueueState, ServiceRate, check_admission
 from service.errors import InputTooLong, Overloaded
-from tests.fakes import make_request
+from tests.fakes import make_sequence
 
-LIMITS = QueueLimits(max_requests=10, max_tokens=100, max_wait_seconds=2.0)
+LIMITS = QueueLimits(max_sequences=10, max_tokens=100, max_wait_seconds=2.0)
 
 
 def observe_steadily(rate: ServiceRate, tokens_per_second: float, seconds: float) -> None:
@@ -86,10 +86,10 @@ def test_rate_follows_an_engine_that_has_become_slower() -> None:
 def test_refusal_names_its_reason_and_when_the_queue_will_be_done(
     state: QueueState, reason: str
 ) -> None:
-    requests = [make_request(5, deadline=11.0), make_request(5, deadline=100.0)]
+    sequences = [make_sequence(5, deadline=11.0), make_sequence(5, deadline=100.0)]
 
     with pytest.raises(Overloaded, match="retry later") as raised:
-        check_admission("tiny", requests, state, LIMITS, now=10.0)
+        check_admission("tiny", sequences, state, LIMITS, now=10.0)
 
     assert raised.value.reason == reason
     assert raised.value.retry_after_seconds == state.wait_seconds
@@ -97,15 +97,15 @@ def test_refusal_names_its_reason_and_when_the_queue_will_be_done(
 
 def test_what_never_fits_is_not_told_to_retry() -> None:
     with pytest.raises(InputTooLong, match=r"11 requests.*limit of 10.*send less"):
-        check_admission("tiny", [make_request()] * 11, QueueState(0, 0, 0.0), LIMITS, 0.0)
+        check_admission("tiny", [make_sequence()] * 11, QueueState(0, 0, 0.0), LIMITS, 0.0)
 
 
 @pytest.mark.parametrize("wait_seconds", [0.0, 2.0])
 def test_what_has_room_and_time_is_let_in(wait_seconds: float) -> None:
     state = QueueState(9, 95, wait_seconds)
 
-    check_admission("tiny", [make_request(5, deadline=2.1)], state, LIMITS, now=0.0)
+    check_admission("tiny", [make_sequence(5, deadline=2.1)], state, LIMITS, now=0.0)
 
 
 def test_deadline_that_has_passed_is_for_the_queue_to_tell() -> None:
-    check_admission("tiny", [make_request(deadline=1.0)], QueueState(1, 1, 1.0), LIMITS, now=2.0)
+    check_admission("tiny", [make_sequence(deadline=1.0)], QueueState(1, 1, 1.0), LIMITS, now=2.0)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from service.engine.admission import QueueLimits
-from service.engine.batch import Request, Result
+from service.engine.batch import Result, TokenSequence
 from service.engine.batcher import Batcher
 from service.engine.scheduler import Scheduler
 from service.errors import (
@@ -21,7 +21,7 @@ from service.errors import (
     ServingError,
 )
 from service.telemetry.metrics import Metrics
-from tests.fakes import FakeClock, FakeRunner, make_metrics, make_request, read_metric, sum_ids
+from tests.fakes import FakeClock, FakeRunner, make_metrics, make_sequence, read_metric, sum_ids
 
 NAME = "fake"
 
@@ -49,7 +49,7 @@ async def run_batcher(
     runner = runner or FakeRunner()
     scheduler = Scheduler(runner.free_rows, max_batch_tokens)
     metrics, clock = make_metrics(), FakeClock()
-    limits = limits or QueueLimits(max_requests=10_000, max_tokens=1_000_000)
+    limits = limits or QueueLimits(max_sequences=10_000, max_tokens=1_000_000)
     batcher = Batcher(NAME, [runner], scheduler, limits, metrics, clock, inline_runner)
     batcher.start()
     try:
@@ -64,9 +64,9 @@ async def wait_for_step(runner: FakeRunner) -> None:
     assert await asyncio.to_thread(runner.entered.wait, 10.0)
 
 
-def endless_if(endless: Request) -> Callable[[Request], int]:
+def endless_if(endless: TokenSequence) -> Callable[[TokenSequence], int]:
     """Steps of a request: so many for one of them that it never ends by itself."""
-    return lambda request: 10**9 if request is endless else 1
+    return lambda sequence: 10**9 if sequence is endless else 1
 
 
 async def settle() -> None:
@@ -75,36 +75,36 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-def is_own_answer(request: Request, result: object) -> bool:
-    return np.array_equal(np.asarray(result), np.asarray(sum_ids(request)))
+def is_own_answer(sequence: TokenSequence, result: object) -> bool:
+    return np.array_equal(np.asarray(result), np.asarray(sum_ids(sequence)))
 
 
 async def test_idle_engine_starts_at_once() -> None:
     async with run_batcher() as stand:
         stand.runner.gate.clear()
-        stand.batcher.submit([make_request()])
+        stand.batcher.submit([make_sequence()])
 
         await asyncio.wait_for(wait_for_step(stand.runner), timeout=1.0)
 
         assert stand.scheduler.num_waiting == 0
 
 
-async def test_each_request_gets_its_own_answer() -> None:
-    requests = [make_request(length) for length in (3, 1, 7)]
+async def test_each_sequence_gets_its_own_answer() -> None:
+    sequences = [make_sequence(length) for length in (3, 1, 7)]
     async with run_batcher() as stand:
-        results = await asyncio.gather(*stand.batcher.submit(requests))
+        results = await asyncio.gather(*stand.batcher.submit(sequences))
 
-    assert all(map(is_own_answer, requests, results))
+    assert all(map(is_own_answer, sequences, results))
 
 
 async def test_arrivals_during_a_step_form_the_next_batch() -> None:
-    first, later = make_request(), [make_request(), make_request(), make_request()]
+    first, later = make_sequence(), [make_sequence(), make_sequence(), make_sequence()]
     async with run_batcher() as stand:
         stand.runner.gate.clear()
         futures = stand.batcher.submit([first])
         await wait_for_step(stand.runner)
-        for request in later:
-            futures += stand.batcher.submit([request])
+        for sequence in later:
+            futures += stand.batcher.submit([sequence])
         stand.runner.gate.set()
         await asyncio.gather(*futures)
 
@@ -112,7 +112,7 @@ async def test_arrivals_during_a_step_form_the_next_batch() -> None:
 
 
 async def test_arrivals_join_sequences_that_are_running() -> None:
-    endless, short = make_request(5), make_request(1)
+    endless, short = make_sequence(5), make_sequence(1)
     async with run_batcher(FakeRunner(num_steps=endless_if(endless))) as stand:
         stand.runner.gate.clear()
         (running,) = stand.batcher.submit([endless])
@@ -126,17 +126,17 @@ async def test_arrivals_join_sequences_that_are_running() -> None:
 
 
 async def test_times_are_noted_at_dispatch_and_end() -> None:
-    request = make_request()
+    sequence = make_sequence()
     async with run_batcher() as stand:
         stand.clock.now = 7.0
         stand.runner.gate.clear()
-        (future,) = stand.batcher.submit([request])
+        (future,) = stand.batcher.submit([sequence])
         await wait_for_step(stand.runner)
         stand.clock.now = 9.5
         stand.runner.gate.set()
         await future
 
-    assert (request.dispatched_at, request.finished_at) == (7.0, 9.5)
+    assert (sequence.dispatched_at, sequence.finished_at) == (7.0, 9.5)
 
 
 @pytest.mark.parametrize(
@@ -147,44 +147,44 @@ async def test_times_are_noted_at_dispatch_and_end() -> None:
 async def test_full_queue_refuses_at_once_and_counts_it(limits: QueueLimits, reason: str) -> None:
     async with run_batcher(limits=limits) as stand:
         stand.runner.gate.clear()
-        stand.batcher.submit([make_request()])
+        stand.batcher.submit([make_sequence()])
         await wait_for_step(stand.runner)
-        stand.batcher.submit([make_request(2), make_request(2)])
+        stand.batcher.submit([make_sequence(2), make_sequence(2)])
 
         with pytest.raises(Overloaded, match=f"{reason}.*limit of .*retry later"):
-            stand.batcher.submit([make_request(2), make_request(2)])
+            stand.batcher.submit([make_sequence(2), make_sequence(2)])
 
     assert read_metric(stand.metrics, "shed_total", model=NAME, reason=reason) == 1
 
 
-async def test_requests_are_admitted_together_or_not_at_all() -> None:
+async def test_sequences_are_admitted_together_or_not_at_all() -> None:
     async with run_batcher(limits=QueueLimits(3, 1000)) as stand:
         stand.runner.gate.clear()
-        stand.batcher.submit([make_request()])
+        stand.batcher.submit([make_sequence()])
         await wait_for_step(stand.runner)
-        stand.batcher.submit([make_request(), make_request()])
+        stand.batcher.submit([make_sequence(), make_sequence()])
         with pytest.raises(Overloaded):
-            stand.batcher.submit([make_request(), make_request()])
+            stand.batcher.submit([make_sequence(), make_sequence()])
 
         assert stand.scheduler.num_waiting == 2
 
 
-async def test_request_larger_than_the_queue_is_not_told_to_retry() -> None:
+async def test_sequence_larger_than_the_queue_is_not_told_to_retry() -> None:
     async with run_batcher(limits=QueueLimits(2, 1000)) as stand:
         with pytest.raises(InputTooLong, match=r"3 requests.*limit of 2.*send less"):
-            stand.batcher.submit([make_request() for _ in range(3)])
+            stand.batcher.submit([make_sequence() for _ in range(3)])
 
 
-async def test_cancelled_requests_make_room_while_the_engine_is_busy() -> None:
+async def test_cancelled_sequences_make_room_while_the_engine_is_busy() -> None:
     async with run_batcher(limits=QueueLimits(2, 1000)) as stand:
         stand.runner.gate.clear()
-        stand.batcher.submit([make_request()])
+        stand.batcher.submit([make_sequence()])
         await wait_for_step(stand.runner)
-        for future in stand.batcher.submit([make_request(), make_request()]):
+        for future in stand.batcher.submit([make_sequence(), make_sequence()]):
             future.cancel()
         await settle()
 
-        stand.batcher.submit([make_request(), make_request()])
+        stand.batcher.submit([make_sequence(), make_sequence()])
 
         assert stand.scheduler.num_waiting == 2
 
@@ -192,9 +192,9 @@ async def test_cancelled_requests_make_room_while_the_engine_is_busy() -> None:
 async def test_queue_length_is_measured() -> None:
     async with run_batcher() as stand:
         stand.runner.gate.clear()
-        stand.batcher.submit([make_request()])
+        stand.batcher.submit([make_sequence()])
         await wait_for_step(stand.runner)
-        futures = stand.batcher.submit([make_request(), make_request()])
+        futures = stand.batcher.submit([make_sequence(), make_sequence()])
         assert read_metric(stand.metrics, "queue_requests", model=NAME) == 2
         stand.runner.gate.set()
         await asyncio.gather(*futures)
@@ -204,10 +204,10 @@ async def test_queue_length_is_measured() -> None:
 
 
 async def test_cancelled_batch_mate_leaves_its_neighbours_answered() -> None:
-    requests = [make_request() for _ in range(4)]
+    sequences = [make_sequence() for _ in range(4)]
     async with run_batcher() as stand:
         stand.runner.gate.clear()
-        futures = stand.batcher.submit(requests)
+        futures = stand.batcher.submit(sequences)
         await wait_for_step(stand.runner)
         futures[1].cancel()
         await settle()
@@ -218,11 +218,11 @@ async def test_cancelled_batch_mate_leaves_its_neighbours_answered() -> None:
     assert were_cancelled == [False, True, False, False]
 
 
-async def test_cancelled_waiting_request_never_reaches_the_engine() -> None:
-    cancelled = make_request()
+async def test_cancelled_waiting_sequence_never_reaches_the_engine() -> None:
+    cancelled = make_sequence()
     async with run_batcher() as stand:
         stand.runner.gate.clear()
-        (running,) = stand.batcher.submit([make_request()])
+        (running,) = stand.batcher.submit([make_sequence()])
         await wait_for_step(stand.runner)
         (future,) = stand.batcher.submit([cancelled])
         future.cancel()
@@ -230,16 +230,16 @@ async def test_cancelled_waiting_request_never_reaches_the_engine() -> None:
         stand.runner.gate.set()
         await running
 
-    assert cancelled not in [request for batch in stand.runner.batches for request in batch]
+    assert cancelled not in [sequence for batch in stand.runner.batches for sequence in batch]
 
 
 async def test_cancelled_running_sequence_frees_its_rows() -> None:
-    endless = make_request(beam_size=8)
+    endless = make_sequence(beam_size=8)
     runner = FakeRunner(num_steps=endless_if(endless))
     async with run_batcher(runner) as stand:
         (future,) = stand.batcher.submit([endless])
         await wait_for_step(runner)
-        (waiting,) = stand.batcher.submit([make_request()])
+        (waiting,) = stand.batcher.submit([make_sequence()])
         future.cancel()
 
         await asyncio.wait_for(waiting, timeout=5.0)
@@ -251,9 +251,9 @@ async def test_failing_step_fails_exactly_those_in_it() -> None:
     async with run_batcher() as stand:
         stand.runner.failures = [InferenceFailed("out of memory")]
         stand.runner.gate.clear()
-        doomed = stand.batcher.submit([make_request(), make_request()])
+        doomed = stand.batcher.submit([make_sequence(), make_sequence()])
         await wait_for_step(stand.runner)
-        waiting = stand.batcher.submit([make_request(), make_request()])
+        waiting = stand.batcher.submit([make_sequence(), make_sequence()])
         stand.runner.gate.set()
         results = await asyncio.gather(*doomed, *waiting, return_exceptions=True)
 
@@ -262,14 +262,14 @@ async def test_failing_step_fails_exactly_those_in_it() -> None:
 
 
 async def test_failing_step_fails_all_sequences_that_run_in_it() -> None:
-    long = make_request(3)
-    async with run_batcher(FakeRunner(num_steps=lambda request: request.num_tokens)) as stand:
+    long = make_sequence(3)
+    async with run_batcher(FakeRunner(num_steps=lambda sequence: sequence.num_tokens)) as stand:
         stand.runner.failures = [None, InferenceFailed("lost")]
         (future,) = stand.batcher.submit([long])
 
         with pytest.raises(InferenceFailed, match="engine failed"):
             await future
-        (healthy,) = stand.batcher.submit([make_request(2)])
+        (healthy,) = stand.batcher.submit([make_sequence(2)])
         await healthy
 
 
@@ -278,7 +278,7 @@ async def test_foreign_error_is_logged_and_not_shown_to_the_client(
 ) -> None:
     async with run_batcher() as stand:
         stand.runner.failures = [KeyError("secret detail")]
-        (future,) = stand.batcher.submit([make_request()])
+        (future,) = stand.batcher.submit([make_sequence()])
 
         with pytest.raises(InferenceFailed, match="log says why"):
             await future
@@ -286,11 +286,11 @@ async def test_foreign_error_is_logged_and_not_shown_to_the_client(
     assert "secret detail" in caplog.text
 
 
-async def test_expired_request_is_told_so_and_never_runs() -> None:
-    expired, alive = make_request(deadline=5.0), make_request(deadline=50.0)
+async def test_expired_sequence_is_told_so_and_never_runs() -> None:
+    expired, alive = make_sequence(deadline=5.0), make_sequence(deadline=50.0)
     async with run_batcher() as stand:
         stand.runner.gate.clear()
-        stand.batcher.submit([make_request()])
+        stand.batcher.submit([make_sequence()])
         await wait_for_step(stand.runner)
         futures = stand.batcher.submit([expired, alive])
         stand.clock.now = 5.0
@@ -306,9 +306,9 @@ async def test_expired_request_is_told_so_and_never_runs() -> None:
 async def test_queue_that_expired_is_measured_as_empty() -> None:
     async with run_batcher() as stand:
         stand.runner.gate.clear()
-        (first,) = stand.batcher.submit([make_request()])
+        (first,) = stand.batcher.submit([make_sequence()])
         await wait_for_step(stand.runner)
-        (expired,) = stand.batcher.submit([make_request(deadline=5.0)])
+        (expired,) = stand.batcher.submit([make_sequence(deadline=5.0)])
         stand.clock.now = 5.0
         stand.runner.gate.set()
         await first
@@ -321,26 +321,26 @@ async def test_queue_that_expired_is_measured_as_empty() -> None:
 
 async def test_stop_drains_what_was_admitted() -> None:
     async with run_batcher(FakeRunner(max_rows=2)) as stand:
-        futures = stand.batcher.submit([make_request() for _ in range(10)])
+        futures = stand.batcher.submit([make_sequence() for _ in range(10)])
         await stand.batcher.stop(drain_seconds=10.0)
 
         assert all(future.done() and future.exception() is None for future in futures)
 
 
-async def test_stopping_batcher_refuses_new_requests() -> None:
+async def test_stopping_batcher_refuses_new_sequences() -> None:
     async with run_batcher() as stand:
         await stand.batcher.stop(drain_seconds=1.0)
 
         with pytest.raises(ModelNotReady, match="retry elsewhere"):
-            stand.batcher.submit([make_request()])
+            stand.batcher.submit([make_sequence()])
 
 
 async def test_stop_fails_what_outlasts_the_drain() -> None:
     async with run_batcher() as stand:
         stand.runner.gate.clear()
-        futures = stand.batcher.submit([make_request()])
+        futures = stand.batcher.submit([make_sequence()])
         await wait_for_step(stand.runner)
-        futures += stand.batcher.submit([make_request()])
+        futures += stand.batcher.submit([make_sequence()])
         await stand.batcher.stop(drain_seconds=0.01)
 
         results = await asyncio.gather(*futures, return_exceptions=True)
@@ -352,7 +352,7 @@ async def test_idle_and_busy_batcher_have_no_fault() -> None:
     async with run_batcher() as stand:
         assert stand.batcher.fault(30.0) is None
         stand.runner.gate.clear()
-        stand.batcher.submit([make_request()])
+        stand.batcher.submit([make_sequence()])
         await wait_for_step(stand.runner)
         stand.clock.now = 29.0
 
@@ -362,7 +362,7 @@ async def test_idle_and_busy_batcher_have_no_fault() -> None:
 async def test_stuck_step_is_a_fault_until_it_ends() -> None:
     async with run_batcher() as stand:
         stand.runner.gate.clear()
-        (future,) = stand.batcher.submit([make_request()])
+        (future,) = stand.batcher.submit([make_sequence()])
         await wait_for_step(stand.runner)
         stand.clock.now = 31.0
         assert "not answered for 31 s" in (stand.batcher.fault(30.0) or "")
@@ -378,7 +378,7 @@ async def test_batcher_that_never_started_is_a_fault_and_refuses() -> None:
 
     assert "not running" in (batcher.fault(30.0) or "")
     with pytest.raises(ModelNotReady):
-        batcher.submit([make_request()])
+        batcher.submit([make_sequence()])
 
 
 async def test_dead_loop_is_a_fault_and_leaves_nobody_waiting(
@@ -388,9 +388,9 @@ async def test_dead_loop_is_a_fault_and_leaves_nobody_waiting(
         stand.runner.failures = [InferenceFailed("broken")]
         stand.runner.reset_failure = RuntimeError("cannot even reset")
         stand.runner.gate.clear()
-        futures = stand.batcher.submit([make_request()])
+        futures = stand.batcher.submit([make_sequence()])
         await wait_for_step(stand.runner)
-        futures += stand.batcher.submit([make_request()])
+        futures += stand.batcher.submit([make_sequence()])
         stand.runner.gate.set()
         async with asyncio.timeout(5.0):
             results = await asyncio.gather(*futures, return_exceptions=True)
@@ -398,13 +398,13 @@ async def test_dead_loop_is_a_fault_and_leaves_nobody_waiting(
         assert {type(result) for result in results} == {ModelNotReady}
         assert "not running" in (stand.batcher.fault(30.0) or "")
         with pytest.raises(ModelNotReady):
-            stand.batcher.submit([make_request()])
+            stand.batcher.submit([make_sequence()])
     assert "cannot even reset" in caplog.text
 
 
 async def test_beam_wider_than_the_engine_does_not_block_the_others() -> None:
     async with run_batcher(FakeRunner(max_rows=2)) as stand:
-        futures = stand.batcher.submit([make_request(deadline=1.0, beam_size=3), make_request()])
+        futures = stand.batcher.submit([make_sequence(deadline=1.0, beam_size=3), make_sequence()])
 
         await asyncio.wait_for(asyncio.gather(*futures), timeout=5.0)
 
@@ -424,13 +424,13 @@ class Tally:
         return self.answered + self.cancelled + self.refused + self.failed + self.expired
 
 
-async def send_request(stand: Stand, rng: random.Random, tally: Tally) -> None:
+async def send_sequence(stand: Stand, rng: random.Random, tally: Tally) -> None:
     """One client: may hang up at any time, may be refused."""
     await asyncio.sleep(rng.random() * 0.3)
     deadline = stand.clock.now + rng.choice([0.5, 100.0, 100.0, 100.0])
-    request = make_request(rng.randint(1, 30), deadline, beam_size=rng.choice([1, 1, 1, 4]))
+    sequence = make_sequence(rng.randint(1, 30), deadline, beam_size=rng.choice([1, 1, 1, 4]))
     try:
-        (future,) = stand.batcher.submit([request])
+        (future,) = stand.batcher.submit([sequence])
     except Overloaded:
         tally.refused += 1
         return
@@ -447,7 +447,7 @@ async def send_request(stand: Stand, rng: random.Random, tally: Tally) -> None:
     except InferenceFailed:
         tally.failed += 1
     else:
-        assert is_own_answer(request, result)
+        assert is_own_answer(sequence, result)
         tally.answered += 1
 
 
@@ -461,19 +461,19 @@ async def move_clock(clock: FakeClock) -> None:
 async def test_storm_of_cancels_and_failures_ends_every_future_and_leaks_nothing(
     seed: int,
 ) -> None:
-    rng, num_requests, tally = random.Random(seed), 1500, Tally()
-    runner = FakeRunner(num_steps=lambda request: request.num_tokens % 7, max_rows=16)
+    rng, num_sequences, tally = random.Random(seed), 1500, Tally()
+    runner = FakeRunner(num_steps=lambda sequence: sequence.num_tokens % 7, max_rows=16)
     runner.failures = [
         InferenceFailed("at random") if rng.random() < 0.05 else None for _ in range(50_000)
     ]
     async with run_batcher(runner, QueueLimits(200, 2000), max_batch_tokens=200) as stand:
         mover = asyncio.create_task(move_clock(stand.clock))
         async with asyncio.timeout(20.0):
-            await asyncio.gather(*(send_request(stand, rng, tally) for _ in range(num_requests)))
+            await asyncio.gather(*(send_sequence(stand, rng, tally) for _ in range(num_sequences)))
         mover.cancel()
         await finish_steps(stand)
 
-        assert tally.total == num_requests
+        assert tally.total == num_sequences
         assert min(tally.answered, tally.cancelled, tally.failed) > 0
         assert stand.batcher.num_pending == 0
         assert (stand.scheduler.num_waiting, runner.num_running) == (0, 0)
@@ -484,7 +484,7 @@ async def finish_steps(stand: Stand) -> None:
     """Until a last request has gone through, and with it whatever was abandoned before."""
     while True:
         try:
-            await stand.batcher.submit([make_request(7, deadline=float("inf"))])[0]
+            await stand.batcher.submit([make_sequence(7, deadline=float("inf"))])[0]
         except ServingError:
             continue
         return await settle()
@@ -498,7 +498,7 @@ async def test_two_workers_run_side_by_side() -> None:
     batcher.start()
     for runner in (first, second):
         runner.gate.clear()
-    futures = batcher.submit([make_request(), make_request()])
+    futures = batcher.submit([make_sequence(), make_sequence()])
     await asyncio.gather(wait_for_step(first), wait_for_step(second))
     for runner in (first, second):
         runner.gate.set()
@@ -509,22 +509,22 @@ async def test_two_workers_run_side_by_side() -> None:
 
 
 async def test_slow_queue_refuses_with_the_time_it_needs() -> None:
-    requests = [make_request(10) for _ in range(40)]
+    sequences = [make_sequence(10) for _ in range(40)]
     clock = FakeClock()
 
-    def answer_in_a_tenth(request: Request) -> Result:
+    def answer_in_a_tenth(sequence: TokenSequence) -> Result:
         clock.now += 0.1
-        return sum_ids(request)
+        return sum_ids(sequence)
 
-    runner = FakeRunner(answer_in_a_tenth, endless_if(requests[10]), max_rows=1)
+    runner = FakeRunner(answer_in_a_tenth, endless_if(sequences[10]), max_rows=1)
     limits, metrics = QueueLimits(1000, 10_000, max_wait_seconds=2.0), make_metrics()
     batcher = Batcher(NAME, [runner], Scheduler(1, 100), limits, metrics, clock)
     batcher.start()
-    futures = batcher.submit(requests)
+    futures = batcher.submit(sequences)
     await asyncio.gather(*futures[:10])
 
     with pytest.raises(Overloaded, match=r"predicted to be .* s, above the limit of 2 s") as raised:
-        batcher.submit([make_request(10)])
+        batcher.submit([make_sequence(10)])
     with pytest.raises(Overloaded):
         batcher.check_wait()
     await batcher.stop(drain_seconds=0.0)
@@ -535,18 +535,18 @@ async def test_slow_queue_refuses_with_the_time_it_needs() -> None:
 
 
 async def test_queue_that_everybody_left_is_not_taken_for_slow() -> None:
-    requests = [make_request(10) for _ in range(20)]
+    sequences = [make_sequence(10) for _ in range(20)]
     clock = FakeClock()
-    runner = FakeRunner(num_steps=endless_if(requests[0]), max_rows=1)
+    runner = FakeRunner(num_steps=endless_if(sequences[0]), max_rows=1)
     batcher = Batcher(
         NAME, [runner], Scheduler(1, 100), QueueLimits(99, 999), make_metrics(), clock
     )
     batcher.start()
-    for future in batcher.submit(requests):
+    for future in batcher.submit(sequences):
         future.cancel()
     await settle()
     clock.now = 100.0
-    futures = batcher.submit([make_request(10) for _ in range(20)])
+    futures = batcher.submit([make_sequence(10) for _ in range(20)])
     await asyncio.gather(*futures)
 
     assert not batcher.is_too_slow
@@ -558,26 +558,26 @@ async def test_short_step_runs_on_the_event_loop() -> None:
     here = threading.get_ident()
     ran_on: list[int] = []
 
-    def answer(request: Request) -> Result:
+    def answer(sequence: TokenSequence) -> Result:
         ran_on.append(threading.get_ident())
-        return sum_ids(request)
+        return sum_ids(sequence)
 
     runner = FakeRunner(answer)
-    requests = [make_request(length) for length in (3, 3, 4)]
+    sequences = [make_sequence(length) for length in (3, 3, 4)]
     async with run_batcher(inline_runner=runner) as stand:
-        futures = [stand.batcher.submit([request])[0] for request in requests]
+        futures = [stand.batcher.submit([sequence])[0] for sequence in sequences]
         assert runner.batches == []  # all that come in one turn of the loop are waited for
         results = await asyncio.gather(*futures)
 
-    assert all(map(is_own_answer, requests, results))
-    assert runner.batches == [requests]
+    assert all(map(is_own_answer, sequences, results))
+    assert runner.batches == [sequences]
     assert set(ran_on) == {here}
     assert stand.runner.batches == []
 
 
 async def test_step_that_is_not_short_is_left_to_a_worker() -> None:
     own = FakeRunner()
-    first, second = make_request(), make_request()
+    first, second = make_sequence(), make_sequence()
     async with run_batcher(inline_runner=own) as stand:
         own.on_step = lambda: setattr(stand.clock, "now", stand.clock.now + 1.0)
         await asyncio.gather(*stand.batcher.submit([first]))  # it takes a second
@@ -597,60 +597,60 @@ async def test_own_turns_come_back_when_the_engine_is_quick_again() -> None:
 
         own.on_step, stand.runner.on_step = spend(1.0), spend(0.001)
         for _ in range(100):
-            await asyncio.gather(*stand.batcher.submit([make_request()]))
+            await asyncio.gather(*stand.batcher.submit([make_sequence()]))
             own.on_step = spend(0.001)
 
     assert len(own.batches) > 1
     assert stand.runner.batches
 
 
-async def test_deadline_takes_a_request_out_of_the_engine() -> None:
+async def test_deadline_takes_a_sequence_out_of_the_engine() -> None:
     async with run_batcher() as stand:
         stand.runner.gate.clear()
-        request = make_request()
-        (future,) = stand.batcher.submit([request])
+        sequence = make_sequence()
+        (future,) = stand.batcher.submit([sequence])
         await asyncio.to_thread(stand.runner.entered.wait)
         future.set_exception(DeadlineExceeded("too late"))
         await asyncio.sleep(0)
-        assert request.is_abandoned
+        assert sequence.is_abandoned
         stand.runner.gate.set()
 
 
 async def test_own_turns_go_on_until_the_queue_is_empty() -> None:
-    requests = [make_request(1) for _ in range(20)]
+    sequences = [make_sequence(1) for _ in range(20)]
     own = FakeRunner(max_rows=8)
     async with run_batcher(inline_runner=own) as stand:
-        await asyncio.gather(*stand.batcher.submit(requests))
+        await asyncio.gather(*stand.batcher.submit(sequences))
 
     assert [len(batch) for batch in own.batches] == [8, 8, 4]
     assert stand.runner.batches == []
 
 
-async def test_failing_step_on_the_event_loop_fails_its_requests_alone() -> None:
+async def test_failing_step_on_the_event_loop_fails_its_sequences_alone() -> None:
     own = FakeRunner()
     own.failures = [RuntimeError("broken")]
     async with run_batcher(inline_runner=own) as stand:
-        (failed,) = stand.batcher.submit([make_request()])
+        (failed,) = stand.batcher.submit([make_sequence()])
         with pytest.raises(InferenceFailed):
             await failed
-        request = make_request()
-        (result,) = await asyncio.gather(*stand.batcher.submit([request]))
+        sequence = make_sequence()
+        (result,) = await asyncio.gather(*stand.batcher.submit([sequence]))
 
-    assert is_own_answer(request, result)
+    assert is_own_answer(sequence, result)
 
 
 async def test_runner_that_cannot_be_reset_on_the_event_loop_fails_all() -> None:
     own = FakeRunner()
     own.failures, own.reset_failure = [RuntimeError("broken")], RuntimeError("beyond repair")
     async with run_batcher(inline_runner=own) as stand:
-        (future,) = stand.batcher.submit([make_request()])
+        (future,) = stand.batcher.submit([make_sequence()])
         with pytest.raises(ModelNotReady):
             await future
         assert stand.batcher.fault(30.0) is not None
 
 
-async def test_cancelled_request_does_not_hurt_those_of_its_turn() -> None:
-    leaving, staying = make_request(), make_request()
+async def test_cancelled_sequence_does_not_hurt_those_of_its_turn() -> None:
+    leaving, staying = make_sequence(), make_sequence()
     async with run_batcher(inline_runner=FakeRunner()) as stand:
         (cancelled,) = stand.batcher.submit([leaving])
         (future,) = stand.batcher.submit([staying])

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from service.engine.batch import Request, SearchOptions
+from service.engine.batch import SearchOptions, TokenSequence
 from service.engine.beams import (
     BeamGroup,
     History,
@@ -16,7 +16,7 @@ from tests.fakes import NEVER, START_ID
 def make_group(num_sentences: int, beam_size: int) -> BeamGroup:
     search = SearchOptions(beam_size, 10)
     sentences = [
-        RunningSequence(Request([3], 0.0, NEVER, search, START_ID), handle, first_call=0)
+        RunningSequence(TokenSequence([3], 0.0, NEVER, search, START_ID), handle, first_call=0)
         for handle in range(num_sentences)
     ]
     return start_beam_group(sentences, np.arange(num_sentences))

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from service.arrays import Array
-from service.engine.batch import Request
+from service.engine.batch import TokenSequence
 from service.engine.classifier import ClassifierRunner
 from service.errors import InferenceFailed
-from tests.fakes import PAD_ID, FakeSession, make_request
+from tests.fakes import PAD_ID, FakeSession, make_sequence
 
 
 def sum_rows(feeds: Mapping[str, Array]) -> dict[str, Array]:
@@ -17,25 +17,25 @@ def sum_rows(feeds: Mapping[str, Array]) -> dict[str, Array]:
     return {"logits": np.stack([sums, feeds["lengths"]], axis=1).astype(np.float32)}
 
 
-def test_each_request_gets_its_own_row() -> None:
-    requests = [Request([7, 7, 7], 0.0, 1.0), Request([5], 0.0, 1.0)]
+def test_each_sequence_gets_its_own_row() -> None:
+    sequences = [TokenSequence([7, 7, 7], 0.0, 1.0), TokenSequence([5], 0.0, 1.0)]
 
-    answers = dict(ClassifierRunner(FakeSession(sum_rows), PAD_ID, 8).step(requests))
+    answers = dict(ClassifierRunner(FakeSession(sum_rows), PAD_ID, 8).step(sequences))
 
-    assert [list(answers[request]) for request in requests] == [[21, 3], [5, 1]]
+    assert [list(answers[sequence]) for sequence in sequences] == [[21, 3], [5, 1]]
 
 
 def test_one_step_is_one_run() -> None:
     session = FakeSession(sum_rows)
 
-    ClassifierRunner(session, PAD_ID, 8).step([make_request(2), make_request(4)])
+    ClassifierRunner(session, PAD_ID, 8).step([make_sequence(2), make_sequence(4)])
 
     assert [feeds["input_ids"].shape for feeds in session.feeds] == [(2, 4)]
 
 
 def test_nothing_runs_between_steps() -> None:
     runner = ClassifierRunner(FakeSession(sum_rows), PAD_ID, 8)
-    runner.step([make_request(2)])
+    runner.step([make_sequence(2)])
 
     assert (runner.num_running, runner.free_rows) == (0, 8)
 
@@ -49,6 +49,6 @@ def test_failed_run_is_passed_on_and_the_next_one_works() -> None:
     runner = ClassifierRunner(FakeSession(fail_on_long), PAD_ID, 8)
 
     with pytest.raises(InferenceFailed):
-        runner.step([make_request(4)])
+        runner.step([make_sequence(4)])
     runner.reset()
-    assert len(runner.step([make_request(2)])) == 1
+    assert len(runner.step([make_sequence(2)])) == 1

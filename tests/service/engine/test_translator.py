@@ -9,8 +9,8 @@ import torch
 
 from models.config import Cell
 from service.arrays import Array, FloatArray
-from service.engine.batch import Hypothesis, Request, Result, SearchOptions
-from service.engine.runner import run_requests
+from service.engine.batch import Hypothesis, Result, SearchOptions, TokenSequence
+from service.engine.runner import run_sequences
 from service.engine.translator import TranslatorRunner
 from service.errors import InferenceFailed
 from tests.conftest import TinyTranslator
@@ -106,8 +106,8 @@ def make_sentence(
     max_new_tokens: int = 12,
     *,
     with_attention: bool = False,
-) -> Request:
-    return Request(
+) -> TokenSequence:
+    return TokenSequence(
         list(source),
         0.0,
         NEVER,
@@ -116,14 +116,14 @@ def make_sentence(
     )
 
 
-def copy_request(request: Request) -> Request:
-    return Request(list(request.input_ids), 0.0, NEVER, request.search, request.start_id)
+def copy_sequence(sequence: TokenSequence) -> TokenSequence:
+    return TokenSequence(list(sequence.input_ids), 0.0, NEVER, sequence.search, sequence.start_id)
 
 
 def translate(
-    requests: list[Request], runner: TranslatorRunner | None = None
+    sequences: list[TokenSequence], runner: TranslatorRunner | None = None
 ) -> list[list[Hypothesis]]:
-    results = run_requests(runner or make_runner(), requests)
+    results = run_sequences(runner or make_runner(), sequences)
     return [result for result in results if isinstance(result, list)]
 
 
@@ -215,24 +215,26 @@ def test_beam_search_equals_the_textbook(beam_size: int, limit: int) -> None:
 def test_beams_of_all_widths_share_a_batch() -> None:
     sources = random_sources(seed=3, count=20)
     widths = [1 + index % 6 for index in range(20)]
-    requests = [make_sentence(source, width) for source, width in zip(sources, widths, strict=True)]
+    sequences = [
+        make_sentence(source, width) for source, width in zip(sources, widths, strict=True)
+    ]
 
-    results = translate(requests, make_runner(max_rows=16))
+    results = translate(sequences, make_runner(max_rows=16))
 
     for source, width, result in zip(sources, widths, results, strict=True):
         assert_same(result, reference_beam(source, width, 12))
 
 
 def run_staggered(
-    runner: TranslatorRunner, arrivals: dict[int, list[Request]]
-) -> dict[Request, list[Hypothesis]]:
+    runner: TranslatorRunner, arrivals: dict[int, list[TokenSequence]]
+) -> dict[TokenSequence, list[Hypothesis]]:
     """Lets requests join at the steps given; results once all have ended."""
-    results: dict[Request, list[Hypothesis]] = {}
+    results: dict[TokenSequence, list[Hypothesis]] = {}
     step = 0
     while step <= max(arrivals) or runner.num_running:
-        for request, result in runner.step(arrivals.get(step, [])):
+        for sequence, result in runner.step(arrivals.get(step, [])):
             assert isinstance(result, list)
-            results[request] = result
+            results[sequence] = result
         step += 1
     return results
 
@@ -240,53 +242,53 @@ def run_staggered(
 @pytest.mark.parametrize("seed", range(10))
 def test_joining_and_leaving_at_any_step_changes_no_token(seed: int) -> None:
     rng = random.Random(seed)
-    arrivals: dict[int, list[Request]] = {}
+    arrivals: dict[int, list[TokenSequence]] = {}
     for source in random_sources(seed, count=25):
-        request = make_sentence(source, rng.choice([1, 1, 3]), rng.randint(1, 12))
-        arrivals.setdefault(rng.randrange(30), []).append(request)
+        sequence = make_sentence(source, rng.choice([1, 1, 3]), rng.randint(1, 12))
+        arrivals.setdefault(rng.randrange(30), []).append(sequence)
 
     results = run_staggered(make_runner(max_rows=1000), arrivals)
 
-    for request in [request for group in arrivals.values() for request in group]:
-        options = request.search
+    for sequence in [sequence for group in arrivals.values() for sequence in group]:
+        options = sequence.search
         assert options is not None
         expected = reference_beam(
-            tuple(request.input_ids), options.beam_size, options.max_new_tokens
+            tuple(sequence.input_ids), options.beam_size, options.max_new_tokens
         )
-        assert_same(results[request], expected)
+        assert_same(results[sequence], expected)
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_whoever_comes_and_goes_each_answer_is_the_textbooks(seed: int) -> None:
     """Random beams, limits, arrivals and abandonments; nobody's answer depends on the others."""
     rng = random.Random(seed)
-    arrivals: dict[int, list[Request]] = {}
-    given: dict[Request, list[int]] = {}
+    arrivals: dict[int, list[TokenSequence]] = {}
+    given: dict[TokenSequence, list[int]] = {}
     for source in random_sources(seed, 30):
-        request = make_sentence(source, rng.choice([1, 1, 2, 3, 4, 7]), rng.randint(1, 12))
+        sequence = make_sentence(source, rng.choice([1, 1, 2, 3, 4, 7]), rng.randint(1, 12))
         if rng.random() < 0.5:
-            request.on_tokens = given.setdefault(request, []).extend
-        arrivals.setdefault(rng.randrange(40), []).append(request)
-    requests = [request for group in arrivals.values() for request in group]
-    leaving = {request: rng.randrange(40) for request in rng.sample(requests, 8)}
+            sequence.on_tokens = given.setdefault(sequence, []).extend
+        arrivals.setdefault(rng.randrange(40), []).append(sequence)
+    sequences = [sequence for group in arrivals.values() for sequence in group]
+    leaving = {sequence: rng.randrange(40) for sequence in rng.sample(sequences, 8)}
 
-    runner, results, step = make_runner(max_rows=1000), dict[Request, Result](), 0
+    runner, results, step = make_runner(max_rows=1000), dict[TokenSequence, Result](), 0
     while step < 40 or runner.num_running:
-        for request, left_at in leaving.items():
-            request.is_abandoned = request.is_abandoned or left_at == step
+        for sequence, left_at in leaving.items():
+            sequence.is_abandoned = sequence.is_abandoned or left_at == step
         results.update(runner.step(arrivals.get(step, [])))
         step += 1
 
-    assert set(requests) - set(results) <= set(leaving)
-    for request, result in results.items():
-        options = request.search
+    assert set(sequences) - set(results) <= set(leaving)
+    for sequence, result in results.items():
+        options = sequence.search
         assert options is not None
         assert isinstance(result, list)
         expected = reference_beam(
-            tuple(request.input_ids), options.beam_size, options.max_new_tokens
+            tuple(sequence.input_ids), options.beam_size, options.max_new_tokens
         )
         assert_same(result, expected)
-        assert given.get(request, result[0].token_ids) == result[0].token_ids
+        assert given.get(sequence, result[0].token_ids) == result[0].token_ids
 
 
 def test_abandoned_sentence_leaves_and_its_neighbours_stay_right() -> None:
@@ -315,12 +317,12 @@ def test_rows_of_abandoned_sentences_are_free_after_the_next_step() -> None:
     assert (runner.free_rows, runner.num_running) == (8, 0)
 
 
-def test_request_abandoned_before_it_joined_gets_no_answer() -> None:
-    request = make_sentence([3])
-    request.is_abandoned = True
+def test_sequence_abandoned_before_it_joined_gets_no_answer() -> None:
+    sequence = make_sentence([3])
+    sequence.is_abandoned = True
     runner = make_runner()
 
-    assert runner.step([request]) == []
+    assert runner.step([sequence]) == []
     assert runner.num_running == 0
 
 
@@ -361,16 +363,16 @@ def test_hypotheses_of_a_sentence_are_different() -> None:
 def test_attention_has_a_row_per_step_over_the_sources_own_tokens(beam_size: int) -> None:
     sources = random_sources(8, 12)
     limits = [1 + n % 7 for n in range(12)]
-    requests = [
+    sequences = [
         make_sentence(source, beam_size, limit, with_attention=True)
         for source, limit in zip(sources, limits, strict=True)
     ]
 
-    results = run_staggered(make_runner(), {n: [request] for n, request in enumerate(requests)})
+    results = run_staggered(make_runner(), {n: [sequence] for n, sequence in enumerate(sequences)})
 
-    for request, source in zip(requests, sources, strict=True):
+    for sequence, source in zip(sequences, sources, strict=True):
         places = np.arange(1, len(source) + 1)
-        for hypothesis in results[request]:
+        for hypothesis in results[sequence]:
             assert hypothesis.attention is not None
             num_steps = len(hypothesis.token_ids) + hypothesis.is_complete
             expected = np.tile(places / places.sum(), (num_steps, 1))
@@ -402,10 +404,10 @@ def test_attention_is_that_of_the_hypothesis_itself(seed: int) -> None:
     results = run_staggered(make_runner(graphs, max_rows=1000), arrivals)
     assert len(results) == 32
 
-    for request, hypotheses in results.items():
+    for sequence, hypotheses in results.items():
         for hypothesis in hypotheses:
             assert hypothesis.attention is not None
-            assert hypothesis.attention.shape[1] == request.num_tokens
+            assert hypothesis.attention.shape[1] == sequence.num_tokens
             assert (hypothesis.attention == hypothesis.attention[:, :1]).all()
             seen = [graphs.prefixes[int(number)] for number in hypothesis.attention[:, 0]]
             assert seen == [tuple(hypothesis.token_ids[:place]) for place in range(len(seen))]
@@ -475,9 +477,9 @@ def test_memory_of_sentences_that_left_is_freed() -> None:
 class Listener:
     """Notes what each step gave."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, sequence: TokenSequence) -> None:
         self.groups: list[list[int]] = []
-        request.on_tokens = self.groups.append
+        sequence.on_tokens = self.groups.append
 
     @property
     def token_ids(self) -> list[int]:
@@ -485,9 +487,9 @@ class Listener:
 
 
 def test_greedy_search_gives_a_token_a_step() -> None:
-    request = make_sentence([3, 9, 4], max_new_tokens=12)
-    listener, runner = Listener(request), make_runner()
-    results = dict(runner.step([request]))
+    sequence = make_sentence([3, 9, 4], max_new_tokens=12)
+    listener, runner = Listener(sequence), make_runner()
+    results = dict(runner.step([sequence]))
     counts = [len(listener.token_ids)]
     while runner.num_running:
         results.update(runner.step([]))
@@ -500,10 +502,10 @@ def test_greedy_search_gives_a_token_a_step() -> None:
 
 @pytest.mark.parametrize("beam_size", [1, 2, 4])
 def test_what_was_given_is_the_best_hypothesis(beam_size: int) -> None:
-    requests = [make_sentence(s, beam_size) for s in random_sources(20 + beam_size, 30)]
-    listeners = [Listener(request) for request in requests]
+    sequences = [make_sentence(s, beam_size) for s in random_sources(20 + beam_size, 30)]
+    listeners = [Listener(sequence) for sequence in sequences]
 
-    results = translate(requests)
+    results = translate(sequences)
 
     for listener, hypotheses in zip(listeners, results, strict=True):
         assert listener.token_ids == hypotheses[0].token_ids
@@ -517,9 +519,9 @@ def test_beam_search_gives_only_what_all_live_hypotheses_share(beam_size: int) -
     runner = make_runner(graphs)
     early = 0
     for source in random_sources(40 + beam_size, 20):
-        request = make_sentence(source, beam_size)
-        listener = Listener(request)
-        results = dict(runner.step([request]))
+        sequence = make_sentence(source, beam_size)
+        listener = Listener(sequence)
+        results = dict(runner.step([sequence]))
         while runner.num_running:
             count = len(listener.token_ids)
             results.update(runner.step([]))
@@ -528,7 +530,7 @@ def test_beam_search_gives_only_what_all_live_hypotheses_share(beam_size: int) -
             for prefix in graphs.prefixes[-beam_size:]:  # as they were before this step
                 assert prefix[:count] == tuple(listener.token_ids[:count])
             early += count
-        hypotheses = results[request]
+        hypotheses = results[sequence]
         assert isinstance(hypotheses, list)
         assert listener.token_ids == hypotheses[0].token_ids
     assert early > 0
@@ -543,9 +545,9 @@ def test_settled_tokens_are_given_as_soon_as_they_are() -> None:
         table[best] = [-0.5, -0.6][: len(best)]
         return table
 
-    request = make_sentence([3], 2, 8)
-    listener, runner = Listener(request), make_runner(FakeGraphs(model))
-    runner.step([request])
+    sequence = make_sentence([3], 2, 8)
+    listener, runner = Listener(sequence), make_runner(FakeGraphs(model))
+    runner.step([sequence])
     while runner.num_running:
         before = len(listener.token_ids)
         runner.step([])
@@ -612,9 +614,9 @@ def test_a_loop_ends_at_the_same_step_whoever_else_is_there() -> None:
 # --- over real graphs of tiny models ---
 
 
-def random_requests(
+def random_sequences(
     translator: TinyTranslator, lengths: Iterable[int], limit: int = 24, beam_size: int = 1
-) -> list[Request]:
+) -> list[TokenSequence]:
     rng = random.Random(11)
     low, high = translator.first_free_id, translator.model.config.vocab_size
     return [
@@ -624,13 +626,13 @@ def random_requests(
 
 
 def translate_by_torch(
-    translator: TinyTranslator, requests: list[Request], limit: int
+    translator: TinyTranslator, sequences: list[TokenSequence], limit: int
 ) -> list[list[int]]:
-    width = max(request.num_tokens for request in requests)
+    width = max(sequence.num_tokens for sequence in sequences)
     input_ids = torch.tensor(
-        [[*request.input_ids, *[0] * (width - request.num_tokens)] for request in requests]
+        [[*sequence.input_ids, *[0] * (width - sequence.num_tokens)] for sequence in sequences]
     )
-    lengths = torch.tensor([request.num_tokens for request in requests])
+    lengths = torch.tensor([sequence.num_tokens for sequence in sequences])
     return translator.model.translate(
         input_ids, lengths, translator.start_id, translator.eos_id, limit
     )
@@ -643,27 +645,27 @@ def test_greedy_search_equals_torch_token_by_token(
 ) -> None:
     translator = tiny_translator(cell)
     rng = random.Random(batch_size)
-    requests = random_requests(
+    sequences = random_sequences(
         translator, [rng.randint(1, 40) for _ in range(batch_size)], limit=24
     )
 
-    results = translate(requests, translator.make_runner())
+    results = translate(sequences, translator.make_runner())
 
-    expected = translate_by_torch(translator, requests, limit=24)
+    expected = translate_by_torch(translator, sequences, limit=24)
     assert [result[0].token_ids for result in results] == expected
 
 
 def test_target_languages_share_a_batch(tiny_translator: MakeTranslator) -> None:
     translator = tiny_translator("gru")
-    requests = random_requests(translator, [5, 9, 5, 9], limit=24)
-    for request, start_id in zip(requests, [3, 4, 4, 3], strict=True):
-        request.start_id = start_id
+    sequences = random_sequences(translator, [5, 9, 5, 9], limit=24)
+    for sequence, start_id in zip(sequences, [3, 4, 4, 3], strict=True):
+        sequence.start_id = start_id
 
-    results = translate(requests, translator.make_runner())
+    results = translate(sequences, translator.make_runner())
 
-    for request, result in zip(requests, results, strict=True):
+    for sequence, result in zip(sequences, results, strict=True):
         (expected,) = translate_by_torch(
-            replace(translator, start_id=request.start_id), [request], limit=24
+            replace(translator, start_id=sequence.start_id), [sequence], limit=24
         )
         assert result[0].token_ids == expected
 
@@ -674,7 +676,7 @@ def test_tiny_model_ends_its_sentences_at_different_steps(
 ) -> None:
     translator = tiny_translator(cell)
 
-    results = translate(random_requests(translator, range(1, 33)), translator.make_runner())
+    results = translate(random_sequences(translator, range(1, 33)), translator.make_runner())
 
     assert len({len(result[0].token_ids) for result in results}) > 3
     assert any(result[0].is_complete for result in results)
@@ -686,14 +688,14 @@ def test_sentences_joining_one_by_one_get_the_tokens_they_get_alone(
     tiny_translator: MakeTranslator, cell: Cell, beam_size: int
 ) -> None:
     translator = tiny_translator(cell)
-    requests = random_requests(translator, [3, 17, 1, 30, 8, 8, 25, 2], beam_size=beam_size)
+    sequences = random_sequences(translator, [3, 17, 1, 30, 8, 8, 25, 2], beam_size=beam_size)
     runner = translator.make_runner()
-    alone = [translate([copy_request(request)], runner)[0] for request in requests]
+    alone = [translate([copy_sequence(sequence)], runner)[0] for sequence in sequences]
 
-    together = run_staggered(runner, {3 * n: [request] for n, request in enumerate(requests)})
+    together = run_staggered(runner, {3 * n: [sequence] for n, sequence in enumerate(sequences)})
 
-    for request, expected in zip(requests, alone, strict=True):
-        found = together[request]
+    for sequence, expected in zip(sequences, alone, strict=True):
+        found = together[sequence]
         assert [one.token_ids for one in found] == [one.token_ids for one in expected]
         assert [one.score for one in found] == pytest.approx(
             [one.score for one in expected], abs=SCORE_TOLERANCE
@@ -720,22 +722,22 @@ def test_beam_search_over_real_graphs_equals_the_textbook_over_torch(
     tiny_translator: MakeTranslator, cell: Cell
 ) -> None:
     translator = tiny_translator(cell)
-    requests = random_requests(translator, [1, 4, 9, 20], limit=6, beam_size=3)
+    sequences = random_sequences(translator, [1, 4, 9, 20], limit=6, beam_size=3)
 
-    results = translate(requests, translator.make_runner())
+    results = translate(sequences, translator.make_runner())
 
     score = torch_log_probabilities(translator)
-    for request, result in zip(requests, results, strict=True):
-        expected = reference_beam(tuple(request.input_ids), 3, 6, score, eos_id=translator.eos_id)
+    for sequence, result in zip(sequences, results, strict=True):
+        expected = reference_beam(tuple(sequence.input_ids), 3, 6, score, eos_id=translator.eos_id)
         assert_same(result, expected)
 
 
 def test_real_attention_rows_sum_to_one(tiny_translator: MakeTranslator) -> None:
     translator = tiny_translator("gru")
-    request = make_sentence([9, 10, 11, 12], with_attention=True)
+    sequence = make_sentence([9, 10, 11, 12], with_attention=True)
     mate = make_sentence(range(9, 40))
 
-    attention = translate([request, mate], translator.make_runner())[0][0].attention
+    attention = translate([sequence, mate], translator.make_runner())[0][0].attention
 
     assert attention is not None
     assert attention.shape[1] == 4

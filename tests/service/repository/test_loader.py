@@ -11,15 +11,15 @@ import torch
 from models.networks.classifier import Classifier
 from models.training.runs import read_run
 from service.arrays import FloatArray
-from service.engine.batch import Request, SearchOptions
+from service.engine.batch import SearchOptions, TokenSequence
 from service.engine.device import Device
-from service.engine.runner import run_requests
+from service.engine.runner import run_sequences
 from service.errors import ArtefactError, InferenceFailed
 from service.repository.goldens import answer_golden, check_goldens
 from service.repository.loader import choose_precision, load_model
 from service.repository.manifest import MANIFEST, Golden, Graph, Manifest, Precision
-from service.repository.model import LoadedModel, make_requests, new_token_limit, softmax
-from tests.fakes import FakeRunner, make_manifest, make_model, make_request
+from service.repository.model import LoadedModel, make_sequences, new_token_limit, softmax
+from tests.fakes import FakeRunner, make_manifest, make_model, make_sequence
 
 CPU, CUDA = Device("cpu"), Device("cuda")
 PRECISIONS: list[Precision] = ["fp32", "w8", "int8"]
@@ -51,9 +51,9 @@ def translation(tiny_repository: Path) -> Path:
     return tiny_repository / "tiny-translation-lstm" / "1"
 
 
-def probabilities_of(model: LoadedModel, requests: list[Request]) -> FloatArray:
+def probabilities_of(model: LoadedModel, sequences: list[TokenSequence]) -> FloatArray:
     """(B, C)."""
-    results = run_requests(model.runner, requests)
+    results = run_sequences(model.runner, sequences)
     return np.stack([model.probabilities(np.asarray(result)) for result in results])
 
 
@@ -64,8 +64,8 @@ def probabilities_of(model: LoadedModel, requests: list[Request]) -> FloatArray:
 def test_batched_classification_equals_single(sentiment: Path, precision: Precision) -> None:
     model = load_model(sentiment, CPU, precision=precision)
 
-    together = probabilities_of(model, make_requests(model, TEXTS))
-    alone = np.concatenate([probabilities_of(model, make_requests(model, [t])) for t in TEXTS])
+    together = probabilities_of(model, make_sequences(model, TEXTS))
+    alone = np.concatenate([probabilities_of(model, make_sequences(model, [t])) for t in TEXTS])
 
     assert np.abs(together - alone).max() <= BATCH_TOLERANCES[precision]
     assert np.ptp(alone[:, 0]) > 0.2, "the texts must differ for this to mean anything"
@@ -77,10 +77,10 @@ def test_pad_length_changes_no_classification(
     sentiment: Path, precision: Precision, num_tokens: int
 ) -> None:
     model = load_model(sentiment, CPU, precision=precision)
-    mate = make_request(num_tokens)
+    mate = make_sequence(num_tokens)
 
-    alone = probabilities_of(model, make_requests(model, TEXTS[1:2]))
-    padded = probabilities_of(model, [*make_requests(model, TEXTS[1:2]), mate])[:1]
+    alone = probabilities_of(model, make_sequences(model, TEXTS[1:2]))
+    padded = probabilities_of(model, [*make_sequences(model, TEXTS[1:2]), mate])[:1]
 
     assert np.abs(alone - padded).max() <= BATCH_TOLERANCES[precision]
 
@@ -90,7 +90,7 @@ def test_torch_equals_onnx_equals_quantised(
     sentiment: Path, torch_classifier: Classifier, precision: Precision
 ) -> None:
     model = load_model(sentiment, CPU, precision=precision)
-    served = probabilities_of(model, make_requests(model, TEXTS))
+    served = probabilities_of(model, make_sequences(model, TEXTS))
 
     encoded = model.encode(TEXTS)
     expected = [
@@ -115,10 +115,10 @@ def test_batched_translation_equals_single_token_by_token(
 ) -> None:
     model = load_model(translation, CPU, precision=precision)
 
-    together = run_requests(model.runner, make_requests(model, SENTENCES, "ko", beam_size))
+    together = run_sequences(model.runner, make_sequences(model, SENTENCES, "ko", beam_size))
 
     for sentence, found in zip(SENTENCES, together, strict=True):
-        (alone,) = run_requests(model.runner, make_requests(model, [sentence], "ko", beam_size))
+        (alone,) = run_sequences(model.runner, make_sequences(model, [sentence], "ko", beam_size))
         assert isinstance(found, list)
         assert isinstance(alone, list)
         assert [one.token_ids for one in found] == [one.token_ids for one in alone]
@@ -131,10 +131,10 @@ def test_batched_int8_translation_scores_its_first_token_like_single(translation
     model = load_model(translation, CPU, precision="int8")
 
     def translate(sentences: list[str]) -> list[float]:
-        requests = make_requests(model, sentences, "ko")
-        for request in requests:  # later tokens of a random model say little: errors add up
-            request.search = SearchOptions(max_new_tokens=1)
-        results = run_requests(model.runner, requests)
+        sequences = make_sequences(model, sentences, "ko")
+        for sequence in sequences:  # later tokens of a random model say little: errors add up
+            sequence.search = SearchOptions(max_new_tokens=1)
+        results = run_sequences(model.runner, sequences)
         return [result[0].score for result in results if isinstance(result, list)]
 
     alone = [translate([sentence])[0] for sentence in SENTENCES]
@@ -317,27 +317,27 @@ def test_capitals_are_kept_where_the_model_says_so_and_for_classifiers() -> None
     assert keeping.normalize_caps(["GO ON"]) == classifier.normalize_caps(["GO ON"]) == ["GO ON"]
 
 
-def test_request_starts_with_the_token_of_its_target() -> None:
+def test_sequence_starts_with_the_token_of_its_target() -> None:
     model = make_model(make_manifest("translation"))
 
-    (request,) = make_requests(model, ["ab"], "de")
+    (sequence,) = make_sequences(model, ["ab"], "de")
 
-    assert request.start_id == model.manifest.ids.start_ids["de"]
+    assert sequence.start_id == model.manifest.ids.start_ids["de"]
 
 
 def test_text_without_tokens_encodes_to_nothing() -> None:
     assert make_model(make_manifest("translation")).encode(["  "]) == [[]]
 
 
-def test_requests_of_an_empty_text_are_refused() -> None:
+def test_sequences_of_an_empty_text_are_refused() -> None:
     with pytest.raises(ValueError, match="no tokens"):
-        make_requests(make_model(make_manifest()), [" "])
+        make_sequences(make_model(make_manifest()), [" "])
 
 
-def test_results_come_in_the_order_of_the_requests() -> None:
-    requests = [make_request(length) for length in (9, 1, 5, 3, 7)]
+def test_results_come_in_the_order_of_the_sequences() -> None:
+    sequences = [make_sequence(length) for length in (9, 1, 5, 3, 7)]
 
-    results = run_requests(FakeRunner(max_rows=2), requests, max_batch_tokens=9)
+    results = run_sequences(FakeRunner(max_rows=2), sequences, max_batch_tokens=9)
 
     assert [int(np.asarray(result)[1]) for result in results] == [9, 1, 5, 3, 7]
 

@@ -17,7 +17,7 @@ from tests.fakes import (
     make_manifest,
     make_metrics,
     make_model,
-    make_request,
+    make_sequence,
     read_metric,
 )
 
@@ -192,7 +192,7 @@ async def test_dead_engine_makes_the_server_unready(tiny_repository: Path) -> No
         runner.reset_failure = RuntimeError("cannot reset")
         model = make_model(make_manifest(name="doomed"), runner)
         registry.serve(model)
-        (future,) = registry.find_model("doomed", "sentiment").batcher.submit([make_request()])
+        (future,) = registry.find_model("doomed", "sentiment").batcher.submit([make_sequence()])
         with pytest.raises(ModelNotReady):
             await future
 
@@ -203,14 +203,14 @@ async def test_dead_engine_makes_the_server_unready(tiny_repository: Path) -> No
 
 async def test_stop_lets_admitted_requests_finish_and_refuses_others(registry: Registry) -> None:
     batcher = registry.find_model("film-en", "sentiment").batcher
-    futures = batcher.submit([make_request(length) for length in range(1, 40)])
+    futures = batcher.submit([make_sequence(length) for length in range(1, 40)])
 
     await registry.stop()
 
     assert all(future.exception() is None for future in futures)
     assert registry.faults()
     with pytest.raises(ModelNotReady):
-        batcher.submit([make_request()])
+        batcher.submit([make_sequence()])
 
 
 def test_whole_repository_verifies(tiny_repository: Path) -> None:
@@ -256,7 +256,7 @@ async def test_short_classification_needs_no_thread_where_no_processor_is_left(
     registry, runner, threads = Registry(settings, make_metrics()), FakeRunner(), set()
     runner.on_step = lambda: threads.add(threading.get_ident())
     registry.serve(make_model(make_manifest("sentiment", "s"), runner))
-    await registry.find_model("s", "sentiment").batcher.submit([make_request()])[0]
+    await registry.find_model("s", "sentiment").batcher.submit([make_sequence()])[0]
     await registry.stop()
 
     assert (threads == {threading.get_ident()}) is is_here
