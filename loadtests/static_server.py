@@ -48,6 +48,10 @@ class StaticRunner:
     def num_running(self) -> int:
         return self._runner.num_running
 
+    @property
+    def batch_seconds(self) -> float:
+        return self._runner.batch_seconds
+
     def step(self, arrivals: list[TokenSequence]) -> list[tuple[TokenSequence, Result]]:
         """One step; the results of the batch come all at once, with its last sentence."""
         self._ended += self._runner.step(arrivals)
@@ -100,8 +104,7 @@ class FullBatchRunner(StaticRunner):
 
     def __init__(self, runner: Runner) -> None:
         assert isinstance(runner, TranslatorRunner)
-        # the seam for another session is the constructor, which the loader has called already
-        self._session = runner._decoder = FullBatchSession(runner._decoder)
+        self._session = runner.session.decoder = FullBatchSession(runner.session.decoder)
         super().__init__(runner)
 
     def step(self, arrivals: list[TokenSequence]) -> list[tuple[TokenSequence, Result]]:

@@ -20,6 +20,7 @@ from models.train import prepare_run
 from models.training.tasks import build_model
 from models.training.trainer import BEST, LAST
 from models.training.vocabulary import EOS
+from service.engine.decoder_session import DecoderSession
 from service.engine.device import Device
 from service.engine.session import OnnxSession
 from service.engine.translator import TranslatorRunner
@@ -151,7 +152,8 @@ class TinyTranslator:
             OnnxSession(self.folder / f"{role}.onnx", Device("cpu"))
             for role in ("encoder", "decoder")
         )
-        return TranslatorRunner(encoder, decoder, self.pad_id, self.eos_id, max_rows)
+        session = DecoderSession(encoder, decoder, self.pad_id)
+        return TranslatorRunner(session, self.eos_id, max_rows)
 
 
 @pytest.fixture(scope="session")

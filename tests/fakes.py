@@ -105,6 +105,7 @@ class FakeRunner:
         entered: set when a step has begun.
         reset_failure: raised by `reset`, if set.
         on_step: called in every step.
+        batch_seconds: see `Runner`; whatever `on_step` says.
     """
 
     def __init__(
@@ -119,6 +120,7 @@ class FakeRunner:
         self.gate.set()
         self.reset_failure: Exception | None = None
         self.on_step: Callable[[], object] = lambda: None
+        self.batch_seconds = 0.0
         self._answer, self._num_steps, self._max_rows = answer, num_steps, max_rows
         self._running: dict[TokenSequence, int] = {}
 

@@ -1,4 +1,4 @@
-"""The asyncio shell around one model: admission, futures, and the workers that empty its queue."""
+"""The asyncio side of one model: admission, futures, and the workers that empty its queue."""
 
 import asyncio
 import functools
@@ -7,48 +7,33 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from service.engine.admission import (
-    QueueLimits,
-    QueueState,
-    ServiceRate,
-    check_admission,
-    check_wait,
-)
-from service.engine.batch import Result, TokenSequence, padding_ratio
+from service.engine.admission import QueueLimits
+from service.engine.batch import Result, TokenSequence
 from service.engine.runner import Runner
-from service.engine.scheduler import Dispatch, Scheduler
-from service.engine.step_time import StepTimeEstimator
-from service.engine.worker import Clock, Worker
-from service.errors import (
-    DeadlineExceeded,
-    InferenceFailed,
-    ModelNotReady,
-    Overloaded,
-    ServingError,
-)
+from service.engine.scheduler import Scheduler
+from service.engine.waiting_queue import WaitingQueue
+from service.engine.worker import Clock, EngineLoop, InlineWorker, Worker
+from service.errors import DeadlineExceeded, InferenceFailed, ModelNotReady, ServingError
 from service.telemetry.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
 
 class Batcher:
-    """One queue and the workers that take from it, each with a runner of its own.
+    """Lets sequences into the queue of a model and resolves their futures.
 
     A worker waits for nothing while it is idle, and what arrives during its step forms the next
-    batch. The queue has one lock; the event loop holds it for microseconds, never during a step.
-
-    If no processor is left for a thread, the event loop runs short steps itself (`inline_runner`),
-    once everything that arrived in one of its turns is queued: handing over to a thread and back
-    takes longer than it gains. Longer steps are left to the workers.
+    batch.
 
     Args:
         model_name: for messages and metrics.
         runners: one worker each.
-        inline_runner: a runner for the event loop's own steps, one that answers in a single step.
-        scheduler: the queue and its policy.
+        scheduler: the queue's policy.
         limits: of admission.
         metrics: where batches are counted.
         clock: monotonic seconds.
+        inline_runner: for short steps on the event loop itself, see `InlineWorker`; one that
+            answers in a single step.
     """
 
     def __init__(
@@ -61,33 +46,30 @@ class Batcher:
         clock: Clock = time.monotonic,
         inline_runner: Runner | None = None,
     ) -> None:
-        self._name, self._scheduler = model_name, scheduler
-        self._limits, self._metrics, self._clock = limits, metrics.of_model(model_name), clock
-        self._rate = ServiceRate()
-        self._condition = threading.Condition()
+        self._name, self._clock = model_name, clock
+        self._metrics = metrics.of_model(model_name)
+        self._queue = WaitingQueue(
+            model_name,
+            scheduler,
+            limits,
+            self._metrics,
+            functools.partial(self._call, self._expire),
+            wakes_workers=inline_runner is None,
+        )
         self._workers = [
-            Worker(f"engine-{model_name}-{index}", runner, self, clock)
+            Worker(f"engine-{model_name}-{index}", self._make_engine(runner))
             for index, runner in enumerate(runners)
         ]
-        self._inline_worker = (
-            Worker(model_name, inline_runner, self, clock) if inline_runner else None
-        )
-        self._inline_step_time = StepTimeEstimator()
-        self._is_inline_due = False
+        self._inline = InlineWorker(self._make_engine(inline_runner)) if inline_runner else None
         self._futures: dict[TokenSequence, asyncio.Future[Result]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_thread = 0
-        self._metrics.queue_requests.set_function(lambda: scheduler.num_waiting)
-        self._metrics.queue_tokens.set_function(lambda: scheduler.waiting_tokens)
         self._metrics.running_sequences.set_function(
-            lambda: sum(worker.num_running for worker in self._workers)
+            lambda: sum(worker.engine.runner.num_running for worker in self._workers)
         )
         self._drained = asyncio.Event()
-        self._is_stopping = False  # refuses new requests
-        self._is_closed = False  # ends the workers
+        self._is_stopping = False  # refuses new sequences
         self._is_dead = False
-
-    # --- on the event loop ---
 
     def start(self) -> None:
         self._loop, self._loop_thread = asyncio.get_running_loop(), threading.get_ident()
@@ -95,69 +77,62 @@ class Batcher:
             worker.start()
 
     async def stop(self, drain_seconds: float) -> None:
-        """Refuses new requests, lets admitted ones finish for `drain_seconds`, fails the rest."""
+        """Refuses new sequences, lets admitted ones finish for `drain_seconds`, fails the rest."""
         self._is_stopping = True
         if self._futures and not self._is_dead:
             try:
                 await asyncio.wait_for(self._drained.wait(), drain_seconds)
             except TimeoutError:
-                logger.warning("%d requests outlasted the drain", len(self._futures))
-        self._end(
-            list(self._futures), ModelNotReady, f"model {self._name} was stopped; retry elsewhere"
-        )
-        with self._condition:
-            self._is_closed = True
-            self._condition.notify_all()
+                logger.warning("%d sequences outlasted the drain", len(self._futures))
+        message = f"model {self._name} was stopped; retry elsewhere"
+        self._end(list(self._futures), ModelNotReady, message)
+        self._queue.close()
 
     def submit(self, sequences: list[TokenSequence]) -> list[asyncio.Future[Result]]:
-        """Admits all requests or none, at once.
+        """Admits all sequences or none, at once.
 
-        Cancelling a future takes its request out of the queue, or out of the engine before the next
-        step.
+        Cancelling a future takes its sequence out of the queue, or out of the engine before the
+        next step.
 
         Raises:
-            InputTooLong: together they are above the queue's limit, so waiting is no help.
+            InputTooLong: together they are above the queue's limit, so that waiting is no help.
             Overloaded: the queue is full, or too slow for them.
             ModelNotReady: the batcher is stopping, or a worker has died.
         """
-        if self._is_stopping or self._is_dead or self._loop is None:
-            raise ModelNotReady(f"model {self._name} is not accepting requests; retry elsewhere")
         loop = self._loop
-        futures = []
-        with self._condition:
-            self._admit(sequences)
+        if self._is_stopping or self._is_dead or loop is None:
+            raise ModelNotReady(f"model {self._name} is not accepting requests; retry elsewhere")
+        futures = [loop.create_future() for _ in sequences]
+        # before they are queued: a worker may finish one at once
+        self._futures.update(zip(sequences, futures, strict=True))
+        try:
+            self._queue.add(sequences, self._clock())
+        except ServingError:
             for sequence in sequences:
-                future: asyncio.Future[Result] = loop.create_future()
-                future.add_done_callback(functools.partial(self._release, sequence))
-                self._futures[sequence] = future
-                futures.append(future)
-            self._scheduler.add(sequences)
-            if self._inline_worker is None:
-                self._condition.notify(len(sequences))
-        self._schedule_inline()
+                del self._futures[sequence]
+            raise
+        for sequence, future in zip(sequences, futures, strict=True):
+            future.add_done_callback(functools.partial(self._release, sequence))
+        if self._inline is not None:
+            self._inline.schedule(loop)
         return futures
 
     def check_wait(self) -> None:
-        """Refuses when the queue is so slow that no request would be let in.
+        """Refuses if the queue is so slow that no sequence would be admitted.
 
         Raises:
             Overloaded: see `submit`.
         """
-        state = self._state()
-        try:
-            check_wait(self._name, state, self._limits)
-        except Overloaded as refusal:
-            self._metrics.shed_total[refusal.reason].inc()
-            raise
+        self._queue.check_wait(self._clock())
 
     @property
     def is_too_slow(self) -> bool:
         """Whether `check_wait` would refuse."""
-        return self._predict_wait() > self._limits.max_wait_seconds
+        return self._queue.is_too_slow(self._clock())
 
     @property
     def num_pending(self) -> int:
-        """Admitted requests that somebody still waits for."""
+        """Admitted sequences whose client still waits."""
         return len(self._futures)
 
     def fault(self, stall_seconds: float) -> str | None:
@@ -165,71 +140,43 @@ class Batcher:
         is_running = all(worker.is_alive for worker in self._workers)
         if self._loop is None or self._is_dead or not is_running:
             return f"the batcher of model {self._name} is not running"
-        busy_seconds = max(worker.busy_seconds() for worker in self._workers)
+        busy_seconds = max(worker.engine.busy_seconds() for worker in self._workers)
         if busy_seconds > stall_seconds:
             return f"the engine of model {self._name} has not answered for {busy_seconds:.0f} s"
         return None
 
-    def _schedule_inline(self) -> None:
-        if self._inline_worker is not None and not self._is_inline_due and self._loop is not None:
-            self._is_inline_due = True
-            self._loop.call_soon(self._run_inline)
+    # --- for the engines, on whatever thread ran the step: see `worker.EngineClient` ---
 
-    def _run_inline(self) -> None:
-        """A step on the event loop; what is not short enough for that is left to a worker."""
-        self._is_inline_due = False
-        assert self._inline_worker is not None
-        with self._condition:
-            now = self._clock()
-            dispatch = self._choose_batch(self._inline_worker.free_rows, now)
-            if not dispatch.sequences:
-                return
-            if not self._inline_step_time.is_short(dispatch.sequences):
-                self._scheduler.add(dispatch.sequences)
-                self._condition.notify()
-                return
-            self._note(dispatch, now)
-            if self._scheduler.num_waiting:
-                self._schedule_inline()
-        self._step_inline(dispatch.sequences)
+    def finish(self, finished: list[tuple[TokenSequence, Result]]) -> None:
+        self._call(self._resolve, finished)
 
-    def _step_inline(self, sequences: list[TokenSequence]) -> None:
-        assert self._inline_worker is not None
-        try:
-            self._inline_worker.step(sequences)
-        except Exception as exc:  # as in a worker's thread
-            self.on_worker_death(exc)
+    def time_step(self, arrivals: list[TokenSequence], seconds: float) -> None:
+        if self._inline is not None:
+            on_loop = threading.get_ident() == self._loop_thread
+            self._inline.observe(arrivals, seconds, on_loop=on_loop)
+        self._metrics.step_duration_seconds.observe(seconds)
 
-    def _state(self) -> QueueState:
-        scheduler = self._scheduler
-        return QueueState(scheduler.num_waiting, scheduler.waiting_tokens, self._predict_wait())
+    def fail(self, sequences: list[TokenSequence], error: Exception) -> None:
+        logger.error("a step of model %s failed", self._name, exc_info=error)
+        # the runtime's own message can hold shapes, paths and addresses: for the log alone
+        message = "the engine failed on a batch; the server's log says why"
+        self._call(self._end, sequences, InferenceFailed, message)
 
-    def _predict_wait(self) -> float:
-        return self._rate.predict_seconds(self._scheduler.waiting_tokens, self._clock())
+    def on_worker_death(self, error: BaseException) -> None:
+        logger.error("a worker of model %s died", self._name, exc_info=error)
+        self._call(self._end_all)
 
-    def _admit(self, sequences: list[TokenSequence]) -> None:
-        """With the lock held: refuses what cannot be let in; nobody for the sake of the expired."""
-        now = self._clock()
-        try:
-            try:
-                check_admission(self._name, sequences, self._state(), self._limits, now)
-            except Overloaded:
-                if not (expired := self._drop_expired(now)):
-                    raise
-                self._expire(expired, now)
-                check_admission(self._name, sequences, self._state(), self._limits, now)
-        except Overloaded as refusal:
-            self._metrics.shed_total[refusal.reason].inc()
-            raise
+    # --- on the event loop ---
+
+    def _make_engine(self, runner: Runner) -> EngineLoop:
+        return EngineLoop(runner, self._queue, self, self._clock)
 
     def _release(self, sequence: TokenSequence, future: asyncio.Future[Result]) -> None:
-        """What nobody waits for any more leaves the queue at once, the engine at the next step."""
+        """Takes an abandoned sequence out of the queue, or out of the engine at its next step."""
         self._futures.pop(sequence, None)
         if future.cancelled() or future.exception() is not None:
             sequence.is_abandoned = True
-            with self._condition:
-                self._scheduler.remove(sequence)
-                self._note_shrunk(self._clock())
+            self._queue.remove(sequence, self._clock())
         if self._is_stopping and not self._futures:
             self._drained.set()
 
@@ -260,85 +207,13 @@ class Batcher:
         message = f"the batcher of model {self._name} died; retry elsewhere"
         self._end(list(self._futures), ModelNotReady, message)
 
-    # --- on the workers' threads ---
-
-    def take(self, runner: Runner) -> list[TokenSequence] | None:
-        """See `worker.EngineClient`."""
-        with self._condition:
-            while not self._is_closed:
-                arrivals = self._next_batch(runner)
-                if arrivals or runner.num_running:
-                    return arrivals
-                self._condition.wait()
-        return None
-
-    def finish(self, finished: list[tuple[TokenSequence, Result]]) -> None:
-        """See `worker.EngineClient`."""
-        self._call(self._resolve, finished)
-
-    def time_step(self, arrivals: list[TokenSequence], seconds: float) -> None:
-        """See `worker.EngineClient`."""
-        if self._inline_worker is not None:  # a step is its arrivals, wherever it was run
-            on_loop = threading.get_ident() == self._loop_thread
-            self._inline_step_time.observe(arrivals, seconds, on_loop=on_loop)
-        self._metrics.step_duration_seconds.observe(seconds)
-
-    def fail(self, sequences: list[TokenSequence], error: Exception) -> None:
-        """See `worker.EngineClient`."""
-        logger.error("a step of model %s failed", self._name, exc_info=error)
-        # what the runtime says of it can hold shapes, paths and addresses: for the log alone
-        message = "the engine failed on a batch; the server's log says why"
-        self._call(self._end, sequences, InferenceFailed, message)
-
-    def on_worker_death(self, error: BaseException) -> None:
-        """See `worker.EngineClient`."""
-        logger.error("a worker of model %s died", self._name, exc_info=error)
-        self._call(self._end_all)
-
-    def _next_batch(self, runner: Runner) -> list[TokenSequence]:
-        """With the lock held: takes a batch out of the queue, for a worker."""
-        now = self._clock()
-        dispatch = self._choose_batch(runner.free_rows, now)
-        if dispatch.sequences:
-            self._note(dispatch, now)
-        if self._scheduler.num_waiting and self._inline_worker is None:
-            self._condition.notify()  # another worker may have room for them
-        return dispatch.sequences
-
-    def _choose_batch(self, free_rows: int, now: float) -> Dispatch:
-        """With the lock held: drops the expired, then takes what the scheduler says."""
-        if expired := self._drop_expired(now):
-            self._call(self._expire, expired, now)
-        return self._scheduler.next_batch(free_rows)
-
-    def _note(self, dispatch: Dispatch, now: float) -> None:
-        num_tokens = sum(sequence.num_tokens for sequence in dispatch.sequences)
-        is_backlogged = self._scheduler.num_waiting > 0
-        self._rate.observe(num_tokens, now, is_backlogged=is_backlogged)
-        for sequence in dispatch.sequences:
-            sequence.dispatched_at = now
-        self._metrics.dispatches_total[dispatch.reason].inc()
-        self._metrics.batch_rows.observe(len(dispatch.sequences))
-        self._metrics.batch_padding_ratio.observe(padding_ratio(dispatch.sequences))
-
-    def _drop_expired(self, now: float) -> list[TokenSequence]:
-        """With the lock held: takes out and returns those whose deadline has passed."""
-        if expired := self._scheduler.drop_expired(now):
-            self._note_shrunk(now)
-        return expired
-
-    def _note_shrunk(self, now: float) -> None:
-        """With the lock held: some have left the queue, and no engine took them."""
-        if not self._scheduler.num_waiting:
-            self._rate.pause(now)
-
     def _call(self, function: Callable[..., None], *arguments: object) -> None:
-        """Runs a function on the event loop, soon; at once if this is it."""
+        """Runs a function on the event loop, soon; at once if this is its thread."""
         assert self._loop is not None
         if threading.get_ident() == self._loop_thread:
             function(*arguments)
             return
         try:
             self._loop.call_soon_threadsafe(function, *arguments)
-        except RuntimeError:  # the loop is closed: nobody waits any more
+        except RuntimeError:  # the loop is closed, and with it every client's connection
             logger.debug("an answer of model %s came after the end", self._name)

@@ -1,5 +1,7 @@
 """Runs the classifier graph: a batch of requests in, the label scores of each out."""
 
+import time
+
 from service.arrays import FloatArray
 from service.engine.batch import Result, TokenSequence, pad_sequences
 from service.engine.session import Session
@@ -18,6 +20,7 @@ class ClassifierRunner:
         self._session = session
         self._pad_id = pad_id
         self._max_rows = max_rows
+        self.batch_seconds = 0.0
 
     @property
     def free_rows(self) -> int:
@@ -34,9 +37,11 @@ class ClassifierRunner:
             InferenceFailed: none of the arrivals has an answer.
         """
         batch = pad_sequences(arrivals, self._pad_id)
+        started_at = time.perf_counter()
         logits: FloatArray = self._session.run(
             {"input_ids": batch.input_ids, "lengths": batch.lengths}
         )["logits"]
+        self.batch_seconds = time.perf_counter() - started_at
         return list(zip(arrivals, logits, strict=True))
 
     def reset(self) -> None:

@@ -8,10 +8,7 @@ from operator import attrgetter
 from typing import Literal
 
 from service.engine.batch import TokenSequence
-
-# A step over one more position costs what this many more rows in it cost. Measured on one core with
-# a BiLSTM of 256: 2 in float32, 1 in int8; batches differ little between the two.
-STEP_COST_ROWS = 2.0
+from service.engine.step_cost import BatchOverhead
 
 # A request that has waited for so long leads, whatever the deadlines of those that came after it.
 MAX_AGE_SECONDS = 1.0
@@ -47,11 +44,15 @@ class Scheduler:
 
     A single request above either bound still forms a batch of its own once the engine is empty:
     left in the queue, it would block all behind it for good.
+
+    Attributes:
+        overhead: what a batch costs besides its padded tokens; set anew as it is learnt.
     """
 
     def __init__(self, max_batch_size: int, max_batch_tokens: int) -> None:
         self.max_batch_size = max_batch_size
         self.max_batch_tokens = max_batch_tokens
+        self.overhead = BatchOverhead()
         self._waiting: list[TokenSequence] = []  # by length, then by arrival
         self._members: set[TokenSequence] = set()
         self._by_urgency: list[tuple[float, int, TokenSequence]] = []
@@ -133,7 +134,7 @@ class Scheduler:
         for index in range(start + 1, stop):
             longer = self._waiting[index].num_tokens
             padding += (index - start) * (longer - shorter)
-            if padding > STEP_COST_ROWS * shorter:
+            if padding > self.overhead.cells(shorter):
                 if index > position:
                     return start, index
                 start, padding = index, 0

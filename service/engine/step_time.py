@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from service.engine.batch import TokenSequence
-from service.engine.scheduler import STEP_COST_ROWS
+from service.engine.step_cost import PRIOR_ROWS_PER_POSITION
 
 # So long may the event loop stand still for a step of its own.
 SHORT_SECONDS = 0.02
@@ -16,7 +16,8 @@ MAX_RISE = 4.0
 class StepTimeEstimator:
     """Seconds per position and row of a step, as a moving average.
 
-    A step over one position costs as much as `STEP_COST_ROWS` rows, and each row once more.
+    A position costs as much as `PRIOR_ROWS_PER_POSITION` rows, and each row once more; the moving
+    average follows whatever that leaves out.
     """
 
     def __init__(self) -> None:
@@ -41,4 +42,4 @@ class StepTimeEstimator:
 
 def count_cells(sequences: Sequence[TokenSequence]) -> float:
     longest = max(sequence.num_tokens for sequence in sequences)
-    return (len(sequences) + STEP_COST_ROWS) * longest
+    return (len(sequences) + PRIOR_ROWS_PER_POSITION) * longest

@@ -3,12 +3,10 @@
 All sentences of one beam size are moved on at once, by arrays (`beams`).
 """
 
-from collections.abc import Mapping
-
 import numpy as np
 
-from service.arrays import Array, BoolArray, FloatArray, IntArray
-from service.engine.batch import Hypothesis, Result, TokenSequence, pad_sequences
+from service.arrays import BoolArray, FloatArray, IntArray
+from service.engine.batch import Hypothesis, Result, TokenSequence
 from service.engine.beams import (
     BeamGroup,
     Continuations,
@@ -20,10 +18,8 @@ from service.engine.beams import (
     stack_rows,
     start_beam_group,
 )
-from service.engine.paged_memory import PagedMemory
-from service.engine.session import Session
+from service.engine.decoder_session import DecoderOutputs, DecoderSession
 
-STATES = ("hidden", "cell")
 # A hypothesis is stuck when its last tokens repeat a few; looked at every so many steps.
 MAX_PERIOD = 8
 LOOP_TOKENS = 24
@@ -40,30 +36,21 @@ class TranslatorRunner:
     A sentence has as many rows as its beam is wide from its first step to its last.
 
     Args:
-        encoder, decoder: the graphs of `export.to_onnx`.
+        session: of the model's graphs; the runner's own.
+        eos_id: ends a translation.
         max_rows: live hypotheses at a time.
     """
 
-    def __init__(
-        self,
-        encoder: Session,
-        decoder: Session,
-        pad_id: int,
-        eos_id: int,
-        max_rows: int,
-    ) -> None:
-        self._encoder, self._decoder = encoder, decoder
-        self._pad_id, self._eos_id = pad_id, eos_id
-        self._max_rows = max_rows
-        self._memory = PagedMemory()
+    def __init__(self, session: DecoderSession, eos_id: int, max_rows: int) -> None:
+        self.session = session
+        self._eos_id, self._max_rows = eos_id, max_rows
         self.reset()
 
     def reset(self) -> None:
         """Forgets all running sentences."""
-        self._memory.clear()
+        self.session.clear()
         self._history = History()
         self._groups: list[BeamGroup] = []
-        self._states: dict[str, FloatArray] = {}
         self._rows: IntArray | None = None
         self._next_join = 0
 
@@ -72,6 +59,11 @@ class TranslatorRunner:
         if self.num_running >= JOIN_AT_ONCE and self._history.num_calls < self._next_join:
             return 0
         return self._max_rows - sum(group.num_rows for group in self._groups)
+
+    @property
+    def batch_seconds(self) -> float:
+        """What encoding the last arrivals took."""
+        return self.session.encode_seconds
 
     @property
     def num_running(self) -> int:
@@ -103,17 +95,8 @@ class TranslatorRunner:
         return results
 
     def _join(self, arrivals: list[TokenSequence]) -> None:
-        batch = pad_sequences(arrivals, self._pad_id)
-        encoded = self._encoder.run({"input_ids": batch.input_ids, "lengths": batch.lengths})
-        handles = self._memory.add(encoded["keys"], encoded["values"], batch.lengths)
-        states = {name: array for name, array in encoded.items() if name in STATES}
-        first_state_row = 0
-        if self._states:
-            first_state_row = self._states["hidden"].shape[1]
-            states = {
-                name: np.concatenate([self._states[name], states[name]], axis=1) for name in states
-            }
-        self._states, self._rows = states, None
+        handles, first_row = self.session.encode(arrivals)
+        self._rows = None
         groups = {group.beam_size: group for group in self._groups}
         for beam_size in sorted({sequence.num_rows for sequence in arrivals}):
             places = [n for n, sequence in enumerate(arrivals) if sequence.num_rows == beam_size]
@@ -121,33 +104,22 @@ class TranslatorRunner:
                 RunningSequence(arrivals[place], handles[place], self._history.num_calls)
                 for place in places
             ]
-            group = start_beam_group(sentences, first_state_row + np.array(places))
+            group = start_beam_group(sentences, first_row + np.array(places))
             if known := groups.get(beam_size):
                 known.join(group)
             else:
                 groups[beam_size] = group
         self._groups = [groups[beam_size] for beam_size in sorted(groups)]
 
-    def _decode(self) -> dict[str, Array]:
+    def _decode(self) -> DecoderOutputs:
         """Calls the decoder for the rows of all groups, one group below the other."""
         token_ids = stack_rows([group.token_ids for group in self._groups])
         parents = stack_rows([group.parents for group in self._groups])
         if self._rows is None:
             self._rows = self._assign_rows()
         num_candidates = max(group.num_candidates for group in self._groups)
-        outputs = self._decoder.run(
-            {
-                "token_ids": token_ids,
-                "parents": parents,
-                "rows": self._rows,
-                "keys": self._memory.keys,
-                "values": self._memory.values,
-                "num_candidates": np.array([num_candidates], dtype=np.int64),
-                **self._states,
-            }
-        )
+        outputs = self.session.step(token_ids, parents, self._rows, num_candidates)
         self._history.append(token_ids, parents)
-        self._states = {name: outputs[f"next_{name}"] for name in self._states}
         return outputs
 
     def _assign_rows(self) -> IntArray:
@@ -157,7 +129,7 @@ class TranslatorRunner:
         """
         widest = self._groups[-1].beam_size
         columns = np.arange(widest)
-        owners = self._memory.owners
+        owners = self.session.owners
         by_handle = np.empty((int(owners.max()) + 1, widest), np.int64)
         num_rows = sum(group.num_rows for group in self._groups)
         first_row = 0
@@ -170,15 +142,15 @@ class TranslatorRunner:
         result: IntArray = by_handle[owners]
         return result
 
-    def _advance(self, group: BeamGroup, outputs: Mapping[str, Array]) -> list[int]:
+    def _advance(self, group: BeamGroup, outputs: DecoderOutputs) -> list[int]:
         """Replaces the hypotheses of a group by their best continuations.
 
         Returns:
             The places of the sentences that ended.
         """
         if group.is_watched:
-            self._keep_attention(group, outputs["attention"])
-        ranked = rank_continuations(group, outputs["scores"], outputs["candidates"])
+            self._keep_attention(group, outputs.attention)
+        ranked = rank_continuations(group, outputs.scores, outputs.candidates)
         is_eos = ranked.token_ids == self._eos_id
         ended: set[int] = set()
         if np.count_nonzero(is_eos):
@@ -194,7 +166,7 @@ class TranslatorRunner:
         """Puts the pages (G, B, W) together for the sentences that want their weights."""
         for place, sentence in enumerate(group.sentences):
             if sentence.options.with_attention:
-                pages = attention[self._memory.find_pages(sentence.handle), : group.beam_size]
+                pages = attention[self.session.find_pages(sentence.handle), : group.beam_size]
                 rows = pages.transpose(1, 0, 2).reshape(group.beam_size, -1)
                 first_row = group.first_row + place * group.beam_size
                 sentence.weights.append((first_row, rows[:, : sentence.sequence.num_tokens]))
@@ -297,7 +269,7 @@ class TranslatorRunner:
         """Takes sentences and their memory away."""
         if places:
             for place in places:
-                self._memory.release(group.sentences[place].handle)
+                self.session.release(group.sentences[place].handle)
             group.remove(places)
             self._rows = None
 

@@ -1,5 +1,6 @@
-"""A thread that owns one runner: takes batches, steps, reports. Knows no queue and no asyncio."""
+"""Takes batches, steps a runner, reports: on a thread of its own, or on the event loop."""
 
+import asyncio
 import logging
 import threading
 from collections.abc import Callable
@@ -7,6 +8,8 @@ from typing import Protocol
 
 from service.engine.batch import Result, TokenSequence
 from service.engine.runner import Runner
+from service.engine.step_time import StepTimeEstimator
+from service.engine.waiting_queue import QueueClosed, WaitingQueue
 
 logger = logging.getLogger(__name__)
 
@@ -14,14 +17,7 @@ Clock = Callable[[], float]
 
 
 class EngineClient(Protocol):
-    """Where a worker gets its batches and brings its results; called on the worker's thread."""
-
-    def take(self, runner: Runner) -> list[TokenSequence] | None:
-        """The next arrivals, none while others run on; waits while there is nothing to do.
-
-        None means that the worker shall end.
-        """
-        ...
+    """Where the results of an engine go; called on the thread that ran the step."""
 
     def finish(self, finished: list[tuple[TokenSequence, Result]]) -> None: ...
 
@@ -34,19 +30,82 @@ class EngineClient(Protocol):
         ...
 
     def on_worker_death(self, error: BaseException) -> None:
-        """The thread is ending because of an error that is not a step's."""
+        """The engine cannot go on because of an error that is not a step's."""
         ...
 
 
-class Worker:
-    """The only thread that calls its runner; steps as long as there is work."""
+class EngineLoop:
+    """Take, step, report: the only way in which a server uses a runner.
 
-    def __init__(self, name: str, runner: Runner, desk: EngineClient, clock: Clock) -> None:
-        self._runner, self._desk, self._clock = runner, desk, clock
+    Owned by one thread at a time, as the runner is.
+    """
+
+    def __init__(
+        self, runner: Runner, queue: WaitingQueue, client: EngineClient, clock: Clock
+    ) -> None:
+        self.runner, self.queue, self._client, self.clock = runner, queue, client, clock
         self._running: set[TokenSequence] = set()
         self._step_started_at: float | None = None
+
+    def busy_seconds(self) -> float:
+        """How long the present step has taken so far; 0 between steps. For any thread."""
+        started_at = self._step_started_at
+        return 0.0 if started_at is None else self.clock() - started_at
+
+    def run(self) -> None:
+        """Steps as long as there is work, until the queue is closed."""
+        try:
+            while True:
+                self.step(self.queue.wait_for_batch(self.runner, self.clock))
+        except QueueClosed:
+            return
+        except BaseException as exc:  # whatever it is, the clients get an answer
+            self._client.on_worker_death(exc)
+
+    def run_once(self, arrivals: list[TokenSequence]) -> None:
+        """One step; an error that is not the step's own is reported as it is from a thread."""
+        try:
+            self.step(arrivals)
+        except Exception as exc:  # as in `run`
+            self._client.on_worker_death(exc)
+
+    def step(self, arrivals: list[TokenSequence]) -> None:
+        """One step that the arrivals join, and the report of what came of it."""
+        started_at = self._step_started_at = self.clock()
+        self._running.update(arrivals)
+        try:
+            finished = self.runner.step(arrivals)
+        except Exception as exc:  # whatever it raises fails those in the step alone
+            self.runner.reset()
+            failed, self._running = list(self._running), set()
+            self._client.fail(failed, exc)
+            return
+        finally:
+            self._step_started_at = None
+            now = self.clock()
+            self._client.time_step(arrivals, now - started_at)
+        if arrivals and (seconds := self.runner.batch_seconds):
+            longest = max(sequence.num_tokens for sequence in arrivals)
+            self.queue.learn_cost(len(arrivals), longest, seconds)
+        self._report(finished, now)
+
+    def _report(self, finished: list[tuple[TokenSequence, Result]], now: float) -> None:
+        for sequence, _ in finished:
+            sequence.finished_at = now
+            self._running.discard(sequence)
+        if len(self._running) > self.runner.num_running:
+            self._running = {sequence for sequence in self._running if not sequence.is_abandoned}
+        if finished:
+            self._client.finish(finished)
+
+
+class Worker:
+    """A thread that runs an engine loop."""
+
+    def __init__(self, name: str, engine: EngineLoop) -> None:
+        self.engine = engine
         # a daemon: a hung engine must not keep the process from ending
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread = threading.Thread(target=engine.run, name=name, daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -55,45 +114,39 @@ class Worker:
     def is_alive(self) -> bool:
         return self._thread.is_alive()
 
-    @property
-    def num_running(self) -> int:
-        return self._runner.num_running
 
-    @property
-    def free_rows(self) -> int:
-        return self._runner.free_rows
+class InlineWorker:
+    """Runs the short steps of an engine loop on the event loop itself.
 
-    def busy_seconds(self) -> float:
-        """How long the present step has taken so far; 0 between steps."""
-        started_at = self._step_started_at
-        return 0.0 if started_at is None else self._clock() - started_at
+    If no processor is left for a thread, handing a step over to one and back takes longer than it
+    gains. Steps run once everything that arrived in one turn of the event loop is queued; longer
+    steps are left to a thread.
+    """
 
-    def _run(self) -> None:
-        try:
-            while (arrivals := self._desk.take(self._runner)) is not None:
-                self.step(arrivals)
-        except BaseException as exc:  # whatever it is, those who wait are told
-            self._desk.on_worker_death(exc)
+    def __init__(self, engine: EngineLoop) -> None:
+        self._engine = engine
+        self._step_time = StepTimeEstimator()
+        self._is_due = False
 
-    def step(self, arrivals: list[TokenSequence]) -> None:
-        """One step with these, and what came of it; for the thread, or whoever does without one."""
-        started_at = self._step_started_at = self._clock()
-        self._running.update(arrivals)
-        try:
-            finished = self._runner.step(arrivals)
-        except Exception as exc:  # whatever it raises fails those in the step alone
-            self._runner.reset()
-            failed, self._running = list(self._running), set()
-            self._desk.fail(failed, exc)
+    def schedule(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Has a step run in the next turn of the event loop."""
+        if not self._is_due:
+            self._is_due = True
+            loop.call_soon(self._run, loop)
+
+    def observe(self, arrivals: list[TokenSequence], seconds: float, *, on_loop: bool) -> None:
+        """Notes how long a step took, on the event loop or on a thread."""
+        if arrivals:
+            self._step_time.observe(arrivals, seconds, on_loop=on_loop)
+
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._is_due = False
+        engine = self._engine
+        arrivals = engine.queue.take_if(
+            self._step_time.is_short, engine.runner.free_rows, engine.clock()
+        )
+        if not arrivals:
             return
-        finally:
-            self._step_started_at = None
-            now = self._clock()
-            self._desk.time_step(arrivals, now - started_at)
-        for sequence, _ in finished:
-            sequence.finished_at = now
-            self._running.discard(sequence)
-        if len(self._running) > self._runner.num_running:
-            self._running = {sequence for sequence in self._running if not sequence.is_abandoned}
-        if finished:
-            self._desk.finish(finished)
+        if engine.queue.num_waiting:
+            self.schedule(loop)
+        engine.run_once(arrivals)

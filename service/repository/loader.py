@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from service.engine.classifier import ClassifierRunner
+from service.engine.decoder_session import DecoderSession
 from service.engine.device import Device
 from service.engine.runner import Runner
 from service.engine.session import OnnxSession
@@ -85,7 +86,8 @@ def load_model(
         assert ids.eos_id is not None, "the manifest of a translation model has an eos_id"
         graphs = open_graph("encoder"), open_graph("decoder")
         runners = [
-            TranslatorRunner(*graphs, ids.pad_id, ids.eos_id, max_rows) for _ in range(num_runners)
+            TranslatorRunner(DecoderSession(*graphs, ids.pad_id), ids.eos_id, max_rows)
+            for _ in range(num_runners)
         ]
     return LoadedModel(manifest, tokenizer, runners, device, chosen)
 

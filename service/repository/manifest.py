@@ -66,10 +66,17 @@ class SpecialIds(Part):
 
 
 class Limits(Part):
-    """What the model accepts, in tokens."""
+    """What the model accepts, in tokens, and how large its batches may be.
+
+    Attributes:
+        max_batch_size: rows of a batch, if fewer than the server's setting.
+        max_batch_tokens: padded tokens of a batch, if fewer than the server's setting.
+    """
 
     max_input_tokens: Annotated[int, Field(ge=1)]
     max_new_tokens: Annotated[int, Field(ge=1)] = 256
+    max_batch_size: Annotated[int | None, Field(ge=1)] = None
+    max_batch_tokens: Annotated[int | None, Field(ge=1)] = None
 
 
 class Source(Part):

@@ -14,7 +14,7 @@ from service.engine.scheduler import Scheduler
 from service.errors import ArtefactError, ModelNotFound, ServingError
 from service.repository.goldens import check_goldens
 from service.repository.loader import load_model
-from service.repository.manifest import MANIFEST, Manifest
+from service.repository.manifest import MANIFEST, Manifest, read_manifest
 from service.repository.model import LoadedModel
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
@@ -153,7 +153,7 @@ class Registry:
         batcher = Batcher(
             manifest.name,
             model.runners,
-            Scheduler(settings.max_batch_size, settings.max_batch_tokens),
+            Scheduler(*batch_bounds(manifest, settings)),
             QueueLimits(
                 settings.max_queue_size,
                 settings.max_queue_tokens,
@@ -178,6 +178,15 @@ class Registry:
         ).set(1)
 
 
+def batch_bounds(manifest: Manifest, settings: Settings) -> tuple[int, int]:
+    """Rows and padded tokens of a model's batches: the smaller of its own and the server's."""
+    limits = manifest.limits
+    return (
+        min(settings.max_batch_size, limits.max_batch_size or settings.max_batch_size),
+        min(settings.max_batch_tokens, limits.max_batch_tokens or settings.max_batch_tokens),
+    )
+
+
 def prepare_model(folder: Path, device: Device, settings: Settings) -> LoadedModel:
     """Loads a version with the server's settings and passes its goldens.
 
@@ -185,13 +194,14 @@ def prepare_model(folder: Path, device: Device, settings: Settings) -> LoadedMod
         ArtefactError: the version is damaged or does not answer as it should.
         DeviceUnavailable: the device cannot be used.
     """
+    manifest = read_manifest(folder)
     model = load_model(
         folder,
         device,
         precision=settings.precision,
         num_threads=settings.threads_per_engine,
         num_runners=settings.engines_per_model or default_engines(device, settings.workers),
-        max_rows=settings.max_batch_size,
+        max_rows=batch_bounds(manifest, settings)[0],
     )
     check_goldens(model)
     return model

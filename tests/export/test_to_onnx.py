@@ -13,11 +13,12 @@ from export.to_onnx import build_decoder, find_best, select
 from models.networks.seq2seq import Seq2Seq
 from models.training.runs import Run
 from service.engine.batch import SearchOptions, TokenSequence
+from service.engine.decoder_session import STATES, DecoderSession
 from service.engine.device import Device
 from service.engine.paged_memory import PagedMemory
 from service.engine.runner import run_sequences
 from service.engine.session import OnnxSession
-from service.engine.translator import STATES, TranslatorRunner
+from service.engine.translator import TranslatorRunner
 from service.repository.manifest import Precision, Role
 from tests.export.conftest import RunMaker
 
@@ -198,7 +199,8 @@ def test_the_served_greedy_search_translates_as_torch_does(
     ids = run.special_ids
     assert ids.eos_id is not None
     sessions = open_sessions(run, tmp_path)
-    runner = TranslatorRunner(sessions["encoder"], sessions["decoder"], ids.pad_id, ids.eos_id, 4)
+    session = DecoderSession(sessions["encoder"], sessions["decoder"], ids.pad_id)
+    runner = TranslatorRunner(session, ids.eos_id, 4)
     rng = np.random.default_rng(2)
     texts = [rng.integers(10, 500, length).tolist() for length in (1, 9, 4, 30, 2, 17)]
     search = SearchOptions(beam_size=1, max_new_tokens=12)

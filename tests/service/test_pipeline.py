@@ -914,5 +914,5 @@ async def test_slow_queues_refuse_before_anything_is_read(stand: Stand) -> None:
 def backlog(batcher: Batcher) -> None:
     """Makes a queue that has been found to be slow: a token a second."""
     for second in range(3):
-        batcher._rate.observe(1, time.monotonic() + second, is_backlogged=True)
-    batcher._scheduler.add([make_sequence(50)])
+        batcher._queue._rate.observe(1, time.monotonic() + second, is_backlogged=True)
+    batcher._queue._scheduler.add([make_sequence(50)])

@@ -550,7 +550,7 @@ async def test_queue_that_everybody_left_is_not_taken_for_slow() -> None:
     await asyncio.gather(*futures)
 
     assert not batcher.is_too_slow
-    assert batcher._rate.predict_seconds(1000, clock.now) == 0.0
+    assert batcher._queue.predict_wait(clock.now) == 0.0
     await batcher.stop(drain_seconds=1.0)
 
 

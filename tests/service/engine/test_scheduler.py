@@ -4,7 +4,8 @@ from collections import Counter
 import pytest
 
 from service.engine.batch import TokenSequence
-from service.engine.scheduler import MAX_AGE_SECONDS, STEP_COST_ROWS, Scheduler
+from service.engine.scheduler import MAX_AGE_SECONDS, Scheduler
+from service.engine.step_cost import PRIOR_ROWS_PER_POSITION
 from tests.fakes import NEVER, make_sequence
 
 
@@ -207,7 +208,7 @@ def test_any_queue_is_served_whole_within_the_budgets(seed: int) -> None:
 
 
 def cost_of(batch: list[int]) -> float:
-    return max(batch) * (STEP_COST_ROWS + len(batch))
+    return max(batch) * (PRIOR_ROWS_PER_POSITION + len(batch))
 
 
 def cheapest_cost(lengths: list[int], max_rows: int) -> float:

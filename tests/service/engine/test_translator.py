@@ -10,6 +10,7 @@ import torch
 from models.config import Cell
 from service.arrays import Array, FloatArray
 from service.engine.batch import Hypothesis, Result, SearchOptions, TokenSequence
+from service.engine.decoder_session import DecoderSession
 from service.engine.runner import run_sequences
 from service.engine.translator import TranslatorRunner
 from service.errors import InferenceFailed
@@ -97,7 +98,8 @@ class FakeGraphs:
 
 def make_runner(graphs: FakeGraphs | None = None, max_rows: int = 64) -> TranslatorRunner:
     graphs = graphs or FakeGraphs()
-    return TranslatorRunner(graphs.encoder, graphs.decoder, PAD_ID, EOS_ID, max_rows)
+    session = DecoderSession(graphs.encoder, graphs.decoder, PAD_ID)
+    return TranslatorRunner(session, EOS_ID, max_rows)
 
 
 def make_sentence(

@@ -9,8 +9,14 @@ import pytest
 
 from service.engine.device import Device
 from service.errors import ArtefactError, DeviceUnavailable, ModelNotFound, ModelNotReady
-from service.repository.manifest import MANIFEST
-from service.repository.registry import Registry, default_engines, find_versions, verify
+from service.repository.manifest import MANIFEST, Limits
+from service.repository.registry import (
+    Registry,
+    batch_bounds,
+    default_engines,
+    find_versions,
+    verify,
+)
 from service.settings import Settings
 from tests.fakes import (
     FakeRunner,
@@ -55,6 +61,36 @@ def add_version(repository: Path, name: str, version: str) -> Path:
     fields = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     (folder / MANIFEST).write_text(json.dumps(fields | {"version": version}), encoding="utf-8")
     return folder
+
+
+async def test_a_model_can_ask_for_smaller_batches_than_the_server_allows(tmp_path: Path) -> None:
+    registry = Registry(make_settings(tmp_path), make_metrics())
+    limits = Limits(max_input_tokens=100, max_batch_size=2)
+    small, large = FakeRunner(max_rows=2), FakeRunner(max_rows=64)
+    registry.serve(make_model(make_manifest("sentiment", "small", limits=limits), small))
+    registry.serve(make_model(make_manifest("sentiment", "large"), large))
+    for name, runner in (("small", small), ("large", large)):
+        runner.gate.clear()
+        futures = registry.find_model(name, "sentiment").batcher.submit(
+            [make_sequence() for _ in range(7)]
+        )
+        runner.gate.set()
+        await asyncio.gather(*futures)
+    await registry.stop()
+
+    assert max(map(len, small.batches)) == 2
+    assert max(map(len, large.batches)) > 2
+
+
+@pytest.mark.parametrize(
+    ("own", "bounds"), [((None, None), (64, 4096)), ((8, 512), (8, 512)), ((128, 9999), (64, 4096))]
+)
+def test_the_smaller_bound_of_model_and_server_holds(
+    own: tuple[int | None, int | None], bounds: tuple[int, int]
+) -> None:
+    limits = Limits(max_input_tokens=100, max_batch_size=own[0], max_batch_tokens=own[1])
+
+    assert batch_bounds(make_manifest(limits=limits), Settings()) == bounds
 
 
 async def test_all_models_are_loaded_and_ready(tiny_repository: Path) -> None:
