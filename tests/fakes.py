@@ -26,7 +26,7 @@ def make_metrics() -> Metrics:
 
 
 def read_metric(metrics: Metrics, name: str, **labels: str) -> float:
-    """A sample of a collector by its full name, 0.0 where there is none."""
+    """A sample of a collector by its full name, 0.0 if there is none."""
     return metrics.registry.get_sample_value(f"seqserve_{name}", labels) or 0.0
 
 
@@ -44,7 +44,7 @@ class ByteTokenizer(Tokenizer):
     """A token per UTF-8 byte, after the special ids; white space and "\u200b" have no tokens."""
 
     def __init__(self) -> None:
-        """There is no backend."""
+        """Needs no backend."""
 
     @property
     def vocab_size(self) -> int:
@@ -82,7 +82,7 @@ class FakeSession:
 
 
 def sum_ids(sequence: TokenSequence) -> Result:
-    """An answer that only its own request can have."""
+    """A result that only this sequence can have."""
     return np.array([sum(sequence.input_ids), len(sequence.input_ids)], dtype=np.float32)
 
 
@@ -91,15 +91,15 @@ def one_step(sequence: TokenSequence) -> int:
 
 
 class FakeRunner:
-    """Answers each request after a number of steps.
+    """Answers each sequence after a number of steps.
 
     Args:
-        answer: what a request gets.
-        num_steps: how many steps it runs.
+        answer: gives the result of a sequence.
+        num_steps: gives the number of steps that it runs.
         max_rows: rows at a time.
 
     Attributes:
-        batches: the requests that arrived with each step; empty lists are left out.
+        batches: the sequences that arrived with each step; empty lists are left out.
         failures: raised by the next steps, one each; None lets a step pass.
         gate: while it is cleared, steps do not end.
         entered: set when a step has begun.
@@ -171,7 +171,7 @@ def make_sequence(
     max_new_tokens: int = 8,
     with_attention: bool = False,
 ) -> TokenSequence:
-    """A request for translation, of tokens numbered from `NUM_SPECIAL_IDS`."""
+    """A sequence to translate, of tokens numbered from `NUM_SPECIAL_IDS`."""
     input_ids = list(range(NUM_SPECIAL_IDS, NUM_SPECIAL_IDS + num_tokens))
     search = SearchOptions(beam_size, max_new_tokens, with_attention)
     return TokenSequence(input_ids, arrived_at, deadline, search, START_ID)

@@ -1,6 +1,6 @@
-"""Who is let into a queue: bounds in requests and tokens, and the wait that is to be expected.
+"""Decides which sequences a queue admits: by their number, their tokens, and the predicted wait.
 
-Knows no asyncio and no clock; times are passed in.
+Independent of asyncio and of clocks; times are passed in.
 """
 
 import math
@@ -10,21 +10,21 @@ from dataclasses import dataclass
 from service.engine.batch import TokenSequence
 from service.errors import InputTooLong, Overloaded
 
-# The measured rate forgets what lies further back than about so long.
+# Time constant of the measured rate: older observations are forgotten exponentially.
 MEMORY_SECONDS = 2.0
-# A longer time from batch to batch says that the process stood still (a suspended machine, a
-# container without its share of the processor), not that the engine is slow.
+# A longer gap between batches means that the process stood still (a suspended machine, a container
+# without its share of the processor), not that the engine is slow.
 MAX_GAP_SECONDS = 0.5
-# Less than this has been seen of a queue under load: no prediction.
+# No prediction before a queue has been observed under load for at least this long.
 MIN_SECONDS_SEEN = 0.5
 
 
 @dataclass(frozen=True)
 class QueueLimits:
-    """Bounds of a queue; what is above is refused at once.
+    """Bounds of a queue; sequences above a bound are refused at once.
 
     Attributes:
-        max_wait_seconds: predicted wait of a request that is still let in.
+        max_wait_seconds: the longest predicted wait with which a sequence is still admitted.
     """
 
     max_sequences: int
@@ -33,10 +33,10 @@ class QueueLimits:
 
 
 class ServiceRate:
-    """Tokens that leave a queue per second while others wait, with exponential forgetting.
+    """Tokens per second that leave a queue while it is backlogged, with exponential forgetting.
 
-    Only the time from a batch that leaves others waiting to the next batch tells how fast the
-    engine is; all time makes what was seen before older.
+    Only the time between a batch that leaves sequences queued and the next batch shows how fast the
+    engine is; older observations lose weight with all time that passes.
     """
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class ServiceRate:
         Args:
             num_tokens: of the batch, without padding.
             now: monotonic seconds.
-            is_backlogged: whether others still wait.
+            is_backlogged: whether sequences are still queued.
         """
         elapsed = max(0.0, now - self._last)
         self._grow_old(elapsed)
@@ -60,12 +60,12 @@ class ServiceRate:
         self._last, self._is_backlogged = now, is_backlogged
 
     def pause(self, now: float) -> None:
-        """Notes that the queue has become empty without a batch: everybody hung up or expired."""
+        """Notes that the queue emptied without a batch: all clients hung up or expired."""
         if self._is_backlogged:
             self._last, self._is_backlogged = now, False
 
     def predict_seconds(self, num_tokens: int, now: float) -> float:
-        """How long so many waiting tokens will take; 0 where too little is known of late."""
+        """Seconds until `num_tokens` queued tokens are done; 0 if too little is known."""
         age = 0.0 if self._is_backlogged else max(0.0, now - self._last)
         if self._seconds * math.exp(-age / MEMORY_SECONDS) < MIN_SECONDS_SEEN or not self._tokens:
             return 0.0
@@ -79,7 +79,7 @@ class ServiceRate:
 
 @dataclass(frozen=True)
 class QueueState:
-    """What waits in the queue of a model, and the wait that follows from it."""
+    """How much is queued for a model, and the wait predicted from it."""
 
     num_sequences: int
     num_tokens: int
@@ -93,11 +93,11 @@ def check_admission(
     limits: QueueLimits,
     now: float,
 ) -> None:
-    """Lets requests pass together or not at all.
+    """Admits sequences together or not at all.
 
     Raises:
-        InputTooLong: together they are above the queue's limit, so waiting is no help.
-        Overloaded: there is no room, or they would wait too long; retry when what waits is done.
+        InputTooLong: together they are above the queue's limit, so that waiting does not help.
+        Overloaded: the queue has no room, or they would wait too long.
     """
     num_tokens = sum(sequence.num_tokens for sequence in sequences)
     for unit, given, waiting, limit in (
@@ -128,7 +128,7 @@ def check_admission(
 
 
 def check_wait(model_name: str, state: QueueState, limits: QueueLimits) -> None:
-    """Refuses when the queue is too slow for anybody.
+    """Refuses if the queue is too slow for any sequence.
 
     Raises:
         Overloaded: the predicted wait is above the limit.

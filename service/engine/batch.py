@@ -1,4 +1,4 @@
-"""What travels between pipeline and engine: requests, padded batches, results."""
+"""What passes between pipeline and engine: token sequences, padded batches, results."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -33,10 +33,10 @@ class TokenSequence:
         arrived_at, deadline, dispatched_at, finished_at: monotonic seconds; infinite until then.
         search: set for translation only.
         start_id: the token that starts the translation and names its language.
-        is_abandoned: nobody waits for the answer any more; the engine drops it at the next step.
-        on_tokens: called on the engine's thread with the next token ids of the translation that are
-            settled: every live beam and every closed hypothesis shares them. Never eos; together
-            they are the best hypothesis, complete before the result is there. Must not raise.
+        is_abandoned: the client has gone; the engine drops the sequence at its next step.
+        on_tokens: called on the engine's thread with the next token ids of the stable prefix, the
+            one that every live beam and every closed hypothesis shares. Never with eos; all calls
+            together give the best hypothesis, before the result does. Must not raise.
     """
 
     input_ids: list[int]
@@ -55,7 +55,7 @@ class TokenSequence:
 
     @property
     def num_rows(self) -> int:
-        """Rows of the engine that it takes."""
+        """Rows of the engine that the sequence occupies."""
         return self.search.beam_size if self.search else 1
 
 
@@ -94,7 +94,7 @@ class Batch:
 
 
 def pad_sequences(sequences: Sequence[TokenSequence], pad_id: int) -> Batch:
-    """Requests -> one batch, in the same order."""
+    """Pads sequences to one batch, in the same order."""
     lengths = np.array([sequence.num_tokens for sequence in sequences], dtype=np.int64)
     input_ids = np.full((len(sequences), int(lengths.max())), pad_id, dtype=np.int64)
     for row, sequence in zip(input_ids, sequences, strict=True):

@@ -95,7 +95,7 @@ class Batcher:
         next step.
 
         Raises:
-            InputTooLong: together they are above the queue's limit, so that waiting is no help.
+            InputTooLong: together they are above the queue's limit, so that waiting does not help.
             Overloaded: the queue is full, or too slow for them.
             ModelNotReady: the batcher is stopping, or a worker has died.
         """

@@ -1,7 +1,7 @@
-"""The running sentences and their hypotheses, as arrays; knows no graph.
+"""The running sentences and their hypotheses, as arrays. Independent of the graphs.
 
-What a hypothesis said is not kept with it: every call's tokens and parents are, and a hypothesis is
-traced back when it ends.
+A hypothesis does not store its tokens: the tokens and parents of every decoder call are kept, and a
+hypothesis is traced back through them when it ends.
 """
 
 from collections.abc import Sequence
@@ -47,7 +47,7 @@ class RunningSequence:
         finished: its closed hypotheses.
         weights: of each call since the first, if attention was asked for: its first row and the
             weights of its rows (beam_size, S).
-        num_given: tokens given to the request's `on_tokens`.
+        num_given: tokens passed to `on_tokens` so far.
     """
 
     sequence: TokenSequence
@@ -135,7 +135,7 @@ class BeamGroup:
             at the length limit.
         first_row: in the decoder's batch.
         oldest_call, next_limit: the lowest of first_calls and of last_calls.
-        is_watched: whether any of its sentences wants more than its hypotheses.
+        is_watched: whether any of its sentences wants attention weights or its tokens as they come.
     """
 
     beam_size: int
@@ -160,17 +160,17 @@ class BeamGroup:
 
     @property
     def num_candidates(self) -> int:
-        """Next tokens to look at per beam: eos may be one, and all beams must go on."""
+        """Next tokens considered per beam: one may be eos, and all beams must go on."""
         return 1 if self.beam_size == 1 else self.beam_size + 1
 
     def find_abandoned(self) -> list[int]:
-        """Places of sentences that nobody waits for."""
+        """Places of sentences whose client has gone."""
         return [
             place for place, sentence in enumerate(self.sentences) if sentence.sequence.is_abandoned
         ]
 
     def advance(self, ranked: Continuations) -> None:
-        """Takes the first continuations of each sentence for its hypotheses."""
+        """Makes the first continuations of each sentence its hypotheses."""
         beam_size = self.beam_size
         self.token_ids = ranked.token_ids[:, :beam_size]
         self.parents = ranked.parents[:, :beam_size]
@@ -193,7 +193,7 @@ class BeamGroup:
         self._summarize()
 
     def _summarize(self) -> None:
-        """Brings what follows from the sentences up to date; steps are too many for that."""
+        """Recomputes the values that depend on which sentences run; not needed at every step."""
         if self.sentences:
             self.oldest_call = int(self.first_calls.min())
             self.next_limit = int(self.last_calls.min())
@@ -206,7 +206,7 @@ class BeamGroup:
 def start_beam_group(sentences: list[RunningSequence], state_rows: IntArray) -> BeamGroup:
     """Sentences of one beam size before their first step; state_rows (n) hold their first states.
 
-    All rows of a sentence start alike; the first alone has a chance.
+    All rows of a sentence start alike; only the first one has a score above minus infinity.
     """
     beam_size = sentences[0].options.beam_size
     shape = len(sentences), beam_size
@@ -227,7 +227,7 @@ def start_beam_group(sentences: list[RunningSequence], state_rows: IntArray) -> 
 
 
 def rank_continuations(group: BeamGroup, scores: FloatArray, candidates: IntArray) -> Continuations:
-    """The best continuations of each sentence's hypotheses: W = twice the beam, or 1 where greedy.
+    """The best continuations of each sentence's hypotheses: W = twice the beam, or 1 if greedy.
 
     Args:
         group: its scores are added to.
@@ -242,7 +242,7 @@ def rank_continuations(group: BeamGroup, scores: FloatArray, candidates: IntArra
     flat = len(group.sentences), beam_size * count
     totals = (group.scores.reshape(-1, 1) + scores[block, :count]).reshape(flat)
     token_ids = candidates[block, :count].reshape(flat)
-    # each hypothesis gives eos once, so half of these at least go on
+    # each hypothesis can give eos only once, so at least half of these go on
     order = np.argsort(-totals, axis=1, kind="stable")[:, : 2 * beam_size]
     sentences = np.arange(len(order))[:, None]
     return Continuations(
@@ -258,7 +258,7 @@ def stack_rows(arrays: list[IntArray]) -> IntArray:
 
 
 def common_prefix(left: list[int], right: list[int]) -> list[int]:
-    """What both begin with."""
+    """The longest common prefix of two lists."""
     for place, (one, other) in enumerate(zip(left, right, strict=False)):
         if one != other:
             return left[:place]
@@ -266,7 +266,7 @@ def common_prefix(left: list[int], right: list[int]) -> list[int]:
 
 
 def rank_hypotheses(sentence: RunningSequence) -> list[Hypothesis]:
-    """At most as many as the beam is wide: complete ones first, then by score per token."""
+    """The best hypotheses, at most beam_size: complete ones first, then by score per token."""
     ranked = sorted(
         sentence.finished, key=lambda hypothesis: (not hypothesis.is_complete, -hypothesis.score)
     )

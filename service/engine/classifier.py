@@ -1,4 +1,4 @@
-"""Runs the classifier graph: a batch of requests in, the label scores of each out."""
+"""Runs the classifier graph: a batch of sequences in, the label scores of each out."""
 
 import time
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from service.errors import DeviceUnavailable
 
-# onnxruntime reports its use to its makers unless it is told not to before it is loaded
+# onnxruntime reports its use to its makers unless this is set before it is loaded
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime
 
@@ -60,7 +60,7 @@ def available_cpus(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
 
 
 def _read_quota(cgroup: Path) -> float | None:
-    """The container's limit in processors, from cgroup v2 or v1; None where there is none."""
+    """The container's limit in processors, from cgroup v2 or v1; None if there is none."""
     try:
         if (cgroup / "cpu.max").exists():
             quota, period = (cgroup / "cpu.max").read_text(encoding="ascii").split()
@@ -70,7 +70,7 @@ def _read_quota(cgroup: Path) -> float | None:
                 for name in ("quota", "period")
             )
         processors = int(quota) / int(period)
-    except (OSError, ValueError, ZeroDivisionError):  # "max" is no number: no limit
+    except (OSError, ValueError, ZeroDivisionError):  # "max" is not a number: unlimited
         return None
     return processors if processors > 0 else None
 

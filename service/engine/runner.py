@@ -1,4 +1,4 @@
-"""The runner of one model, and how it is run to the end without a server."""
+"""The interface of a runner, and running one to the end without a server."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -29,7 +29,7 @@ class Runner(Protocol):
 def run_sequences(
     runner: Runner, sequences: Sequence[TokenSequence], max_batch_tokens: int = 4096
 ) -> list[Result]:
-    """Runs requests to their end on the calling thread; results in the order of the requests."""
+    """Runs sequences to their end on the calling thread; results come in their order."""
     scheduler = Scheduler(runner.free_rows, max_batch_tokens)
     scheduler.add(list(sequences))
     results: dict[TokenSequence, Result] = {}

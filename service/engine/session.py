@@ -37,7 +37,7 @@ class OnnxSession:
         path: the `.onnx` file; external weights lie beside it.
         device: where it runs; a CUDA session that cannot be made is an error, never a CPU session.
         num_threads: threads within an operator, CPU only.
-        inputs, outputs: the graph's names by the engine's names, where they differ.
+        inputs, outputs: the graph's names by the engine's names, if they differ.
 
     Raises:
         ArtefactError: the graph cannot be loaded.

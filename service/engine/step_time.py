@@ -1,15 +1,15 @@
-"""How long the next step will take, judged by the last ones."""
+"""Predicts how long the next step will take from the last ones."""
 
 from collections.abc import Sequence
 
 from service.engine.batch import TokenSequence
 from service.engine.step_cost import PRIOR_ROWS_PER_POSITION
 
-# So long may the event loop stand still for a step of its own.
+# The longest step that the event loop may run itself.
 SHORT_SECONDS = 0.02
 # Weight of the latest step.
 GAIN = 0.1
-# How much slower than the last ones a step may count: the process may have stood still meanwhile.
+# How much slower than predicted a step may count: the process may have stood still meanwhile.
 MAX_RISE = 4.0
 
 
@@ -26,9 +26,9 @@ class StepTimeEstimator:
     def observe(
         self, sequences: Sequence[TokenSequence], seconds: float, *, on_loop: bool = True
     ) -> None:
-        """Notes a step over these requests.
+        """Notes a step over these sequences.
 
-        One on a thread takes turns with the loop, so that it can only show a quicker pace.
+        A step on a thread takes turns with the event loop, so that it can only lower the estimate.
         """
         pace = seconds / count_cells(sequences)
         known = self._seconds_per_cell or pace
@@ -36,7 +36,7 @@ class StepTimeEstimator:
         self._seconds_per_cell = known + GAIN * (min(pace, most) - known)
 
     def is_short(self, sequences: Sequence[TokenSequence]) -> bool:
-        """Whether the event loop can spare the time; the first step of all is always tried."""
+        """Whether the event loop can spare the time; the very first step is always tried."""
         return self._seconds_per_cell * count_cells(sequences) <= SHORT_SECONDS
 
 

@@ -1,6 +1,6 @@
 """Greedy and beam search over the decoder's step; sentences join and leave between steps.
 
-All sentences of one beam size are moved on at once, by arrays (`beams`).
+All sentences of one beam size advance together, as arrays (`beams`).
 """
 
 import numpy as np
@@ -20,20 +20,21 @@ from service.engine.beams import (
 )
 from service.engine.decoder_session import DecoderOutputs, DecoderSession
 
-# A hypothesis is stuck when its last tokens repeat a few; looked at every so many steps.
+# A hypothesis loops if its last LOOP_TOKENS tokens repeat a period of at most MAX_PERIOD; checked
+# every LOOP_INTERVAL steps.
 MAX_PERIOD = 8
 LOOP_TOKENS = 24
 LOOP_INTERVAL = 8
-# With so many in the decoder, others join every few steps only: a join encodes those who wait
-# together, which costs less a sentence than encoding each as it comes.
+# With at least JOIN_AT_ONCE sentences in the decoder, new ones join only every JOIN_INTERVAL steps:
+# they are encoded together, which costs less per sentence than encoding each as it arrives.
 JOIN_AT_ONCE = 8
 JOIN_INTERVAL = 3
 
 
 class TranslatorRunner:
-    """Decodes sentences in rows of one batch; each step moves every live hypothesis by one token.
+    """Decodes sentences in rows of one batch; a step advances every live hypothesis by one token.
 
-    A sentence has as many rows as its beam is wide from its first step to its last.
+    A sentence occupies as many rows as its beam is wide, from its first step to its last.
 
     Args:
         session: of the model's graphs; the runner's own.
@@ -70,28 +71,28 @@ class TranslatorRunner:
         return sum(len(group.sentences) for group in self._groups)
 
     def step(self, arrivals: list[TokenSequence]) -> list[tuple[TokenSequence, Result]]:
-        """Lets arrivals join, moves all sentences one token on, returns those that ended.
+        """Lets arrivals join, advances all sentences by one token, returns those that ended.
 
         Raises:
-            InferenceFailed: the step is lost for everyone running; call `reset`.
+            InferenceFailed: all running sequences are lost; call `reset`.
         """
         for group in self._groups:
             self._remove(group, group.find_abandoned())
-        self._tidy()
+        self._compact()
         if joining := [sequence for sequence in arrivals if not sequence.is_abandoned]:
             self._join(joining)
             self._next_join = self._history.num_calls + JOIN_INTERVAL
         if not self._groups:
             return []
         outputs = self._decode()
-        # all groups read the outputs before anybody's leaving moves pages and rows
+        # all groups read the outputs before a sentence that leaves moves pages and rows
         ended = [self._advance(group, outputs) for group in self._groups]
         results: list[tuple[TokenSequence, Result]] = []
         for group, places in zip(self._groups, ended, strict=True):
             sentences = [group.sentences[place] for place in places]
             results += [(sentence.sequence, rank_hypotheses(sentence)) for sentence in sentences]
             self._remove(group, places)
-        self._tidy()
+        self._compact()
         return results
 
     def _join(self, arrivals: list[TokenSequence]) -> None:
@@ -123,9 +124,9 @@ class TranslatorRunner:
         return outputs
 
     def _assign_rows(self) -> IntArray:
-        """The rows that read each page: (G, widest beam), the number of rows where there are fewer.
+        """The rows that read each page: (G, widest beam), padded with the number of rows.
 
-        Each group is told its first row.
+        Also sets each group's first row.
         """
         widest = self._groups[-1].beam_size
         columns = np.arange(widest)
@@ -159,11 +160,11 @@ class TranslatorRunner:
         group.advance(ranked)
         ended |= self._close_hopeless(group, ended)
         if group.is_watched:
-            self._give_settled(group, ended)
+            self._emit_stable_prefix(group, ended)
         return sorted(ended)
 
     def _keep_attention(self, group: BeamGroup, attention: FloatArray) -> None:
-        """Puts the pages (G, B, W) together for the sentences that want their weights."""
+        """Assembles the pages (G, B, W) for the sentences whose weights are wanted."""
         for place, sentence in enumerate(group.sentences):
             if sentence.options.with_attention:
                 pages = attention[self.session.find_pages(sentence.handle), : group.beam_size]
@@ -174,7 +175,7 @@ class TranslatorRunner:
     def _close_complete(
         self, group: BeamGroup, ranked: Continuations, is_eos: BoolArray
     ) -> set[int]:
-        """Closes what ended with eos; returns the places of sentences that have enough."""
+        """Closes hypotheses that ended with eos; returns places of sentences that have enough."""
         ended = set()
         for place, rank in np.argwhere(is_eos[:, : group.beam_size]).tolist():
             sentence = group.sentences[place]
@@ -184,7 +185,7 @@ class TranslatorRunner:
         return ended
 
     def _close_hopeless(self, group: BeamGroup, ended: set[int]) -> set[int]:
-        """Closes all that is live in sentences that are stuck or at their limit; their places."""
+        """Closes the live hypotheses of sentences that loop or are at their limit; their places."""
         call = self._history.num_calls - 1
         hopeless: set[int] = set()
         if call >= group.next_limit:
@@ -239,20 +240,20 @@ class TranslatorRunner:
             np.stack(weights) if weights else None,
         )
 
-    def _give_settled(self, group: BeamGroup, ended: set[int]) -> None:
-        """Tells those who listen what all hypotheses that may still win have in common."""
+    def _emit_stable_prefix(self, group: BeamGroup, ended: set[int]) -> None:
+        """Passes on the tokens that all hypotheses which may still win have in common."""
         for place, sentence in enumerate(group.sentences):
             if sentence.sequence.on_tokens is None:
                 continue
             if place in ended:
                 token_ids = rank_hypotheses(sentence)[0].token_ids[sentence.num_given :]
             else:
-                token_ids = self._find_settled(group, place)
+                token_ids = self._find_stable_prefix(group, place)
             if token_ids:
                 sentence.num_given += len(token_ids)
                 sentence.sequence.on_tokens(token_ids)
 
-    def _find_settled(self, group: BeamGroup, place: int) -> list[int]:
+    def _find_stable_prefix(self, group: BeamGroup, place: int) -> list[int]:
         """Tokens beyond those given that the live and the closed hypotheses share."""
         sentence = group.sentences[place]
         num_given = sentence.num_given
@@ -266,17 +267,17 @@ class TranslatorRunner:
         return token_ids
 
     def _remove(self, group: BeamGroup, places: list[int]) -> None:
-        """Takes sentences and their memory away."""
+        """Removes sentences and releases their memory."""
         if places:
             for place in places:
                 self.session.release(group.sentences[place].handle)
             group.remove(places)
             self._rows = None
 
-    def _tidy(self) -> None:
-        """Forgets empty groups and calls that nobody will trace back to."""
+    def _compact(self) -> None:
+        """Drops empty groups, and the history that no running hypothesis reaches back to."""
         if self._rows is not None:
-            return  # nobody has left
+            return  # no sentence has left
         self._groups = [group for group in self._groups if group.sentences]
         if self._groups:
             self._history.forget(min(group.oldest_call for group in self._groups))

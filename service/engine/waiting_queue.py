@@ -82,7 +82,7 @@ class WaitingQueue:
         """Admits all sequences or none; one that has expired never takes the place of another.
 
         Raises:
-            InputTooLong: together they are above the queue's limit, so that waiting is no help.
+            InputTooLong: together they are above the queue's limit, so that waiting does not help.
             Overloaded: the queue is full, or too slow for them.
         """
         with self._condition:

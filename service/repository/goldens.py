@@ -25,7 +25,7 @@ def answer_golden(model: LoadedModel, golden: Golden) -> tuple[str, float]:
 def agrees(golden: Golden, output: str, score: float) -> bool:
     """Whether an answer is the golden's.
 
-    A translation may differ where its score says that it is as good; a label may not.
+    A translation may differ if its score is as good; a label may not.
     """
     is_same = output == golden.output or golden.target is not None
     return is_same and abs(score - golden.score) <= SCORE_TOLERANCE

@@ -35,7 +35,7 @@ class LoadedModel:
 
     @property
     def runner(self) -> Runner:
-        """The first one, for whoever runs the model by itself."""
+        """The first one, for running the model without a server."""
         return self.runners[0]
 
     @property
@@ -50,7 +50,7 @@ class LoadedModel:
         return casing.normalize_caps(sentences) if lowers else list(sentences)
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Input ids of each text, with eos where the model translates; empty without tokens."""
+        """Input ids of each text, with eos if the model translates; empty if it has no tokens."""
         encoded = self.tokenizer.encode_batch(texts)
         eos_id = self.manifest.ids.eos_id
         if eos_id is None:

@@ -1,7 +1,7 @@
 """Every Prometheus collector and its buckets; the registry is injected.
 
 Labels are few and closed: never a text, an id or a message. `model` is a name of the repository,
-or `NO_MODEL` where a request was refused before a model was chosen.
+or `NO_MODEL` if a request was refused before a model was chosen.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ SHARED_GAUGES: dict[str, Callable[[float, float], float]] = {
     "process_max_fds": min,
 }
 
-# What the current task's observations are an example of: its trace, where it has one.
+# The trace that the current task's observations become exemplars of, if it has one.
 EXEMPLAR: ContextVar[dict[str, str] | None] = ContextVar("exemplar", default=None)
 
 # Geometric, doubling: 1 ms (a short classification) to 30 s (the default deadline) and beyond.

@@ -1,6 +1,6 @@
 """OpenTelemetry: a span for each request to a task, with its stages as children.
 
-The only file that knows opentelemetry, and `app` imports it only where an endpoint is set. Spans
+The only file that imports opentelemetry; `app` imports it only if an endpoint is set. Spans
 carry what the log line carries: never a text, a key, or an address of a client.
 """
 
@@ -74,9 +74,9 @@ class Trace:
         """Ends the span, with a child for each stage.
 
         Args:
-            status: of the answer; None where the client had hung up before.
+            status: of the answer; None if the client had hung up before.
             attributes: what became known meanwhile.
-            timings: None where a request did not come so far.
+            timings: None if the request ended before it was answered.
             ended_at: monotonic seconds.
         """
         if self._exemplar is not None:
@@ -93,7 +93,7 @@ class Trace:
             self._span.set_attribute("error.type", "cancelled")
             return
         self._span.set_attribute("http.response.status_code", status)
-        if status >= SERVER_ERROR:  # what a client did wrong is no error of a server
+        if status >= SERVER_ERROR:  # client errors are not server errors
             self._span.set_attribute("error.type", str(status))
             self._span.set_status(StatusCode.ERROR)
 
@@ -132,14 +132,14 @@ class Traces:
         return Trace(self._tracer, scope, started_at)
 
     def close(self) -> None:
-        """Sends what waits; what the collector does not take in time is lost."""
+        """Sends the remaining spans; those that the collector does not take in time are lost."""
         thread = threading.Thread(target=self._provider.shutdown, daemon=True)
         thread.start()
         thread.join(CLOSE_SECONDS)
 
 
 def read_parent(headers: Iterable[tuple[bytes, bytes]]) -> Context:
-    """Whose span is the parent, by W3C Trace Context; an empty context where nobody's is."""
+    """The parent span by W3C Trace Context; an empty context if the request names none."""
     names = (b"traceparent", b"tracestate")
     carrier = {name.decode(): value.decode("latin-1") for name, value in headers if name in names}
     return PROPAGATOR.extract(carrier, Context()) if carrier else Context()
@@ -165,11 +165,11 @@ def describe_request(scope: Scope) -> dict[str, AttributeValue]:
 def list_stages(timings: Timings) -> Iterator[tuple[str, float, float]]:
     """Name, start and end of each stage, in monotonic seconds.
 
-    Where a request has several parts, some may run while others wait still: then the queue's span
-    reaches to the last dispatch, and the inference's from the first one to the last result.
+    If a request has several parts, some may run while others are still queued: then the queue's
+    span reaches to the last dispatch, and the inference's from the first one to the last result.
     """
     encoded_at = timings.arrived_at + timings.tokenize_seconds
     yield "tokenize", timings.arrived_at, encoded_at
-    if math.isfinite(timings.finished_at):  # else no model was needed
+    if math.isfinite(timings.finished_at):  # otherwise no model was needed
         yield "queue", encoded_at, encoded_at + timings.queue_seconds
         yield "inference", timings.dispatched_at, timings.finished_at

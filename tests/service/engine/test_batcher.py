@@ -65,7 +65,7 @@ async def wait_for_step(runner: FakeRunner) -> None:
 
 
 def endless_if(endless: TokenSequence) -> Callable[[TokenSequence], int]:
-    """Steps of a request: so many for one of them that it never ends by itself."""
+    """Steps of a sequence; one of them never ends by itself."""
     return lambda sequence: 10**9 if sequence is endless else 1
 
 
@@ -381,7 +381,7 @@ async def test_batcher_that_never_started_is_a_fault_and_refuses() -> None:
         batcher.submit([make_sequence()])
 
 
-async def test_dead_loop_is_a_fault_and_leaves_nobody_waiting(
+async def test_dead_worker_is_a_fault_and_fails_every_future(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with run_batcher() as stand:
@@ -411,7 +411,7 @@ async def test_beam_wider_than_the_engine_does_not_block_the_others() -> None:
 
 @dataclass
 class Tally:
-    """How the requests of a storm ended."""
+    """How the sequences of a storm ended."""
 
     answered: int = 0
     cancelled: int = 0
@@ -481,7 +481,7 @@ async def test_storm_of_cancels_and_failures_ends_every_future_and_leaks_nothing
 
 
 async def finish_steps(stand: Stand) -> None:
-    """Until a last request has gone through, and with it whatever was abandoned before."""
+    """Waits until a last sequence has gone through, and with it all that was abandoned."""
     while True:
         try:
             await stand.batcher.submit([make_sequence(7, deadline=float("inf"))])[0]
@@ -534,7 +534,7 @@ async def test_slow_queue_refuses_with_the_time_it_needs() -> None:
     assert read_metric(metrics, "shed_total", model=NAME, reason="wait") == 2
 
 
-async def test_queue_that_everybody_left_is_not_taken_for_slow() -> None:
+async def test_queue_that_all_clients_left_is_not_taken_for_slow() -> None:
     sequences = [make_sequence(10) for _ in range(20)]
     clock = FakeClock()
     runner = FakeRunner(num_steps=endless_if(sequences[0]), max_rows=1)
@@ -588,7 +588,7 @@ async def test_step_that_is_not_short_is_left_to_a_worker() -> None:
     assert read_metric(stand.metrics, "batch_rows_count", model=NAME) == 2
 
 
-async def test_own_turns_come_back_when_the_engine_is_quick_again() -> None:
+async def test_inline_steps_come_back_when_the_engine_is_quick_again() -> None:
     own = FakeRunner()
     async with run_batcher(inline_runner=own) as stand:
 
@@ -616,7 +616,7 @@ async def test_deadline_takes_a_sequence_out_of_the_engine() -> None:
         stand.runner.gate.set()
 
 
-async def test_own_turns_go_on_until_the_queue_is_empty() -> None:
+async def test_inline_steps_go_on_until_the_queue_is_empty() -> None:
     sequences = [make_sequence(1) for _ in range(20)]
     own = FakeRunner(max_rows=8)
     async with run_batcher(inline_runner=own) as stand:

@@ -73,7 +73,7 @@ def test_equal_scores_keep_the_order_of_beams_and_of_their_candidates() -> None:
     assert ranked.parents.tolist() == [[4, 4, 4, 5]]
 
 
-def test_whoever_leaves_takes_the_own_rows_along() -> None:
+def test_a_sentence_that_leaves_takes_its_rows_along() -> None:
     group = make_group(4, 2)
     group.token_ids = np.arange(8).reshape(4, 2)
 

@@ -261,7 +261,7 @@ def test_joining_and_leaving_at_any_step_changes_no_token(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_whoever_comes_and_goes_each_answer_is_the_textbooks(seed: int) -> None:
+def test_each_answer_is_the_textbook_one_whatever_joins_and_leaves(seed: int) -> None:
     """Random beams, limits, arrivals and abandonments; nobody's answer depends on the others."""
     rng = random.Random(seed)
     arrivals: dict[int, list[TokenSequence]] = {}
@@ -446,7 +446,7 @@ def test_failed_step_is_passed_on_and_reset_makes_room() -> None:
     assert (runner.free_rows, runner.num_running) == (4, 0)
 
 
-def test_one_encoder_run_serves_all_who_join_together() -> None:
+def test_one_encoder_run_serves_all_that_join_together() -> None:
     graphs = FakeGraphs()
 
     make_runner(graphs).step([make_sentence(s) for s in random_sources(7, 9)])
@@ -605,7 +605,7 @@ def test_longer_periods_are_no_loop() -> None:
     assert len(hypotheses[0].token_ids) == 100
 
 
-def test_a_loop_ends_at_the_same_step_whoever_else_is_there() -> None:
+def test_a_loop_ends_at_the_same_step_whatever_else_runs() -> None:
     arrivals = {n: [make_sentence([3 + n], 1 + n % 2, 1000)] for n in range(9)}
 
     results = run_staggered(make_runner(FakeGraphs(make_looper(2, prelude=3))), arrivals)

@@ -117,7 +117,7 @@ def test_a_batch_that_is_wanted_is_taken_at_once() -> None:
 
 
 def show_cost(queue: WaitingQueue, rows_per_position: float) -> None:
-    """Batches of a model whose positions cost as much as so many rows each."""
+    """Shows a queue batches of a model whose positions cost as much as some rows."""
     rng = random.Random(1)
     for _ in range(20 * FIT_INTERVAL):
         num_rows, length = rng.randint(1, 16), rng.randint(2, 60)
@@ -140,7 +140,7 @@ def test_models_of_different_cost_get_batches_of_their_own() -> None:
     lengths = range(10, 40)
     from_cheap, from_dear = batch_lengths(cheap, lengths), batch_lengths(dear, lengths)
 
-    # where another batch costs little, padding is avoided; where it costs much, it is accepted
+    # if another batch costs little, padding is avoided; if it costs much, padding is accepted
     assert len(from_cheap) >= 2 * len(from_dear)
     for batches in (from_cheap, from_dear):
         assert sorted(length for batch in batches for length in batch) == list(lengths)
