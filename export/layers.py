@@ -9,18 +9,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from export.graph import MICROSOFT, GraphBuilder
 from export.quantize import quantize_columns
+from models.networks.gates import Matrix, reorder_gates
 from service.repository.manifest import Precision
 
-Matrix = NDArray[np.float32]
 Weights = Mapping[str, Matrix]
 
-# torch stacks the gates as (input, forget, cell, output) and (reset, update, new); ONNX as i o f c
-# and z r h
-GATE_ORDER = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2), "rnn": (0,)}
 OP_TYPE = {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN"}
 
 
@@ -250,9 +246,3 @@ class LayerBuilder:
         row_scales = graph.op("Unsqueeze", scales, graph.ints(1))
         product = graph.op("Mul", graph.op("Cast", levels, to=1), row_scales)
         return graph.op("Transpose", product, perm=[0, 2, 1])
-
-
-def reorder_gates(stacked: Matrix, cell: str) -> Matrix:
-    """(gates x H, ...) in torch's order -> the same in ONNX's order."""
-    gates = np.split(stacked, len(GATE_ORDER[cell]))
-    return np.concatenate([gates[index] for index in GATE_ORDER[cell]])

@@ -7,7 +7,8 @@ import onnx
 from onnx import TensorProto
 
 from export.graph import GraphBuilder
-from export.layers import LayerBuilder, Matrix, Weights
+from export.layers import LayerBuilder, Weights
+from models.networks.gates import Matrix
 from models.networks.seq2seq import EMBEDDING_SCALE
 from service.repository.manifest import Precision
 

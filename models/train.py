@@ -24,6 +24,7 @@ from models.config import (
     read_config,
     read_run_config,
 )
+from models.training.initial import load_initial
 from models.training.pretraining import PretrainingTask
 from models.training.runs import positive
 from models.training.tasks import build_task, check_sources, training_texts
@@ -118,7 +119,8 @@ def open_trainer(
         OSError: a file is missing or cannot be read.
         ArtefactError: the tokenizer of the run to resume is missing or damaged.
     """
-    config, tokenizer = prepare_run(config, folder, arguments.data, initial)
+    donor = None if arguments.new_vocabulary else initial
+    config, tokenizer = prepare_run(config, folder, arguments.data, donor)
     make_task = PretrainingTask if is_pretraining else build_task
     training = config.pretraining if is_pretraining else None
     trainer = Trainer(
@@ -129,8 +131,8 @@ def open_trainer(
         use_bf16=is_bf16_faster(device) if arguments.bf16 is None else arguments.bf16,
         checkpoint_seconds=arguments.checkpoint_seconds,
     )
-    if initial:
-        random_names = trainer.start_from(initial)
+    if initial and not trainer.has_begun:
+        random_names = trainer.start_from(*load_initial(initial, tokenizer))
         print(f"starts from {initial}, except {', '.join(random_names) or 'nothing'}")
     return trainer
 
@@ -145,8 +147,14 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--init",
         type=Path,
-        help="start from the vocabulary and the best weights of another run's folder, instead of "
-        "what the configuration names",
+        help="start from the vocabulary and the weights of another run's folder, or of a version "
+        "in the model repository, instead of what the configuration names",
+    )
+    parser.add_argument(
+        "--new-vocabulary",
+        action="store_true",
+        help="with --init: learn a vocabulary from the data; its embeddings start from those of "
+        "the old tokens that spell them",
     )
     parser.add_argument(
         "--sources",

@@ -5,14 +5,14 @@ import math
 import os
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from models.config import TrainingConfig
@@ -76,21 +76,28 @@ class Trainer:
         if (folder / LAST).exists():
             self._restore()
 
-    def start_from(self, folder: Path) -> list[str]:
-        """Takes the best weights of another run wherever name and shape agree.
+    @property
+    def has_begun(self) -> bool:
+        """Whether the run has taken a step, in this process or in one that it resumes."""
+        return self.progress.step > 0 or self.progress.finished
+
+    def start_from(self, theirs: Mapping[str, Tensor], seconds: float) -> list[str]:
+        """Takes the weights of another model wherever name and shape agree.
 
         A run that has begun already keeps its own.
+
+        Args:
+            theirs: weights by name, see `initial.load_initial`.
+            seconds: of training behind them.
 
         Returns:
             The names of what keeps its random weights.
 
         Raises:
-            ValueError: nothing in the folder fits.
-            OSError: the folder holds no weights.
+            ValueError: no weight fits.
         """
-        if self.progress.step or self.progress.finished:
+        if self.has_begun:
             return []
-        theirs = torch.load(folder / BEST, map_location="cpu", weights_only=True)
         ours = self.model.state_dict()
         fitting = {
             name: weights
@@ -98,11 +105,11 @@ class Trainer:
             if name in ours and ours[name].shape == weights.shape
         }
         if not fitting:
-            raise ValueError(f"no weight in {folder} has a name and a shape of this model's")
+            raise ValueError("no weight to start from has a name and a shape of this model's")
         self.model.load_state_dict(ours | fitting)
         if self.average:
             self.average = AverageModel(self.model, self.config.ema_decay)
-        self.progress.seconds = read_seconds(folder) or 0.0
+        self.progress.seconds = seconds
         return sorted(ours.keys() - fitting.keys())
 
     def train(self) -> Progress:

@@ -8,12 +8,15 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import tokenizers
+import torch
 from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
+from torch import Tensor
 
 from service.text.tokenizer import Tokenizer
 
 PAD, EOS = "<pad>", "<eos>"
 BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
+SPACE = "\u2581"
 
 
 def start_token(language: str) -> str:
@@ -68,6 +71,46 @@ def drop_merges(tokenizer: Tokenizer, rate: float) -> Tokenizer:
     backend = tokenizers.Tokenizer.from_str(tokenizer.to_json())
     backend.model.dropout = rate
     return Tokenizer(backend)
+
+
+def transfer_rows(rows: Tensor, old: Tokenizer, new: Tokenizer) -> Tensor:
+    """Rows of a weight, one per token of the old vocabulary, for a new one.
+
+    A token of both keeps its row; another one gets the mean of the rows of the old tokens that
+    spell it (Gee et al. 2022, fast vocabulary transfer).
+
+    Args:
+        rows: (V_old, ...) float32.
+        old: the tokenizer that the rows belong to.
+        new: the tokenizer that rows are wanted for.
+
+    Returns:
+        (V_new, ...) float32.
+    """
+    old_ids = read_vocabulary(old)
+    pieces = sorted(read_vocabulary(new).items(), key=lambda item: item[1])
+    transferred = []
+    for piece, _ in pieces:
+        token_id = old_ids.get(piece)
+        spelled = [token_id] if token_id is not None else spell_piece(piece, old, old_ids)
+        transferred.append(rows[spelled].mean(dim=0) if spelled else rows.mean(dim=0))
+    return torch.stack(transferred)
+
+
+def read_vocabulary(tokenizer: Tokenizer) -> dict[str, int]:
+    """Ids by piece, special tokens included."""
+    vocabulary: dict[str, int] = json.loads(tokenizer.to_json())["model"]["vocab"]
+    return vocabulary
+
+
+def spell_piece(piece: str, tokenizer: Tokenizer, vocabulary: dict[str, int]) -> list[int]:
+    """The tokens of a piece that the vocabulary does not have as one."""
+    token_ids = tokenizer.encode(piece.replace(SPACE, " "))
+    begins_word = piece.startswith(SPACE)
+    # the tokenizer puts a space before every text
+    if not begins_word and len(token_ids) > 1 and token_ids[0] == vocabulary.get(SPACE):
+        return token_ids[1:]
+    return token_ids
 
 
 def _choose_alphabet(

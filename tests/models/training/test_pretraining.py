@@ -115,8 +115,8 @@ def test_classifier_starts_from_a_language_model_that_has_learnt(
         build_model = staticmethod(lambda: build_model(task.config))
 
     trainer = Trainer(Classifying(), config.training, tmp_path / "run", CPU)  # type: ignore[arg-type]
-    assert trainer.start_from(folder) == ["output.bias", "output.weight"]
     learnt = torch.load(folder / BEST, weights_only=True)
+    assert trainer.start_from(learnt, 0.0) == ["output.bias", "output.weight"]
     ours = trainer.model.state_dict()
     assert torch.equal(ours["embedding.weight"], learnt["embedding.weight"])
     name = "encoder.layers.0.backward_layer.weight_hh_l0"

@@ -17,7 +17,7 @@ from models.config import RunConfig, TrainingConfig
 from models.train import prepare_run
 from models.training.data import Example
 from models.training.tasks import build_task
-from models.training.trainer import BEST, LAST, Trainer, read_history, thin_out
+from models.training.trainer import BEST, LAST, Trainer, read_history, read_seconds, thin_out
 
 CPU = torch.device("cpu")
 
@@ -372,7 +372,7 @@ def test_run_starts_from_the_best_weights_of_another_and_counts_its_time(tmp_pat
     make_trainer(base, LineTask()).train()
     trainer = make_trainer(run, LineTask(), ema_decay=0.9)
 
-    assert trainer.start_from(base) == []
+    assert trainer.start_from(load(base / BEST), read_seconds(base) or 0.0) == []
 
     assert trainer.average is not None
     best = load(base / BEST)
@@ -380,13 +380,13 @@ def test_run_starts_from_the_best_weights_of_another_and_counts_its_time(tmp_pat
         assert all(map(torch.equal, model.state_dict().values(), best.values()))
     assert trainer.progress.seconds == load(base / LAST)["progress"]["seconds"] > 0.0
     trainer.train()
-    assert make_trainer(run, LineTask(), ema_decay=0.9).start_from(base) == []
+    assert make_trainer(run, LineTask(), ema_decay=0.9).start_from(best, 1.0) == []
     assert not torch.equal(load(run / BEST)["0.weight"], best["0.weight"])
 
 
 def test_run_that_shares_no_weight_is_refused(tmp_path: Path) -> None:
-    torch.save({"0.weight": torch.zeros(5, 5), "strange": torch.zeros(8, 1)}, tmp_path / BEST)
+    weights = {"0.weight": torch.zeros(5, 5), "strange": torch.zeros(8, 1)}
     trainer = make_trainer(tmp_path, LineTask())
 
     with pytest.raises(ValueError, match="no weight"):
-        trainer.start_from(tmp_path)
+        trainer.start_from(weights, 0.0)
