@@ -82,7 +82,7 @@ train: $(DEV_READY) ## train: TASK=sentiment|translation DATA=folder [CONFIG=fil
 	$(BIN)/python -m models.train --config $(or $(CONFIG),$(DEFAULT_CONFIG_$(TASK))) --data "$(DATA)" $(ARGS)
 
 DEFAULT_CONFIG_sentiment := models/configs/sentiment-ko.toml
-DEFAULT_CONFIG_translation := models/configs/translation-en-de.toml
+DEFAULT_CONFIG_translation := models/configs/translation-en-de-third.toml
 
 # Six teachers (three seeds, two stages each) label sentences of the reviews, so DATA must be writable. One language
 # model serves them all; the student, which is larger, has its own.

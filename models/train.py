@@ -119,7 +119,7 @@ def open_trainer(
         OSError: a file is missing or cannot be read.
         ArtefactError: the tokenizer of the run to resume is missing or damaged.
     """
-    donor = None if arguments.new_vocabulary else initial
+    donor = None if config.new_vocabulary else initial
     config, tokenizer = prepare_run(config, folder, arguments.data, donor)
     make_task = PretrainingTask if is_pretraining else build_task
     training = config.pretraining if is_pretraining else None
@@ -214,6 +214,8 @@ def choose_config(arguments: argparse.Namespace, path: Path) -> RunConfig:
             for path in arguments.sources
         )
         overrides |= {"name": name, "sources": sources}
+    if arguments.new_vocabulary:
+        overrides["new_vocabulary"] = True
     overrides["training"] = dataclasses.replace(
         config.training, **given_fields(arguments, "epochs", "seed")
     )

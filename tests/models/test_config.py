@@ -37,8 +37,13 @@ def test_a_base_is_there_and_has_the_same_network_for_the_same_task(path: Path) 
     if not config.base:
         return
     base = read_config(path.parent / config.base)
-    regularised = {"dropout": 0.0, "word_dropout": 0.0}
-    sizes = [dataclasses.replace(each.model, **regularised) for each in (base, config)]
+    regularised: dict[str, float] = {"dropout": 0.0, "word_dropout": 0.0}
+    if config.new_vocabulary:
+        regularised["vocab_size"] = config.model.vocab_size
+    sizes = [
+        dataclasses.replace(each.model, **regularised)  # type: ignore[arg-type]
+        for each in (base, config)
+    ]
     assert sizes[0] == sizes[1]
     assert (base.languages, base.labels) == (config.languages, config.labels)
 

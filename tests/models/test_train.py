@@ -358,6 +358,24 @@ def test_run_starts_from_another_with_its_vocabulary(tmp_path: Path, command: Co
     assert seconds[1] > seconds[0]
 
 
+def test_run_starts_from_another_with_a_vocabulary_of_its_own(
+    tmp_path: Path, command: Command
+) -> None:
+    main(command("base", "--epochs", "1"))
+    base = tmp_path / "base"
+    tokens = json.loads((base / "tokenizer.json").read_text(encoding="utf-8"))
+    vocabulary = tokens["model"]["vocab"]
+    first, second = list(vocabulary)[-2:]  # another order of ids is another vocabulary
+    vocabulary[first], vocabulary[second] = vocabulary[second], vocabulary[first]
+    (base / "tokenizer.json").write_text(json.dumps(tokens), encoding="utf-8")
+
+    main(command("run", "--epochs", "1", "--init", str(base), "--new-vocabulary"))
+
+    learnt = json.loads((tmp_path / "run" / "tokenizer.json").read_text(encoding="utf-8"))
+    assert learnt["model"]["vocab"] != vocabulary
+    assert read_config_file(tmp_path / "run")["new_vocabulary"] is True
+
+
 def test_configured_base_is_run_first(tmp_path: Path, command: Command) -> None:
     path = tmp_path / "tiny.toml"
     text = path.read_text(encoding="utf-8")
