@@ -143,8 +143,8 @@ class RunConfig:
             both directions.
         base: another configuration, by its file name beside this one; its run comes first, and this
             one starts from its vocabulary and weights.
-        new_vocabulary: learn a vocabulary from this run's sources even if it starts from another run;
-            the rows of new tokens start from those of the old tokens that spell them.
+        new_vocabulary: learn a vocabulary from this run's sources even if it starts from another
+            run; the rows of new tokens start from those of the old tokens that spell them.
         pretraining: schedule of a language model that embedding and encoder are trained as first
             (sentiment); `crop_tokens` is then the size of the windows that texts are cut into.
     """
