@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from service.arrays import Array, BoolArray, FloatArray, IntArray
-from service.engine.batch import Hypothesis, Result, TokenSequence, pad_sequences
+from service.engine.batch import Defect, Hypothesis, Result, TokenSequence, pad_sequences
 from service.engine.beams import (
     BeamGroup,
     Continuations,
@@ -21,11 +21,11 @@ from service.engine.beams import (
     start_beam_group,
 )
 from service.engine.paged_memory import PagedMemory
+from service.engine.repetition import MAX_PERIOD
 from service.engine.session import Session
 
 STATES = ("hidden", "cell")
-# A hypothesis is stuck when its last tokens repeat a few; looked at every so many steps.
-MAX_PERIOD = 8
+# A hypothesis is stuck when its last LOOP_TOKENS repeat a few; checked every LOOP_INTERVAL steps.
 LOOP_TOKENS = 24
 LOOP_INTERVAL = 8
 # With so many in the decoder, others join every few steps only: a join encodes those who wait
@@ -206,7 +206,7 @@ class TranslatorRunner:
         ended = set()
         for place, rank in np.argwhere(is_eos[:, : group.beam_size]).tolist():
             sentence = group.sentences[place]
-            sentence.finished.append(self._close(sentence, ranked, place, rank, is_complete=True))
+            sentence.finished.append(self._close(sentence, ranked, place, rank))
             if len(sentence.finished) >= group.beam_size:
                 ended.add(place)
         return ended
@@ -214,20 +214,19 @@ class TranslatorRunner:
     def _close_hopeless(self, group: BeamGroup, ended: set[int]) -> set[int]:
         """Closes all that is live in sentences that are stuck or at their limit; their places."""
         call = self._history.num_calls - 1
-        hopeless: set[int] = set()
+        hopeless: dict[int, Defect] = {}
         if call >= group.next_limit:
-            hopeless.update(np.flatnonzero(group.last_calls <= call).tolist())
+            hopeless |= dict.fromkeys(np.flatnonzero(group.last_calls <= call).tolist(), "length")
         if call >= group.oldest_call + LOOP_TOKENS - 1:
-            hopeless.update(self._find_loops(group))
-        hopeless -= ended
+            hopeless |= dict.fromkeys(self._find_loops(group), "loop")
         live = Continuations(group.token_ids, group.parents, group.scores)
-        for place in hopeless:
+        for place in hopeless.keys() - ended:
             sentence = group.sentences[place]
             sentence.finished += [
-                self._close(sentence, live, place, rank, is_complete=False)
+                self._close(sentence, live, place, rank, hopeless[place])
                 for rank in range(group.beam_size)
             ]
-        return hopeless
+        return hopeless.keys() - ended
 
     def _find_loops(self, group: BeamGroup) -> list[int]:
         """Places of sentences whose best hypothesis only repeats itself."""
@@ -249,12 +248,11 @@ class TranslatorRunner:
         ranked: Continuations,
         place: int,
         rank: int,
-        *,
-        is_complete: bool,
+        defect: Defect | None = None,
     ) -> Hypothesis:
         """A finished hypothesis from its last token; a closing eos is left out."""
         token_ids, rows = self._history.trace(int(ranked.parents[place, rank]), sentence.first_call)
-        if not is_complete:
+        if defect:
             token_ids.append(int(ranked.token_ids[place, rank]))
         weights = [
             kept[row - first_row]
@@ -263,7 +261,7 @@ class TranslatorRunner:
         return Hypothesis(
             token_ids,
             float(ranked.scores[place, rank]) / len(rows),
-            is_complete,
+            defect,
             np.stack(weights) if weights else None,
         )
 
