@@ -66,10 +66,18 @@ class SpecialIds(Part):
 
 
 class Limits(Part):
-    """What the model accepts, in tokens."""
+    """What the model accepts and gives, in tokens.
+
+    Attributes:
+        max_new_tokens: of the longest translation.
+        new_tokens_base, new_tokens_per_token: a translation ends after the base and this many
+            tokens per source token at the latest; `export` measures both.
+    """
 
     max_input_tokens: Annotated[int, Field(ge=1)]
     max_new_tokens: Annotated[int, Field(ge=1)] = 256
+    new_tokens_base: Annotated[int, Field(ge=1)] = 16
+    new_tokens_per_token: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = 2.0
 
 
 class Source(Part):

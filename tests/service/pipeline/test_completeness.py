@@ -11,6 +11,7 @@ from service.answers import TranslateAnswer, TranslateOptions, Translation
 from service.engine.batch import Defect, Hypothesis, Result, TokenSequence
 from service.pipeline.documents import choose_hypothesis
 from service.pipeline.translate import TranslatePipeline
+from service.repository.manifest import Limits
 from service.repository.registry import Registry
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
@@ -37,6 +38,14 @@ def shout_with_defects(sequence: TokenSequence) -> Result:
     return [
         replace(each, defect="length" if rank else defect) for rank, each in enumerate(hypotheses)
     ]
+
+
+def echo_five_times(sequence: TokenSequence) -> Result:
+    """A model whose translations are five times as long as their sources, cut at the limit."""
+    assert sequence.search is not None
+    token_ids = sequence.input_ids[:-1] * 5
+    limit = sequence.search.max_new_tokens
+    return [Hypothesis(token_ids[:limit], -0.1, "length" if len(token_ids) >= limit else None)]
 
 
 @pytest.fixture
@@ -148,3 +157,20 @@ async def test_each_sentence_is_counted_once_by_its_reason(
         for reason in ("length", "loop")
     }
     assert counts == {"length": 2.0, "loop": 1.0}
+
+
+@pytest.mark.parametrize(("per_token", "is_complete"), [(2.0, False), (5.0, True)])
+async def test_the_manifest_decides_what_is_too_long(
+    per_token: float, is_complete: bool, tmp_path: Path, metrics: Metrics
+) -> None:
+    settings = Settings(models_dir=tmp_path)
+    registry = Registry(settings, metrics)
+    limits = Limits(max_input_tokens=100, new_tokens_per_token=per_token)
+    manifest = make_manifest("translation", "words", limits=limits)
+    registry.serve(make_model(manifest, FakeRunner(echo_five_times)))
+
+    (found,) = await translate(TranslatePipeline(registry, settings, metrics), ["abcdefgh"])
+    await registry.stop()
+
+    assert found.is_complete == is_complete
+    assert (found.text == "abcdefgh" * 5) == is_complete
