@@ -14,6 +14,7 @@ from export.card import write_card
 from export.curves import CURVES, draw_curves
 from export.graph import OPSET, save_graphs
 from export.layers import Weights
+from export.lengths import measure_limits
 from export.parity import check_parity
 from export.to_onnx import build_classifier, build_decoder, build_encoder
 from models.networks.classifier import Classifier
@@ -142,7 +143,8 @@ def export_run(
 ) -> Path:
     """Writes `<repository>/<name>/<version>/`, or nothing at all.
 
-    With the data folder, the scores of a classifier are calibrated on its validation splits.
+    With the data folder, the scores of a classifier are calibrated on its validation splits, and
+    the length limits of a translator are measured on its training splits.
 
     The float32 graphs are always built and checked, also when they are not among the precisions
     written: their tolerance is the tight one.
@@ -156,6 +158,7 @@ def export_run(
     name = name or run.config.name
     target = claim_folder(repository, name, version)
     description = calibrate(run, data) if data else ""
+    limits = find_limits(run, data)
     where = resolve_device(device)
     parity = [] if "fp32" in precisions else [check_run(run, "fp32", where)]
     with open_scratch(repository, target) as folder:
@@ -167,7 +170,7 @@ def export_run(
         save_graphs(graphs, folder)
         parity += [check_folder(run, folder, precision, where) for precision in precisions]
         run.tokenizer.save(folder / TOKENIZER)
-        manifest = describe_run(run, precisions, folder, parity)
+        manifest = describe_run(run, precisions, folder, parity, limits)
         manifest = manifest.model_copy(update={"description": description})
         draw_curves(run_folder, folder / CURVES)
         publish_folder(manifest, folder, target)
@@ -183,8 +186,22 @@ def calibrate(run: Run, data: Path) -> str:
     return f"Scores are calibrated on the validation data, temperature {temperature:.2f}."
 
 
+def find_limits(run: Run, data: Path | None) -> Limits:
+    """The limits of the model: measured if the training data is there, else the defaults."""
+    if data:
+        try:
+            return measure_limits(run.config, run.tokenizer, data)
+        except FileNotFoundError as exc:
+            print(f"the length limits of translations stay at their defaults: {exc}")
+    return Limits(max_input_tokens=run.config.model.max_tokens)
+
+
 def describe_run(
-    run: Run, precisions: Sequence[Precision], folder: Path, parity: Sequence[Parity]
+    run: Run,
+    precisions: Sequence[Precision],
+    folder: Path,
+    parity: Sequence[Parity],
+    limits: Limits,
 ) -> Manifest:
     """The manifest of the files in a folder `<name>/<version>`, without goldens and quality."""
     config = run.config
@@ -198,7 +215,7 @@ def describe_run(
         labels=config.labels,
         lower_capitals=config.model.lower_capitals,
         ids=run.special_ids,
-        limits=Limits(max_input_tokens=config.model.max_tokens),
+        limits=limits,
         opset=OPSET,
         graphs=tuple(
             Graph(role=role, precision=precision, file=graph_file(role, precision))

@@ -92,10 +92,17 @@ class Alignment:
 
 @dataclass(frozen=True)
 class Translation:
+    """A text's translation.
+
+    Attributes:
+        is_complete: no sentence of it was cut at its length limit or repeats itself.
+    """
+
     text: str
     alternatives: list[str]
     detected: Detection | None = None
     attention: list[Alignment] | None = None
+    is_complete: bool = True
 
 
 @dataclass(frozen=True)

@@ -222,7 +222,12 @@ async def translate_texts(
     for text in read_texts(given.texts):
         answer = await pipeline.translate([text], options, find_deadline(settings))
         (found,) = answer.translations
-        members = {"translatedText": found.text, "alternatives": found.alternatives}
+        members: dict[str, object] = {
+            "translatedText": found.text,
+            "alternatives": found.alternatives,
+        }
+        if not found.is_complete:
+            members["complete"] = False
         lines = "\n".join([found.text, *found.alternatives])
         print_line({"model": answer.model_name, **members}, lines, given.json)
 

@@ -232,7 +232,6 @@ def shout(sequence: TokenSequence) -> Result:
             Hypothesis(
                 token_ids,
                 -0.1 * (rank + 1),
-                is_complete=True,
                 attention=attention if sequence.search.with_attention else None,
             )
         )

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -59,6 +60,10 @@ class TokenSequence:
         return self.search.beam_size if self.search else 1
 
 
+Defect = Literal["length", "loop"]
+"""Why a translation is not complete: it was cut at its length limit, or it repeats itself."""
+
+
 @dataclass(frozen=True)
 class Hypothesis:
     """One finished translation.
@@ -66,14 +71,19 @@ class Hypothesis:
     Attributes:
         token_ids: without the start token and eos.
         score: mean log-probability per token, eos included.
-        is_complete: whether it ended with eos rather than at its length limit.
-        attention: (T, S) float32, one row per step (the last is eos's), if it was asked for.
+        defect: None if it ended with eos and does not repeat itself.
+        attention: (T, S) float32, one row per step (of eos too, if it ended with that), if it was
+            asked for.
     """
 
     token_ids: list[int]
     score: float
-    is_complete: bool
+    defect: Defect | None = None
     attention: FloatArray | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        return self.defect is None
 
 
 Result = FloatArray | list[Hypothesis]

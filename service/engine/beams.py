@@ -5,13 +5,14 @@ hypothesis is traced back through them when it ends.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
 
 from service.arrays import FloatArray, IntArray, ScoreArray
 from service.engine.batch import Hypothesis, SearchOptions, TokenSequence
+from service.engine.repetition import is_loop
 
 
 class Continuations(NamedTuple):
@@ -266,8 +267,20 @@ def common_prefix(left: list[int], right: list[int]) -> list[int]:
 
 
 def rank_hypotheses(sentence: RunningSequence) -> list[Hypothesis]:
-    """The best hypotheses, at most beam_size: complete ones first, then by score per token."""
+    """The best hypotheses, at most beam_size: complete ones first, then by score per token.
+
+    Those that end with eos but repeat themselves stand between the complete ones and the others.
+    """
     ranked = sorted(
         sentence.finished, key=lambda hypothesis: (not hypothesis.is_complete, -hypothesis.score)
     )
-    return ranked[: sentence.options.beam_size]
+    judged = [mark_loop(hypothesis, sentence.sequence.input_ids) for hypothesis in ranked]
+    judged.sort(key=lambda hypothesis: not hypothesis.is_complete)
+    return judged[: sentence.options.beam_size]
+
+
+def mark_loop(hypothesis: Hypothesis, source_ids: Sequence[int]) -> Hypothesis:
+    """The hypothesis, marked as a loop if it repeats itself."""
+    if hypothesis.defect == "loop" or not is_loop(hypothesis.token_ids, source_ids):
+        return hypothesis
+    return replace(hypothesis, defect="loop")

@@ -6,7 +6,7 @@ All sentences of one beam size advance together, as arrays (`beams`).
 import numpy as np
 
 from service.arrays import BoolArray, FloatArray, IntArray
-from service.engine.batch import Hypothesis, Result, TokenSequence
+from service.engine.batch import Defect, Hypothesis, Result, TokenSequence
 from service.engine.beams import (
     BeamGroup,
     Continuations,
@@ -19,10 +19,10 @@ from service.engine.beams import (
     start_beam_group,
 )
 from service.engine.decoder_session import DecoderOutputs, DecoderSession
+from service.engine.repetition import MAX_PERIOD
 
 # A hypothesis loops if its last LOOP_TOKENS tokens repeat a period of at most MAX_PERIOD; checked
 # every LOOP_INTERVAL steps.
-MAX_PERIOD = 8
 LOOP_TOKENS = 24
 LOOP_INTERVAL = 8
 # With at least JOIN_AT_ONCE sentences in the decoder, new ones join only every JOIN_INTERVAL steps:
@@ -179,7 +179,7 @@ class TranslatorRunner:
         ended = set()
         for place, rank in np.argwhere(is_eos[:, : group.beam_size]).tolist():
             sentence = group.sentences[place]
-            sentence.finished.append(self._close(sentence, ranked, place, rank, is_complete=True))
+            sentence.finished.append(self._close(sentence, ranked, place, rank))
             if len(sentence.finished) >= group.beam_size:
                 ended.add(place)
         return ended
@@ -187,20 +187,19 @@ class TranslatorRunner:
     def _close_hopeless(self, group: BeamGroup, ended: set[int]) -> set[int]:
         """Closes the live hypotheses of sentences that loop or are at their limit; their places."""
         call = self._history.num_calls - 1
-        hopeless: set[int] = set()
+        hopeless: dict[int, Defect] = {}
         if call >= group.next_limit:
-            hopeless.update(np.flatnonzero(group.last_calls <= call).tolist())
+            hopeless |= dict.fromkeys(np.flatnonzero(group.last_calls <= call).tolist(), "length")
         if call >= group.oldest_call + LOOP_TOKENS - 1:
-            hopeless.update(self._find_loops(group))
-        hopeless -= ended
+            hopeless |= dict.fromkeys(self._find_loops(group), "loop")
         live = Continuations(group.token_ids, group.parents, group.scores)
-        for place in hopeless:
+        for place in hopeless.keys() - ended:
             sentence = group.sentences[place]
             sentence.finished += [
-                self._close(sentence, live, place, rank, is_complete=False)
+                self._close(sentence, live, place, rank, hopeless[place])
                 for rank in range(group.beam_size)
             ]
-        return hopeless
+        return hopeless.keys() - ended
 
     def _find_loops(self, group: BeamGroup) -> list[int]:
         """Places of sentences whose best hypothesis only repeats itself."""
@@ -222,12 +221,11 @@ class TranslatorRunner:
         ranked: Continuations,
         place: int,
         rank: int,
-        *,
-        is_complete: bool,
+        defect: Defect | None = None,
     ) -> Hypothesis:
         """A finished hypothesis from its last token; a closing eos is left out."""
         token_ids, rows = self._history.trace(int(ranked.parents[place, rank]), sentence.first_call)
-        if not is_complete:
+        if defect:
             token_ids.append(int(ranked.token_ids[place, rank]))
         weights = [
             kept[row - first_row]
@@ -236,7 +234,7 @@ class TranslatorRunner:
         return Hypothesis(
             token_ids,
             float(ranked.scores[place, rank]) / len(rows),
-            is_complete,
+            defect,
             np.stack(weights) if weights else None,
         )
 

@@ -42,6 +42,8 @@ def show_translations(
         shown.alternatives = pick([each.alternatives for each in found], is_single)
     if options.attention:
         shown.attention = pick([show_attention(each) for each in found], is_single)
+    if not all(each.is_complete for each in found):
+        shown.complete = pick([each.is_complete for each in found], is_single)
     return shown
 
 

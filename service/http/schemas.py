@@ -155,6 +155,13 @@ class TranslateResponse(Reply):
     detected_language: DetectedLanguage | list[DetectedLanguage] | None = None
     alternatives: list[str] | list[list[str]] | None = None
     attention: list[AlignedSentence] | list[list[AlignedSentence]] | None = None
+    complete: Annotated[
+        bool | list[bool] | None,
+        Field(
+            description="false if the translation was cut at its length limit or repeats itself; "
+            "absent if all translations are complete"
+        ),
+    ] = None
 
 
 class LabelledScore(BaseModel):

@@ -134,14 +134,16 @@ def assemble(
         render_passages(model, document.passages, results, rank, options.text_format)
         for rank in range(options.alternatives + 1)
     ]
+    best = [hypotheses_of(results, sequence)[0] for sequence in document.sequences]
+    is_complete = all(hypothesis.is_complete for hypothesis in best)
     alternatives = list(dict.fromkeys(text for text in texts[1:] if text != texts[0]))
     if not options.attention:
-        return Translation(texts[0], alternatives, document.detected)
+        return Translation(texts[0], alternatives, document.detected, is_complete=is_complete)
     alignments = [
-        align(model, sequence, hypotheses_of(results, sequence)[0])
-        for sequence in document.sequences
+        align(model, sequence, hypothesis)
+        for sequence, hypothesis in zip(document.sequences, best, strict=True)
     ]
-    return Translation(texts[0], alternatives, document.detected, alignments)
+    return Translation(texts[0], alternatives, document.detected, alignments, is_complete)
 
 
 def render_passages(
@@ -186,8 +188,7 @@ def translate_sentence(
     """The sentence's translation, or itself where it has none, and its tags."""
     if sentence.sequence is None:
         return sentence.text, sentence.tags
-    hypotheses = hypotheses_of(results, sentence.sequence)
-    hypothesis = hypotheses[min(rank, len(hypotheses) - 1)]
+    hypothesis = choose_hypothesis(hypotheses_of(results, sentence.sequence), rank)
     in_capitals = sentence.is_in_capitals
     text = model.decode(hypothesis.token_ids, in_capitals=in_capitals)
     if not sentence.tags:
@@ -197,6 +198,12 @@ def translate_sentence(
     ends = model.ends(hypothesis.token_ids, in_capitals=in_capitals)
     words = weigh_words(text, ends, hypothesis.attention, len(source.spans))
     return text, place_tags(sentence.tags, source, words)
+
+
+def choose_hypothesis(hypotheses: Sequence[Hypothesis], rank: int) -> Hypothesis:
+    """The hypothesis of a rank, or the last before it that is as complete as the best."""
+    usable = [one for one in hypotheses if one.is_complete] or hypotheses
+    return usable[min(rank, len(usable) - 1)]
 
 
 def hypotheses_of(

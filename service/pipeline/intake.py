@@ -9,7 +9,7 @@ from service.answers import (
     Detection,
     Timings,
 )
-from service.engine.batch import Result, TokenSequence
+from service.engine.batch import Defect, Result, TokenSequence
 from service.errors import (
     DeadlineExceeded,
     EmptyInput,
@@ -133,7 +133,15 @@ def observe_stages(
         model_metrics.tokens_total["input"].inc(num_read)
         if num_written := sum(count_tokens(results[sequence]) for sequence in part.sequences):
             model_metrics.tokens_total["output"].inc(num_written)
+        for sequence in part.sequences:
+            if defect := find_defect(results[sequence]):
+                model_metrics.incomplete_translations_total[defect].inc()
     return timings
+
+
+def find_defect(result: Result) -> Defect | None:
+    """Why the best translation is not complete; scores of labels always are."""
+    return result[0].defect if isinstance(result, list) else None
 
 
 def count_tokens(result: Result) -> int:

@@ -66,9 +66,12 @@ class SpecialIds(Part):
 
 
 class Limits(Part):
-    """What the model accepts, in tokens, and how large its batches may be.
+    """What the model accepts and gives, in tokens, and how large its batches may be.
 
     Attributes:
+        max_new_tokens: of the longest translation.
+        new_tokens_base, new_tokens_per_token: a translation ends at the latest after the base and
+            this many tokens per source token; `export` measures both.
         max_batch_size: rows of a batch, if fewer than the server's setting.
         max_batch_tokens: padded tokens of a batch, if fewer than the server's setting.
     """
@@ -77,6 +80,8 @@ class Limits(Part):
     max_new_tokens: Annotated[int, Field(ge=1)] = 256
     max_batch_size: Annotated[int | None, Field(ge=1)] = None
     max_batch_tokens: Annotated[int | None, Field(ge=1)] = None
+    new_tokens_base: Annotated[int, Field(ge=1)] = 16
+    new_tokens_per_token: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = 2.0
 
 
 class Source(Part):

@@ -1,5 +1,6 @@
 """One loaded version of a model: text to token ids and back, and its limits."""
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -119,5 +120,10 @@ def check_length(input_ids: Sequence[int], model: LoadedModel) -> None:
 
 
 def new_token_limit(input_ids: Sequence[int], manifest: Manifest) -> int:
-    """Where a translation ends at the latest: no pair here doubles the length, a loop would."""
-    return min(manifest.limits.max_new_tokens, 16 + 2 * len(input_ids))
+    """The number of tokens after which a translation ends at the latest.
+
+    A loop would go on to the longest translation that the model has.
+    """
+    limits = manifest.limits
+    by_source = limits.new_tokens_base + math.ceil(limits.new_tokens_per_token * len(input_ids))
+    return min(limits.max_new_tokens, by_source)

@@ -60,6 +60,7 @@ REASONS = ("drained", "full", "length")
 REFUSALS = ("requests", "tokens", "wait", "deadline")
 STAGES = ("tokenize", "queue", "inference")
 DIRECTIONS = ("input", "output")
+DEFECTS = ("length", "loop")
 RATIOS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75)
 
 
@@ -86,6 +87,10 @@ class ModelMetrics:
             direction: metrics.tokens_total.labels(model_name, direction)
             for direction in DIRECTIONS
         }
+        self.incomplete_translations_total = {
+            reason: metrics.incomplete_translations_total.labels(model_name, reason)
+            for reason in DEFECTS
+        }
 
     def note_stages(self, tokenize: float, queue: float, inference: float) -> None:
         """Notes the seconds that one request spent in each stage."""
@@ -105,6 +110,8 @@ class Metrics:
         shed_total: refusals at admission, by model and reason (requests, tokens, wait, deadline).
         dispatches_total: by model and reason (drained, full, length: see `scheduler.Dispatch`).
         tokens_total: by model and direction (input, output).
+        incomplete_translations_total: sentences, by model and reason (length, loop: see
+            `batch.Defect`).
         running_sequences: sequences in decoder segments now.
     """
 
@@ -166,6 +173,12 @@ class Metrics:
             "seqserve_tokens_total",
             "Tokens read and written.",
             ["model", "direction"],
+            registry=registry,
+        )
+        self.incomplete_translations_total = Counter(
+            "seqserve_incomplete_translations_total",
+            "Sentences whose translation was cut at its length limit or repeats itself.",
+            ["model", "reason"],
             registry=registry,
         )
         self.running_sequences = Gauge(

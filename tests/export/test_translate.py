@@ -5,7 +5,7 @@ from tests.fakes import FakeRunner, make_manifest, make_model
 
 
 def echo(sequence: TokenSequence) -> Result:
-    return [Hypothesis(sequence.input_ids[:-1], -0.5, is_complete=True)]
+    return [Hypothesis(sequence.input_ids[:-1], -0.5)]
 
 
 def test_text_is_cut_into_sentences_as_served() -> None:

@@ -301,6 +301,67 @@ def test_concurrent_requests_share_batches(client: httpx.Client) -> None:
     assert count("count") - batches < len(VERDICTS) * 4
 
 
+# --- translations that are cut or loop ---
+
+PLANETS = "Mercury, Venus, Earth, Mars, Jupiter, Saturn, Uranus, Neptune, Pluto."
+ADDRESS = "https://example.com/a/b/c?query=1&other=2#fragment"
+FRUIT = (
+    "apples, pears, bananas, cherries, plums, peaches, grapes, oranges, lemons, limes, kiwis, "
+    "melons"
+)
+DIGITS = "0123456789" * 5
+
+
+@pytest.mark.parametrize("beam_size", [1, 2, 4])
+@pytest.mark.parametrize(
+    ("target", "text"),
+    [("ko", ADDRESS), ("ko", FRUIT), ("de", FRUIT), ("de", DIGITS)],
+)
+def test_a_loop_is_not_passed_off_as_a_translation(
+    target: str, text: str, beam_size: int, client: httpx.Client
+) -> None:
+    answer = translate(client, text, target=target, beam_size=beam_size)
+    assert answer["complete"] is False
+    assert answer["translatedText"]
+
+
+def test_a_loop_that_ends_by_itself_is_not_complete_either(client: httpx.Client) -> None:
+    assert translate(client, PLANETS, target="ko")["complete"] is False
+
+
+@pytest.mark.parametrize("beam_size", [1, 2, 4])
+@pytest.mark.parametrize("target", ["de", "ko"])
+def test_plain_sentences_are_complete(target: str, beam_size: int, client: httpx.Client) -> None:
+    answer = translate(client, CAPTIONS, target=target, beam_size=beam_size, alternatives=1)
+    assert set(answer) == {"translatedText", "alternatives"}
+
+
+@pytest.mark.parametrize("target", ["de", "ko"])
+def test_a_translation_cut_by_the_client_is_not_complete(target: str, client: httpx.Client) -> None:
+    answer = translate(client, ENGLISH, target=target, max_new_tokens=3)
+    assert answer["complete"] is False
+
+
+@pytest.mark.parametrize("extra", [{"format": "html"}, {"alternatives": 1}, {"attention": True}])
+def test_each_text_of_an_array_says_whether_it_is_complete(
+    extra: dict[str, Any], client: httpx.Client
+) -> None:
+    texts = [ENGLISH, f"{ENGLISH} {DIGITS}"]
+    assert translate(client, texts, **extra)["complete"] == [True, False]
+
+
+def test_loops_and_cut_sentences_are_counted(client: httpx.Client) -> None:
+    def count(reason: str) -> float:
+        labels = {"model": "translation-en-de", "reason": reason}
+        return read_metric(client, "seqserve_incomplete_translations_total", **labels)
+
+    loops, cut = count("loop"), count("length")
+    translate(client, [DIGITS, ENGLISH, FRUIT])
+    translate(client, ENGLISH, max_new_tokens=3)
+
+    assert (count("loop"), count("length")) == (loops + 2, cut + 1)
+
+
 # --- metrics ---
 
 

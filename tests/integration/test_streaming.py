@@ -45,6 +45,17 @@ def test_tokens_put_together_are_the_translation(
     assert not any("\ufffd" in data["text"] for _, data in tokens)
 
 
+@pytest.mark.parametrize("extra", [{}, {"format": "html"}, {"alternatives": 1}])
+def test_the_last_event_says_which_translations_are_incomplete(
+    extra: dict[str, Any], client: httpx.Client
+) -> None:
+    *_, (_, plain) = read_events(client, **extra)
+    *_, (_, mixed) = read_events(client, q=["A man is running.", "0123456789" * 5], **extra)
+
+    assert "complete" not in plain
+    assert mixed["complete"] == [True, False]
+
+
 def test_texts_of_an_array_come_side_by_side(client: httpx.Client) -> None:
     texts = ["A man is running.", "Two women are talking."]
     *tokens, (_, answer) = read_events(client, q=texts, beam_size=1)

@@ -106,6 +106,7 @@ class FakePipeline:
         refusal: raised before a body is read.
         gate: where set, an answer waits for it.
         is_asked: set with the first call.
+        incomplete: texts whose translations are not complete.
     """
 
     error: Exception | None = None
@@ -118,6 +119,7 @@ class FakePipeline:
     is_stream_closed: bool = False
     error_comes_early: bool = False
     is_asked: asyncio.Event = field(default_factory=asyncio.Event)
+    incomplete: frozenset[str] = frozenset()
 
     async def classify(
         self,
@@ -200,7 +202,11 @@ class FakePipeline:
         detected = self.detect(text)[0] if options.source == "auto" else None
         alignment = Alignment([text], [text.upper(), "</s>"], [[1.0], [0.5]])
         return Translation(
-            text.upper(), alternatives, detected, [alignment] if options.attention else None
+            text.upper(),
+            alternatives,
+            detected,
+            [alignment] if options.attention else None,
+            text not in self.incomplete,
         )
 
 

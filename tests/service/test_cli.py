@@ -240,7 +240,8 @@ async def run_with_fake(*arguments: str) -> None:
     if arguments[0] == "classify":
         await cli.classify_texts(cast(ClassifyPipeline, FakePipeline()), given, Settings())
     else:
-        await cli.translate_texts(cast(TranslatePipeline, FakePipeline()), given, Settings())
+        pipeline = FakePipeline(incomplete=frozenset({"loop"}))
+        await cli.translate_texts(cast(TranslatePipeline, pipeline), given, Settings())
 
 
 @pytest.mark.parametrize(
@@ -269,6 +270,10 @@ async def test_answers_are_plain_lines(
         (
             ["translate", "ä", "--target", "de", "--json"],
             {"model": "tiny", "translatedText": "Ä", "alternatives": []},
+        ),
+        (
+            ["translate", "loop", "--target", "de", "--json"],
+            {"model": "tiny", "translatedText": "LOOP", "alternatives": [], "complete": False},
         ),
     ],
 )

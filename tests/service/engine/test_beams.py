@@ -1,13 +1,14 @@
 import numpy as np
 import pytest
 
-from service.engine.batch import SearchOptions, TokenSequence
+from service.engine.batch import Hypothesis, SearchOptions, TokenSequence
 from service.engine.beams import (
     BeamGroup,
     History,
     RunningSequence,
     common_prefix,
     rank_continuations,
+    rank_hypotheses,
     start_beam_group,
 )
 from tests.fakes import NEVER, START_ID
@@ -92,3 +93,22 @@ def test_the_common_prefix_ends_where_either_does(
     left: list[int], right: list[int], common: list[int]
 ) -> None:
     assert common_prefix(left, right) == common
+
+
+def test_loops_stand_behind_complete_hypotheses_and_before_those_cut_short() -> None:
+    (sentence,) = make_group(1, 4).sentences
+    whole, loop = Hypothesis([3, 4, 5], -2.0), Hypothesis([7] * 20, -0.1)
+    cut, stuck = Hypothesis([3, 4], -0.01, "length"), Hypothesis([8] * 24, -0.02, "loop")
+    sentence.finished += [cut, loop, stuck, whole]
+
+    ranked = rank_hypotheses(sentence)
+
+    assert [one.token_ids for one in ranked] == [one.token_ids for one in (whole, loop, cut, stuck)]
+    assert [one.defect for one in ranked] == [None, "loop", "length", "loop"]
+
+
+def test_no_more_hypotheses_are_given_than_the_beam_is_wide() -> None:
+    (sentence,) = make_group(1, 2).sentences
+    sentence.finished += [Hypothesis([place], -float(place)) for place in (5, 3, 4)]
+
+    assert [one.token_ids for one in rank_hypotheses(sentence)] == [[3], [4]]

@@ -335,6 +335,7 @@ def test_length_limit_ends_a_sentence_and_marks_it_incomplete(beam_size: int) ->
     incomplete = [one for one in hypotheses if not one.is_complete]
     assert incomplete
     assert {len(one.token_ids) for one in incomplete} == {1}
+    assert {one.defect for one in incomplete} == {"length"}
 
 
 def test_no_sentence_outlives_its_limit() -> None:
@@ -586,7 +587,7 @@ def test_a_hypothesis_that_repeats_itself_ends_its_sentence(period: int, beam_si
     best = hypotheses[0]
     assert len(best.token_ids) == 24
     assert best.token_ids[period:] == best.token_ids[:-period]
-    assert not best.is_complete
+    assert {one.defect for one in hypotheses} == {"loop"}
 
 
 def test_a_loop_is_found_behind_what_does_not_repeat() -> None:
@@ -603,6 +604,45 @@ def test_longer_periods_are_no_loop() -> None:
     (hypotheses,) = translate([make_sentence([3, 4], 1, 100)], runner)
 
     assert len(hypotheses[0].token_ids) == 100
+    assert hypotheses[0].defect == "length"
+
+
+def make_rambler(length: int, period: int) -> LanguageModel:
+    """A model that repeats itself, then says something else, and ends as it should."""
+
+    def model(source: Ids, prefix: Ids) -> FloatArray:
+        table = np.linspace(-9.0, -8.0, VOCAB_SIZE, dtype=np.float32)
+        table[[PAD_ID, START_ID]] = -1e9
+        place = len(prefix)
+        last = EOS_ID if place > length else 11
+        table[3 + place % period if place < length else last] = -0.1
+        return table
+
+    return model
+
+
+@pytest.mark.parametrize("period", [1, 3, 7])
+@pytest.mark.parametrize("beam_size", [1, 3])
+def test_a_loop_that_ends_with_eos_is_a_loop_all_the_same(period: int, beam_size: int) -> None:
+    runner = make_runner(FakeGraphs(make_rambler(17, period)))
+    sentence = make_sentence([3, 4], beam_size, 1000, with_attention=True)
+
+    (hypotheses,) = translate([sentence], runner)
+
+    best = hypotheses[0]
+    assert (len(best.token_ids), best.token_ids[-1], best.defect) == (18, 11, "loop")
+    assert best.attention is not None
+    assert len(best.attention) == 19  # eos has its row
+
+
+def test_a_source_that_repeats_itself_may_have_such_a_translation() -> None:
+    runner = make_runner(FakeGraphs(make_rambler(17, 1)))
+
+    laughter, other = translate(
+        [make_sentence([5] * 12, 1, 30), make_sentence([5, 6, 7], 1, 30)], runner
+    )
+
+    assert [hypotheses[0].defect for hypotheses in (laughter, other)] == [None, "loop"]
 
 
 def test_a_loop_ends_at_the_same_step_whatever_else_runs() -> None:

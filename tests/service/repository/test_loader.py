@@ -17,7 +17,7 @@ from service.engine.runner import run_sequences
 from service.errors import ArtefactError, InferenceFailed
 from service.repository.goldens import answer_golden, check_goldens
 from service.repository.loader import choose_precision, load_model
-from service.repository.manifest import MANIFEST, Golden, Graph, Manifest, Precision
+from service.repository.manifest import MANIFEST, Golden, Graph, Limits, Manifest, Precision
 from service.repository.model import LoadedModel, make_sequences, new_token_limit, softmax
 from tests.fakes import FakeRunner, make_manifest, make_model, make_sequence
 
@@ -347,6 +347,14 @@ def test_translations_end_at_twice_the_length_or_the_models_limit(
     num_tokens: int, limit: int
 ) -> None:
     assert new_token_limit(range(num_tokens), make_manifest("translation")) == limit
+
+
+@pytest.mark.parametrize(("num_tokens", "limit"), [(1, 24), (10, 55), (70, 256)])
+def test_a_manifest_says_how_long_translations_get(num_tokens: int, limit: int) -> None:
+    limits = Limits(max_input_tokens=100, new_tokens_base=20, new_tokens_per_token=3.45)
+    manifest = make_manifest("translation", limits=limits)
+
+    assert new_token_limit(range(num_tokens), manifest) == limit
 
 
 def test_softmax_survives_large_logits() -> None:

@@ -8,6 +8,7 @@ import pytest
 from service.errors import ArtefactError
 from service.repository.manifest import (
     MANIFEST,
+    Limits,
     Manifest,
     Quality,
     Source,
@@ -48,6 +49,22 @@ def test_written_manifest_reads_back_the_same(tmp_path: Path) -> None:
     assert read_manifest(folder) == manifest
 
 
+def test_measured_length_limits_read_back_the_same(tmp_path: Path) -> None:
+    limits = Limits(max_input_tokens=100, new_tokens_base=20, new_tokens_per_token=3.25)
+    folder = write_version(tmp_path, make_manifest("translation", "words", limits=limits))
+
+    assert read_manifest(folder).limits == limits
+
+
+def test_a_manifest_without_length_limits_means_what_it_did(tmp_path: Path) -> None:
+    folder = write_version(tmp_path)
+    fields = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+
+    assert fields["limits"] == {"max_input_tokens": 100}
+    limits = read_manifest(folder).limits
+    assert (limits.new_tokens_base, limits.new_tokens_per_token) == (16, 2.0)
+
+
 def test_defaults_are_not_written(tmp_path: Path) -> None:
     fields = json.loads((write_version(tmp_path) / MANIFEST).read_text(encoding="utf-8"))
 
@@ -61,6 +78,11 @@ def test_defaults_are_not_written(tmp_path: Path) -> None:
         (lambda fields: fields.update(colour="blue"), "colour"),
         (lambda fields: fields["ids"].update(unk_id=3), r"ids\.unk_id"),
         (lambda fields: fields.pop("limits"), "limits"),
+        (lambda fields: fields["limits"].update(new_tokens_base=0), "limits.new_tokens_base"),
+        (
+            lambda fields: fields["limits"].update(new_tokens_per_token=-1),
+            "limits.new_tokens_per_token",
+        ),
         (lambda fields: fields.update(version="0"), "version"),
         (lambda fields: fields.update(version="one"), "version"),
         (lambda fields: fields.update(version=1), "version"),

@@ -14,6 +14,7 @@ EXPECTED = {
     "seqserve_batch_padding_ratio",
     "seqserve_shed",
     "seqserve_tokens",
+    "seqserve_incomplete_translations",
     "seqserve_running_sequences",
     "seqserve_ready",
     "seqserve_workers",
@@ -47,5 +48,7 @@ def test_counters_of_a_model_are_there_at_zero_before_anything_happens() -> None
     assert metrics.of_model("tiny") is metrics.of_model("tiny")
     labels = {"model": "tiny", "reason": "wait"}
     assert registry.get_sample_value("seqserve_shed_total", labels) == 0.0
+    labels = {"model": "tiny", "reason": "loop"}
+    assert registry.get_sample_value("seqserve_incomplete_translations_total", labels) == 0.0
     labels = {"model": "tiny", "outcome": "error"}
     assert registry.get_sample_value("seqserve_requests_total", labels) == 0.0
