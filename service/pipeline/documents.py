@@ -5,6 +5,7 @@ White space and markup come back as they were. Knows no queue: requests go out, 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 
 import numpy as np
@@ -101,11 +102,19 @@ def segment_node(node: Node, language: str) -> list[Sentence]:
     ]
 
 
+def parse_text(text: str, text_format: str) -> list[Node]:
+    """The nodes of a text: those of its markup, or one that holds all of it."""
+    return split_markup(text) if text_format == "html" else [Node(text, True, text)]
+
+
 def segment(
-    text: str, source: str, options: TranslateOptions, model: LoadedModel, like: TokenSequence
+    nodes: Sequence[Node],
+    source: str,
+    target: str,
+    model: LoadedModel,
+    like: TokenSequence,
 ) -> list[Passage]:
-    """Cuts a text into sentences, a request each with the times and options of `like`."""
-    nodes = split_markup(text) if options.text_format == "html" else [Node(text, True, text)]
+    """Cuts nodes into sentences, a sequence each with the times and options of `like`."""
     cut = [(node, segment_node(node, source) if node.is_text else []) for node in nodes]
     spelled = model.normalize_caps([sentence.text for _, found in cut for sentence in found])
     read = zip(spelled, model.encode(spelled), strict=True)
@@ -113,35 +122,43 @@ def segment(
         for index, sentence in enumerate(found):
             text, input_ids = next(read)
             if input_ids:
-                sequence = make_sequence(
-                    input_ids, model, options.target, like, bool(sentence.tags)
-                )
+                sequence = make_sequence(input_ids, model, target, like, bool(sentence.tags))
                 found[index] = replace(sentence, sequence=sequence, spelled=text)
     return [Passage(node, found) for node, found in cut]
 
 
 def assemble(
-    document: Document, results: Mapping[TokenSequence, Result], options: TranslateOptions
+    document: Document,
+    results: Mapping[TokenSequence, Result],
+    options: TranslateOptions,
+    text: str | None = None,
 ) -> Translation:
-    """Puts a document together again; alternative N takes the Nth hypothesis of each sentence."""
+    """Puts a document together again; alternative N takes the Nth hypothesis of each sentence.
+
+    Args:
+        document: all its sequences are done.
+        results: of the sequences.
+        options: of the request.
+        text: the translation, if it is known already, as after streaming.
+    """
     model = document.model
     if model is None:
         (passage,) = document.passages
         return Translation(
             passage.node.source, [], document.detected, [] if options.attention else None
         )
-    texts = [
-        render_passages(model, document.passages, results, rank, options.text_format)
-        for rank in range(options.alternatives + 1)
-    ]
-    alternatives = list(dict.fromkeys(text for text in texts[1:] if text != texts[0]))
+    render = partial(render_passages, model, document.passages, results)
+    if text is None:
+        text = render(0, options.text_format)
+    others = [render(rank, options.text_format) for rank in range(1, options.alternatives + 1)]
+    alternatives = list(dict.fromkeys(other for other in others if other != text))
     if not options.attention:
-        return Translation(texts[0], alternatives, document.detected)
+        return Translation(text, alternatives, document.detected)
     alignments = [
         align(model, sequence, hypotheses_of(results, sequence)[0])
         for sequence in document.sequences
     ]
-    return Translation(texts[0], alternatives, document.detected, alignments)
+    return Translation(text, alternatives, document.detected, alignments)
 
 
 def render_passages(

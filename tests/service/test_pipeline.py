@@ -819,8 +819,8 @@ async def test_deadline_holds_while_a_long_text_is_encoded(stand: Stand) -> None
 
 
 async def collect(stand: Stand, texts: list[str], options: TranslateOptions) -> list[StreamEvent]:
-    deadline = time.monotonic() + 10.0
-    return [item async for item in stand.translators.stream(texts, options, deadline)]
+    job = await stand.translators.open_job(texts, options, soon())
+    return [item async for item in stand.translators.stream_job(job)]
 
 
 @pytest.mark.parametrize("text_format", ["text", "html"])
@@ -841,15 +841,13 @@ async def test_stream_put_together_is_the_translation(stand: Stand, text_format:
     assert answer.translations == expected.translations
 
 
-async def test_models_are_told_before_they_are_asked(stand: Stand) -> None:
-    told: list[str] = []
-    stand.translator.failures = [InferenceFailed("lost")]
+async def test_job_names_its_models_before_they_are_asked(stand: Stand) -> None:
+    translation = await stand.translators.open_job(["one."], TO_GERMAN, soon())
+    classification = await stand.classifiers.open_job(["good", "좋아요"], ALL, soon())
 
-    with pytest.raises(InferenceFailed):
-        await stand.translators.translate(["one."], TO_GERMAN, soon(), told.append)
-    await stand.classifiers.classify(["good", "좋아요"], ALL, soon(), told.append)
-
-    assert told == ["words", "film-en,film-ko"]
+    assert translation.model_names == "words"
+    assert classification.model_names == "film-en,film-ko"
+    assert stand.translator.batches == stand.english.batches == []
 
 
 async def test_stream_of_capitals_is_in_capitals(start: MakeStand) -> None:
@@ -875,7 +873,8 @@ async def test_stream_of_what_is_in_the_target_language_copies_it(stand: Stand) 
 
 async def test_closed_stream_frees_the_engine(stand: Stand) -> None:
     stand.translator.gate.clear()
-    stream = stand.translators.stream(["one. two."], TO_GERMAN, time.monotonic() + 10.0)
+    job = await stand.translators.open_job(["one. two."], TO_GERMAN, soon())
+    stream = stand.translators.stream_job(job)
     await anext(stream)
     await stream.aclose()
     stand.translator.gate.set()
@@ -886,9 +885,11 @@ async def test_closed_stream_frees_the_engine(stand: Stand) -> None:
     assert stand.translator.num_running == 0
 
 
-async def test_stream_fails_before_its_first_item_where_that_can_be_known(stand: Stand) -> None:
-    with pytest.raises(EmptyInput):
-        await anext(stand.translators.stream([" "], TO_GERMAN, time.monotonic() + 10.0))
+async def test_stream_is_refused_before_its_first_item(stand: Stand) -> None:
+    job = await stand.translators.open_job(["one."], TO_GERMAN, time.monotonic() - 1.0)
+
+    with pytest.raises(DeadlineExceeded):
+        await anext(stand.translators.stream_job(job))
 
 
 async def test_stream_ends_with_the_failure_of_the_engine(stand: Stand) -> None:

@@ -4,11 +4,11 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
 
 from service.errors import DeadlineExceeded, InvalidInput, ModelNotFound, Overloaded
+from service.http.app import SeqserveApp
 from service.http.responses import format_timings
-from tests.service.http_fakes import TIMINGS, FakePipeline, FakeRegistry, connect, make_app
+from tests.service.http.fakes import TIMINGS, FakeJob, FakePipeline, FakeRegistry, connect, make_app
 
 
 async def ask(
@@ -105,7 +105,7 @@ async def test_stream_that_cannot_begin_is_an_ordinary_error() -> None:
 
 async def test_stream_that_breaks_says_so_in_an_event() -> None:
     class BreakingPipeline(FakePipeline):
-        async def translate(self, *_: Any) -> Any:
+        async def answer_job(self, job: FakeJob) -> Any:
             raise DeadlineExceeded("too late")
 
     body = {"q": "a", "target": "en", "stream": True}
@@ -245,7 +245,7 @@ async def test_probes_may_ask_with_head(reasons: list[str], status: int) -> None
 
 async def test_draining_server_is_not_ready_but_answers() -> None:
     app = make_app()
-    app.state.context.is_draining = True
+    app.context.is_draining = True
     async with connect(app) as client:
         response = await client.get("/readyz")
         answer = await client.post("/classify", json={"inputs": "a"})
@@ -406,7 +406,7 @@ async def test_hang_up_cancels_the_work(path: str) -> None:
 
 
 async def hang_up_during(
-    app: FastAPI, path: str, body: dict[str, Any], pipeline: FakePipeline
+    app: SeqserveApp, path: str, body: dict[str, Any], pipeline: FakePipeline
 ) -> list[Any]:
     """Sends a request, hangs up as soon as the pipeline works on it; returns what was sent back."""
     hung_up = asyncio.Event()

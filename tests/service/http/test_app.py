@@ -5,15 +5,15 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
-from starlette.exceptions import HTTPException
 
 from service import errors
+from service.http.app import SeqserveApp
+from service.http.failures import FailureMiddleware
 from service.http.middleware import RequestContextMiddleware
 from service.http.problems import STATUSES, outcome_of, status_of
 from service.telemetry.logs import JsonFormatter, TextFormatter, configure_logging
 from service.telemetry.metrics import OUTCOMES
-from tests.service.http_fakes import FakePipeline, FakeRegistry, connect, make_app
+from tests.service.http.fakes import FakeJob, FakePipeline, FakeRegistry, connect, make_app
 
 
 def all_errors(parent: type[errors.ServingError]) -> list[type[errors.ServingError]]:
@@ -24,7 +24,7 @@ def make_error(kind: type[errors.ServingError]) -> errors.ServingError:
     return errors.Overloaded("busy", 1.2, "wait") if kind is errors.Overloaded else kind("why")
 
 
-async def classify(app: FastAPI, **request: Any) -> httpx.Response:
+async def classify(app: SeqserveApp, **request: Any) -> httpx.Response:
     async with connect(app) as client:
         return await client.post("/classify", **({"json": {"inputs": "a"}} | request))
 
@@ -161,8 +161,8 @@ async def test_odd_characters_are_answered(text: str) -> None:
     assert (await classify(make_app(), json={"inputs": text})).status_code == 200
 
 
-def samples(app: FastAPI, name: str) -> dict[tuple[str, ...], float]:
-    registry = app.state.context.metrics.registry
+def samples(app: SeqserveApp, name: str) -> dict[tuple[str, ...], float]:
+    registry = app.context.metrics.registry
     return {
         tuple(sample.labels.values()): sample.value
         for metric in registry.collect()
@@ -201,8 +201,7 @@ async def test_stream_that_fails_late_counts_as_what_it_came_to(
     error: Exception, outcome: str, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     class BreakingPipeline(FakePipeline):
-        async def translate(self, *arguments: Any) -> Any:
-            arguments[-1](self.model_name)
+        async def answer_job(self, job: FakeJob) -> Any:
             raise error
 
     app = make_app(BreakingPipeline())
@@ -248,8 +247,8 @@ async def test_answer_that_breaks_off_counts_as_an_error() -> None:
 
     sent: list[str] = []
     app = make_app()
-    trail = RequestContextMiddleware(begin, app.state.context)
-    await trail(
+    entrance = RequestContextMiddleware(FailureMiddleware(begin), app.context)
+    await entrance(
         {"type": "http", "method": "POST", "path": "/classify", "headers": []},
         receive_nothing,
         send,
@@ -333,9 +332,9 @@ async def test_lifespan_starts_and_stops_the_registry() -> None:
     app = make_app(registry=registry)
     async with app.router.lifespan_context(app):
         assert (registry.num_starts, registry.num_stops) == (1, 0)
-        assert not app.state.context.is_draining
+        assert not app.context.is_draining
     assert registry.num_stops == 1
-    assert app.state.context.is_draining
+    assert app.context.is_draining
 
 
 async def test_failed_start_is_not_swallowed() -> None:
@@ -364,18 +363,12 @@ async def test_request_that_outlives_the_drain_is_told_so(is_draining: bool) -> 
     async with connect(app) as client:
         request = asyncio.create_task(client.post("/classify", json={"inputs": "a"}))
         await pipeline.is_asked.wait()
-        app.state.context.is_draining = is_draining
+        app.context.is_draining = is_draining
         request.cancel()
         (answer,) = await asyncio.gather(request, return_exceptions=True)
     assert pipeline.was_cancelled
     assert isinstance(answer, httpx.Response) == is_draining
     assert not is_draining or answer.status_code == 503
-
-
-async def test_any_http_exception_is_a_problem() -> None:
-    app = make_app(FakePipeline(error=HTTPException(418, "I am a teapot.")))
-    response = await classify(app)
-    assert (response.status_code, response.json()["title"]) == (418, "I'm a Teapot")
 
 
 def make_record(**extra: Any) -> logging.LogRecord:
