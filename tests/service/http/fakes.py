@@ -1,6 +1,7 @@
 """A registry and a pipeline that need no model, for tests of everything above them."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
@@ -209,3 +210,58 @@ def make_app(
 def connect(app: Callable[..., Any]) -> httpx.AsyncClient:
     transport = httpx.ASGITransport(app=app)
     return httpx.AsyncClient(transport=transport, base_url="http://test")
+
+
+async def ask(
+    path: str, body: Any, pipeline: FakePipeline | None = None, **settings: Any
+) -> httpx.Response:
+    async with connect(make_app(pipeline, **settings)) as client:
+        return await client.post(path, json=body)
+
+
+async def fetch(path: str, registry: FakeRegistry | None = None, **settings: Any) -> httpx.Response:
+    async with connect(make_app(None, registry, **settings)) as client:
+        return await client.get(path)
+
+
+async def hang_up_during(
+    app: SeqserveApp, path: str, body: dict[str, Any], pipeline: FakePipeline
+) -> list[Any]:
+    """Sends a request, hangs up as soon as the pipeline works on it; returns what was sent back."""
+    hung_up = asyncio.Event()
+    sent: list[Any] = []
+    bodies = [json.dumps(body).encode()]
+
+    async def receive() -> dict[str, Any]:
+        if bodies:
+            return {"type": "http.request", "body": bodies.pop(), "more_body": False}
+        await hung_up.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        **{"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": []},
+        **{"scheme": "http", "http_version": "1.1", "root_path": "", "raw_path": path.encode()},
+    }
+    request = asyncio.create_task(app(scope, receive, send))
+    await pipeline.is_asked.wait()
+    hung_up.set()
+    await asyncio.wait_for(request, 5)
+    return sent
+
+
+async def classify(app: SeqserveApp, **request: Any) -> httpx.Response:
+    async with connect(app) as client:
+        return await client.post("/classify", **({"json": {"inputs": "a"}} | request))
+
+
+def samples(app: SeqserveApp, name: str) -> dict[tuple[str, ...], float]:
+    registry = app.context.metrics.registry
+    return {
+        tuple(sample.labels.values()): sample.value
+        for metric in registry.collect()
+        for sample in metric.samples
+        if sample.name == name
+    }
