@@ -1,4 +1,5 @@
 import asyncio
+import logging
 
 import pytest
 
@@ -6,6 +7,7 @@ from service import errors
 from tests.service.http.fakes import (
     FakePipeline,
     FakeRegistry,
+    classify,
     connect,
     make_app,
 )
@@ -63,3 +65,28 @@ async def test_readiness_is_a_metric_too(reasons: list[str], value: float) -> No
     async with connect(make_app(None, FakeRegistry(reasons))) as client:
         text = (await client.get("/metrics")).text
     assert f"seqserve_ready {value}" in text
+
+
+async def test_preflight_has_an_id_and_a_log_line(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    asked = {"Origin": "https://a.org", "Access-Control-Request-Method": "POST"}
+    async with connect(make_app(cors_origins="https://a.org")) as client:
+        allowed = await client.options("/classify", headers=asked | {"X-Request-ID": "id-1"})
+        refused = await client.options("/classify", headers=asked | {"Origin": "https://c.org"})
+
+    assert (allowed.status_code, allowed.headers["x-request-id"]) == (200, "id-1")
+    assert (refused.status_code, len(refused.headers["x-request-id"])) == (400, 32)
+    lines = [vars(record) for record in caplog.records if record.getMessage() == "request"]
+    assert [(line["method"], line["status"]) for line in lines] == [
+        *(("OPTIONS", 200), ("OPTIONS", 400)),
+    ]
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("x"), errors.InferenceFailed("x")])
+async def test_pages_of_other_origins_may_read_failures_too(error: Exception) -> None:
+    app = make_app(FakePipeline(error=error), cors_origins="https://a.org")
+    response = await classify(app, headers={"Origin": "https://a.org"})
+
+    assert response.status_code == 500
+    assert response.headers["access-control-allow-origin"] == "https://a.org"
+    assert response.headers["x-request-id"]

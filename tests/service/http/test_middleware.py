@@ -1,3 +1,4 @@
+import asyncio
 import logging
 from typing import Any
 
@@ -5,7 +6,15 @@ import pytest
 
 from service import errors
 from service.telemetry.logs import JsonFormatter, TextFormatter
-from tests.service.http.fakes import FakeJob, FakePipeline, classify, connect, make_app, samples
+from tests.service.http.fakes import (
+    FakeJob,
+    FakePipeline,
+    classify,
+    connect,
+    hang_up_during,
+    make_app,
+    samples,
+)
 
 
 @pytest.mark.parametrize("given", ["abc", "A-b_c.9", "x" * 128])
@@ -116,3 +125,16 @@ async def test_hung_up_request_is_logged_and_counted_as_cancelled(
     await app(scope, receive, send)
     assert samples(app, "seqserve_requests_total") == {("none", "cancelled"): 1.0}
     assert vars(caplog.records[-1])["status"] == 499
+
+
+async def test_models_of_a_request_that_was_hung_up_on_are_known(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    pipeline = FakePipeline(gate=asyncio.Event())
+    app = make_app(pipeline)
+    await hang_up_during(app, "/classify", {"inputs": "a"}, pipeline)
+
+    assert samples(app, "seqserve_requests_total") == {("tiny", "cancelled"): 1.0}
+    (line,) = [vars(record) for record in caplog.records if record.getMessage() == "request"]
+    assert (line["model"], line["status"]) == ("tiny", 499)

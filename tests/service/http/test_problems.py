@@ -35,6 +35,8 @@ async def test_every_error_has_a_status_and_one_body(kind: type[errors.ServingEr
         (errors.LanguageNotSupported, 422),
         (errors.InputTooLong, 413),
         (errors.NotAuthorized, 403),
+        (errors.KeyMissing, 401),
+        (errors.BodyTimeout, 408),
         (errors.ModelNotFound, 404),
         (errors.ModelNotReady, 503),
         (errors.DeadlineExceeded, 504),

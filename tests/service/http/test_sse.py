@@ -2,6 +2,7 @@ import json
 from typing import Any
 
 from service.errors import DeadlineExceeded, InvalidInput
+from service.http.sse import format_event
 from tests.service.http.fakes import FakeJob, FakePipeline, ask
 
 
@@ -42,3 +43,14 @@ async def test_stream_that_breaks_says_so_in_an_event() -> None:
     body = {"q": "a", "target": "en", "stream": True}
     response = await ask("/translate", body, BreakingPipeline())
     assert parse_events(response.text)[-1] == ("error", {"error": "too late"})
+
+
+def test_event_is_a_name_and_one_line_of_data() -> None:
+    assert format_event("done", '{"a":"é"}') == 'event: done\ndata: {"a":"é"}\n\n'.encode()
+
+
+async def test_proxies_are_asked_not_to_hold_events_back() -> None:
+    response = await ask("/translate", {"q": "a", "target": "en", "stream": True})
+    assert (response.headers["cache-control"], response.headers["x-accel-buffering"]) == (
+        *("no-store", "no"),
+    )

@@ -6,10 +6,24 @@ from service.answers import (
 from service.errors import (
     InputTooLong,
 )
+from service.pipeline.documents import Document, assemble, parse_text, segment
 from tests.fakes import (
     ByteTokenizer,
+    make_manifest,
+    make_model,
+    make_sequence,
+    shout,
 )
-from tests.service.pipeline.stand import ALL, HTML, MakeStand, Stand, hiss, soon, translate
+from tests.service.pipeline.stand import (
+    ALL,
+    HTML,
+    TO_GERMAN,
+    MakeStand,
+    Stand,
+    hiss,
+    soon,
+    translate,
+)
 
 
 @pytest.mark.parametrize(
@@ -160,3 +174,24 @@ async def test_too_many_tokens_are_refused_and_never_cut(short: Stand) -> None:
     with pytest.raises(InputTooLong, match=r"a sentence has 11 tokens.*; split it"):
         await translate(short, "short. " + "a" * 10)
     assert await translate(short, "a" * 9) == "A" * 9
+
+
+@pytest.mark.parametrize("text_format", ["text", "html"])
+def test_nodes_of_a_text_are_its_source(text_format: str) -> None:
+    text = "a <b>b &amp; c</b>"
+    nodes = parse_text(text, text_format)
+
+    assert "".join(node.source for node in nodes) == text
+    assert [node.text for node in nodes if node.is_text] == [
+        text if text_format == "text" else "a b & c"
+    ]
+
+
+def test_text_that_is_known_is_not_rendered_again() -> None:
+    model = make_model(make_manifest("translation"))
+    passages = segment(parse_text("one.", "text"), "en", "de", model, make_sequence())
+    document = Document(model, None, passages)
+    results = {sequence: shout(sequence) for sequence in document.sequences}
+
+    assert assemble(document, results, TO_GERMAN).text == "ONE."
+    assert assemble(document, results, TO_GERMAN, "streamed").text == "streamed"

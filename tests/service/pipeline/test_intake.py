@@ -1,22 +1,22 @@
 import asyncio
 import threading
-import time
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
 
 import pytest
 
 from service.answers import (
     TranslateOptions,
 )
-from service.engine.batcher import Batcher
 from service.errors import (
     EmptyInput,
     InputTooLong,
     Overloaded,
 )
-from service.pipeline.intake import MAX_INLINE_CHARS, offload
+from service.pipeline.intake import MAX_INLINE_CHARS, check_wait, offload
+from service.repository.registry import Registry
 from tests.fakes import (
-    make_sequence,
     read_metric,
 )
 from tests.service.pipeline.stand import (
@@ -83,25 +83,39 @@ async def test_long_document_is_translated_as_a_short_one(start: MakeStand) -> N
     assert await translate(stand, text) == text.upper()
 
 
-async def test_slow_queues_refuse_before_anything_is_read(stand: Stand) -> None:
-    stand.classifiers.check_wait()
-    for name in ("film-en", "film-ko"):
-        batcher = stand.registry.find_model(name, "sentiment").batcher
-        backlog(batcher)
-        if name == "film-en":
-            stand.classifiers.check_wait()  # the other one would take it
+@dataclass
+class FakeBatcher:
+    is_too_slow: bool
 
-    with pytest.raises(Overloaded, match="predicted"):
-        stand.classifiers.check_wait()
-    stand.translators.check_wait()
-    assert read_metric(stand.metrics, "shed_total", model="film-en", reason="wait") == 1
+    def check_wait(self) -> None:
+        if self.is_too_slow:
+            raise Overloaded("busy", 1.0, "wait")
 
 
-def backlog(batcher: Batcher) -> None:
-    """Makes a queue that has been found to be slow: a token a second."""
-    for second in range(3):
-        batcher._rate.observe(1, time.monotonic() + second, is_backlogged=True)
-    batcher._scheduler.add([make_sequence(50)])
+@dataclass
+class FakeServed:
+    batcher: FakeBatcher
+
+
+@dataclass
+class FakeRegistry:
+    """Has one queue for each truth, which says whether it is too slow."""
+
+    are_slow: Sequence[bool]
+
+    def models_of(self, task: str) -> list[FakeServed]:
+        return [FakeServed(FakeBatcher(is_slow)) for is_slow in self.are_slow]
+
+
+@pytest.mark.parametrize("are_slow", [[], [False], [True, False], [False, True]])
+def test_one_queue_that_is_fast_enough_lets_requests_in(are_slow: list[bool]) -> None:
+    check_wait(cast(Registry, FakeRegistry(are_slow)), "sentiment")
+
+
+@pytest.mark.parametrize("are_slow", [[True], [True, True]])
+def test_slow_queues_refuse_before_anything_is_read(are_slow: list[bool]) -> None:
+    with pytest.raises(Overloaded, match="busy"):
+        check_wait(cast(Registry, FakeRegistry(are_slow)), "sentiment")
 
 
 async def test_timings_add_up(stand: Stand) -> None:
