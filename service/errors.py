@@ -62,7 +62,7 @@ class Overloaded(ServingError):
     """The queue is full or too slow; the request was refused at once.
 
     Attributes:
-        retry_after_seconds: when what waits now will be done; 0 where that is not known yet.
+        retry_after_seconds: when the queued requests will be done; 0 if that is not known yet.
         reason: `requests`, `tokens`, `wait` or `deadline`: what there was too much of.
     """
 

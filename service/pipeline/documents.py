@@ -1,6 +1,6 @@
 """Cuts a text into sentences for translation, and puts their translations together again.
 
-White space and markup come back as they were. Knows no queue: requests go out, results come in.
+White space and markup come back as they were. Knows no queue: sequences go out, results come in.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ from service.text.markup import Node, Tag, render_text, split_markup
 
 @dataclass(frozen=True)
 class Sentence:
-    """One sentence and the white space after it; copied where it has no request.
+    """One sentence and the white space after it; copied if it has no sequence.
 
     Attributes:
         spelled: the sentence as the model reads it.
@@ -68,7 +68,7 @@ class Document:
 
 
 def list_sequences(passages: Sequence[Passage]) -> list[TokenSequence]:
-    """The requests of a text, in its order."""
+    """The sequences of a text, in its order."""
     return [
         sentence.sequence
         for passage in passages
@@ -80,7 +80,7 @@ def list_sequences(passages: Sequence[Passage]) -> list[TokenSequence]:
 def make_sequence(
     input_ids: list[int], model: LoadedModel, target: str, like: TokenSequence, has_tags: bool
 ) -> TokenSequence:
-    """A sentence's request with the times and search options of its text."""
+    """A sentence's sequence of tokens with the times and search options of its text."""
     check_length(input_ids, model)
     assert like.search is not None
     limit = min(like.search.max_new_tokens, new_token_limit(input_ids, model.manifest))
@@ -91,7 +91,7 @@ def make_sequence(
 
 
 def segment_node(node: Node, language: str) -> list[Sentence]:
-    """The sentences of a text with the tags of each; requests are for others to add."""
+    """The sentences of a text with the tags of each; sequences are for others to add."""
     pairs = sentences.split(node.text, language)
     if not node.tags:
         return [Sentence(sentence, space, None) for sentence, space in pairs]
@@ -200,7 +200,7 @@ def render_passage(
 def translate_sentence(
     model: LoadedModel, sentence: Sentence, results: Mapping[TokenSequence, Result], rank: int
 ) -> tuple[str, Sequence[Tag]]:
-    """The sentence's translation, or itself where it has none, and its tags."""
+    """The sentence's translation, or itself if it has none, and its tags."""
     if sentence.sequence is None:
         return sentence.text, sentence.tags
     hypotheses = hypotheses_of(results, sentence.sequence)

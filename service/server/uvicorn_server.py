@@ -89,7 +89,7 @@ def run_app(
         log_config=None,
         access_log=False,  # the app writes one line per request itself
         server_header=False,
-        proxy_headers=False,  # nothing here depends on who asks
+        proxy_headers=False,  # nothing here depends on the client's address
         timeout_graceful_shutdown=math.ceil(settings.drain_seconds),
     )
     server = GracefulServer(config, app.context, settings.shutdown_delay_ms / 1000, heartbeat)
@@ -107,7 +107,7 @@ def stop_loading(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001 
 
 
 def open_listener(host: str, port: int) -> socket.socket:
-    """Takes the address before models are loaded; nobody can connect until uvicorn listens.
+    """Takes the address before models are loaded; no client can connect until uvicorn listens.
 
     Raises:
         OSError: in one sentence, for instance that the port is in use.
