@@ -7,7 +7,13 @@ from service.answers import TranslateOptions
 from service.engine.batch import SearchOptions, TokenSequence
 from service.engine.runner import run_sequences
 from service.errors import InputTooLong
-from service.pipeline.documents import Passage, list_sequences, render_passages, segment
+from service.pipeline.documents import (
+    Passage,
+    list_sequences,
+    parse_text,
+    render_passages,
+    segment,
+)
 from service.repository.model import LoadedModel
 
 
@@ -28,6 +34,7 @@ def cut_text(
     model: LoadedModel, text: str, options: TranslateOptions, like: TokenSequence
 ) -> list[Passage]:
     try:
-        return segment(text, options.source, options, model, like)
+        nodes = parse_text(text, options.text_format)
+        return segment(nodes, options.source, options.target, model, like)
     except InputTooLong:
         return []

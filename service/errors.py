@@ -1,4 +1,4 @@
-"""What can go wrong while serving. Knows no HTTP: `app` maps each class to a status.
+"""Service exceptions, independent of HTTP: `http.problems` maps each class to a status.
 
 ServingError
   InvalidInput
@@ -6,6 +6,8 @@ ServingError
     EmptyInput
     LanguageNotSupported
   NotAuthorized
+    KeyMissing
+  BodyTimeout
   ModelNotFound
   ModelNotReady
   Overloaded
@@ -38,6 +40,14 @@ class LanguageNotSupported(InvalidInput):
 
 class NotAuthorized(ServingError):
     """The API key is missing or unknown."""
+
+
+class KeyMissing(NotAuthorized):
+    """No API key was sent, and one is needed."""
+
+
+class BodyTimeout(ServingError):
+    """The body of a request did not arrive in time."""
 
 
 class ModelNotFound(ServingError):

@@ -1,7 +1,4 @@
-"""Puts the service together: lifespan, middleware, error handlers, routers.
-
-Holds the only table from an exception's class to an HTTP status.
-"""
+"""Puts the service together: lifespan, middleware, error handlers, routers."""
 
 import gc
 import logging
@@ -22,7 +19,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from service import errors
 from service.http.auth import KEY_SCHEMES
 from service.http.context import AppContext
+from service.http.failures import FailureMiddleware
 from service.http.fast_path import FastPath
+from service.http.metrics import make_metrics_app
 from service.http.middleware import RequestContextMiddleware
 from service.http.operations import operations
 from service.http.pages import pages
@@ -53,25 +52,32 @@ EXPOSED_HEADERS = (
 
 
 class SeqserveApp(FastAPI):
-    """FastAPI behind our own way in, with the bodies that we parse ourselves in its OpenAPI.
+    """FastAPI behind our own entrance, with the bodies that we parse ourselves in its OpenAPI.
 
-    `RequestContextMiddleware` and `FastPath` stand before FastAPI's own middleware, so that a task
-    request passes through none of it.
+    Our middleware and `FastPath` stand before FastAPI's own middleware, so that a task request
+    passes through none of it.
+
+    Args:
+        context: what the routes work with.
     """
 
-    def build_entrance(self, context: AppContext) -> None:
-        """To be called once all routes are there."""
-        self.state.context = context
-        self._entrance: ASGIApp = RequestContextMiddleware(FastPath(super().__call__), context)
-        origins = [origin.strip() for origin in context.settings.cors_origins.split(",")]
-        if any(origins):
-            self._entrance = CORSMiddleware(
-                self._entrance,
-                allow_origins=origins,
-                allow_methods=["GET", "POST"],
-                allow_headers=["*"],
-                expose_headers=EXPOSED_HEADERS,
-            )
+    def __init__(self, context: AppContext) -> None:
+        super().__init__(
+            title="seqserve",
+            version=read_version(),
+            summary="Text classification and translation with recurrent models",
+            lifespan=lambda _: run_lifespan(context),
+            docs_url=None,
+            redoc_url=None,
+            redirect_slashes=False,
+        )
+        self.context = context
+        for router in (tasks, operations, pages):
+            self.include_router(router, responses=document_errors())
+        self.mount("/docs/assets", StaticFiles(packages=[("fastapi_swagger", "resources")]))
+        self.add_exception_handler(errors.ServingError, answer_serving_error)
+        self.add_exception_handler(HTTPException, answer_http_error)
+        self._entrance = build_entrance(super().__call__, context)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["app"] = self
@@ -90,6 +96,21 @@ class SeqserveApp(FastAPI):
         return self.openapi_schema
 
 
+def build_entrance(app: ASGIApp, context: AppContext) -> ASGIApp:
+    """What stands before FastAPI; the first has the last word on each answer."""
+    entrance: ASGIApp = FailureMiddleware(FastPath(app))
+    origins = [origin.strip() for origin in context.settings.cors_origins.split(",")]
+    if any(origins):
+        entrance = CORSMiddleware(
+            entrance,
+            allow_origins=origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["*"],
+            expose_headers=EXPOSED_HEADERS,
+        )
+    return RequestContextMiddleware(entrance, context)
+
+
 def create_app(
     settings: Settings,
     *,
@@ -98,7 +119,7 @@ def create_app(
     translate: TranslatePipeline | None = None,
     collector_registry: CollectorRegistry | None = None,
     collector: Collector | None = None,
-) -> FastAPI:
+) -> SeqserveApp:
     """The application; its lifespan starts and stops the registry.
 
     Args:
@@ -111,37 +132,21 @@ def create_app(
     """
     metrics = Metrics(collector_registry or make_collectors())
     registry = registry or Registry(settings, metrics)
-    app = SeqserveApp(
-        title="seqserve",
-        version=read_version(),
-        summary="Text classification and translation with recurrent models",
-        lifespan=run_lifespan,
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,
-    )
     context = AppContext(
         settings,
         metrics,
         registry,
         classify or ClassifyPipeline(registry, settings, metrics),
         translate or TranslatePipeline(registry, settings, metrics),
-        collector or metrics.registry,
+        make_metrics_app(collector or metrics.registry),
     )
     context.traces = open_traces(settings)
     metrics.ready.set_function(lambda: 0.0 if context.faults() else 1.0)
-    for router in (tasks, operations, pages):
-        app.include_router(router, responses=document_errors())
-    app.mount("/docs/assets", StaticFiles(packages=[("fastapi_swagger", "resources")]))
-    app.add_exception_handler(errors.ServingError, answer_serving_error)
-    app.add_exception_handler(HTTPException, answer_http_error)
-    app.build_entrance(context)
-    return app
+    return SeqserveApp(context)
 
 
 @asynccontextmanager
-async def run_lifespan(app: FastAPI) -> AsyncIterator[None]:
-    context: AppContext = app.state.context
+async def run_lifespan(context: AppContext) -> AsyncIterator[None]:
     await context.registry.start()
     gc.collect()
     gc.freeze()  # what was loaded stays: the collector need not walk through it again and again

@@ -3,9 +3,8 @@
 import hmac
 
 from fastapi import Request
-from starlette.exceptions import HTTPException
 
-from service.errors import NotAuthorized
+from service.errors import KeyMissing, NotAuthorized
 from service.settings import Settings
 
 # For the documentation alone: `authorize` looks at the key, which may be in the body, too.
@@ -16,20 +15,18 @@ KEY_SCHEMES = {
 
 
 def authorize(request: Request, settings: Settings, body_key: object) -> None:
-    """Lets pass who has one of the keys, or everybody where there are none.
+    """Accepts requests with a known key; accepts all requests when no keys are set.
 
     Raises:
-        HTTPException: 401, no key was sent.
+        KeyMissing: no key was sent.
         NotAuthorized: the key is unknown.
     """
     if not settings.api_keys:
         return
     key = find_key(request, body_key)
     if not key:
-        raise HTTPException(
-            401,
-            "An API key is needed; send it as `api_key`, X-API-Key or Authorization: Bearer.",
-            {"WWW-Authenticate": "Bearer"},
+        raise KeyMissing(
+            "An API key is needed; send it as `api_key`, X-API-Key or Authorization: Bearer."
         )
     given = key.encode()
     known = [accepted.get_secret_value().encode() for accepted in settings.api_keys]

@@ -1,11 +1,13 @@
-"""What the endpoints work with."""
+"""What the endpoints work with: one object per app, and one per request."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fastapi import Request
-from prometheus_client.registry import Collector
+from starlette.types import ASGIApp, Scope
 
+from service.answers import Timings
+from service.errors import ServingError
 from service.pipeline.classify import ClassifyPipeline
 from service.pipeline.translate import TranslatePipeline
 from service.repository.registry import Registry
@@ -13,7 +15,9 @@ from service.settings import Settings
 from service.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
-    from service.telemetry.traces import Traces
+    from service.telemetry.traces import Trace, Traces
+
+SCOPE_KEY = "seqserve.request"
 
 
 @dataclass
@@ -21,9 +25,9 @@ class AppContext:
     """What the routes work with; the app has one.
 
     Attributes:
-        collector: what `/metrics` shows.
+        metrics_app: answers `/metrics`.
         is_draining: set once the server has been told to stop; it still answers.
-        traces: None where no endpoint is set.
+        traces: None if no endpoint is set.
     """
 
     settings: Settings
@@ -31,7 +35,7 @@ class AppContext:
     registry: Registry
     classify: ClassifyPipeline
     translate: TranslatePipeline
-    collector: Collector
+    metrics_app: ASGIApp
     is_draining: bool = False
     traces: "Traces | None" = None
 
@@ -40,6 +44,35 @@ class AppContext:
         return (["the server is stopping"] if self.is_draining else []) + self.registry.faults()
 
 
-def get_context(request: Request) -> AppContext:
-    context: AppContext = request.app.state.context
+@dataclass(slots=True)
+class RequestContext:
+    """What becomes known of one request, for its log line, its metrics and its trace.
+
+    Attributes:
+        app: of the app that answers.
+        started_at: monotonic seconds.
+        status: of the answer; 0 until it begins.
+        model_names: comma-separated, once it is known which models are asked.
+        timings: of a task that was answered.
+        error: of a stream, whose status was out before it failed.
+        trace: None if the request is not traced.
+    """
+
+    app: AppContext
+    request_id: str
+    started_at: float
+    status: int = 0
+    model_names: str = ""
+    timings: Timings | None = None
+    error: ServingError | None = None
+    trace: "Trace | None" = None
+
+
+def find_request_context(scope: Scope) -> RequestContext:
+    """The context of the request, which `RequestContextMiddleware` put into its scope."""
+    context: RequestContext = scope[SCOPE_KEY]
     return context
+
+
+def get_context(request: Request) -> AppContext:
+    return find_request_context(request.scope).app

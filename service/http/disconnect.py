@@ -1,4 +1,4 @@
-"""Work that ends when the client that asked for it hangs up."""
+"""Cancels work when the client that asked for it hangs up."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -18,7 +18,7 @@ async def run_watched(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
     Most answers are there before the watch begins, and do without it: it costs a task.
 
     Raises:
-        ClientDisconnect: nobody waits for the answer any more.
+        ClientDisconnect: the client has hung up.
     """
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()

@@ -2,11 +2,10 @@
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service import errors
-from service.http.problems import answer_http_error, answer_serving_error
+from service.http.problems import answer_serving_error
 from service.http.tasks import tasks
 
 
@@ -35,6 +34,4 @@ class FastPath:
             response: Response = await endpoint(request)
         except errors.ServingError as exc:
             response = await answer_serving_error(request, exc)
-        except HTTPException as exc:
-            response = await answer_http_error(request, exc)
         await response(scope, receive, send)

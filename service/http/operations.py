@@ -1,15 +1,11 @@
 """Probes, metrics, and what is loaded."""
 
-from collections.abc import Callable
-
 from fastapi import APIRouter, Request, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from prometheus_client.openmetrics import exposition as openmetrics
-from prometheus_client.registry import Collector
 from pydantic import BaseModel
 
 from service.errors import ModelNotReady
 from service.http.context import get_context
+from service.http.metrics import MetricsResponse
 from service.http.schemas import (
     FrontendLanguages,
     FrontendSettings,
@@ -77,15 +73,7 @@ async def ready(request: Request) -> dict[str, str]:
 @operations.get("/metrics", response_class=Response)
 async def show_metrics(request: Request) -> Response:
     """Prometheus metrics; in OpenMetrics, with exemplars, for who accepts that."""
-    render, content_type = choose_format(request.headers.get("accept", ""))
-    return Response(render(get_context(request).collector), media_type=content_type)
-
-
-def choose_format(accepted: str) -> tuple[Callable[[Collector], bytes], str]:
-    # prometheus_client's own choice fails where a client names a version that is no number
-    if openmetrics.CONTENT_TYPE_LATEST.partition(";")[0] in accepted:
-        return openmetrics.generate_latest, openmetrics.CONTENT_TYPE_LATEST
-    return generate_latest, CONTENT_TYPE_LATEST
+    return MetricsResponse(get_context(request).metrics_app)
 
 
 def describe_model(served: ServedModel) -> ModelInfo:

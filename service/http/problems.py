@@ -17,6 +17,8 @@ STATUSES: dict[type[errors.ServingError], int] = {
     errors.InvalidInput: 422,
     errors.InputTooLong: 413,
     errors.NotAuthorized: 403,
+    errors.KeyMissing: 401,
+    errors.BodyTimeout: 408,
     errors.ModelNotFound: 404,
     errors.ModelNotReady: 503,
     errors.Overloaded: 429,
@@ -26,10 +28,8 @@ STATUSES: dict[type[errors.ServingError], int] = {
     errors.DeviceUnavailable: 500,
 }
 
-
 # What nginx calls a client that hung up; it is logged and counted, never sent.
 CLIENT_CLOSED = 499
-
 
 OUTCOMES = {
     401: "unauthorized",
@@ -40,7 +40,6 @@ OUTCOMES = {
     503: "not_ready",
     504: "deadline",
 }
-
 
 DETAILS = {
     404: "There is no such route; GET /docs lists all.",
@@ -62,10 +61,14 @@ async def answer_serving_error(_: Request, error: Exception) -> Response:
     status = status_of(error)
     if status == http.HTTPStatus.INTERNAL_SERVER_ERROR:
         logger.error("%s: %s", type(error).__name__, error, exc_info=error)
-    headers = {}
+    return problem_response(status, str(error), headers_of(error))
+
+
+def headers_of(error: errors.ServingError) -> dict[str, str]:
+    """What HTTP has headers for."""
     if isinstance(error, errors.Overloaded):
-        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_seconds)))
-    return problem_response(status, str(error), headers)
+        return {"Retry-After": str(max(1, math.ceil(error.retry_after_seconds)))}
+    return {"WWW-Authenticate": "Bearer"} if isinstance(error, errors.KeyMissing) else {}
 
 
 async def answer_http_error(_: Request, error: Exception) -> Response:

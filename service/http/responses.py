@@ -20,6 +20,7 @@ from service.answers import (
     Translation,
 )
 from service.errors import ServingError
+from service.http.context import find_request_context
 from service.http.schemas import AlignedSentence, DetectedLanguage, TranslateResponse
 from service.http.sse import format_event
 
@@ -49,26 +50,26 @@ def show_translations(
 
 async def show_stream(
     request: Request,
-    news: AsyncGenerator[StreamEvent, None],
+    events: AsyncGenerator[StreamEvent, None],
     options: TranslateOptions,
     *,
     is_single: bool,
 ) -> AsyncGenerator[bytes, None]:
     """Events: `token` with further text, then `done` with the whole answer, or `error`."""
-    async with aclosing(news):
+    async with aclosing(events):
         try:
-            async for item in news:
+            async for item in events:
                 if isinstance(item, Delta):
                     data = to_json({"index": item.index, "text": item.text})
                     yield format_event("token", data.decode())
                 elif isinstance(item, TranslateAnswer):
-                    request.scope["state"]["timings"] = item.timings
+                    find_request_context(request.scope).timings = item.timings
                     shown = show_translations(item, options, is_single=is_single)
                     yield format_event(
                         "done", shown.model_dump_json(by_alias=True, exclude_none=True)
                     )
         except ServingError as exc:  # the status is out already
-            request.scope["state"]["error"] = exc
+            find_request_context(request.scope).error = exc
             yield format_event("error", to_json({"error": str(exc)}).decode())
 
 
@@ -98,7 +99,7 @@ def show_attention(translation: Translation) -> list[AlignedSentence]:
 
 def reply(request: Request, answer: Answer, content: str | bytes) -> Response:
     """A task's answer, with what made it in the headers."""
-    request.scope["state"]["timings"] = answer.timings
+    find_request_context(request.scope).timings = answer.timings
     headers = name_model(answer)
     headers["Server-Timing"] = format_timings(answer.timings)
     return Response(content, headers=headers, media_type="application/json")

@@ -13,7 +13,7 @@ from service.http.faults import fault, kind_of
 
 
 def check_texts(value: object) -> object:
-    """Refuses what is no text before pydantic tries every branch of the union."""
+    """Refuses what is not a text before pydantic tries every branch of the union."""
     if isinstance(value, str):
         items: Sequence[object] = [value]
     elif isinstance(value, list):

@@ -2,23 +2,21 @@
 
 import asyncio
 import time
-from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
 from pydantic_core import to_json
-from starlette.exceptions import HTTPException
 
 from service.answers import (
     ClassifyOptions,
     Started,
     TranslateOptions,
 )
-from service.errors import InvalidInput
+from service.errors import BodyTimeout, InvalidInput
 from service.http.auth import KEY_SCHEMES, authorize
 from service.http.bodies import parse_body, read_body
-from service.http.context import AppContext, get_context
+from service.http.context import AppContext, find_request_context, get_context
 from service.http.disconnect import run_watched
 from service.http.faults import describe_faults
 from service.http.responses import (
@@ -43,14 +41,31 @@ from service.http.schemas import (
 from service.http.sse import EventResponse
 from service.settings import Settings
 
-BodyT = TypeVar("BodyT", bound=Body)
-
-
 TIMEOUT_HEADER = "x-request-timeout-ms"
+
+BodyT = TypeVar("BodyT", bound=Body)
+OptionsT = TypeVar("OptionsT", contravariant=True)
+JobT = TypeVar("JobT", bound="Job")
+AnswerT = TypeVar("AnswerT", covariant=True)
+
+
+class Job(Protocol):
+    """Texts on their way through models that are known by name."""
+
+    @property
+    def model_names(self) -> str: ...
+
+
+class Pipeline(Protocol[OptionsT, JobT, AnswerT]):
+    """A task: texts become a job, and a job is answered."""
+
+    async def open_job(self, texts: list[str], options: OptionsT, deadline: float, /) -> JobT: ...
+
+    async def answer_job(self, job: JobT, /) -> AnswerT: ...
 
 
 def document_body(model: type[Body]) -> dict[str, Any]:
-    """What OpenAPI shall say of a body that we parse ourselves."""
+    """Describes for OpenAPI a body that we parse ourselves."""
     schema = {"$ref": f"#/components/schemas/{model.__name__}"}
     kinds = ("application/json", "application/x-www-form-urlencoded", "multipart/form-data")
     return {
@@ -81,15 +96,10 @@ async def translate(request: Request) -> Response:
     )
     texts = [body.q] if isinstance(body.q, str) else body.q
     deadline = find_deadline(request, context, body)
-    note_models = partial(setattr, request.state, "model")
     is_single = isinstance(body.q, str)
     if body.stream:
-        news = context.translate.stream(texts, options, deadline, note_models)
-        started = await anext(news)  # what is wrong with the request is told as ever
-        assert isinstance(started, Started)
-        events = show_stream(request, news, options, is_single=is_single)
-        return EventResponse(events, name_model(started))
-    work = context.translate.translate(texts, options, deadline, note_models)
+        return await stream(request, texts, options, deadline, is_single=is_single)
+    work = perform(request, context.translate, texts, options, deadline)
     answer = await run_watched(request.receive, work)
     shown = show_translations(answer, options, is_single=is_single)
     return reply(request, answer, shown.model_dump_json(by_alias=True, exclude_none=True))
@@ -109,8 +119,7 @@ async def classify(request: Request) -> Response:
     options = ClassifyOptions(wanted.model, wanted.top_k, wanted.function_to_apply)
     texts = [body.inputs] if isinstance(body.inputs, str) else body.inputs
     deadline = find_deadline(request, context, body)
-    note_models = partial(setattr, request.state, "model")
-    work = context.classify.classify(texts, options, deadline, note_models)
+    work = perform(request, context.classify, texts, options, deadline)
     answer = await run_watched(request.receive, work)
     labels = [
         [{"label": found.label, "score": found.score} for found in scores]
@@ -131,17 +140,52 @@ async def detect(request: Request) -> Response:
     return json_response(DETECTIONS.dump_json([show_detection(each) for each in likely]))
 
 
+async def perform(
+    request: Request,
+    pipeline: Pipeline[OptionsT, JobT, AnswerT],
+    texts: list[str],
+    options: OptionsT,
+    deadline: float,
+) -> AnswerT:
+    """The pipeline's answer; which models are asked is noted before they are.
+
+    So it is known, too, of a request that fails or is cancelled while they work.
+    """
+    job = await pipeline.open_job(texts, options, deadline)
+    find_request_context(request.scope).model_names = job.model_names
+    return await pipeline.answer_job(job)
+
+
+async def stream(
+    request: Request,
+    texts: list[str],
+    options: TranslateOptions,
+    deadline: float,
+    *,
+    is_single: bool,
+) -> Response:
+    """A translation as events; what can be known before it begins is answered as elsewhere."""
+    pipeline = get_context(request).translate
+    job = await pipeline.open_job(texts, options, deadline)
+    find_request_context(request.scope).model_names = job.model_names
+    events = pipeline.stream_job(job)
+    started = await anext(events)
+    assert isinstance(started, Started)
+    shown = show_stream(request, events, options, is_single=is_single)
+    return EventResponse(shown, name_model(started))
+
+
 async def receive(request: Request, settings: Settings, model: type[BodyT]) -> BodyT:
     """The body of a request that may be served: read, parsed, authorized, checked.
 
     Raises:
-        InvalidInput, InputTooLong, EmptyInput, NotAuthorized; HTTPException 401 or 408.
+        InvalidInput, InputTooLong, EmptyInput, KeyMissing, NotAuthorized, BodyTimeout.
     """
     try:
         async with asyncio.timeout(settings.max_timeout_ms / 1000):
             body = await read_body(request, settings.max_body_bytes)
     except TimeoutError:
-        raise HTTPException(408, "The body did not arrive in time; send it faster.") from None
+        raise BodyTimeout("The body did not arrive in time; send it faster.") from None
     fields = await parse_body(body, request.headers)
     authorize(request, settings, fields.get("api_key"))
     try:
@@ -154,7 +198,7 @@ def find_deadline(request: Request, context: AppContext, body: TimedBody) -> flo
     """When the answer is of no use any more, in monotonic seconds: by the shorter of both limits.
 
     Raises:
-        InvalidInput: a limit is no number, or above what the operator allows.
+        InvalidInput: a limit is not a number, or above what the operator allows.
     """
     settings = context.settings
     limits = [limit for limit in (body.timeout_ms, read_timeout(request)) if limit is not None]

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from service.answers import (
     ClassifyAnswer,
@@ -16,16 +17,36 @@ from service.pipeline.intake import (
     check_texts,
     check_wait,
     detect_language,
-    ignore,
     observe_stages,
     offload,
 )
 from service.pipeline.labels import rank_labels
-from service.pipeline.submission import Submission, group_by_model, name_models
+from service.pipeline.submission import ModelBatch, Submission, group_by_model, name_models
 from service.repository.model import LoadedModel, check_length
 from service.repository.registry import Registry, ServedModel
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
+
+
+@dataclass(frozen=True)
+class ClassificationJob:
+    """Texts on their way through the classifiers.
+
+    Attributes:
+        encoded: each text's model and token ids.
+        work: the same by model.
+        model_names, model_versions: of the models that will answer, comma-separated.
+        deadline, arrived_at, encoded_at: monotonic seconds.
+    """
+
+    options: ClassifyOptions
+    encoded: list[tuple[ServedModel, TokenSequence]]
+    work: list[ModelBatch]
+    model_names: str
+    model_versions: str
+    deadline: float
+    arrived_at: float
+    encoded_at: float
 
 
 class ClassifyPipeline:
@@ -50,11 +71,7 @@ class ClassifyPipeline:
         check_wait(self._registry, "sentiment")
 
     async def classify(
-        self,
-        texts: Sequence[str],
-        options: ClassifyOptions,
-        deadline: float,
-        on_models: Callable[[str], None] = ignore,
+        self, texts: Sequence[str], options: ClassifyOptions, deadline: float
     ) -> ClassifyAnswer:
         """Labels of each text, best first.
 
@@ -62,10 +79,19 @@ class ClassifyPipeline:
             texts: one or more.
             options: see `ClassifyOptions`.
             deadline: monotonic seconds.
-            on_models: told the names of the models, comma-separated, before they are asked.
 
         Raises:
-            EmptyInput, InputTooLong, ModelNotFound, Overloaded, DeadlineExceeded, InferenceFailed.
+            What `open_job` and `answer_job` raise.
+        """
+        return await self.answer_job(await self.open_job(texts, options, deadline))
+
+    async def open_job(
+        self, texts: Sequence[str], options: ClassifyOptions, deadline: float
+    ) -> ClassificationJob:
+        """Checks and encodes texts, and chooses their models; nothing is submitted yet.
+
+        Raises:
+            EmptyInput, InputTooLong, LanguageNotSupported, ModelNotFound, DeadlineExceeded.
         """
         arrived_at = self._clock()
         check_texts(texts, self._settings)
@@ -79,18 +105,25 @@ class ClassifyPipeline:
 
         encoded = await offload(texts, encode_texts, deadline - arrived_at)
         work = group_by_model((served, [sequence]) for served, sequence in encoded)
-        made_by = name_models(work)
-        on_models(made_by[0])
-        encoded_at = self._clock()
-        with Submission(work, deadline, self._clock) as submission:
+        times = (deadline, arrived_at, self._clock())
+        return ClassificationJob(options, encoded, work, *name_models(work), *times)
+
+    async def answer_job(self, job: ClassificationJob) -> ClassifyAnswer:
+        """Has the models of a job classify its texts.
+
+        Raises:
+            Overloaded, DeadlineExceeded, InferenceFailed, ModelNotReady.
+        """
+        with Submission(job.work, job.deadline, self._clock) as submission:
             results = await submission.results()
         labels = [
-            rank_labels(served.model, results[sequence], options) for served, sequence in encoded
+            rank_labels(served.model, results[sequence], job.options)
+            for served, sequence in job.encoded
         ]
         timings = observe_stages(
-            work, results, arrived_at, encoded_at, self._metrics, self._clock()
+            job.work, results, job.arrived_at, job.encoded_at, self._metrics, self._clock()
         )
-        return ClassifyAnswer(*made_by, timings, labels)
+        return ClassifyAnswer(job.model_names, job.model_versions, timings, labels)
 
     def _choose_classifier(self, text: str, model_name: str | None) -> ServedModel:
         if model_name is not None:

@@ -1,10 +1,11 @@
 """Cuts a text into sentences for translation, and puts their translations together again.
 
-White space and markup come back as they were. Knows no queue: requests go out, results come in.
+White space and markup come back as they were. Knows no queue: sequences go out, results come in.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 
 import numpy as np
@@ -19,7 +20,7 @@ from service.text.markup import Node, Tag, render_text, split_markup
 
 @dataclass(frozen=True)
 class Sentence:
-    """One sentence and the white space after it; copied where it has no request.
+    """One sentence and the white space after it; copied if it has no sequence.
 
     Attributes:
         spelled: the sentence as the model reads it.
@@ -67,7 +68,7 @@ class Document:
 
 
 def list_sequences(passages: Sequence[Passage]) -> list[TokenSequence]:
-    """The requests of a text, in its order."""
+    """The sequences of a text, in its order."""
     return [
         sentence.sequence
         for passage in passages
@@ -79,7 +80,7 @@ def list_sequences(passages: Sequence[Passage]) -> list[TokenSequence]:
 def make_sequence(
     input_ids: list[int], model: LoadedModel, target: str, like: TokenSequence, has_tags: bool
 ) -> TokenSequence:
-    """A sentence's request with the times and search options of its text."""
+    """A sentence's sequence of tokens with the times and search options of its text."""
     check_length(input_ids, model)
     assert like.search is not None
     limit = min(like.search.max_new_tokens, new_token_limit(input_ids, model.manifest))
@@ -90,7 +91,7 @@ def make_sequence(
 
 
 def segment_node(node: Node, language: str) -> list[Sentence]:
-    """The sentences of a text with the tags of each; requests are for others to add."""
+    """The sentences of a text with the tags of each; sequences are for others to add."""
     pairs = sentences.split(node.text, language)
     if not node.tags:
         return [Sentence(sentence, space, None) for sentence, space in pairs]
@@ -101,11 +102,19 @@ def segment_node(node: Node, language: str) -> list[Sentence]:
     ]
 
 
+def parse_text(text: str, text_format: str) -> list[Node]:
+    """The nodes of a text: those of its markup, or one that holds all of it."""
+    return split_markup(text) if text_format == "html" else [Node(text, True, text)]
+
+
 def segment(
-    text: str, source: str, options: TranslateOptions, model: LoadedModel, like: TokenSequence
+    nodes: Sequence[Node],
+    source: str,
+    target: str,
+    model: LoadedModel,
+    like: TokenSequence,
 ) -> list[Passage]:
-    """Cuts a text into sentences, a request each with the times and options of `like`."""
-    nodes = split_markup(text) if options.text_format == "html" else [Node(text, True, text)]
+    """Cuts nodes into sentences, a sequence each with the times and options of `like`."""
     cut = [(node, segment_node(node, source) if node.is_text else []) for node in nodes]
     spelled = model.normalize_caps([sentence.text for _, found in cut for sentence in found])
     read = zip(spelled, model.encode(spelled), strict=True)
@@ -113,37 +122,45 @@ def segment(
         for index, sentence in enumerate(found):
             text, input_ids = next(read)
             if input_ids:
-                sequence = make_sequence(
-                    input_ids, model, options.target, like, bool(sentence.tags)
-                )
+                sequence = make_sequence(input_ids, model, target, like, bool(sentence.tags))
                 found[index] = replace(sentence, sequence=sequence, spelled=text)
     return [Passage(node, found) for node, found in cut]
 
 
 def assemble(
-    document: Document, results: Mapping[TokenSequence, Result], options: TranslateOptions
+    document: Document,
+    results: Mapping[TokenSequence, Result],
+    options: TranslateOptions,
+    text: str | None = None,
 ) -> Translation:
-    """Puts a document together again; alternative N takes the Nth hypothesis of each sentence."""
+    """Puts a document together again; alternative N takes the Nth hypothesis of each sentence.
+
+    Args:
+        document: all its sequences are done.
+        results: of the sequences.
+        options: of the request.
+        text: the translation, if it is known already, as after streaming.
+    """
     model = document.model
     if model is None:
         (passage,) = document.passages
         return Translation(
             passage.node.source, [], document.detected, [] if options.attention else None
         )
-    texts = [
-        render_passages(model, document.passages, results, rank, options.text_format)
-        for rank in range(options.alternatives + 1)
-    ]
+    render = partial(render_passages, model, document.passages, results)
+    if text is None:
+        text = render(0, options.text_format)
+    others = [render(rank, options.text_format) for rank in range(1, options.alternatives + 1)]
     best = [hypotheses_of(results, sequence)[0] for sequence in document.sequences]
     is_complete = all(hypothesis.is_complete for hypothesis in best)
-    alternatives = list(dict.fromkeys(text for text in texts[1:] if text != texts[0]))
+    alternatives = list(dict.fromkeys(other for other in others if other != text))
     if not options.attention:
-        return Translation(texts[0], alternatives, document.detected, is_complete=is_complete)
+        return Translation(text, alternatives, document.detected, is_complete=is_complete)
     alignments = [
         align(model, sequence, hypothesis)
         for sequence, hypothesis in zip(document.sequences, best, strict=True)
     ]
-    return Translation(texts[0], alternatives, document.detected, alignments, is_complete)
+    return Translation(text, alternatives, document.detected, alignments, is_complete)
 
 
 def render_passages(
@@ -185,7 +202,7 @@ def render_passage(
 def translate_sentence(
     model: LoadedModel, sentence: Sentence, results: Mapping[TokenSequence, Result], rank: int
 ) -> tuple[str, Sequence[Tag]]:
-    """The sentence's translation, or itself where it has none, and its tags."""
+    """The sentence's translation, or itself if it has none, and its tags."""
     if sentence.sequence is None:
         return sentence.text, sentence.tags
     hypothesis = choose_hypothesis(hypotheses_of(results, sentence.sequence), rank)

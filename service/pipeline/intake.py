@@ -29,10 +29,6 @@ T = TypeVar("T")
 MAX_INLINE_CHARS = 1000
 
 
-def ignore(_: str) -> None:
-    """For who need not know which models are asked."""
-
-
 def check_texts(texts: Sequence[str], settings: Settings, *, may_be_blank: bool = False) -> None:
     """Refuses what is empty or above the limits of a request.
 
@@ -72,10 +68,10 @@ async def offload(
 ) -> T:
     """Calls a function whose time grows with the texts: here if they are short, else on a thread.
 
-    Who stops waiting leaves the thread to finish; what it computes is dropped.
+    If the caller is cancelled, the thread runs on; what it computes is dropped.
 
     Raises:
-        DeadlineExceeded: so many seconds have passed.
+        DeadlineExceeded: `seconds_left` have passed.
     """
     if sum(map(len, texts)) <= MAX_INLINE_CHARS:
         return function()

@@ -4,39 +4,37 @@ Knows no queue and no HTTP: token ids and finished sentences go in, text comes o
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
+from service.answers import Delta
 from service.engine.batch import Result, TokenSequence
 from service.pipeline.documents import (
     Document,
     Passage,
     Sentence,
+    hypotheses_of,
     render_passage,
-    translate_sentence,
 )
-
-BROKEN = "\ufffd"
+from service.text.incremental_decoder import IncrementalDecoder
 
 
 class SentenceText:
-    """The text of one sentence as its tokens come; a character is given when it is whole."""
+    """The text of one sentence as its tokens come, each decoded once."""
 
-    def __init__(self, decode: Callable[[list[int]], str]) -> None:
-        self._decode = decode
-        self._token_ids: list[int] = []
+    def __init__(self, decoder: IncrementalDecoder) -> None:
+        self._decoder = decoder
+        self._num_tokens = 0
         self.text = ""
 
     def add(self, token_ids: list[int]) -> None:
-        """Takes further token ids.
+        self._num_tokens += len(token_ids)
+        self.text += self._decoder.add(token_ids)
 
-        The last bytes of a text look like a broken character until the next token completes it, so
-        such an end is held back.
-        """
-        self._token_ids += token_ids
-        text = self._decode(self._token_ids).rstrip(BROKEN)
-        if text.startswith(self.text):  # never takes back what was given
-            self.text = text
+    def finish(self, token_ids: list[int]) -> None:
+        """Takes all token ids of the sentence, of which the first may be known already."""
+        self.add(token_ids[self._num_tokens :])
+        self.text += self._decoder.flush()
 
 
 class DocumentText:
@@ -48,19 +46,29 @@ class DocumentText:
 
     def __init__(self, document: Document, text_format: str) -> None:
         self._document, self._format = document, text_format
-        self._sentences = open_sentences(document)
+        self._sentences = open_sentences(document) if text_format == "text" else {}
         self._results: dict[TokenSequence, Result] = {}
         self._parts: deque[Sentence | Passage] = deque()
         for passage in document.passages:
             by_sentence = text_format == "text" and document.model is not None
             self._parts += passage.sentences if by_sentence else [passage]
         self._given = 0  # characters of the first part
+        self._taken: list[str] = []
+
+    @property
+    def text(self) -> str:
+        """What has been taken; the whole translation once all sentences are finished."""
+        return "".join(self._taken)
 
     def add_tokens(self, sequence: TokenSequence, token_ids: list[int]) -> None:
-        self._sentences[sequence].add(token_ids)
+        if sequence not in self._results:
+            self._sentences[sequence].add(token_ids)
 
     def finish(self, sequence: TokenSequence, result: Result) -> None:
         self._results[sequence] = result
+        if sequence in self._sentences:
+            best = hypotheses_of(self._results, sequence)[0]
+            self._sentences[sequence].finish(best.token_ids)
 
     def take_text(self) -> str:
         """What has become certain since the last call; may be empty."""
@@ -73,18 +81,17 @@ class DocumentText:
                 break
             self._parts.popleft()
             self._given = 0
+        self._taken += taken
         return "".join(taken)
 
     def _look_at(self, part: Sentence | Passage) -> tuple[str, bool]:
         """What is known of a part's text, and whether that is all of it."""
         if isinstance(part, Passage):
             return self._look_at_passage(part)
-        sequence, model = part.sequence, self._document.model
-        if sequence is not None and sequence not in self._results:
-            return self._sentences[sequence].text, False
-        assert model is not None
-        text, _ = translate_sentence(model, part, self._results, 0)
-        return text + part.space, True
+        if part.sequence is None:
+            return part.text + part.space, True
+        text = self._sentences[part.sequence].text
+        return (text + part.space, True) if part.sequence in self._results else (text, False)
 
     def _look_at_passage(self, passage: Passage) -> tuple[str, bool]:
         model = self._document.model
@@ -95,12 +102,63 @@ class DocumentText:
         return render_passage(model, passage, self._results, 0, self._format), True
 
 
+class GrowingTexts:
+    """The translations of a request's documents as they come.
+
+    Attributes:
+        num_unfinished: sentences that are not translated yet.
+    """
+
+    def __init__(self, documents: Sequence[Document], text_format: str) -> None:
+        self._documents = [DocumentText(document, text_format) for document in documents]
+        self._owners = {
+            sequence: index
+            for index, document in enumerate(documents)
+            for sequence in document.sequences
+        }
+        self.num_unfinished = len(self._owners)
+        self._grown = list(range(len(documents)))
+
+    @property
+    def sequences(self) -> list[TokenSequence]:
+        return list(self._owners)
+
+    @property
+    def texts(self) -> list[str]:
+        """What has been taken of each document."""
+        return [document.text for document in self._documents]
+
+    def add_tokens(self, sequence: TokenSequence, token_ids: list[int]) -> None:
+        self._find_owner(sequence).add_tokens(sequence, token_ids)
+
+    def finish(self, sequence: TokenSequence, result: Result) -> None:
+        self._find_owner(sequence).finish(sequence, result)
+        self.num_unfinished -= 1
+
+    def take_deltas(self) -> list[Delta]:
+        """What has become certain since the last call."""
+        grown, self._grown = self._grown, []
+        taken = [Delta(index, self._documents[index].take_text()) for index in grown]
+        return [delta for delta in taken if delta.text]
+
+    def _find_owner(self, sequence: TokenSequence) -> DocumentText:
+        index = self._owners[sequence]
+        self._grown.append(index)
+        return self._documents[index]
+
+
 def open_sentences(document: Document) -> dict[TokenSequence, SentenceText]:
-    if document.model is None:
+    model = document.model
+    if model is None:
         return {}
-    decode = document.model.decode
     return {
-        sentence.sequence: SentenceText(partial(decode, in_capitals=sentence.is_in_capitals))
+        sentence.sequence: SentenceText(
+            IncrementalDecoder(
+                # capitals are made character by character, so that parts give what the whole would
+                partial(model.decode, in_capitals=sentence.is_in_capitals),
+                model.tokenizer.tokens,
+            )
+        )
         for passage in document.passages
         for sentence in passage.sentences
         if sentence.sequence

@@ -101,7 +101,7 @@ class Submission:
         for future in self._futures.values():
             if not future.done():
                 future.set_exception(DeadlineExceeded(TOO_LATE))
-                return  # whoever waits, waits for this one
+                return  # `results` awaits this one first
 
     def _take_back(self) -> None:
         if self._timer is not None:

@@ -6,7 +6,6 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequenc
 from dataclasses import dataclass
 
 from service.answers import (
-    Delta,
     Detection,
     Language,
     Started,
@@ -20,22 +19,21 @@ from service.errors import (
     InputTooLong,
     InvalidInput,
 )
-from service.pipeline.documents import Document, Passage, assemble, segment
+from service.pipeline.documents import Document, Passage, assemble, parse_text, segment
 from service.pipeline.intake import (
     check_texts,
     check_wait,
     detect_language,
-    ignore,
     observe_stages,
     offload,
 )
-from service.pipeline.streaming import DocumentText
+from service.pipeline.streaming import GrowingTexts
 from service.pipeline.submission import ModelBatch, Submission, group_by_model, name_models
 from service.repository.registry import Registry, ServedModel
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
 from service.text import languages
-from service.text.markup import Node, split_markup
+from service.text.markup import Node
 
 # A text of many sentences would else make an answer of hundreds of megabytes from a small body.
 MAX_ATTENTION_WEIGHTS = 500_000
@@ -46,15 +44,18 @@ class TranslationJob:
     """Texts on their way through the translators.
 
     Attributes:
-        made_by: names and versions of the models that will answer.
-        arrived_at, encoded_at: monotonic seconds.
+        work: the sequences of all documents by model.
+        model_names, model_versions: of the models that will answer, comma-separated.
+        deadline, arrived_at, encoded_at: monotonic seconds.
     """
 
     texts: Sequence[str]
     options: TranslateOptions
     documents: list[Document]
     work: list[ModelBatch]
-    made_by: tuple[str, str]
+    model_names: str
+    model_versions: str
+    deadline: float
     arrived_at: float
     encoded_at: float
 
@@ -81,11 +82,7 @@ class TranslatePipeline:
         check_wait(self._registry, "translation")
 
     async def translate(
-        self,
-        texts: Sequence[str],
-        options: TranslateOptions,
-        deadline: float,
-        on_models: Callable[[str], None] = ignore,
+        self, texts: Sequence[str], options: TranslateOptions, deadline: float
     ) -> TranslateAnswer:
         """Translations of each text; long texts are cut into sentences, which run as one batch.
 
@@ -93,61 +90,74 @@ class TranslatePipeline:
             texts: one or more.
             options: see `TranslateOptions`.
             deadline: monotonic seconds.
-            on_models: see `classify`.
 
         Raises:
-            EmptyInput, InputTooLong, InvalidInput, ModelNotFound, Overloaded, DeadlineExceeded,
-            InferenceFailed.
+            What `open_job` and `answer_job` raise.
         """
-        job = await self._open_job(texts, options, deadline, on_models)
-        with Submission(job.work, deadline, self._clock) as submission:
+        return await self.answer_job(await self.open_job(texts, options, deadline))
+
+    async def open_job(
+        self, texts: Sequence[str], options: TranslateOptions, deadline: float
+    ) -> TranslationJob:
+        """Checks texts and options, cuts and encodes; nothing is submitted yet.
+
+        Raises:
+            EmptyInput, InputTooLong, InvalidInput, ModelNotFound, DeadlineExceeded.
+        """
+        arrived_at = self._clock()
+        # among others a blank text comes back as it is, so that lists need no sorting out
+        check_texts(texts, self._settings, may_be_blank=any(map(str.strip, texts)))
+        like = TokenSequence([], arrived_at, deadline, self._choose_search(options))
+
+        def open_documents() -> list[tuple[Document, ServedModel | None]]:
+            return [self._open_document(text, options, like) for text in texts]
+
+        opened = await offload(texts, open_documents, deadline - arrived_at)
+        work = group_by_model((served, document.sequences) for document, served in opened if served)
+        if options.attention:
+            check_attention(work)
+        documents = [document for document, _ in opened]
+        times = (deadline, arrived_at, self._clock())
+        return TranslationJob(texts, options, documents, work, *name_models(work), *times)
+
+    async def answer_job(self, job: TranslationJob) -> TranslateAnswer:
+        """Has the models of a job translate its texts.
+
+        Raises:
+            Overloaded, DeadlineExceeded, InferenceFailed, ModelNotReady.
+        """
+        with Submission(job.work, job.deadline, self._clock) as submission:
             results = await submission.results()
-        return await self._answer_job(job, results)
+        return await self._assemble_answer(job, results, [None] * len(job.documents))
 
-    async def stream(
-        self,
-        texts: Sequence[str],
-        options: TranslateOptions,
-        deadline: float,
-        on_models: Callable[[str], None] = ignore,
-    ) -> AsyncGenerator[StreamEvent, None]:
-        """Like `translate`, but the text comes as it becomes certain.
+    async def stream_job(self, job: TranslationJob) -> AsyncGenerator[StreamEvent, None]:
+        """Like `answer_job`, but the text comes as it becomes certain.
 
-        The first item tells that the request is admitted, the last one is the answer; the text
-        between them, put together, is the answer's.
+        The first item tells that the job is admitted, the last one is the answer; the text between
+        them, put together, is the answer's.
 
         Raises:
-            As `translate` does: what can be known before the admission, before the first item.
+            As `answer_job` does; Overloaded before the first item.
         """
-        job = await self._open_job(texts, options, deadline, on_models)
-        growing = [DocumentText(document, options.text_format) for document in job.documents]
-        owners = {
-            sequence: index
-            for index, document in enumerate(job.documents)
-            for sequence in document.sequences
-        }
-        news: asyncio.Queue[tuple[TokenSequence, list[int] | None]] = asyncio.Queue()
-        if options.text_format == "text":
-            listen(owners, news)
-        with Submission(job.work, deadline, self._clock) as submission:
-            submission.call_when_done(lambda sequence: news.put_nowait((sequence, None)))
-            yield Started(*job.made_by)
-            for index, text in enumerate(growing):
-                if taken := text.take_text():
-                    yield Delta(index, taken)
-            num_waiting = len(owners)
-            while num_waiting:
-                sequence, token_ids = await news.get()
-                text = growing[owners[sequence]]
+        growing = GrowingTexts(job.documents, job.options.text_format)
+        events: asyncio.Queue[tuple[TokenSequence, list[int] | None]] = asyncio.Queue()
+        if job.options.text_format == "text":
+            listen(growing.sequences, events)
+        with Submission(job.work, job.deadline, self._clock) as submission:
+            submission.call_when_done(lambda sequence: events.put_nowait((sequence, None)))
+            yield Started(job.model_names, job.model_versions)
+            for delta in growing.take_deltas():
+                yield delta
+            while growing.num_unfinished:
+                sequence, token_ids = await events.get()
                 if token_ids is None:
-                    num_waiting -= 1
-                    text.finish(sequence, submission.result(sequence))
+                    growing.finish(sequence, submission.result(sequence))
                 else:
-                    text.add_tokens(sequence, token_ids)
-                if taken := text.take_text():
-                    yield Delta(owners[sequence], taken)
+                    growing.add_tokens(sequence, token_ids)
+                for delta in growing.take_deltas():
+                    yield delta
             results = await submission.results()
-        yield await self._answer_job(job, results)
+        yield await self._assemble_answer(job, results, growing.texts)
 
     def languages(self) -> list[Language]:
         """Source languages with their targets."""
@@ -169,42 +179,25 @@ class TranslatePipeline:
         codes = [language.code for language in self.languages()]
         return codes or self._registry.sentiment_languages()
 
-    async def _open_job(
+    async def _assemble_answer(
         self,
-        texts: Sequence[str],
-        options: TranslateOptions,
-        deadline: float,
-        on_models: Callable[[str], None],
-    ) -> TranslationJob:
-        """Checks texts and options, cuts and encodes; nothing is submitted yet."""
-        arrived_at = self._clock()
-        # among others a blank text comes back as it is, so that lists need no sorting out
-        check_texts(texts, self._settings, may_be_blank=any(map(str.strip, texts)))
-        like = TokenSequence([], arrived_at, deadline, self._choose_search(options))
-
-        def open_documents() -> list[tuple[Document, ServedModel | None]]:
-            return [self._open_document(text, options, like) for text in texts]
-
-        opened = await offload(texts, open_documents, deadline - arrived_at)
-        work = group_by_model((served, document.sequences) for document, served in opened if served)
-        if options.attention:
-            check_attention(work)
-        made_by = name_models(work)
-        on_models(made_by[0])
-        documents = [document for document, _ in opened]
-        return TranslationJob(texts, options, documents, work, made_by, arrived_at, self._clock())
-
-    async def _answer_job(
-        self, job: TranslationJob, results: Mapping[TokenSequence, Result]
+        job: TranslationJob,
+        results: Mapping[TokenSequence, Result],
+        known: Sequence[str | None],
     ) -> TranslateAnswer:
+        """The answer of a job that is done; `known` are the translations that were streamed."""
+
         def assemble_all() -> list[Translation]:
-            return [assemble(document, results, job.options) for document in job.documents]
+            return [
+                assemble(document, results, job.options, text)
+                for document, text in zip(job.documents, known, strict=True)
+            ]
 
         translations = await offload(job.texts, assemble_all)
         timings = observe_stages(
             job.work, results, job.arrived_at, job.encoded_at, self._metrics, self._clock()
         )
-        return TranslateAnswer(*job.made_by, timings, translations)
+        return TranslateAnswer(job.model_names, job.model_versions, timings, translations)
 
     def _choose_search(self, options: TranslateOptions) -> SearchOptions:
         settings = self._settings
@@ -228,33 +221,31 @@ class TranslatePipeline:
         self, text: str, options: TranslateOptions, like: TokenSequence
     ) -> tuple[Document, ServedModel | None]:
         """Cuts a text into requests with the times and options of `like`, and finds their model."""
-        detection = self._detect_source(text, options)
+        nodes = parse_text(text, options.text_format)
+        detection = self._detect_source(nodes) if options.source == "auto" else None
         source = detection.language if detection else options.source
         if source == options.target and any(source in pair for pair in self._registry.pairs()):
             return Document(None, detection, [Passage(Node(text, False, text), [])]), None
         served = self._registry.find_translator(source, options.target)
-        passages = segment(text, source, options, served.model, like)
+        passages = segment(nodes, source, options.target, served.model, like)
         return Document(served.model, detection, passages), served
 
-    def _detect_source(self, text: str, options: TranslateOptions) -> Detection | None:
-        if options.source != "auto":
-            return None
-        if options.text_format == "html":  # the names of tags are no English
-            nodes = split_markup(text)
-            text = " ".join(node.text for node in nodes if node.is_text)
+    def _detect_source(self, nodes: Sequence[Node]) -> Detection:
+        # the names of tags are not English
+        text = " ".join(node.text for node in nodes if node.is_text)
         return detect_language(text, self._source_codes())
 
 
 def listen(
     sequences: Iterable[TokenSequence],
-    news: "asyncio.Queue[tuple[TokenSequence, list[int] | None]]",
+    events: "asyncio.Queue[tuple[TokenSequence, list[int] | None]]",
 ) -> None:
     """Has the token ids of requests put into a queue as they come from the engine's thread."""
     loop = asyncio.get_running_loop()
     for sequence in sequences:
 
         def tell(token_ids: list[int], sequence: TokenSequence = sequence) -> None:
-            loop.call_soon_threadsafe(news.put_nowait, (sequence, token_ids))
+            loop.call_soon_threadsafe(events.put_nowait, (sequence, token_ids))
 
         sequence.on_tokens = tell
 

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from types import FrameType
 
 import uvicorn
-from fastapi import FastAPI
 
+from service.http.app import SeqserveApp
+from service.http.context import AppContext
 from service.server.corked_transport import CorkedProtocol
 from service.settings import Settings
 
@@ -30,16 +31,20 @@ class GracefulServer(uvicorn.Server):
 
     Args:
         config: of uvicorn.
-        app: its context learn of the end.
+        context: of the app; learns that it is draining.
         delay_seconds: between being told and closing.
         heartbeat: called once it listens, and every second from then on.
     """
 
     def __init__(
-        self, config: uvicorn.Config, app: FastAPI, delay_seconds: float, heartbeat: Heartbeat
+        self,
+        config: uvicorn.Config,
+        context: AppContext,
+        delay_seconds: float,
+        heartbeat: Heartbeat,
     ) -> None:
         super().__init__(config)
-        self.app = app
+        self.context = context
         self.delay_seconds, self.heartbeat = delay_seconds, heartbeat
         self.stop_requested_at, self.close_at = math.inf, math.inf
 
@@ -55,19 +60,19 @@ class GracefulServer(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
         # uvicorn's own raises the signal once more in the end, which would spoil the exit code.
-        context, now = self.app.state.context, time.monotonic()
-        if sig == signal.SIGTERM and not context.is_draining:
+        now = time.monotonic()
+        if sig == signal.SIGTERM and not self.context.is_draining:
             self.close_at = now + self.delay_seconds
         elif now - self.stop_requested_at > SAME_SIGNAL_SECONDS or not self.should_exit:
-            # a person at a terminal, or somebody who has lost patience
+            # from a terminal, or a second request to stop
             self.force_exit = self.should_exit and sig == signal.SIGINT
             self.should_exit = True
-        context.is_draining = True
+        self.context.is_draining = True
         self.stop_requested_at = min(self.stop_requested_at, now)
 
 
 def run_app(
-    app: FastAPI, settings: Settings, listener: socket.socket, heartbeat: Heartbeat
+    app: SeqserveApp, settings: Settings, listener: socket.socket, heartbeat: Heartbeat
 ) -> None:
     """Serves until a signal; running requests get `drain_seconds` to finish.
 
@@ -84,15 +89,15 @@ def run_app(
         log_config=None,
         access_log=False,  # the app writes one line per request itself
         server_header=False,
-        proxy_headers=False,  # nothing here depends on who asks
+        proxy_headers=False,  # nothing here depends on the client's address
         timeout_graceful_shutdown=math.ceil(settings.drain_seconds),
     )
-    server = GracefulServer(config, app, settings.shutdown_delay_ms / 1000, heartbeat)
+    server = GracefulServer(config, app.context, settings.shutdown_delay_ms / 1000, heartbeat)
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(serve_app(app, server, listener))
 
 
-async def serve_app(app: FastAPI, server: uvicorn.Server, listener: socket.socket) -> None:
+async def serve_app(app: SeqserveApp, server: uvicorn.Server, listener: socket.socket) -> None:
     async with app.router.lifespan_context(app):
         await server.serve(sockets=[listener])
 
@@ -102,7 +107,7 @@ def stop_loading(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001 
 
 
 def open_listener(host: str, port: int) -> socket.socket:
-    """Takes the address before models are loaded; nobody can connect until uvicorn listens.
+    """Takes the address before models are loaded; no client can connect until uvicorn listens.
 
     Raises:
         OSError: in one sentence, for instance that the port is in use.

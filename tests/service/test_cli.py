@@ -28,7 +28,7 @@ from service.pipeline.translate import TranslatePipeline
 from service.repository.manifest import write_manifest
 from service.server.uvicorn_server import format_url, open_listener
 from service.settings import Settings
-from tests.service.http_fakes import MANIFEST, FakePipeline
+from tests.service.http.fakes import MANIFEST, FakePipeline
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,13 +37,13 @@ SLOW_SERVER = """
 import asyncio
 from service.server.uvicorn_server import announce, open_listener, run_app
 from service.settings import Settings
-from tests.service.http_fakes import FakePipeline, make_app
+from tests.service.http.fakes import FakePipeline, make_app
 
 class SlowPipeline(FakePipeline):
-    async def classify(self, *arguments):
+    async def answer_job(self, job):
         print("asked", flush=True)
         await asyncio.sleep(0.5)
-        return await super().classify(*arguments)
+        return await super().answer_job(job)
 
 listener = open_listener("127.0.0.1", 0)
 run_app(make_app(SlowPipeline()), Settings(), listener, announce(listener))

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.service.http_fakes import FakePipeline, connect, make_app
+from tests.service.http.fakes import FakePipeline, connect, make_app
 
 
 async def post(q: str | list[str], **fields: Any) -> str:

@@ -98,9 +98,10 @@ async def test_markup_does_not_hide_it(pipeline: TranslatePipeline, attention: b
 async def test_a_stream_ends_with_it(
     pipeline: TranslatePipeline, options: TranslateOptions
 ) -> None:
-    news = [each async for each in pipeline.stream(["again", "one"], options, soon())]
+    job = await pipeline.open_job(["again", "one"], options, soon())
+    events = [each async for each in pipeline.stream_job(job)]
 
-    answer = news[-1]
+    answer = events[-1]
     assert isinstance(answer, TranslateAnswer)
     assert [each.is_complete for each in answer.translations] == [False, True]
 
@@ -148,7 +149,8 @@ async def test_each_sentence_is_counted_once_by_its_reason(
     texts = ["so long. one. a long way.", "again", "two"]
     options = TranslateOptions("en", "de", beam_size=3)
     if is_streamed:
-        _ = [each async for each in pipeline.stream(texts, options, soon())]
+        job = await pipeline.open_job(texts, options, soon())
+        _ = [each async for each in pipeline.stream_job(job)]
     else:
         await pipeline.translate(texts, options, soon())
 

@@ -2,15 +2,22 @@ import random
 
 import pytest
 
-from service.pipeline.streaming import SentenceText
-from tests.fakes import ByteTokenizer
+from service.answers import Delta
+from service.pipeline.documents import Document, parse_text, segment
+from service.pipeline.streaming import GrowingTexts, SentenceText
+from service.text.incremental_decoder import IncrementalDecoder
+from tests.fakes import ByteTokenizer, make_manifest, make_model, make_sequence, shout
 
 TOKENIZER = ByteTokenizer()
 
 
+def open_sentence() -> SentenceText:
+    return SentenceText(IncrementalDecoder(TOKENIZER.decode, TOKENIZER.tokens))
+
+
 @pytest.mark.parametrize("text", ["plain", "지하철역은 어디죠?", "naïve 🙂 café", "👩‍👩‍👧 ok"])
 def test_characters_are_given_whole_and_never_taken_back(text: str) -> None:
-    sentence, before = SentenceText(TOKENIZER.decode), ""
+    sentence, before = open_sentence(), ""
     for token_id in TOKENIZER.encode(text):
         sentence.add([token_id])
         assert sentence.text.startswith(before)
@@ -23,7 +30,7 @@ def test_characters_are_given_whole_and_never_taken_back(text: str) -> None:
 def test_any_cut_of_the_tokens_gives_the_same_text(seed: int) -> None:
     rng, text = random.Random(seed), "Wo ist die U-Bahn? 지하철역 🙂"
     token_ids = TOKENIZER.encode(text)
-    sentence = SentenceText(TOKENIZER.decode)
+    sentence = open_sentence()
     while token_ids:
         size = rng.randint(1, 7)
         sentence.add(token_ids[:size])
@@ -32,6 +39,51 @@ def test_any_cut_of_the_tokens_gives_the_same_text(seed: int) -> None:
 
 
 def test_broken_end_is_held_back() -> None:
-    sentence = SentenceText(TOKENIZER.decode)
+    sentence = open_sentence()
     sentence.add(TOKENIZER.encode("é")[:1])
     assert sentence.text == ""
+
+
+def test_rest_of_a_sentence_is_taken_at_its_end() -> None:
+    sentence = open_sentence()
+    sentence.add(TOKENIZER.encode("ab"))
+    sentence.finish(TOKENIZER.encode("abc é")[:-1])
+    assert sentence.text == "abc \ufffd"
+
+
+def open_documents(*texts: str) -> list[Document]:
+    model = make_model(make_manifest("translation"))
+    return [
+        Document(model, None, segment(parse_text(text, "text"), "en", "de", model, make_sequence()))
+        for text in texts
+    ]
+
+
+def test_sentences_are_given_in_the_order_of_their_text() -> None:
+    growing = GrowingTexts(open_documents("a.\nb.\n", "c."), "text")
+    first, second, third = growing.sequences
+
+    growing.add_tokens(second, TOKENIZER.encode("B"))
+    assert growing.take_deltas() == []
+    growing.add_tokens(first, TOKENIZER.encode("A"))
+    growing.add_tokens(third, TOKENIZER.encode("C"))
+    assert growing.take_deltas() == [Delta(0, "A"), Delta(1, "C")]
+    growing.finish(first, shout(first))
+    assert growing.take_deltas() == [Delta(0, ".\nB")]
+    growing.finish(second, shout(second))
+    growing.finish(third, shout(third))
+
+    assert growing.take_deltas() == [Delta(0, ".\n"), Delta(1, ".")]
+    assert growing.texts == ["A.\nB.\n", "C."]
+    assert growing.num_unfinished == 0
+
+
+def test_tokens_that_come_after_the_end_change_nothing() -> None:
+    growing = GrowingTexts(open_documents("a."), "text")
+    (sequence,) = growing.sequences
+
+    growing.finish(sequence, shout(sequence))
+    growing.add_tokens(sequence, TOKENIZER.encode("A."))
+
+    assert growing.take_deltas() == [Delta(0, "A.")]
+    assert growing.take_deltas() == []

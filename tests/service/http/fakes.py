@@ -1,17 +1,18 @@
 """A registry and a pipeline that need no model, for tests of everything above them."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 import httpx
-from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from service.answers import (
     Alignment,
+    Answer,
     ClassifyAnswer,
     ClassifyOptions,
     Delta,
@@ -25,9 +26,8 @@ from service.answers import (
     TranslateOptions,
     Translation,
 )
-from service.http.app import create_app
+from service.http.app import SeqserveApp, create_app
 from service.pipeline.classify import ClassifyPipeline
-from service.pipeline.intake import ignore
 from service.pipeline.translate import TranslatePipeline
 from service.repository.manifest import (
     FileEntry,
@@ -97,6 +97,13 @@ class FakeRegistry:
         return [FakeServed()]
 
 
+@dataclass(frozen=True)
+class FakeJob:
+    texts: Sequence[str]
+    options: Any
+    model_names: str
+
+
 @dataclass
 class FakePipeline:
     """Translates into upper case and finds everything positive; remembers what it was asked.
@@ -104,8 +111,8 @@ class FakePipeline:
     Attributes:
         error: raised instead of an answer; the model is known before unless `error_comes_early`.
         refusal: raised before a body is read.
-        gate: where set, an answer waits for it.
-        is_asked: set with the first call.
+        gate: if set, an answer waits for it.
+        is_asked: set with the first answer that is begun.
         incomplete: texts whose translations are not complete.
     """
 
@@ -122,46 +129,50 @@ class FakePipeline:
     incomplete: frozenset[str] = frozenset()
 
     async def classify(
-        self,
-        texts: Sequence[str],
-        options: ClassifyOptions,
-        deadline: float,
-        on_models: Callable[[str], None] = ignore,
-    ) -> ClassifyAnswer:
-        await self._work(texts, options, deadline, on_models)
-        labels = [LabelScore("positive", 0.75), LabelScore("negative", 0.25)]
-        found = [labels[: options.top_k] for _ in texts]
-        return ClassifyAnswer(self.model_name, "3", TIMINGS, found)
+        self, texts: Sequence[str], options: ClassifyOptions, deadline: float
+    ) -> Answer:
+        return await self.answer_job(await self.open_job(texts, options, deadline))
 
     async def translate(
-        self,
-        texts: Sequence[str],
-        options: TranslateOptions,
-        deadline: float,
-        on_models: Callable[[str], None] = ignore,
-    ) -> TranslateAnswer:
-        await self._work(texts, options, deadline, on_models)
-        found = [self._translate(text, options) for text in texts]
-        return TranslateAnswer(self.model_name, "3", TIMINGS, found)
+        self, texts: Sequence[str], options: TranslateOptions, deadline: float
+    ) -> Answer:
+        return await self.answer_job(await self.open_job(texts, options, deadline))
 
-    async def stream(
-        self,
-        texts: Sequence[str],
-        options: TranslateOptions,
-        deadline: float,
-        on_models: Callable[[str], None],
-    ) -> AsyncGenerator[StreamEvent, None]:
+    async def open_job(self, texts: Sequence[str], options: Any, deadline: float) -> FakeJob:
         self.calls.append((list(texts), options))
+        self.remaining_seconds = deadline - time.monotonic()
+        if self.error and self.error_comes_early:
+            raise self.error
+        return FakeJob(texts, options, self.model_name)
+
+    async def answer_job(self, job: FakeJob) -> Answer:
+        self.is_asked.set()
         if self.error:
             raise self.error
-        yield Started(self.model_name, "3")
-        for index, text in enumerate(texts):
+        try:
+            if self.gate:
+                await self.gate.wait()
+        except asyncio.CancelledError:
+            self.was_cancelled = True
+            raise
+        made_by = (job.model_names, "3", TIMINGS)
+        if isinstance(job.options, ClassifyOptions):
+            labels = [LabelScore("positive", 0.75), LabelScore("negative", 0.25)]
+            return ClassifyAnswer(*made_by, [labels[: job.options.top_k] for _ in job.texts])
+        return TranslateAnswer(*made_by, [self._translate(text, job.options) for text in job.texts])
+
+    async def stream_job(self, job: FakeJob) -> AsyncGenerator[StreamEvent, None]:
+        if self.error:
+            raise self.error
+        yield Started(job.model_names, "3")
+        for index, text in enumerate(job.texts):
             for word in text.upper().split(" "):
                 yield Delta(index, word + " ")
         try:
-            answer = await self.translate(texts, options, deadline, on_models)
+            answer = await self.answer_job(job)
         finally:
             self.is_stream_closed = True
+        assert isinstance(answer, TranslateAnswer)
         yield answer
 
     def check_wait(self) -> None:
@@ -175,27 +186,6 @@ class FakePipeline:
         if not text.strip():
             return [Detection("en", 0.0), Detection("de", 0.0)]
         return [Detection("de", 90.0), Detection("en", 10.0), Detection("ko", 0.0)]
-
-    async def _work(
-        self,
-        texts: Sequence[str],
-        options: Any,
-        deadline: float,
-        on_models: Callable[[str], None],
-    ) -> None:
-        if not self.error_comes_early:
-            on_models(self.model_name)
-        self.calls.append((list(texts), options))
-        self.is_asked.set()
-        self.remaining_seconds = deadline - time.monotonic()
-        if self.error:
-            raise self.error
-        try:
-            if self.gate:
-                await self.gate.wait()
-        except asyncio.CancelledError:
-            self.was_cancelled = True
-            raise
 
     def _translate(self, text: str, options: TranslateOptions) -> Translation:
         alternatives = [f"{text.upper()} {rank}" for rank in range(1, options.alternatives + 1)]
@@ -212,7 +202,7 @@ class FakePipeline:
 
 def make_app(
     pipeline: FakePipeline | None = None, registry: FakeRegistry | None = None, **settings: Any
-) -> FastAPI:
+) -> SeqserveApp:
     pipeline = pipeline or FakePipeline()
     return create_app(
         Settings(**settings),
@@ -226,3 +216,58 @@ def make_app(
 def connect(app: Callable[..., Any]) -> httpx.AsyncClient:
     transport = httpx.ASGITransport(app=app)
     return httpx.AsyncClient(transport=transport, base_url="http://test")
+
+
+async def ask(
+    path: str, body: Any, pipeline: FakePipeline | None = None, **settings: Any
+) -> httpx.Response:
+    async with connect(make_app(pipeline, **settings)) as client:
+        return await client.post(path, json=body)
+
+
+async def fetch(path: str, registry: FakeRegistry | None = None, **settings: Any) -> httpx.Response:
+    async with connect(make_app(None, registry, **settings)) as client:
+        return await client.get(path)
+
+
+async def hang_up_during(
+    app: SeqserveApp, path: str, body: dict[str, Any], pipeline: FakePipeline
+) -> list[Any]:
+    """Sends a request, hangs up as soon as the pipeline works on it; returns what was sent back."""
+    hung_up = asyncio.Event()
+    sent: list[Any] = []
+    bodies = [json.dumps(body).encode()]
+
+    async def receive() -> dict[str, Any]:
+        if bodies:
+            return {"type": "http.request", "body": bodies.pop(), "more_body": False}
+        await hung_up.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        **{"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": []},
+        **{"scheme": "http", "http_version": "1.1", "root_path": "", "raw_path": path.encode()},
+    }
+    request = asyncio.create_task(app(scope, receive, send))
+    await pipeline.is_asked.wait()
+    hung_up.set()
+    await asyncio.wait_for(request, 5)
+    return sent
+
+
+async def classify(app: SeqserveApp, **request: Any) -> httpx.Response:
+    async with connect(app) as client:
+        return await client.post("/classify", **({"json": {"inputs": "a"}} | request))
+
+
+def samples(app: SeqserveApp, name: str) -> dict[tuple[str, ...], float]:
+    registry = app.context.metrics.registry
+    return {
+        tuple(sample.labels.values()): sample.value
+        for metric in registry.collect()
+        for sample in metric.samples
+        if sample.name == name
+    }

@@ -1,0 +1,44 @@
+"""Gives a request an answer if the app fails or has no time left."""
+
+import asyncio
+import logging
+
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from service.http.context import find_request_context
+from service.http.problems import CLIENT_CLOSED, problem_response
+
+logger = logging.getLogger(__name__)
+
+
+class FailureMiddleware:
+    """Turns what nothing inside has handled into an answer.
+
+    Stands inside CORS, so that pages of other origins can read these answers, too.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request = find_request_context(scope)
+        try:
+            await self.app(scope, receive, send)
+        except ClientDisconnect:
+            request.status = CLIENT_CLOSED
+        except asyncio.CancelledError:
+            if not request.app.is_draining or request.status:
+                raise
+            # The time to drain is over: the client is told, and the task ends as it was asked to.
+            stopped = problem_response(503, "The server is shutting down; retry the request.", {})
+            await stopped(scope, receive, send)
+        except Exception:  # whatever it is, the client gets an answer
+            logger.exception("unexpected error", extra={"request_id": request.request_id})
+            if not request.status:
+                failure = problem_response(500, "Internal server error.", {})
+                await failure(scope, receive, send)
+            request.status = 500  # of an answer that breaks off, too

@@ -1,0 +1,51 @@
+import pytest
+
+from tests.service.http.fakes import FakeRegistry, connect, fetch, make_app
+
+
+async def test_languages_are_listed_as_libretranslate_does() -> None:
+    assert (await fetch("/languages")).json()[0] == {
+        "code": "en",
+        "name": "English",
+        "targets": ["de", "en"],
+    }
+
+
+@pytest.mark.parametrize("keys", ["", "secret"])
+async def test_frontend_learns_whether_a_key_is_needed(keys: str) -> None:
+    shown = (await fetch("/frontend/settings", api_keys=keys)).json()
+    assert shown["keyRequired"] == shown["apiKeys"] == bool(keys)
+    assert shown["charLimit"] == 100_000
+    assert shown["language"]["target"] == {"code": "de", "name": "German"}
+
+
+async def test_models_are_listed_with_what_an_operator_must_know() -> None:
+    (model,) = (await fetch("/models")).json()
+    assert (model["name"], model["version"], model["cell"]) == ("tiny", "3", "gru")
+    assert (model["precision"], model["device"], model["num_bytes"]) == ("fp32", "cpu", 15)
+    assert (model["licences"], model["commercial_use"]) == (["CC0-1.0"], True)
+    assert model["quality"][0]["value"] == 81.5
+    assert model["headlines"] == model["quality"]
+
+
+async def test_server_is_live_even_when_it_is_not_ready() -> None:
+    registry = FakeRegistry(reasons=["an engine does not answer"])
+    assert (await fetch("/livez", registry)).status_code == 200
+
+
+async def test_server_is_ready_when_nothing_is_wrong() -> None:
+    response = await fetch("/readyz")
+    assert (response.status_code, response.json()) == (200, {"status": "ready"})
+
+
+async def test_server_that_is_not_ready_says_why() -> None:
+    response = await fetch("/readyz", FakeRegistry(reasons=["engine tiny does not answer"]))
+    assert response.status_code == 503
+    assert "engine tiny does not answer" in response.json()["detail"]
+
+
+@pytest.mark.parametrize(("reasons", "status"), [([], 200), (["x"], 503)])
+async def test_probes_may_ask_with_head(reasons: list[str], status: int) -> None:
+    async with connect(make_app(None, FakeRegistry(reasons=reasons))) as client:
+        assert (await client.head("/readyz")).status_code == status
+        assert (await client.head("/livez")).status_code == 200

@@ -1,0 +1,196 @@
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from service.errors import ModelNotFound, Overloaded
+from tests.service.http.fakes import (
+    FakePipeline,
+    ask,
+    classify,
+    connect,
+    make_app,
+)
+
+
+async def test_translation_of_a_string_is_a_string() -> None:
+    response = await ask("/translate", {"q": "hund", "source": "de", "target": "en"})
+    assert response.status_code == 200
+    assert response.json() == {"translatedText": "HUND"}
+
+
+async def test_translation_of_an_array_is_an_array() -> None:
+    response = await ask("/translate", {"q": ["a", "b"], "source": "de", "target": "en"})
+    assert response.json() == {"translatedText": ["A", "B"]}
+
+
+async def test_options_reach_the_pipeline() -> None:
+    pipeline = FakePipeline()
+    options = {"beam_size": 3, "max_new_tokens": 9, "format": "html", "alternatives": 1}
+    await ask("/translate", {"q": "a", "source": "de", "target": "en", **options}, pipeline)
+    (texts, given) = pipeline.calls[0]
+    assert texts == ["a"]
+    assert (given.beam_size, given.max_new_tokens, given.text_format, given.alternatives) == (
+        *(3, 9, "html", 1),
+    )
+
+
+@pytest.mark.parametrize("path", ["/classify", "/translate"])
+async def test_overload_is_told_before_the_body_is_read(path: str) -> None:
+    pipeline = FakePipeline(refusal=Overloaded("busy", 3.2, "wait"))
+    response = await ask(path, {"nothing": "right"}, pipeline)
+    assert (response.status_code, response.headers["retry-after"]) == (429, "4")
+
+
+@pytest.mark.parametrize("inputs", ["a", ["a"]])
+async def test_labels_are_nested_also_for_one_text(inputs: Any) -> None:
+    response = await ask("/classify", {"inputs": inputs})
+    assert response.json() == [
+        [{"label": "positive", "score": 0.75}, {"label": "negative", "score": 0.25}]
+    ]
+
+
+async def test_parameters_reach_the_pipeline() -> None:
+    pipeline = FakePipeline()
+    parameters = {"top_k": 1, "function_to_apply": "sigmoid", "model": "tiny"}
+    response = await ask("/classify", {"text": ["a", "b"], "parameters": parameters}, pipeline)
+    assert [len(labels) for labels in response.json()] == [1, 1]
+    (texts, given) = pipeline.calls[0]
+    assert texts == ["a", "b"]
+    assert (given.top_k, given.function_to_apply, given.model) == (1, "sigmoid", "tiny")
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("/translate", {"q": "a", "source": "de", "target": "en", "alternatives": "1"}),
+        ("/classify", {"inputs": "a"}),
+        ("/classify", {"text": "a"}),
+        ("/detect", {"q": "a"}),
+    ],
+)
+async def test_forms_are_answered(path: str, fields: dict[str, str]) -> None:
+    async with connect(make_app()) as client:
+        urlencoded = await client.post(path, data=fields)
+        multipart = await client.post(path, files={name: (None, x) for name, x in fields.items()})
+    assert urlencoded.status_code == multipart.status_code == 200
+    assert urlencoded.json() == multipart.json()
+
+
+async def test_unlikely_languages_are_not_detected() -> None:
+    response = await ask("/detect", {"q": "Hund"})
+    assert response.json() == [
+        {"confidence": 90.0, "language": "de"},
+        {"confidence": 10.0, "language": "en"},
+    ]
+
+
+async def test_something_is_detected_even_without_letters() -> None:
+    assert (await ask("/detect", {"q": " "})).json() == [{"confidence": 0.0, "language": "en"}]
+
+
+@pytest.mark.parametrize(
+    ("in_body", "in_header", "seconds"),
+    [
+        (None, None, 5.0),
+        (2000, None, 2.0),
+        (None, "3000", 3.0),
+        (2000, "3000", 2.0),
+        (3000, "2000", 2.0),
+    ],
+)
+async def test_shorter_timeout_is_the_deadline(
+    in_body: int | None, in_header: str | None, seconds: float
+) -> None:
+    pipeline = FakePipeline()
+    headers = {"X-Request-Timeout-Ms": in_header} if in_header else {}
+    async with connect(make_app(pipeline, default_timeout_ms=5000)) as client:
+        body = {"inputs": "a", "timeout_ms": in_body}
+        await client.post("/classify", json=body, headers=headers)
+    assert pipeline.remaining_seconds == pytest.approx(seconds, abs=0.5)
+
+
+@pytest.mark.parametrize("in_header", ["0", "-1", "1.5", "soon", "", "9" * 30, "120001"])
+async def test_bad_timeout_header_is_refused(in_header: str) -> None:
+    async with connect(make_app()) as client:
+        response = await client.post(
+            "/classify", json={"inputs": "a"}, headers={"X-Request-Timeout-Ms": in_header}
+        )
+    assert response.status_code == 422
+
+
+@pytest.mark.parametrize("timeout_ms", [0, -5, 120_001, 10**30, "soon", True, 1.5])
+async def test_bad_timeout_is_refused(timeout_ms: Any) -> None:
+    response = await ask("/classify", {"inputs": "a", "timeout_ms": timeout_ms})
+    assert response.status_code == 422
+
+
+async def test_unknown_pair_is_not_found() -> None:
+    error = ModelNotFound("no model translates en-xx; there are en-de")
+    body = {"q": "a", "source": "en", "target": "xx"}
+    response = await ask("/translate", body, FakePipeline(error=error))
+    assert response.status_code == 404
+    assert response.json()["error"] == str(error)
+
+
+async def test_upload_that_never_ends_is_given_up() -> None:
+    async def drip() -> Any:
+        yield b'{"inputs":'
+        await asyncio.Event().wait()
+
+    app = make_app(max_timeout_ms=50, default_timeout_ms=50)
+    async with connect(app) as client:
+        response = await client.post("/classify", content=drip())
+    assert response.status_code == 408
+
+
+BAD_BODIES: list[bytes | dict[str, Any]] = [
+    b"",
+    b"{",
+    b"\xff\xfe",
+    b"null",
+    b"[]",
+    b"[" * 50_000,
+    b'{"inputs": "\\ud800"}',
+    b'{"inputs": NaN}',
+    b'{"inputs": ' + b"1" * 10_000 + b"}",
+    {"inputs": None},
+    {"inputs": ""},
+    {"inputs": []},
+    {"inputs": 5},
+    {"inputs": ["a", 5]},
+    {"inputs": "a", "parameters": []},
+    {"inputs": "a", "parameters": {"explain": True}},
+    {"inputs": "a", "parameters": {"top_k": -1}},
+    {"inputs": "a", "parameters": {"top_k": 10**400}},
+    {"inputs": "a", "timeout_ms": -1},
+]
+
+
+@pytest.mark.parametrize("body", BAD_BODIES)
+async def test_bad_body_is_the_clients_fault(body: bytes | dict[str, Any]) -> None:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    response = await classify(make_app(), json=None, content=content)
+    assert response.status_code == 422
+    assert response.json()["error"].endswith(".")
+
+
+async def test_body_above_the_limit_is_too_long() -> None:
+    response = await classify(make_app(max_body_bytes=1024), json={"inputs": "x" * 2000})
+    assert response.status_code == 413
+    assert "1024 bytes" in response.json()["detail"]
+
+
+async def test_chunked_body_above_the_limit_is_too_long() -> None:
+    async def chunks() -> Any:
+        for _ in range(3):
+            yield b"x" * 500
+
+    response = await classify(make_app(max_body_bytes=1024), json=None, content=chunks())
+    assert response.status_code == 413
+
+
+@pytest.mark.parametrize("text", ["\x00", "a\x00b", "\ufffd", "\U0010ffff", "\u202e"])
+async def test_odd_characters_are_answered(text: str) -> None:
+    assert (await classify(make_app(), json={"inputs": text})).status_code == 200

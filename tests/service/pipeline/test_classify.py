@@ -1,0 +1,127 @@
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from service.answers import (
+    ClassifyOptions,
+)
+from service.errors import (
+    DeadlineExceeded,
+    EmptyInput,
+    LanguageNotSupported,
+    ModelNotFound,
+)
+from service.pipeline.classify import ClassifyPipeline
+from service.repository.registry import Registry
+from service.settings import Settings
+from tests.fakes import (
+    ByteTokenizer,
+    make_manifest,
+    make_metrics,
+    make_model,
+    read_metric,
+)
+from tests.service.pipeline.stand import ALL, TO_GERMAN, Stand, soon
+
+
+async def test_labels_come_best_first(stand: Stand) -> None:
+    answer = await stand.classifiers.classify(["what a film!!!", "what a film"], ALL, soon())
+
+    assert [[score.label for score in labels] for labels in answer.labels] == [
+        ["positive", "negative"],
+        ["negative", "positive"],
+    ]
+
+
+async def test_scores_are_probabilities(stand: Stand) -> None:
+    answer = await stand.classifiers.classify(["good!"], ALL, soon())
+
+    assert sum(score.score for score in answer.labels[0]) == pytest.approx(1.0)
+    assert answer.labels[0][0].score == pytest.approx(1 / (1 + np.exp(-1.0)))
+
+
+async def test_each_text_goes_to_the_model_of_its_language_and_order_is_kept(
+    stand: Stand,
+) -> None:
+    texts = ["a good film!", "이 영화 정말 재미있어요!", "good!", "별로예요!"]
+
+    answer = await stand.classifiers.classify(texts, ALL, soon())
+
+    assert [labels[0].label for labels in answer.labels] == [
+        *("positive", "negative"),
+        *("positive", "negative"),
+    ]
+    assert (answer.model_name, answer.model_version) == ("film-en,film-ko", "1,1")
+    assert sum(map(len, stand.korean.batches)) == 2
+
+
+async def test_text_in_a_script_that_no_model_reads_is_refused(stand: Stand) -> None:
+    with pytest.raises(LanguageNotSupported, match="cyrillic script"):
+        await stand.classifiers.classify(["Привет, как дела"], ALL, soon())
+
+
+async def test_named_model_overrides_the_language(stand: Stand) -> None:
+    options = ClassifyOptions(model="film-ko")
+
+    answer = await stand.classifiers.classify(["a good film!"], options, soon())
+
+    assert answer.model_name == "film-ko"
+
+
+async def test_unknown_model_is_told_with_those_that_exist(stand: Stand) -> None:
+    with pytest.raises(ModelNotFound, match="'bert'; there are film-en, film-ko"):
+        await stand.classifiers.classify(["good"], ClassifyOptions(model="bert"), soon())
+
+
+async def test_server_without_classifiers_says_so(tmp_path: Path) -> None:
+    settings, metrics = Settings(models_dir=tmp_path), make_metrics()
+    pipeline = ClassifyPipeline(Registry(settings, metrics), settings, metrics)
+
+    with pytest.raises(ModelNotFound, match="no sentiment model is loaded"):
+        await pipeline.classify(["good"], ALL, soon())
+
+
+async def test_text_without_tokens_is_refused_by_a_classifier(stand: Stand) -> None:
+    with pytest.raises(EmptyInput, match="nothing to classify; send at least one"):
+        await stand.classifiers.classify(["\u200b"], ALL, soon())
+
+
+class SlowTokenizer(ByteTokenizer):
+    def encode(self, text: str) -> list[int]:
+        time.sleep(0.3)
+        return super().encode(text)
+
+
+async def test_deadline_holds_while_a_long_text_is_encoded(stand: Stand) -> None:
+    manifest = make_manifest("sentiment", "slow", languages=("fr",))
+    stand.registry.serve(replace(make_model(manifest), tokenizer=SlowTokenizer()))
+    started = time.monotonic()
+
+    with pytest.raises(DeadlineExceeded):
+        await stand.classifiers.classify(
+            ["x" * 2000], ClassifyOptions(model="slow"), started + 0.05
+        )
+
+    assert time.monotonic() - started < 0.25
+
+
+async def test_job_names_its_models_before_they_are_asked(stand: Stand) -> None:
+    translation = await stand.translators.open_job(["one."], TO_GERMAN, soon())
+    classification = await stand.classifiers.open_job(["good", "좋아요"], ALL, soon())
+
+    assert translation.model_names == "words"
+    assert classification.model_names == "film-en,film-ko"
+    assert stand.translator.batches == stand.english.batches == []
+
+
+async def test_classifier_writes_no_tokens(stand: Stand) -> None:
+    await stand.classifiers.classify(["good"], ALL, soon())
+
+    tokens = [
+        read_metric(stand.metrics, "tokens_total", model="film-en", direction=direction)
+        for direction in ("input", "output")
+    ]
+    assert tokens == [4, 0]
