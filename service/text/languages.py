@@ -6,11 +6,11 @@ the script. Knows no models: the caller says which languages are in question.
 
 import copy
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 
+import regex
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
 # Enough to be sure; detection is linear in the length, and texts may be long.
@@ -41,16 +41,28 @@ SCRIPTS = {
     "zh": ("han",),
 }
 
-# Unicode names begin with the script, but for these.
-SCRIPT_NAMES = {"cjk": "han", "hiragana": "kana", "katakana": "kana", "ideographic": "han"}
-
-# First words of the names of units, ordinals and letters of formulas.
-SYMBOLS = frozenset(
-    {
-        *("micro", "mathematical", "double", "script", "black", "planck", "constant"),
-        *("feminine", "masculine", "modifier", "superscript", "subscript"),
-    }
+# The other scripts in everyday use (Unicode Standard Annex 31, table 5) besides the two of kana.
+SCRIPT_NAMES = (
+    *("Latin", "Cyrillic", "Greek", "Armenian", "Georgian", "Hebrew", "Arabic", "Thaana"),
+    *("Devanagari", "Bengali", "Gurmukhi", "Gujarati", "Oriya", "Tamil", "Telugu", "Kannada"),
+    *("Malayalam", "Sinhala", "Thai", "Lao", "Tibetan", "Myanmar", "Khmer", "Ethiopic"),
+    *("Hangul", "Han", "Bopomofo"),
 )
+
+
+def compile_scripts() -> "regex.Pattern[str]":
+    """Compiles a pattern for one letter, in which the group that matches is named by the script."""
+    groups = [
+        r"(?P<kana>[\p{Script=Hiragana}\p{Script=Katakana}])",
+        *(rf"(?P<{name.lower()}>\p{{Script={name}}})" for name in SCRIPT_NAMES),
+        # Common letters belong to several scripts or to formulas: the long-vowel mark of kana, µ.
+        r"(?P<unknown>[^\p{Script=Common}\p{Script=Inherited}])",
+    ]
+    letter = r"[\p{L}--[ªº\p{Lm}]]"  # ordinals and modifiers (5º, xⁿ) do not tell the script
+    return regex.compile(f"(?={letter})(?:{'|'.join(groups)})", regex.VERSION1)
+
+
+SCRIPT = compile_scripts()
 
 NAMES = {
     "ar": "Arabic",
@@ -147,24 +159,16 @@ def find_script(sample: str) -> tuple[str, float]:
 def weigh_scripts(text: str) -> Counter[str]:
     weights: Counter[str] = Counter()
     for character, count in Counter(text).items():
-        if character.isalpha() and (script := script_of(character)):
+        if script := script_of(character):
             weights[script] += count * SCRIPT_WEIGHTS.get(script, 1)
     return weights
 
 
 @lru_cache(maxsize=4096)
-def script_of(letter: str) -> str:
-    """The script of a letter, by its Unicode name: the standard library has no such property.
-
-    "" for symbols that Unicode counts among the letters.
-    """
-    name = unicodedata.name(unicodedata.normalize("NFC", letter), "UNKNOWN")
-    words = name.lower().replace("-", " ").split()
-    if words[0] in SYMBOLS:
-        return ""
-    if words[0] in ("fullwidth", "halfwidth"):
-        words = words[1:]
-    return SCRIPT_NAMES.get(words[0], words[0])
+def script_of(character: str) -> str:
+    """The script of a letter; "" for any other character, ordinals and modifiers among them."""
+    match = SCRIPT.match(character)
+    return (match and match.lastgroup) or ""
 
 
 def rank_languages(text: str, languages: Sequence[str]) -> dict[str, float]:
