@@ -1,4 +1,4 @@
-"""Makes versions of the model repository: `python -m export torch|evaluate|wrap ...`."""
+"""Creates versions in the model repository: `python -m export torch|evaluate|wrap ...`."""
 
 import argparse
 import signal
@@ -19,7 +19,7 @@ from service.errors import ServingError
 
 def main(argv: Sequence[str] | None = None) -> None:
     arguments = parse_arguments(argv)
-    # A stop is an exception: what was begun in the repository is removed on the way out.
+    # SIGTERM raises an exception, so that unfinished files are removed from the repository.
     signal.signal(signal.SIGTERM, stop_export)
     try:
         folder = arguments.command(arguments)
@@ -35,20 +35,22 @@ def stop_export(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001 -
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m export", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    torch = commands.add_parser("torch", help="export a run of models.train")
+    torch = commands.add_parser("torch", help="export a training run of models.train")
     add_torch(torch)
-    evaluate = commands.add_parser("evaluate", help="measure a version on its test sets again")
+    evaluate = commands.add_parser(
+        "evaluate", help="measure an exported version on its test sets again"
+    )
     add_evaluate(evaluate)
-    wrap = commands.add_parser("wrap", help="bring your own ONNX classifier")
+    wrap = commands.add_parser("wrap", help="add your own ONNX classifier")
     add_wrap(wrap)
     for command in (torch, wrap):
         command.add_argument(
             "--repository",
             type=Path,
             default=Path("models/repository"),
-            help="where the version goes (default: %(default)s)",
+            help="model repository to write to (default: %(default)s)",
         )
-        command.add_argument("--version", help="its number (default: one above the highest there)")
+        command.add_argument("--version", help="version number (default: one above the highest)")
     torch.add_argument("--name", help="name of the model (default: the run's)")
     wrap.add_argument("--name", required=True, help="name of the model")
     return parser.parse_args(argv)
@@ -56,28 +58,38 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def add_torch(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run", type=Path, required=True, help="the run's folder")
-    parser.add_argument("--data", type=Path, help="data folder; measures quality on the test sets")
+    parser.add_argument(
+        "--data", type=Path, help="data folder; if given, quality is measured on the test sets"
+    )
     parser.add_argument(
         "--precisions",
         nargs="+",
         default=["int8", "w8"],
         choices=["fp32", "w8", "int8"],
-        help="of the graphs (default: int8 w8)",
+        help="precisions of the graphs (default: int8 w8)",
     )
     parser.add_argument(
-        "--beam", type=positive, default=4, help="measured beside greedy (default: %(default)s)"
+        "--beam",
+        type=positive,
+        default=4,
+        help="beam size to measure in addition to greedy (default: %(default)s)",
     )
     parser.set_defaults(command=run_torch)
 
 
 def add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--version-dir", type=Path, required=True, help="folder of the version")
-    parser.add_argument("--run", type=Path, required=True, help="the run's folder, for its sources")
+    parser.add_argument(
+        "--run", type=Path, required=True, help="the training run's folder, for its sources"
+    )
     parser.add_argument(
         "--data", type=Path, required=True, help="folder that the sources' paths are relative to"
     )
     parser.add_argument(
-        "--beam", type=positive, default=4, help="measured beside greedy (default: %(default)s)"
+        "--beam",
+        type=positive,
+        default=4,
+        help="beam size to measure in addition to greedy (default: %(default)s)",
     )
     parser.set_defaults(command=run_evaluate)
 
@@ -94,7 +106,7 @@ def add_wrap(parser: argparse.ArgumentParser) -> None:
         help="class names in the order of the output's columns",
     )
     parser.add_argument(
-        "--languages", nargs="+", required=True, help="ISO 639-1 codes that the model reads"
+        "--languages", nargs="+", required=True, help="ISO 639-1 codes of the input languages"
     )
     parser.add_argument(
         "--input-ids", default="", help="name of the ids input (default: the first int64 of rank 2)"
@@ -108,11 +120,18 @@ def add_wrap(parser: argparse.ArgumentParser) -> None:
         "--output", default="", help="name of the output (default: the first of rank 2)"
     )
     parser.add_argument(
-        "--output-kind", choices=["logits", "probabilities"], help="default: found by running it"
+        "--output-kind",
+        choices=["logits", "probabilities"],
+        help="kind of the output (default: found by running the graph)",
     )
-    parser.add_argument("--pad-id", type=int, help="default: the tokenizer's padding token, else 0")
     parser.add_argument(
-        "--max-tokens", type=int, default=512, help="of a text (default: %(default)s)"
+        "--pad-id", type=int, help="padding id (default: the tokenizer's padding token, else 0)"
+    )
+    parser.add_argument(
+        "--max-tokens",
+        type=int,
+        default=512,
+        help="maximum length of a text in tokens (default: %(default)s)",
     )
     parser.add_argument("--licence", default="unstated", help="licence of the model")
     parser.add_argument(

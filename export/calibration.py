@@ -1,6 +1,7 @@
-"""The temperature of a classifier: its scores should say how often it is right.
+"""Calibrates a classifier by temperature, so that scores match the share of correct answers.
 
-Chosen on the validation splits and folded into the last layer, so that no graph knows of it.
+The temperature is fitted on the validation splits and folded into the last layer, so that the
+graphs do not change.
 """
 
 from pathlib import Path
@@ -22,11 +23,11 @@ TEMPERATURES = tuple(1.02**step for step in range(-70, 71))  # 0.25 to 4
 def find_temperature(
     model: Classifier, config: RunConfig, tokenizer: Tokenizer, data: Path
 ) -> float:
-    """The best temperature for all validation rows together.
+    """Finds the best temperature for all validation rows together.
 
     Raises:
         FileNotFoundError: a validation split is missing.
-        ValueError: there is no row.
+        ValueError: there are no rows.
     """
     limit = config.training.valid_limit
     examples = [
@@ -42,7 +43,7 @@ def find_temperature(
 
 
 def fit_temperature(logits: Tensor, labels: Tensor) -> float:
-    """The temperature under which the labels (N) are likeliest (Guo et al. 2017, section 4.2)."""
+    """Finds the temperature of the highest likelihood (Guo et al. 2017, section 4.2)."""
     return min(
         TEMPERATURES, key=lambda temperature: float(cross_entropy(logits / temperature, labels))
     )
@@ -50,6 +51,6 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
 
 @torch.no_grad()
 def set_temperature(model: Classifier, temperature: float) -> None:
-    """Divides the logits by dividing what makes them."""
+    """Divides the logits by the temperature, by scaling the output layer."""
     for parameter in model.output.parameters():
         parameter.div_(temperature)

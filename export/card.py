@@ -15,11 +15,11 @@ LIMITS = {
     "unreliable elsewhere. Names and numbers can be wrong, and rare words may be left out or "
     "replaced. Not for text where an error does harm.",
 }
-BROUGHT = "Made elsewhere and wrapped as it is: what it is good for, its owner knows."
+BROUGHT = "Trained elsewhere and wrapped unchanged: ask its owner about intended use."
 
 
 def write_card(folder: Path) -> None:
-    """Renders the card; where the curves of the training lie beside it, it shows them."""
+    """Writes the model card, with the training curves if they are in the folder."""
     card = render_card(read_manifest(folder))
     if (folder / CURVES).exists():
         card += f"\n## Training\n\n![Loss and validation figures]({CURVES})\n"
@@ -27,8 +27,8 @@ def write_card(folder: Path) -> None:
 
 
 def render_card(manifest: Manifest) -> str:
-    """What the manifest says as Markdown; a section that has nothing to say is left out."""
-    is_ours = bool(manifest.parity)  # what is wrapped has no torch model to be compared with
+    """Renders the manifest as Markdown; empty sections are omitted."""
+    is_ours = bool(manifest.parity)  # a wrapped model has no torch model to compare with
     unit = "text" if manifest.task == "sentiment" else "sentence"
     limits = LIMITS[manifest.task] if is_ours else BROUGHT
     may_use = "yes" if manifest.commercial_use else "no"
@@ -44,7 +44,7 @@ def render_card(manifest: Manifest) -> str:
     if is_ours:
         parts += ["## Parity with the torch model", render_parity(manifest.parity)]
     limit = manifest.limits.max_input_tokens
-    parts += ["## Limits", f"{limits} At most {limit} tokens a {unit}."]
+    parts += ["## Limits", f"{limits} At most {limit} tokens per {unit}."]
     if manifest.tools:
         tools = ", ".join(f"{tool} {version}" for tool, version in manifest.tools.items())
         parts += ["## Made with", tools]
@@ -52,7 +52,7 @@ def render_card(manifest: Manifest) -> str:
 
 
 def describe_model(manifest: Manifest) -> str:
-    """What it does, what it is made of, how large it is."""
+    """Describes task, architecture and size."""
     pairs = ", ".join(f"{source} to {target}" for source, target in manifest.pairs)
     facts = [f"cell {manifest.cell}"]
     if manifest.num_parameters:
@@ -120,7 +120,7 @@ def render_parity(parity: Sequence[Parity]) -> str:
 
 
 def render_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table; a bar within a cell is escaped, which also holds inside backticks."""
+    """Renders a Markdown table; bars in cells are escaped, which works inside backticks too."""
     lines = [columns, ["---"] * len(columns), *rows]
     return "\n".join(
         f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |" for cells in lines

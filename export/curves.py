@@ -1,4 +1,4 @@
-"""Draws how a run went, `curves.png` beside the model card: loss, and validation figures."""
+"""Draws the training curves, `curves.png` beside the model card: loss and validation figures."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,13 +10,13 @@ from matplotlib.figure import Figure
 from models.training.trainer import HISTORY, read_history
 
 CURVES = "curves.png"
-MAX_LINES = 4  # of single data sets; above, their mean is drawn alone
+MAX_LINES = 4  # of single data sets; with more, only their mean is drawn
 
 Points = tuple[list[float], list[float]]
 
 
 def draw_curves(run_folder: Path, path: Path) -> None:
-    """Draws the epochs of a run; one that kept no history has no picture."""
+    """Draws the epochs of a run; does nothing if the run has no history."""
     if not (run_folder / HISTORY).exists():
         return
     records = read_history(run_folder)
@@ -32,7 +32,7 @@ def draw_curves(run_folder: Path, path: Path) -> None:
 
 
 def loss_points(records: Sequence[Mapping[str, Any]]) -> Points:
-    """Each stretch of an epoch at its middle; a record without stretches is one point."""
+    """Places each stretch of an epoch at its middle; a record without stretches is one point."""
     places: list[float] = []
     values: list[float] = []
     for record in records:
@@ -44,7 +44,7 @@ def loss_points(records: Sequence[Mapping[str, Any]]) -> Points:
 
 
 def score_lines(records: Sequence[Mapping[str, Any]]) -> dict[str, Points]:
-    """Accuracy or BLEU of each set and direction, or the score that chooses where they are many."""
+    """Returns accuracy or BLEU per set and direction, or the selection score if there are many."""
     names = [name for name in records[0] if name.endswith((" accuracy", " bleu"))]
     if not 0 < len(names) <= MAX_LINES:
         names = ["score"]

@@ -1,4 +1,4 @@
-"""Measures what ships: the served graphs on the test sets, figures written into the manifest."""
+"""Measures the served graphs on the test sets, and writes the figures into the manifest."""
 
 import tempfile
 import time
@@ -26,16 +26,17 @@ EVERYDAY = "everyday sentences"
 
 
 def evaluate_version(folder: Path, run_folder: Path, data: Path, beam_size: int) -> None:
-    """Runs each source's test set through the version's best CPU precision, rewrites the manifest.
+    """Measures the version's best CPU precision on each test set, and rewrites the manifest.
 
-    A version that ships no float32 graphs has the same greedy figures in float32 beside them: what
-    its precision costs.
+    For a version without float32 graphs, the greedy figures are measured in float32 too, to show
+    the cost of its precision.
 
     Args:
         folder: the version.
         run_folder: the training run, for the configured sources.
         data: the data folder.
-        beam_size: a second decoding to measure beside greedy, for translation; 1 leaves it out.
+        beam_size: beam size to measure in addition to greedy, for translation; 1 measures greedy
+            only.
     """
     config = read_run_config(run_folder)
     model = load_model(folder, Device("cpu"), num_threads=available_cpus())
@@ -48,7 +49,7 @@ def evaluate_version(folder: Path, run_folder: Path, data: Path, beam_size: int)
 def evaluate_tests(
     model: LoadedModel, config: RunConfig, data: Path, beam_size: int
 ) -> list[Quality]:
-    """Figures of every test set that the configuration names."""
+    """Measures every test set of the configuration."""
     sources = [source for source in config.sources if source.test]
     return [
         figure
@@ -58,17 +59,17 @@ def evaluate_tests(
 
 
 def evaluate_float(run_folder: Path, config: RunConfig, data: Path) -> list[Quality]:
-    """The run's figures in float32, from graphs that are thrown away again."""
+    """Measures the run in float32, with temporary graphs."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = export_run(run_folder, Path(scratch), ["fp32"])
         model = load_model(folder, Device("cpu"), num_threads=available_cpus())
         quality = evaluate_tests(model, config, data, beam_size=1)
-    # these graphs have no temperature: their choices count, their scores do not
+    # these graphs are not calibrated: choices are comparable, scores are not
     return [figure for figure in quality if figure.metric != "calibration error"]
 
 
 def check_tests(run_folder: Path, data: Path) -> None:
-    """Reads the test sets of a run, so that a wrong folder is known before a long export.
+    """Reads the test sets of a run, to detect a wrong folder before a long export.
 
     Raises:
         FileNotFoundError: a test set is missing.
@@ -79,13 +80,13 @@ def check_tests(run_folder: Path, data: Path) -> None:
         if source.test:
             rows = read_tests(config, source, data)
             if not rows:
-                raise ValueError(f"{source.path}: the test set {source.test} has no usable row")
+                raise ValueError(f"{source.path}: the test set {source.test} has no usable rows")
             if config.task == "sentiment":
                 label_rows(config, source, "test", rows)
 
 
 def read_tests(config: RunConfig, source: SourceConfig, data: Path) -> list[Row]:
-    """The rows of a test set that are not empty."""
+    """Returns the non-empty rows of a test set."""
     rows = read_source(config, source, data, "test")
     return [row for row in rows if all(text.strip() for text in row)]
 
@@ -93,7 +94,7 @@ def read_tests(config: RunConfig, source: SourceConfig, data: Path) -> list[Row]
 def evaluate_source(
     model: LoadedModel, config: RunConfig, source: SourceConfig, data: Path, beam_size: int
 ) -> list[Quality]:
-    """Figures of one test set."""
+    """Measures one test set."""
     rows = read_tests(config, source, data)
     name = f"{source.path} {source.test}"
     if config.task == "sentiment":
@@ -116,7 +117,7 @@ def evaluate_source(
 
 
 def evaluate_everyday(model: LoadedModel) -> list[Quality]:
-    """Scores on our own sentences, as they are served; what was got wrong is printed."""
+    """Measures the everyday sentences as served, and prints the misses."""
     if model.manifest.task == "sentiment":
         figure = judge_labels(model)
         return [as_quality(model, EVERYDAY, figure)] if figure else []

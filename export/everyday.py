@@ -14,13 +14,13 @@ UNSURE, MAX_UNSURE_SCORE = "unsure", 0.8
 
 
 def read_sentences(task: str) -> list[list[str]]:
-    """The columns of each line."""
+    """Reads the columns of each line."""
     lines = (SENTENCES / f"{task}.tsv").read_text(encoding="utf-8").splitlines()
     return [line.split("\t") for line in lines]
 
 
 def judge_labels(model: LoadedModel) -> Figure | None:
-    """The share of sentences labelled as expected; None if the model cannot say these labels."""
+    """Measures the share of sentences labelled as expected; None if the labels do not apply."""
     rows = [
         (expected, text)
         for language, expected, text in read_sentences("sentiment")
@@ -44,7 +44,7 @@ def judge_labels(model: LoadedModel) -> Figure | None:
 def judge_translations(
     model: LoadedModel, source: str, target: str, beam_size: int
 ) -> tuple[Figure, list[tuple[str, str]]] | None:
-    """The share of translations that hold the expected words, and those that do not.
+    """Measures the share of translations with the expected words, and lists the misses.
 
     Returns:
         The figure and (text, translation) of each miss; None if there are no sentences.
@@ -65,7 +65,7 @@ def judge_translations(
 
 
 def has_words(translation: str, words: str) -> bool:
-    """Whether every group of `a|b;c` has an alternative in the translation."""
+    """Tells whether the translation contains an alternative of every group in `a|b;c`."""
     return all(
         any(re.search(word_pattern(word), translation, re.IGNORECASE) for word in group.split("|"))
         for group in words.split(";")

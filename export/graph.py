@@ -1,7 +1,7 @@
-"""Builds ONNX graphs node by node and writes them with one shared weights file.
+"""Builds ONNX graphs node by node, and writes them with one shared weights file.
 
-The graphs are written rather than traced: ONNX has LSTM, GRU and RNN operators that take the length
-of each text, and a graph that is spelt out cannot be specialised to an example's shape.
+The graphs are built explicitly rather than traced: ONNX has LSTM, GRU and RNN operators that take
+the length of each text, and an explicit graph cannot be specialised to an example's shape.
 """
 
 import hashlib
@@ -44,7 +44,7 @@ class GraphBuilder:
         self._outputs.append(helper.make_tensor_value_info(name, dtype, shape))
 
     def weight(self, name: str, array: Array) -> str:
-        """A constant; the same name twice is the same constant."""
+        """Adds a constant; the same name refers to the same constant."""
         known = self._weights.setdefault(name, np.asarray(array, order="C"))
         assert known.shape == array.shape, f"weight {name} was given twice with different shapes"
         return name
@@ -69,7 +69,7 @@ class GraphBuilder:
         return outputs
 
     def build(self) -> onnx.ModelProto:
-        """The checked model, weights inside."""
+        """Builds and checks the model, with its weights inside."""
         initializers = [
             numpy_helper.from_array(array, name) for name, array in self._weights.items()
         ]
@@ -85,7 +85,7 @@ class GraphBuilder:
 def save_graphs(
     models: Mapping[str, onnx.ModelProto], folder: Path, weights_file: str = "weights.bin"
 ) -> None:
-    """Writes each model under its file name; equal weights are stored once for all graphs.
+    """Writes each model under its file name, and stores equal weights once for all graphs.
 
     Large tensors go to `weights_file` as ONNX external data, keyed by their content, so that the
     encoder, the decoder and their other precisions share what they have in common.

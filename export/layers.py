@@ -1,4 +1,4 @@
-"""The layers of our models as ONNX nodes, in each precision.
+"""Builds the layers of our models as ONNX nodes, in each precision.
 
 int8 uses onnxruntime's DynamicQuantizeMatMul and DynamicQuantizeLSTM; there is no such operator for
 GRU and RNN, whose weights are then stored in int8 and multiplied in float32, as all weights are in
@@ -25,9 +25,9 @@ class LayerBuilder:
 
     Args:
         graph: the graph under construction.
-        precision: of the weights and products.
-        linear_before_reset: GRU variant; torch's is 1. Settable because the parity gate is tested
-            with the wrong one.
+        precision: of weights and products.
+        linear_before_reset: GRU variant; torch's is 1. Configurable so that tests can show that the
+            parity check rejects the wrong one.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class LayerBuilder:
         self._linear_before_reset = linear_before_reset
 
     def embed(self, name: str, ids: str, matrix: Matrix) -> str:
-        """Rows of `matrix` (V, E) for ids (...) -> (..., E)."""
+        """Looks up rows of `matrix` (V, E) for ids (...) -> (..., E)."""
         graph = self.graph
         if self.precision == "fp32":
             return graph.op("Gather", graph.weight(name, matrix), ids, axis=0)
@@ -55,17 +55,17 @@ class LayerBuilder:
         bias: Matrix | None = None,
         bound: float | None = None,
     ) -> str:
-        """Inputs (..., K) times torch's weight (N, K), plus bias (N) -> (..., N).
+        """Multiplies inputs (..., K) by torch's weight (N, K), plus bias (N) -> (..., N).
 
-        The weight is stored as torch has it, so that an output layer tied to the embedding shares
-        its bytes; onnxruntime turns it once, when it loads the graph.
+        The weight is stored in torch's layout, so that an output layer tied to the embedding shares
+        its bytes; onnxruntime transposes it once, when it loads the graph.
 
         Args:
             name: prefix of its weights.
             inputs: the factor that is rounded in int8.
             weight: (N, K).
             bias: (N), or none.
-            bound: the largest magnitude of the inputs; without one they are rounded on a scale of
+            bound: the largest magnitude of the inputs; without it, they are rounded on a scale of
                 the whole batch, and each row's result depends on the others.
         """
         graph = self.graph
@@ -93,15 +93,15 @@ class LayerBuilder:
         lengths: str = "",
         *states: str,
     ) -> list[str]:
-        """One recurrent layer.
+        """Adds a recurrent layer.
 
         Args:
             name: prefix of its weights.
             cell: lstm, gru or rnn.
             inputs: (T, B, I).
-            directions: torch's weight_ih_l0, weight_hh_l0, bias_ih_l0, bias_hh_l0; two of them read
-                both ways.
-            lengths: (B) int32, or empty where all T steps count.
+            directions: torch's weight_ih_l0, weight_hh_l0, bias_ih_l0, bias_hh_l0; two sets for a
+                bidirectional layer.
+            lengths: (B) int32, or empty if all T steps count.
             states: initial hidden, and cell for lstm, each (D, B, H).
 
         Returns:
@@ -135,10 +135,10 @@ class LayerBuilder:
         states: list[str],
         bound: float,
     ) -> list[str]:
-        """One step of one layer, each row for itself even in int8.
+        """Adds one step of one layer; rows are independent even in int8.
 
-        DynamicQuantizeLSTM rounds on a scale of the whole batch; a single step is as fast with its
-        products and gates spelt out.
+        DynamicQuantizeLSTM rounds on a scale of the whole batch; a single step is as fast with
+        separate products and gates.
 
         Args:
             name: prefix of its weights.
@@ -149,7 +149,7 @@ class LayerBuilder:
             bound: the largest magnitude of the inputs.
 
         Returns:
-            The new states, as they were given.
+            The new states, in the order of `states`.
         """
         if self.precision != "int8" or cell != "lstm":
             return self.recurrent(name, cell, inputs, [weights], "", *states)[1:]
@@ -179,9 +179,9 @@ class LayerBuilder:
     def _multiply_gates(
         self, name: str, inputs: str, bound: float, weight: Matrix, biases: Matrix | None = None
     ) -> str:
-        """Inputs (..., I) times torch's weight of an lstm (4H, I) -> (..., 4H), gates as ONNX has.
+        """Multiplies inputs (..., I) by torch's lstm weight (4H, I) -> (..., 4H), ONNX's order.
 
-        The levels are stored as DynamicQuantizeLSTM takes them, and as w8 does.
+        The levels are stored as for DynamicQuantizeLSTM, and as in w8.
         """
         pair = self._quantize_gates(name, reorder_gates(weight, "lstm")[None])
         levels, scales = (self.graph.op("Squeeze", part, self.graph.ints(0)) for part in pair)
@@ -191,7 +191,7 @@ class LayerBuilder:
     def _multiply_levels(
         self, inputs: str, bound: float, levels: str, scales: str, bias: str
     ) -> str:
-        """Inputs of magnitude up to `bound`, rounded on that scale, times int8 levels (K, N)."""
+        """Rounds inputs of magnitude up to `bound` and multiplies them by int8 levels (K, N)."""
         graph = self.graph
         scale = graph.weight(f"scale_{bound:.6g}", np.array(bound / 127, np.float32))
         middle = graph.weight("middle", np.array(128, np.uint8))
@@ -217,7 +217,7 @@ class LayerBuilder:
         return self.graph.ops("DynamicQuantizeLSTM", *arguments, domain=MICROSOFT, **attributes)
 
     def _dense(self, name: str, matrix: Matrix) -> str:
-        """A float32 matrix (N, K); in w8 from int8 levels, folded into a constant at load."""
+        """Adds a float32 matrix (N, K); in w8 from int8 levels, folded into a constant at load."""
         if self.precision == "fp32":
             return self.graph.weight(name, matrix)
         levels, scales = self._quantize_rows(name, matrix)
@@ -225,20 +225,20 @@ class LayerBuilder:
         return self.graph.op("Mul", cast, self.graph.op("Unsqueeze", scales, self.graph.ints(-1)))
 
     def _quantize_rows(self, name: str, matrix: Matrix) -> tuple[str, str]:
-        """(N, K) -> names of levels (N, K) int8 and scales (N), one per output channel or token."""
+        """Adds levels (N, K) int8 and scales (N), one per output channel or token."""
         levels, scales = quantize_columns(matrix.T)
         graph = self.graph
         return graph.weight(f"{name}.levels", levels.T), graph.weight(f"{name}.scales", scales)
 
     def _quantize_gates(self, name: str, stacked: Matrix) -> tuple[str, str]:
-        """(D, gates x H, I) -> names of levels (D, I, gates x H) int8 and scales (D, gates x H)."""
+        """Quantizes (D, gates x H, I): levels (D, I, gates x H) int8, scales (D, gates x H)."""
         parts = [quantize_columns(matrix.T) for matrix in stacked]
         levels, scales = (np.stack(arrays) for arrays in zip(*parts, strict=True))
         graph = self.graph
         return graph.weight(f"{name}.levels", levels), graph.weight(f"{name}.scales", scales)
 
     def _dense_gates(self, name: str, stacked: Matrix) -> str:
-        """Name of float32 (D, gates x H, I); levels as DynamicQuantizeLSTM stores them."""
+        """Adds float32 (D, gates x H, I); levels as for DynamicQuantizeLSTM."""
         if self.precision == "fp32":
             return self.graph.weight(name, stacked)
         graph = self.graph

@@ -1,7 +1,7 @@
-"""The gate: exported graphs must answer as the float32 torch model does.
+"""Parity check: exported graphs must agree with the float32 torch model.
 
-What is rounded to int8 is compared twice: with the model as trained, which measures what rounding
-costs, and with the same model on rounded weights, which leaves little room for a wrong graph.
+Quantized graphs are compared twice: with the model as trained, which measures the cost of rounding,
+and with the same model on rounded weights, which has a tight tolerance for errors of the graph.
 """
 
 import copy
@@ -32,17 +32,17 @@ Probabilities = NDArray[np.float32]
 
 
 class ParityError(Exception):
-    """An exported graph does not answer as the model it came from."""
+    """An exported graph does not agree with its model."""
 
 
 @dataclass(frozen=True)
 class Tolerance:
-    """What passes.
+    """Tolerance of the comparison.
 
     Attributes:
         max_difference: largest difference of a probability.
-        min_agreement: least share of equal top choices, 0 to 1.
-        tie: probabilities that differ by less are equal choices.
+        min_agreement: minimum share of equal top choices, 0 to 1.
+        tie: probabilities that differ by less count as equal choices.
     """
 
     max_difference: float
@@ -50,17 +50,17 @@ class Tolerance:
     tie: float
 
 
-# The order of sums is all that may differ; measured on trained and on random weights: 3e-6 at most.
+# Only the order of sums may differ; measured on trained and random weights: 3e-6 at most.
 EXACT = Tolerance(max_difference=2e-5, min_agreement=1.0, tie=1e-5)
 # CUDA multiplies in TF32, with 10 bits of mantissa.
 CUDA = Tolerance(max_difference=2e-2, min_agreement=0.99, tie=5e-3)
-# What rounding costs on real text is measured on the test sets. The ids here are random, far from
+# The cost of rounding on real text is measured on the test sets. The ids here are random, unlike
 # any text; measured on trained weights: 0.04 (w8) and 0.06 (int8).
 ROUNDED: dict[Precision, Tolerance] = {
     "w8": Tolerance(max_difference=0.15, min_agreement=0.97, tie=0.01),
     "int8": Tolerance(max_difference=0.25, min_agreement=0.95, tie=0.01),
 }
-# int8 against rounded weights: the activations' rounding alone is left; measured: 0.04 at most.
+# int8 against rounded weights: only activations are rounded; measured: 0.04 at most.
 ACTIVATIONS = Tolerance(max_difference=0.15, min_agreement=0.97, tie=0.01)
 
 
@@ -74,18 +74,18 @@ class Comparison:
         self._total = 0
 
     def add(self, ours: Probabilities, reference: Probabilities) -> None:
-        """Compares two arrays of one shape; what is no number differs without bound."""
+        """Compares two arrays of the same shape; NaN counts as an infinite difference."""
         difference = float(np.abs(ours - reference).max())
         self.max_difference = max(
             self.max_difference, difference if np.isfinite(difference) else np.inf
         )
 
     def add_choices(self, chosen: Probabilities, best: Probabilities) -> None:
-        """Counts right choices.
+        """Counts correct choices.
 
         Args:
             chosen: (R), the reference's probabilities of our choices.
-            best: (R), its highest of all; a choice is right if it comes within a tie of it.
+            best: (R), its highest ones; a choice is correct if it is within the tie of them.
         """
         self._equal += int((chosen >= best - self._tie).sum())
         self._total += len(chosen)
@@ -103,15 +103,15 @@ def check_parity(
     max_length: int,
     forbidden_ids: Sequence[int] = (),
 ) -> Parity:
-    """Runs both over random ids, batch sizes 1, 2, 7, 32 and lengths mixed from 1 to `max_length`.
+    """Compares both on random ids, batch sizes 1, 2, 7, 32, mixed lengths from 1 to `max_length`.
 
     Args:
         model: the torch model in float32, in eval mode.
         sessions: the graphs by role.
-        precision: of the graphs; chooses the tolerance.
-        provider: `cpu` or `cuda`; named in the figures, and chooses the tolerance.
+        precision: of the graphs; determines the tolerance.
+        provider: `cpu` or `cuda`; named in the figures, and determines the tolerance.
         max_length: longest text, in tokens.
-        forbidden_ids: what the decoder never gives; the first one starts each translation.
+        forbidden_ids: ids that the decoder never returns; the first one starts each translation.
 
     Raises:
         ParityError: a figure is outside its tolerance.
@@ -155,7 +155,7 @@ def check_figures(comparison: Comparison, tolerance: Tolerance, claim: str) -> N
 
 @torch.inference_mode()
 def round_weights(model: Classifier | Seq2Seq) -> Classifier | Seq2Seq:
-    """A copy whose matrices hold what their int8 levels stand for; biases are never rounded."""
+    """Copies the model with dequantized int8 matrices; biases are never rounded."""
     rounded = copy.deepcopy(model)
     for matrix in rounded.parameters():
         if matrix.ndim == 2:
@@ -165,11 +165,11 @@ def round_weights(model: Classifier | Seq2Seq) -> Classifier | Seq2Seq:
 
 
 def make_batches(vocab_size: int, max_length: int) -> Iterator[Batch]:
-    """Seeded batches of each size, lengths from 1 to `max_length`, padded with random junk."""
+    """Yields seeded batches of each size, lengths 1 to `max_length`, padded with random ids."""
     rng = np.random.default_rng(SEED)
     for size in BATCH_SIZES:
         lengths = rng.integers(1, max_length + 1, size)
-        lengths[-1], lengths[0] = max_length, 1  # the single row is of one token
+        lengths[-1], lengths[0] = max_length, 1  # the single row has one token
         yield Batch(rng.integers(0, vocab_size, (size, int(lengths.max()))), lengths)
 
 
@@ -193,10 +193,10 @@ def compare_translator(
     forbidden_ids: Sequence[int],
     comparison: Comparison,
 ) -> None:
-    """Takes some steps on the reference's choices.
+    """Runs several steps on the reference's choices.
 
-    After the first step there is one row more than sentences, and each row reads a state and a
-    sentence drawn at random: stricter than beams, which keep both together.
+    After the first step there is one row more than sentences, and each row reads a random state and
+    a random sentence: stricter than beams, which keep them together.
     """
     rng = np.random.default_rng(SEED)
     encoded = sessions["encoder"].run({"input_ids": batch.input_ids, "lengths": batch.lengths})
@@ -239,7 +239,7 @@ def compare_translator(
 
 
 def assign_rows(paged: PagedMemory, handles: IntArray) -> IntArray:
-    """The decoder's input `rows` (G, B), given the sentence that each row reads: (R)."""
+    """Builds the decoder's input `rows` (G, B) from the sentence that each row reads: (R)."""
     readers = [np.flatnonzero(handles == owner) for owner in paged.owners]
     rows = np.full((len(readers), max(map(len, readers))), len(handles))
     for page, reading in enumerate(readers):
@@ -250,7 +250,7 @@ def assign_rows(paged: PagedMemory, handles: IntArray) -> IntArray:
 def join_pages(
     paged: PagedMemory, handles: IntArray, rows: IntArray, attention: Probabilities
 ) -> list[Probabilities]:
-    """The decoder's output `attention` (G, B, W), put together for each row."""
+    """Collects the decoder's output `attention` (G, B, W) per row."""
     joined = []
     for row, handle in enumerate(handles.tolist()):
         pages = [attention[page][rows[page] == row] for page in paged.find_pages(handle)]
@@ -270,6 +270,6 @@ def compare_step(
 
 
 def pick(rows: Probabilities, columns: Array) -> Probabilities:
-    """(R, C) and one column for each row -> (R)."""
+    """Picks one column per row: (R, C) and (R) -> (R)."""
     picked: Probabilities = np.take_along_axis(rows, columns[:, None], axis=-1)[:, 0]
     return picked

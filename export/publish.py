@@ -1,4 +1,4 @@
-"""Turns a training run into a version of the model repository, whole or not at all."""
+"""Exports a training run as a version of the model repository, completely or not at all."""
 
 import contextlib
 import re
@@ -97,7 +97,7 @@ def check_graphs(
     device: Device,
     max_length: int = PARITY_LENGTH,
 ) -> Parity:
-    """Compares graphs that are not written yet with the torch model.
+    """Compares graphs in memory with the torch model.
 
     Raises:
         ParityError: they differ.
@@ -111,7 +111,7 @@ def check_graphs(
 def check_folder(
     run: Run, folder: Path, precision: Precision, device: Device, max_length: int = PARITY_LENGTH
 ) -> Parity:
-    """Compares the graphs of one precision, as they lie in a folder, with the torch model.
+    """Compares the graphs of one precision in a folder with the torch model.
 
     Raises:
         ParityError: they differ.
@@ -141,18 +141,18 @@ def export_run(
     device: str = "cpu",
     data: Path | None = None,
 ) -> Path:
-    """Writes `<repository>/<name>/<version>/`, or nothing at all.
+    """Writes `<repository>/<name>/<version>/`, completely or not at all.
 
     With the data folder, the scores of a classifier are calibrated on its validation splits, and
     the length limits of a translator are measured on its training splits.
 
-    The float32 graphs are always built and checked, also when they are not among the precisions
-    written: their tolerance is the tight one.
+    The float32 graphs are always built and checked, even if they are not written: their tolerance
+    is the tightest.
 
     Raises:
-        ParityError: a graph does not answer as the torch model does.
+        ParityError: the results of a graph differ from the torch model.
         FileExistsError: the version is there already.
-        ArtefactError: name or version cannot be a folder's, or the goldens fail.
+        ArtefactError: name or version is not a valid folder name, or the goldens fail.
     """
     run = read_run(run_folder)
     name = name or run.config.name
@@ -178,7 +178,7 @@ def export_run(
 
 
 def calibrate(run: Run, data: Path) -> str:
-    """Sets the temperature of a classifier; returns what the card says of it."""
+    """Sets the temperature of a classifier, and returns a sentence for the model card."""
     if not isinstance(run.model, Classifier):
         return ""
     temperature = find_temperature(run.model, run.config, run.tokenizer, data)
@@ -203,7 +203,7 @@ def describe_run(
     parity: Sequence[Parity],
     limits: Limits,
 ) -> Manifest:
-    """The manifest of the files in a folder `<name>/<version>`, without goldens and quality."""
+    """Builds the manifest of the files in `<name>/<version>`, without goldens and quality."""
     config = run.config
     return Manifest(
         name=folder.parent.name,
@@ -240,7 +240,7 @@ def describe_run(
 
 
 def find_tools() -> dict[str, str]:
-    """Versions of what made the graphs; one of the two runtimes is installed."""
+    """Returns the versions of the tools; one of the two runtimes is installed."""
     found = {}
     for package in TOOLS:
         with contextlib.suppress(metadata.PackageNotFoundError):
@@ -254,7 +254,7 @@ def describe_files(folder: Path) -> tuple[FileEntry, ...]:
 
 @contextlib.contextmanager
 def open_scratch(repository: Path, target: Path) -> Iterator[Path]:
-    """A folder `<name>/<version>` in the repository that nobody serves, removed in the end."""
+    """Creates a hidden scratch folder `<name>/<version>` in the repository, removed at the end."""
     repository.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=repository, prefix=".partial-") as scratch:
         folder = Path(scratch) / target.parent.name / target.name
@@ -263,11 +263,11 @@ def open_scratch(repository: Path, target: Path) -> Iterator[Path]:
 
 
 def publish_folder(manifest: Manifest, folder: Path, target: Path) -> None:
-    """Completes a version in its scratch folder, and moves it to its place in one step.
+    """Completes a version in its scratch folder, and moves it into place atomically.
 
     Raises:
-        ArtefactError: the precisions do not agree on the goldens.
-        OSError: somebody else made the version meanwhile.
+        ArtefactError: the precisions disagree on the goldens.
+        OSError: the version has been created concurrently.
     """
     write_manifest(manifest, folder)
     write_manifest(add_goldens(folder), folder)
@@ -279,12 +279,12 @@ def publish_folder(manifest: Manifest, folder: Path, target: Path) -> None:
 
 
 def add_goldens(folder: Path) -> Manifest:
-    """The manifest with goldens as the first of its precisions answers them.
+    """Adds goldens to a manifest, with the answers of its first precision.
 
-    A text that the others answer otherwise is none: rounding tips what a model is unsure about.
+    A text on which the precisions disagree is omitted: rounding flips uncertain answers.
 
     Raises:
-        ArtefactError: no golden text fits the model's limit, or the precisions agree on none.
+        ArtefactError: no golden text is within the model's limit, or the precisions agree on none.
     """
     model = load_model(folder, Device("cpu"))
     others = [
@@ -299,7 +299,7 @@ def add_goldens(folder: Path) -> Manifest:
         if 0 < len(model.encode([golden.text])[0]) <= limit
     ]
     if not usable:
-        raise ArtefactError(f"no golden text has 1 to {limit} tokens; raise the limit")
+        raise ArtefactError(f"no golden text has 1 to {limit} tokens; increase max_tokens")
     goldens = []
     for golden in usable:
         output, score = answer_golden(model, golden)
@@ -315,7 +315,7 @@ def add_goldens(folder: Path) -> Manifest:
 
 
 def list_goldens(manifest: Manifest) -> list[Golden]:
-    """Texts in the languages of a model, English where there are none, without their answers."""
+    """Returns golden texts in the languages of a model, English by default, without answers."""
     if manifest.task == "sentiment":
         texts = [GOLDEN_TEXTS.get(code, GOLDEN_TEXTS["en"]) for code in manifest.languages]
         unique = dict.fromkeys(text for group in texts for text in group)
@@ -328,21 +328,21 @@ def list_goldens(manifest: Manifest) -> list[Golden]:
 
 
 def next_version(folder: Path) -> str:
-    """One above the highest version of a model."""
+    """Returns the version number after the highest of a model."""
     versions = [int(path.name) for path in folder.glob("*") if VERSION.fullmatch(path.name)]
     return str(max(versions, default=0) + 1)
 
 
 def claim_folder(repository: Path, name: str, version: str | None) -> Path:
-    """Where a new version goes, by default one above the highest; makes nothing.
+    """Returns the folder of a new version, by default one above the highest, without creating it.
 
     Raises:
         FileExistsError: the version is there already.
-        ArtefactError: the name or the version cannot be a folder's.
+        ArtefactError: the name or the version is not a valid folder name.
     """
     if not NAME.fullmatch(name):
         raise ArtefactError(
-            f"{name!r} cannot name a model; take up to 64 of A-Z a-z 0-9 . _ -, a letter or a "
+            f"{name!r} is not a model name; use up to 64 of A-Z a-z 0-9 . _ -, a letter or a "
             "digit first"
         )
     version = version or next_version(repository / name)

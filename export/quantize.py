@@ -16,7 +16,7 @@ def quantize_columns(matrix: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDA
         levels (K, N) int8 in -127..127 and scales (N) float32, with matrix ~ levels * scales.
     """
     peaks = np.abs(matrix).max(axis=0)
-    # as small as it may get, a scale must neither be zero nor lose digits as a subnormal
+    # a scale must be neither zero nor subnormal, which would lose digits
     scales = np.maximum(peaks / MAX_LEVEL, np.finfo(np.float32).tiny).astype(np.float32)
     levels = np.clip(np.rint(matrix / scales), -MAX_LEVEL, MAX_LEVEL).astype(np.int8)
     return levels, scales

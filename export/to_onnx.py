@@ -1,4 +1,4 @@
-"""The graphs of our models: classifier, encoder, and one decoder step with top-k inside."""
+"""Builds the graphs of our models: classifier, encoder, and one decoder step with top-k."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,15 +14,15 @@ from service.repository.manifest import Precision
 
 FLOAT, INT32, INT64 = TensorProto.FLOAT, TensorProto.INT32, TensorProto.INT64
 NEVER = -1e9
-# exp(sharpness) summed over the longest source stays a float32
+# exp(sharpness), summed over the longest source, is within float32
 MAX_SHARPNESS = 75.0
-# about the square root of a vocabulary: blocks and tokens within them are then equally few
+# about the square root of a vocabulary, which balances the number of blocks and their size
 BLOCK_SIZE = 100
 BLOCK_SIZES = range(BLOCK_SIZE // 4, 4 * BLOCK_SIZE)
 
 
 def select(weights: Weights, prefix: str) -> dict[str, Matrix]:
-    """The weights of one torch module, without its prefix."""
+    """Selects the weights of one torch module, and strips its prefix."""
     return {
         name[len(prefix) + 1 :]: array
         for name, array in weights.items()
@@ -33,7 +33,7 @@ def select(weights: Weights, prefix: str) -> dict[str, Matrix]:
 def build_classifier(
     weights: Weights, cell: str, num_layers: int, precision: Precision, linear_before_reset: int = 1
 ) -> onnx.ModelProto:
-    """Graph of `models.networks.classifier.Classifier`.
+    """Builds the graph of `models.networks.classifier.Classifier`.
 
     Inputs input_ids (B, T) int64 and lengths (B) int64; output logits (B, C) float32.
     """
@@ -59,11 +59,11 @@ def build_classifier(
 def build_encoder(
     weights: Weights, cell: str, num_layers: int, precision: Precision, linear_before_reset: int = 1
 ) -> onnx.ModelProto:
-    """Graph of `models.networks.seq2seq.Seq2Seq.encode`.
+    """Builds the graph of `models.networks.seq2seq.Seq2Seq.encode`.
 
     Inputs input_ids (N, S) int64 and lengths (N) int64. Outputs, all float32: keys (N, A, S),
     values (N, S, M), and the decoder's first state, hidden (2, N, H) and, for lstm, cell (2, N, H).
-    What keys and values are at padding means nothing.
+    Keys and values at padding are undefined.
     """
     graph = GraphBuilder("encoder")
     layers = LayerBuilder(graph, precision, linear_before_reset)
@@ -71,7 +71,7 @@ def build_encoder(
     lengths = graph.input("lengths", INT64, ["N"])
     embedded = _embed(layers, weights, input_ids)
     outputs, final_states = _encode(layers, weights, cell, num_layers, embedded, lengths)
-    words = graph.op(  # (N, S, E), scaled as they stand in the memory
+    words = graph.op(  # (N, S, E), scaled as in the memory
         "Mul",
         graph.op("Transpose", embedded, perm=[1, 0, 2]),
         graph.weight("embedding.scale", np.array(EMBEDDING_SCALE, np.float32)),
@@ -102,26 +102,25 @@ def build_decoder(
     precision: Precision,
     linear_before_reset: int = 1,
 ) -> onnx.ModelProto:
-    """Graph of one decoder step over R hypotheses, which read G pages of memory.
+    """Builds the graph of one decoder step over R hypotheses, which read G pages of memory.
 
-    A page holds as many positions of one sentence as it has room for; a sentence has as many pages
-    as it needs, so that nobody's attention runs over the padding of somebody longer.
+    A page holds up to W positions of one sentence, and a sentence has as many pages as it needs, so
+    that attention over a short sentence does not run over the padding of a longer one.
 
     Inputs:
         token_ids (R) int64: last token of each hypothesis, at first the start token.
         parents (R) int64: row of `hidden` and `cell` that each continues; beams reorder by it.
         rows (G, B) int64: the hypotheses that read each page; R where there are fewer than B.
         hidden, and cell for lstm (2, P, H) float32: states after the step before.
-        keys (G, A, W), values (G, W, M + 1) float32: what the encoder gave, with a last column of
-            ones; zero where a page is not full.
+        keys (G, A, W), values (G, W, M + 1) float32: outputs of the encoder, values with a last
+            column of ones; zero in the unused part of a page.
         num_candidates (1) int64: K.
 
     Outputs:
         scores (R, K) float32: log-probabilities of the best next tokens, best first.
-        candidates (R, K) int64: their ids; `forbidden_ids` never are among them.
-        next_hidden, next_cell (2, R, H) float32.
-        attention (G, B, W) float32: weights; meaningless beyond a sentence's end and where the row
-            is R.
+        candidates (R, K) int64: their ids, never `forbidden_ids`. next_hidden, next_cell (2, R, H)
+        float32. attention (G, B, W) float32: weights; undefined beyond the end of a sentence and
+        for row R.
 
     Raises:
         ValueError: the sharpness of the attention is out of bounds.
@@ -144,7 +143,7 @@ def build_decoder(
     embedded = layers.embed(
         "embedding", graph.op("Unsqueeze", token_ids, graph.ints(0)), weights["embedding.weight"]
     )
-    # what bounds the decoder's inputs: hidden states are below 1, a context is a mean of values
+    # bounds of the decoder's inputs: hidden states are below 1, a context is a mean of values
     word_bound = float(np.abs(weights["embedding.weight"]).max())
     bound = max(1.0, EMBEDDING_SCALE * word_bound)
     bottom = layers.step(
@@ -189,13 +188,13 @@ def build_decoder(
 
 
 def _embed(layers: LayerBuilder, weights: Weights, input_ids: str) -> str:
-    """Ids (B, T) -> embeddings (T, B, E), time first, as the recurrent operators take them."""
+    """Embeds ids (B, T) -> (T, B, E), time first, as the recurrent operators require."""
     steps = layers.graph.op("Transpose", input_ids, perm=[1, 0])
     return layers.embed("embedding", steps, weights["embedding.weight"])
 
 
 def _normalize(graph: GraphBuilder, vectors: str) -> str:
-    """Unit vectors along the last axis, as torch's `normalize` makes them."""
+    """Normalizes vectors along the last axis, like torch's `normalize`."""
     norms = graph.op("ReduceL2", vectors, axes=[-1], keepdims=1)
     return graph.op(
         "Div", vectors, graph.op("Max", norms, graph.weight("tiny", np.array(1e-12, np.float32)))
@@ -205,7 +204,7 @@ def _normalize(graph: GraphBuilder, vectors: str) -> str:
 def _encode(
     layers: LayerBuilder, weights: Weights, cell: str, num_layers: int, embedded: str, lengths: str
 ) -> tuple[str, str]:
-    """Stack over (T, B, E): outputs (B, T, 2H), zero beyond each length, final states (B, 2H)."""
+    """Encodes (T, B, E): outputs (B, T, 2H), zero beyond each length, final states (B, 2H)."""
     graph = layers.graph
     outputs = embedded
     lengths32 = graph.op("Cast", lengths, to=INT32)
@@ -225,7 +224,7 @@ def _encode(
 
 
 def _length_mask(graph: GraphBuilder, input_ids: str, lengths: str) -> str:
-    """True at tokens: (B, T) bool."""
+    """Masks padding: (B, T) bool, True at tokens."""
     zero, one = (
         graph.weight("zero", np.array(0, np.int64)),
         graph.weight("one", np.array(1, np.int64)),
@@ -239,7 +238,7 @@ def _length_mask(graph: GraphBuilder, input_ids: str, lengths: str) -> str:
 
 
 def _layer_states(graph: GraphBuilder, state: str, parents: str) -> list[str]:
-    """(2, P, H) reordered by parents and cut into the two layers, each (1, R, H)."""
+    """Reorders states (2, P, H) by parents and splits them into two layers, each (1, R, H)."""
     return graph.ops("Split", graph.op("Gather", state, parents, axis=1), num_outputs=2, axis=0)
 
 
@@ -251,14 +250,14 @@ def _attend(
     keys: str,
     values: str,
 ) -> tuple[str, str]:
-    """Cosine attention of `models.networks.attention` over pages.
+    """Applies the cosine attention of `models.networks.attention` to pages.
 
     Returns context (1, R, M) and weights (G, B, W).
 
-    Each page is weighed alone, and what its sentence's pages gave is added up. A softmax would have
-    to know the largest score of all pages first; cosines times the sharpness are bounded, so that
-    their powers can be summed as they are. The last column of the values adds up the weights of
-    tokens and leaves out the rest of the page, which needs no mask then.
+    Each page is weighed separately, and the results of a sentence's pages are summed. A softmax
+    would first need the largest score of all pages; cosines times the sharpness are bounded, so
+    that their exponentials can be summed directly. The last column of the values sums the weights
+    of tokens only, so that the rest of a page needs no mask.
     """
     graph = layers.graph
     sharpness = decoder["attention.sharpness"]
@@ -271,8 +270,11 @@ def _attend(
     memory_size = decoder["readout.weight"].shape[1] - query_size
     query = layers.linear("query", queries, decoder["attention.query.weight"], bound=1.0)
     query = graph.op("Squeeze", _normalize(graph, query), graph.ints(0))  # (R, A)
-    nobody = graph.weight("nobody", np.zeros((1, attention_size), np.float32))
-    query = graph.op("Gather", graph.op("Concat", query, nobody, axis=0), rows, axis=0)  # (G, B, A)
+    # reads the unused places of a page; exported graphs know it by this name
+    no_query = graph.weight("nobody", np.zeros((1, attention_size), np.float32))
+    query = graph.op(
+        "Gather", graph.op("Concat", query, no_query, axis=0), rows, axis=0
+    )  # (G, B, A)
     scores = graph.op(
         "Mul", graph.op("MatMul", query, keys), graph.weight("attention.sharpness", sharpness)
     )
@@ -299,10 +301,10 @@ def _attend(
 
 
 def find_best(graph: GraphBuilder, logits: str, vocab_size: int, num_candidates: str) -> str:
-    """Ids of the best tokens (R, K), best first, as TopK over the logits (R, V) finds them.
+    """Finds the ids of the best tokens (R, K), best first, like TopK over the logits (R, V).
 
-    The K best tokens lie in the K blocks with the highest maxima. Finding these is a vectorised
-    maximum, so TopK only sees block maxima and then K blocks: three times faster.
+    The K best tokens are in the K blocks with the highest maxima. Block maxima are vectorised, and
+    TopK then runs on the maxima and on K blocks only: three times faster.
     """
     sizes = [size for size in BLOCK_SIZES if vocab_size % size == 0]
     if not sizes:

@@ -1,4 +1,4 @@
-"""Translates whole texts with a loaded model, cut and put together as the server does it."""
+"""Translates whole texts with a loaded model, segmented and assembled as by the server."""
 
 import time
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from service.repository.model import LoadedModel
 def translate_texts(
     model: LoadedModel, texts: Sequence[str], source: str, target: str, beam_size: int
 ) -> list[str]:
-    """The best translation of each text; empty where the server would refuse it as too long."""
+    """Returns the best translation of each text, empty if the server would reject the text."""
     options = TranslateOptions(source, target)
     search = SearchOptions(beam_size, model.manifest.limits.max_new_tokens)
     like = TokenSequence([], time.monotonic(), float("inf"), search)

@@ -1,4 +1,4 @@
-"""Bring your own: makes somebody else's ONNX classifier a version of the model repository."""
+"""Wraps an existing ONNX classifier as a version of the model repository."""
 
 import json
 import re
@@ -39,7 +39,7 @@ OutputKind = Literal["logits", "probabilities"]
 PROBE_LENGTHS = (1, 17, 5)
 LANGUAGE = re.compile(r"[a-z]{2,3}")
 
-# Neighbours in a batch may change a probability by no more; int8 activations are rounded on a
+# Largest change of a probability by other rows of the batch; int8 activations are rounded on a
 # scale of the whole batch.
 MAX_CHANGE, MAX_INT8_CHANGE = 1e-3, 0.05
 INT8_OPS = {
@@ -55,13 +55,13 @@ INT8_OPS = {
 
 @dataclass(frozen=True)
 class WrapOptions:
-    """What the graph does not say itself.
+    """Properties of a model that its graph does not define.
 
     Attributes:
         graph: inputs ids (B, T) int64 and lengths (B) int64; output (B, C) logits or probabilities.
         tokenizer: Hugging Face `tokenizer.json`.
         labels: C names, in the order of the output's columns.
-        languages: what the model reads.
+        languages: the input languages.
         input_ids, lengths, output: names in the graph; empty finds them by type and rank.
         output_kind: None finds it by running the graph.
         pad_id: None takes the tokenizer's.
@@ -96,10 +96,10 @@ class WrapOptions:
 def wrap_classifier(
     options: WrapOptions, repository: Path, name: str, version: str | None = None
 ) -> Path:
-    """Writes the version, or nothing at all; the graph is run before it is accepted.
+    """Writes the version completely or not at all; the graph is run before it is accepted.
 
     Raises:
-        ArtefactError: the graph or the tokenizer does not fit, with the reason.
+        ArtefactError: graph or tokenizer are unsuitable; the message says why.
         FileExistsError: the version is there already.
     """
     target = claim_folder(repository, name, version)
@@ -107,7 +107,7 @@ def wrap_classifier(
     inputs, outputs = find_names(proto, options)
     precision = find_precision(proto)
     file = graph_file("classifier", precision)
-    Tokenizer.load(options.tokenizer)  # refuses what is none, with a reason
+    Tokenizer.load(options.tokenizer)  # rejects anything else, with the reason
     with open_scratch(repository, target) as folder:
         onnx.save(proto, str(folder / file))
         shutil.copyfile(options.tokenizer, folder / TOKENIZER)
@@ -119,7 +119,7 @@ def wrap_classifier(
             role="classifier", precision=precision, file=file, inputs=inputs, outputs=outputs
         )
         source = Source(
-            name="brought by its owner",
+            name="provided by its owner",
             licence=options.licence,
             commercial_use=options.commercial_use,
         )
@@ -143,15 +143,15 @@ def wrap_classifier(
 
 
 def load_graph(path: Path) -> onnx.ModelProto:
-    """The graph with its external weights, checked.
+    """Reads and checks the graph with its external weights.
 
     Raises:
-        ArtefactError: it is no ONNX graph, or its external weights are missing.
+        ArtefactError: the file is not an ONNX graph, or its external weights are missing.
     """
     try:
         proto = onnx.load(str(path))
         onnx.checker.check_model(proto)
-    except Exception as exc:  # onnx and protobuf raise many unrelated kinds
+    except Exception as exc:  # onnx and protobuf raise many unrelated classes
         raise ArtefactError(f"{path} cannot be read as an ONNX graph: {exc}") from exc
     return proto
 
@@ -159,10 +159,10 @@ def load_graph(path: Path) -> onnx.ModelProto:
 def find_names(
     proto: onnx.ModelProto, options: WrapOptions
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """Names of inputs and outputs in the graph by ours.
+    """Maps our names of inputs and outputs to those of the graph.
 
     Raises:
-        ArtefactError: the graph has other inputs than ids and lengths, or no output of rank 2.
+        ArtefactError: the graph has inputs other than ids and lengths, or no output of rank 2.
     """
     weights = {tensor.name for tensor in proto.graph.initializer}
     values = [value for value in proto.graph.input if value.name not in weights]
@@ -186,7 +186,7 @@ def find_names(
 
 
 def find_value(values: Iterable[onnx.ValueInfoProto], *, rank: int, dtype: int) -> str:
-    """Name of the first value of that rank and type, or an empty string."""
+    """Finds the first value of that rank and type; an empty string if there is none."""
     for value in values:
         tensor = value.type.tensor_type
         if tensor.elem_type == dtype and len(tensor.shape.dim) == rank:
@@ -205,7 +205,7 @@ def describe_value(value: onnx.ValueInfoProto) -> str:
 
 
 def find_cell(proto: onnx.ModelProto) -> Literal["lstm", "gru", "rnn", "unknown"]:
-    """The recurrent operator that the graph has, named inside its functions or not."""
+    """Finds the recurrent operator of the graph, inside its functions too."""
     kinds = op_types(proto)
     if "LSTM" in kinds or "DynamicQuantizeLSTM" in kinds:
         return "lstm"
@@ -215,7 +215,7 @@ def find_cell(proto: onnx.ModelProto) -> Literal["lstm", "gru", "rnn", "unknown"
 
 
 def find_precision(proto: onnx.ModelProto) -> Precision:
-    """int8 where activations are rounded too; w8 where only weights are kept in 8 bits."""
+    """Returns int8 if activations are rounded too, w8 if only weights are stored in 8 bits."""
     kinds = op_types(proto)
     if not INT8_OPS.isdisjoint(kinds):
         return "int8"
@@ -228,13 +228,13 @@ def op_types(proto: onnx.ModelProto) -> set[str]:
 
 
 def find_opset(proto: onnx.ModelProto) -> int:
-    """Version of the standard operators; 0 where the graph uses none."""
+    """Returns the version of the standard operators; 0 if the graph uses none."""
     versions = [int(each.version) for each in proto.opset_import if each.domain in ("", "ai.onnx")]
     return max(versions, default=0)
 
 
 def find_pad_id(options: WrapOptions) -> int:
-    """The padding id asked for, else the tokenizer file's own, else 0."""
+    """Returns the padding id of the options, else that of the tokenizer file, else 0."""
     if options.pad_id is not None:
         return options.pad_id
     padding = json.loads(options.tokenizer.read_text(encoding="utf-8")).get("padding") or {}
@@ -242,14 +242,14 @@ def find_pad_id(options: WrapOptions) -> int:
 
 
 def probe_graph(session: Session, options: WrapOptions, pad_id: int, max_change: float) -> Array:
-    """Runs texts of mixed lengths together and alone, of all ids there are.
+    """Runs texts of mixed lengths, covering all ids, together and alone.
 
     Returns:
         scores: (3, labels).
 
     Raises:
         ArtefactError: the graph fails on a batch, on an id of the tokenizer or on the longest text,
-            gives another number of columns than labels, or an answer that depends on padding.
+            the number of columns differs from the labels, or results depend on padding.
     """
     rng = np.random.default_rng(7)
     num_ids = count_ids(options.tokenizer)
@@ -258,15 +258,15 @@ def probe_graph(session: Session, options: WrapOptions, pad_id: int, max_change:
     together = run_graph(session, input_ids, lengths, "a batch of texts")
     if together.shape != (len(lengths), len(options.labels)):
         raise ArtefactError(
-            f"the graph gives an array of shape {together.shape} for {len(lengths)} texts, "
-            f"expected ({len(lengths)}, {len(options.labels)}), a column for each label"
+            f"the graph returns an array of shape {together.shape} for {len(lengths)} texts, "
+            f"expected ({len(lengths)}, {len(options.labels)}), one column per label"
         )
     check_padding(session, input_ids, lengths, together, max_change)
     highest = np.array([[num_ids - 1, pad_id]])
     problem = f"the ids 0 to {num_ids - 1} of the tokenizer and {pad_id} for padding"
     run_graph(session, highest, np.array([1]), problem)
     longest = rng.integers(0, num_ids, (1, options.max_tokens))
-    problem = f"a text of {options.max_tokens} tokens, the limit asked for"
+    problem = f"a text of {options.max_tokens} tokens, the requested limit"
     run_graph(session, longest, np.array([options.max_tokens]), problem)
     return together
 
@@ -274,10 +274,10 @@ def probe_graph(session: Session, options: WrapOptions, pad_id: int, max_change:
 def check_padding(
     session: Session, input_ids: Array, lengths: Array, together: Array, max_change: float
 ) -> None:
-    """Each text alone must get the answer that it got among longer ones.
+    """Checks that each text alone gets the same result as among longer texts.
 
     Raises:
-        ArtefactError: it does not.
+        ArtefactError: the results differ.
     """
     kind = find_kind(together)
     expected = as_probabilities(together, kind)
@@ -288,16 +288,16 @@ def check_padding(
         change = float(np.abs(as_probabilities(alone, kind)[0] - expected[row]).max())
         if change > max_change:
             raise ArtefactError(
-                f"the graph's answer to a text of {length} tokens changes by {change:.3f} when it "
-                "is padded: it ignores lengths and cannot be served in batches"
+                f"the result for a text of {length} tokens changes by {change:.3f} when it "
+                "is padded: the graph ignores lengths and cannot be served in batches"
             )
 
 
 def run_graph(session: Session, input_ids: Array, lengths: Array, what: str) -> Array:
-    """The scores (B, C) of a batch.
+    """Computes the scores (B, C) of a batch.
 
     Raises:
-        ArtefactError: the graph cannot compute what is described, or gives no numbers.
+        ArtefactError: the graph fails on the batch, or returns values that are not finite.
     """
     try:
         scores = session.run(
@@ -306,19 +306,19 @@ def run_graph(session: Session, input_ids: Array, lengths: Array, what: str) -> 
     except InferenceFailed as exc:
         raise ArtefactError(f"the graph fails on {what}: {exc}") from exc
     if not np.isfinite(scores).all():
-        raise ArtefactError(f"the graph gives infinite values, or none, for {what}")
+        raise ArtefactError(f"the graph returns infinite values, or NaN, for {what}")
     return scores
 
 
 def count_ids(path: Path) -> int:
-    """One above the highest id that a tokenizer gives; some vocabularies have holes."""
+    """Returns one above the highest id of a tokenizer; some vocabularies have gaps."""
     vocabulary = tokenizers.Tokenizer.from_file(str(path)).get_vocab(with_added_tokens=True)
     highest: int = max(vocabulary.values())
     return highest + 1
 
 
 def find_kind(scores: Array) -> OutputKind:
-    """Logits or probabilities, by whether rows (B, C) sum to one."""
+    """Tells logits from probabilities, by whether rows (B, C) sum to one."""
     sums_to_one = np.allclose(scores.sum(axis=-1), 1.0, atol=1e-3) and bool((scores >= 0).all())
     return "probabilities" if sums_to_one else "logits"
 

@@ -1,4 +1,4 @@
-"""What a training run is made of: data sources, architecture, schedule.
+"""Configuration of a training run: data sources, architecture, schedule.
 
 Read from one TOML file, saved with the weights.
 """
@@ -24,20 +24,20 @@ STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 @dataclass(frozen=True, config=STRICT)
 class SourceConfig:
-    """One data set below the `--data` folder.
+    """Data set below the `--data` folder.
 
     Attributes:
         path: folder relative to `--data`; holds train/valid/test files, see
             `models.training.data`.
-        licence: name of the licence, repeated in the manifest and on the model card.
-        commercial_use: whether the licence lets the trained weights be used commercially.
+        licence: name of the licence, copied into the manifest and the model card.
+        commercial_use: whether the licence allows commercial use of the trained weights.
         weight: share of the training set seen per epoch; 0 keeps it for evaluation only, 2 shows
             it twice.
         train: stem of the file that holds the split, "train" for train.tsv.
-        valid: the same; "" where there is no such split.
-        test: the same; "" where there is no such split.
-        holdout: where there is no validation split, this many training rows, drawn at random, are
-            kept out of training and validated with.
+        valid: the same for validation; "" if there is no such split.
+        test: the same for testing; "" if there is no such split.
+        holdout: number of training rows, drawn at random, that are used for validation instead of
+            training if there is no validation split.
         style: `ptb` joins Penn-Treebank tokens again ("it 's good ." -> "it's good.").
     """
 
@@ -58,14 +58,14 @@ class SourceConfig:
 
 @dataclass(frozen=True, config=STRICT)
 class ModelConfig:
-    """Sizes of the network; what does not apply to the task is ignored.
+    """Sizes of the network; fields that do not apply to the task are ignored.
 
     Attributes:
         encoder_size: hidden units per direction.
         decoder_size: hidden units of each of the two decoder layers.
         max_tokens: longest input, in tokens, that the exported model accepts.
-        lower_capitals: the exported model reads a sentence in capitals alone in sentence case, and
-            its translation is put into capitals; to be turned off where the training texts are in
+        lower_capitals: whether the exported model translates sentences written in capitals in
+            sentence case and capitalizes the result; turn it off if the training texts are in
             capitals (translation only).
     """
 
@@ -84,34 +84,34 @@ class ModelConfig:
 
     @property
     def memory_size(self) -> int:
-        """What the decoder attends to per source token: both directions, and the embedding."""
+        """Size of a source token in the decoder's memory: both directions and the embedding."""
         return 2 * self.encoder_size + self.embedding_size
 
 
 @dataclass(frozen=True, config=STRICT)
 class TrainingConfig:
-    """The schedule.
+    """Training schedule.
 
     Attributes:
         epochs: passes over the (weighted) data; the learning rate decays to zero along a cosine
             over all of them.
-        batch_tokens: padded tokens per batch, the longer side counting.
-        crop_tokens: longer training texts are cut to a random window of at most this many tokens
+        batch_tokens: padded tokens per batch, counted on the longer side.
+        crop_tokens: maximum length of training texts; longer ones are cropped to a random window
             (classification only).
-        min_crop_tokens: such a window is at least this long; short ones teach a model of long
-            reviews to read single sentences. Sizes between the two are log-uniform.
-        warmup_steps: steps over which the learning rate rises; at most half of the run's.
-        patience: epochs without a better validation figure after which training stops.
+        min_crop_tokens: minimum size of such a window; short windows teach a model of long reviews
+            to read single sentences. Sizes are log-uniform between the two.
+        warmup_steps: steps over which the learning rate rises, at most half of all steps.
+        patience: number of epochs without a better validation score before training stops.
         valid_limit: validation rows used per source after each epoch.
-        typing_noise: share of the sentences to translate that are shown as people type them: in
-            small or capital letters, without the full stop (translation only).
-        bpe_dropout: chance that a merge of the tokenizer is left out, in what is read and what is
-            written (translation only). Its draws have no seed, so no two such runs are the same.
-        adversarial: train as much on texts whose embeddings are moved against the model, by this
-            share of their norm (classification only, see `models.training.adversarial`); three
-            times the cost.
-        ema_decay: validate and ship an exponential moving average of the weights that keeps this
-            share of itself at every step; 0 ships the weights of the last step.
+        typing_noise: share of the source sentences that are altered as if typed in a hurry: lower
+            case or capitals, without the full stop (translation only).
+        bpe_dropout: probability of skipping a merge of the tokenizer, in sources and targets
+            (translation only). It cannot be seeded, so such runs are not reproducible.
+        adversarial: size of adversarial perturbations, as a share of the norm of the embedded text;
+            half of the loss is then on perturbed texts (classification only, see
+            `models.training.adversarial`), at three times the cost.
+        ema_decay: decay per step of an exponential moving average of the weights, which is then
+            validated and shipped; 0 ships the weights themselves.
     """
 
     seed: int = 1
@@ -134,19 +134,19 @@ class TrainingConfig:
 
 @dataclass(frozen=True, config=STRICT)
 class RunConfig:
-    """One shipped or user-made model, whole.
+    """Complete configuration of one model.
 
     Attributes:
         name: of the model in the repository.
         labels: class names by id (sentiment).
-        languages: ISO 639-1 codes; sentiment: the languages read; translation: a pair, served in
+        languages: ISO 639-1 codes; sentiment: the input languages; translation: a pair, served in
             both directions.
-        base: another configuration, by its file name beside this one; its run comes first, and this
-            one starts from its vocabulary and weights.
+        base: file name of another configuration in the same folder; it is run first, and this run
+            starts from its vocabulary and weights.
         new_vocabulary: learn a vocabulary from this run's sources even if it starts from another
             run; the rows of new tokens start from those of the old tokens that spell them.
-        pretraining: schedule of a language model that embedding and encoder are trained as first
-            (sentiment); `crop_tokens` is then the size of the windows that texts are cut into.
+        pretraining: schedule of language-model pretraining for embedding and encoder (sentiment);
+            `crop_tokens` is then the size of the windows that texts are split into.
     """
 
     name: Name
@@ -178,19 +178,19 @@ class RunConfig:
         if self.pretraining and self.task == "translation":
             raise ValueError("pretraining: only for sentiment")
         if self.pretraining and self.base:
-            raise ValueError("pretraining: belongs to the base, which this run starts from")
+            raise ValueError("pretraining: configure it in the base, which this run starts from")
 
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
-        """Translation directions served: both ways of the pair."""
+        """The translation directions served: both directions of the pair."""
         first, second = self.languages
         return ((first, second), (second, first))
 
     def find_source(self, path: str) -> SourceConfig:
-        """The source of this path.
+        """Returns the source with this path.
 
         Raises:
-            ValueError: there is none.
+            ValueError: no source has it.
         """
         for source in self.sources:
             if source.path == path:
@@ -203,10 +203,10 @@ _ADAPTER = TypeAdapter(RunConfig)
 
 
 def read_config(path: Path) -> RunConfig:
-    """Reads one TOML configuration.
+    """Reads a TOML configuration.
 
     Raises:
-        ValueError: not TOML, or unknown or ill-typed fields; the message names file and fields.
+        ValueError: the file is not TOML, or has unknown or invalid fields; the message names them.
         OSError: the file cannot be read.
     """
     try:
@@ -216,7 +216,7 @@ def read_config(path: Path) -> RunConfig:
 
 
 def read_run_config(folder: Path) -> RunConfig:
-    """The configuration that training left in a run's folder.
+    """Reads the configuration saved in a run's folder.
 
     Raises:
         ValueError: see `read_config`.
@@ -226,7 +226,7 @@ def read_run_config(folder: Path) -> RunConfig:
 
 
 def parse_config(fields: dict[str, Any]) -> RunConfig:
-    """Configuration from plain fields, as `dump_config` makes them.
+    """Builds a configuration from plain fields, the inverse of `dump_config`.
 
     Raises:
         ValueError: see `read_config`.
@@ -234,11 +234,11 @@ def parse_config(fields: dict[str, Any]) -> RunConfig:
     try:
         return _ADAPTER.validate_python(fields)
     except ValidationError as exc:
-        raise ValueError(f"configuration does not fit: {describe_faults(exc)}") from exc
+        raise ValueError(f"invalid configuration: {describe_faults(exc)}") from exc
 
 
 def describe_faults(error: ValidationError) -> str:
-    """What is wrong with which field, without what pydantic says for programmers."""
+    """Describes each invalid field, without pydantic's details for programmers."""
     faults = []
     for fault in error.errors(include_url=False):
         place = ".".join(map(str, fault["loc"]))

@@ -1,8 +1,8 @@
 """Trains a model from a configuration: `python -m models.train --config FILE --data FOLDER`.
 
 Writes config.json, tokenizer.json, history.jsonl, last.pt and best.pt into the run's folder, and
-the same of the pretraining or the base, where one is configured, into the folder `pretraining` or
-`base` below; run again to resume.
+the same files of a configured pretraining or base into its subfolder `pretraining` or `base`. Run
+the same command again to resume.
 """
 
 import argparse
@@ -53,10 +53,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 def list_stages(
     arguments: argparse.Namespace, path: Path, later: Sequence[Path] = ()
 ) -> list[RunConfig]:
-    """The configurations of a run and of those that it will have to start from, last one first.
+    """Lists the configurations of a run and of the runs that it starts from, last one first.
 
     Raises:
-        ValueError: one does not fit, is not there, or is its own base.
+        ValueError: a configuration is invalid, missing, or its own base.
     """
     if path in later:
         raise ValueError(f"{path} is its own base")
@@ -65,14 +65,14 @@ def list_stages(
         return [config]
     base_path = path.parent / config.base
     if not base_path.is_file():
-        raise ValueError(f"{path}: there is no {base_path}, which is its base")
+        raise ValueError(f"{path}: its base {base_path} does not exist")
     return [config, *list_stages(arguments, base_path, [*later, path])]
 
 
 def prepare_trainer(
     arguments: argparse.Namespace, config_path: Path, folder: Path | None, device: torch.device
 ) -> Trainer:
-    """Runs what the configuration starts from, if it was not given, and opens the run itself.
+    """Runs the base or the pretraining first, unless `--init` replaces them, and opens the run.
 
     Raises:
         ValueError, OSError, ArtefactError: see `open_trainer`.
@@ -112,10 +112,10 @@ def open_trainer(
     *,
     is_pretraining: bool = False,
 ) -> Trainer:
-    """Everything before the first step; starts from vocabulary and weights of the run `initial`.
+    """Prepares a run up to its first step; starts from the run `initial`, if given.
 
     Raises:
-        ValueError: configuration, data or device do not fit.
+        ValueError: configuration, data or device are invalid.
         OSError: a file is missing or cannot be read.
         ArtefactError: the tokenizer of the run to resume is missing or damaged.
     """
@@ -133,7 +133,7 @@ def open_trainer(
     )
     if initial and not trainer.has_begun:
         random_names = trainer.start_from(*load_initial(initial, tokenizer))
-        print(f"starts from {initial}, except {', '.join(random_names) or 'nothing'}")
+        print(f"starts from the weights of {initial}; random: {', '.join(random_names) or 'none'}")
     return trainer
 
 
@@ -148,7 +148,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--init",
         type=Path,
         help="start from the vocabulary and the weights of another run's folder, or of a version "
-        "in the model repository, instead of what the configuration names",
+        "in the model repository, instead of the configured base or pretraining",
     )
     parser.add_argument(
         "--new-vocabulary",
@@ -163,52 +163,54 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--name",
-        help="of the model (default: the configured one; with --sources that of the --out folder)",
+        help="name of the model (default: the configured one; with --sources that of --out)",
     )
     parser.add_argument(
-        "--labels", nargs="+", help="override the class names, in the order of their numbers"
+        "--labels", nargs="+", help="override the class names, in the order of their ids"
     )
     parser.add_argument(
-        "--languages", nargs="+", help="override the codes: what is read, or a pair to translate"
+        "--languages",
+        nargs="+",
+        help="override the language codes: the input languages, or the pair to translate",
     )
     parser.add_argument(
-        "--epochs", type=positive, help="override the configured number, of every stage"
+        "--epochs", type=positive, help="override the configured number of epochs of every stage"
     )
     parser.add_argument(
         "--pretraining",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="--no-pretraining leaves out what the configuration asks for",
+        help="--no-pretraining skips the configured pretraining",
     )
     parser.add_argument("--seed", type=int, help="override the configured seed")
-    parser.add_argument("--device", help="cpu, cuda or cuda:N (default: cuda where there is one)")
+    parser.add_argument("--device", help="cpu, cuda or cuda:N (default: cuda if available)")
     parser.add_argument("--threads", type=positive, help="CPU threads (default: all cores)")
     parser.add_argument(
         "--bf16",
         action=argparse.BooleanOptionalAction,
-        help="autocast to bfloat16 (default: where it is faster)",
+        help="autocast to bfloat16 (default: if it is faster on the device)",
     )
     parser.add_argument(
         "--checkpoint-seconds",
         type=float,
         default=120.0,
-        help="time between checkpoints, what a kill can lose (default: 120)",
+        help="time between checkpoints, the most that a kill can lose (default: 120)",
     )
     return parser.parse_args(argv)
 
 
 def choose_config(arguments: argparse.Namespace, path: Path) -> RunConfig:
-    """A configuration file with the command line's overrides.
+    """Reads a configuration file and applies the overrides of the command line.
 
     Raises:
-        ValueError: a field does not fit, or a model of other data would take a configured name.
+        ValueError: a field is invalid, or a model of other data would reuse the configured name.
     """
     config = read_config(path)
     overrides = given_fields(arguments, "name", "labels", "languages")
     if arguments.sources:
         name = arguments.name or (arguments.out and arguments.out.name)
         if not name:
-            raise ValueError("--sources makes another model; give it a --name of its own")
+            raise ValueError("--sources trains another model; give it another --name")
         sources = tuple(
             SourceConfig(path=path, licence="unstated", commercial_use=False)
             for path in arguments.sources
@@ -228,7 +230,7 @@ def choose_config(arguments: argparse.Namespace, path: Path) -> RunConfig:
     try:
         return dataclasses.replace(config, **overrides)
     except ValidationError as exc:
-        raise ValueError(f"the options do not fit: {describe_faults(exc)}") from exc
+        raise ValueError(f"invalid options: {describe_faults(exc)}") from exc
 
 
 def given_fields(arguments: argparse.Namespace, *names: str) -> dict[str, Any]:
@@ -237,10 +239,10 @@ def given_fields(arguments: argparse.Namespace, *names: str) -> dict[str, Any]:
 
 
 def choose_device(name: str | None) -> torch.device:
-    """The device asked for, or the best there is.
+    """Returns the requested device, or by default the best one available.
 
     Raises:
-        ValueError: no such device here.
+        ValueError: the device is unknown or not available.
     """
     num_gpus = torch.cuda.device_count()
     if name is None:
@@ -252,17 +254,17 @@ def choose_device(name: str | None) -> torch.device:
     if device.type not in ("cpu", "cuda"):
         raise ValueError(f"--device {name}: use cpu, cuda or cuda:N")
     if device.type == "cuda" and (device.index or 0) >= num_gpus:
-        raise ValueError(f"--device {name}: torch sees {num_gpus} CUDA devices here")
+        raise ValueError(f"--device {name}: torch finds {num_gpus} CUDA devices")
     return device
 
 
 def prepare_run(
     config: RunConfig, folder: Path, data: Path, initial: Path | None = None
 ) -> tuple[RunConfig, Tokenizer]:
-    """Opens the folder of a run, or starts it.
+    """Opens the folder of a run, or creates it.
 
-    The vocabulary is learnt once, or taken from the run to start from, and its true size goes into
-    the configuration. What a start left that never came to a checkpoint is made anew.
+    The vocabulary is learnt once, or copied from the run to start from, and its actual size is
+    saved in the configuration. A folder without a checkpoint is set up again from scratch.
 
     Raises:
         ValueError: the folder belongs to another configuration.
@@ -274,7 +276,7 @@ def prepare_run(
         config = fit_vocabulary(config, tokenizer)
         if read_run_config(folder) != config:
             raise ValueError(
-                f"{folder} was made with another configuration; choose another --out or remove it"
+                f"{folder} belongs to another configuration; choose another --out or remove it"
             )
         return config, tokenizer
     if has_begun:
@@ -283,7 +285,7 @@ def prepare_run(
     tokenizer = Tokenizer.load(initial / TOKENIZER) if initial else learn_vocabulary(config, data)
     tokenizer.save(tokenizer_path)
     config = fit_vocabulary(config, tokenizer)
-    partial = config_path.with_suffix(".partial")  # whole or not at all, also after a kill
+    partial = config_path.with_suffix(".partial")  # complete or absent, even after a kill
     partial.write_text(
         json.dumps(dump_config(config), ensure_ascii=False, indent=1), encoding="utf-8"
     )
@@ -298,16 +300,16 @@ def learn_vocabulary(config: RunConfig, data: Path) -> Tokenizer:
 
 
 def fit_vocabulary(config: RunConfig, tokenizer: Tokenizer) -> RunConfig:
-    """Small data may give fewer tokens than asked for."""
+    """Sets the actual vocabulary size: small data may give fewer tokens than configured."""
     return dataclasses.replace(
         config, model=dataclasses.replace(config.model, vocab_size=tokenizer.vocab_size)
     )
 
 
 def is_bf16_faster(device: torch.device) -> bool:
-    """Whether bfloat16 pays: on GPUs and on CPUs with AMX.
+    """Tells whether bfloat16 is faster: on GPUs and on CPUs with AMX.
 
-    With AVX-512 alone it measured 0.6 times the speed of float32.
+    With AVX-512 alone, 0.6 times the speed of float32 was measured.
     """
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())

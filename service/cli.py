@@ -1,6 +1,6 @@
 """The command line: `seqserve serve`, `classify`, `translate`, `models list`, `models verify`.
 
-Knows arguments, exit codes and what lines look like; the work is the app's and the pipeline's.
+Handles arguments, exit codes and output lines; the app and the pipelines do the work.
 """
 
 import argparse
@@ -28,25 +28,25 @@ from service.settings import Settings, SettingsError, load_settings
 from service.telemetry.logs import configure_logging
 from service.telemetry.metrics import Metrics
 
-# What the commands that load models in this process can use; `serve` takes them all.
+# Settings of the commands that load models in this process; `serve` accepts all settings.
 LOCAL_SETTINGS = ("models_dir", "device", "precision", "threads_per_engine")
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 
-# How long a thread may keep the interpreter while another wants it. An engine whose step is over
-# would wait for 5 ms by default, longer than the step took, while the event loop parses requests.
+# How long a thread may hold the GIL while another one waits for it. By default an engine that has
+# finished a step would wait for 5 ms, longer than the step, while the event loop parses requests.
 SWITCH_SECONDS = 0.0001
 
-# What a command does with models in this process.
+# The work of a command, given the models loaded in this process.
 Work = Callable[[Registry, Metrics], Awaitable[None]]
 
 
 if TYPE_CHECKING:
-    # Generic for the type checker alone, and private, for want of a public name.
+    # Generic only for the type checker, and private because argparse has no public name for it.
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command; returns the exit code, with one sentence per fault on stderr."""
+    """Runs one command and returns its exit code; writes one sentence per fault to stderr."""
     given = build_parser().parse_args(arguments)
     overrides = {
         name: value for name, value in vars(given).items() if name in Settings.model_fields
@@ -99,7 +99,7 @@ def add_command(
 
 
 def add_setting(parser: argparse.ArgumentParser, name: str) -> None:
-    """A flag for a setting; absent unless given, so that the environment and defaults hold."""
+    """Adds a flag for a setting, absent unless given, so that environment and defaults apply."""
     field = Settings.model_fields[name]
     default = "none" if field.default in ((), "") else field.default
     parser.add_argument(
@@ -155,7 +155,7 @@ def positive(value: str) -> int:
 
 def run_serve(_: argparse.Namespace, settings: Settings) -> int:
     configure_logging(settings.log_level, settings.log_format)
-    # As the first process of a container it would otherwise not hear a signal while models load.
+    # PID 1 of a container ignores SIGTERM by default, also while models load.
     signal.signal(signal.SIGTERM, stop_loading)
     listener = open_listener(settings.host, settings.port)
     sys.setswitchinterval(SWITCH_SECONDS)
@@ -167,7 +167,7 @@ def run_serve(_: argparse.Namespace, settings: Settings) -> int:
 
 
 async def use_models(work: Work, settings: Settings) -> int:
-    """Does the work of a command with models in this process."""
+    """Loads the models in this process and runs the command on them."""
     metrics = Metrics(CollectorRegistry())
     registry = Registry(settings, metrics)
     await registry.start()
@@ -233,7 +233,7 @@ async def translate_texts(
 
 
 def read_texts(texts: Sequence[str]) -> Iterable[str]:
-    """The arguments, or the lines of stdin that are not empty."""
+    """Returns the arguments, or the non-empty lines of stdin if there are none."""
     return texts or (line.rstrip("\r\n") for line in sys.stdin if line.strip())
 
 
@@ -294,5 +294,5 @@ def run_verify(_: argparse.Namespace, settings: Settings) -> int:
     for fault in faults:
         print(f"seqserve: {fault}", file=sys.stderr)
     if not faults:
-        print(f"all models of {settings.models_dir} are whole and answer as they should")
+        print(f"all models in {settings.models_dir} passed: hashes and golden answers match")
     return FAILED if faults else 0

@@ -1,6 +1,6 @@
-"""What an operator can set, by `SEQSERVE_*` variables or by flags.
+"""Settings of the service, given as `SEQSERVE_*` variables or as flags.
 
-The only reader of the environment. What belongs to a model (ids, limits, input names) is in its
+No other module reads the environment. Properties of a model (ids, limits, input names) are in its
 manifest, never here.
 """
 
@@ -22,13 +22,13 @@ from pydantic_settings import (
 )
 
 ENV_PREFIX = "SEQSERVE_"
-# Names that others have fixed; ours win over them.
+# Variables defined by other standards; ours take precedence.
 STANDARD_VARIABLES = {"otlp_endpoint": "OTEL_EXPORTER_OTLP_ENDPOINT"}
 ENDPOINT_PATTERN = r"^(https?://[^/].*)?$"
 
 
 class SettingsError(ValueError):
-    """A setting is unknown or out of bounds; the message is one readable sentence per fault."""
+    """Raised for unknown or invalid settings; the message has one sentence per fault."""
 
 
 class Settings(BaseSettings):
@@ -251,7 +251,7 @@ class Settings(BaseSettings):
     @field_validator("api_keys")
     @classmethod
     def require_ascii(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-        # A header carries ASCII only, so another key could never be matched.
+        # A header carries ASCII only, so any other key could never match.
         if not all(key.get_secret_value().isascii() for key in value):
             raise ValueError("a comma list of ASCII keys")
         return value
@@ -278,15 +278,15 @@ class Settings(BaseSettings):
 
 
 def load_settings(overrides: Mapping[str, object] | None = None) -> Settings:
-    """Settings from the defaults, the environment, then `overrides` (field name to value).
+    """Loads settings from the defaults, the environment and `overrides` (field name to value).
 
-    The last one wins.
+    Later sources take precedence.
 
     Raises:
         SettingsError: a variable or a name is unknown, or a value is out of bounds.
     """
     values: dict[str, Any] = dict(overrides or {})
-    # pydantic-settings ignores a misspelt variable even with extra="forbid", hence our own look.
+    # pydantic-settings ignores misspelt variables even with extra="forbid", hence this check.
     faults = unknown_variables(os.environ)
     try:
         settings = Settings(**values)
@@ -298,7 +298,7 @@ def load_settings(overrides: Mapping[str, object] | None = None) -> Settings:
 
 
 def unknown_variables(environ: Iterable[str]) -> list[str]:
-    """One sentence for each `SEQSERVE_*` name that is no setting, with the closest known one."""
+    """Describes each unknown `SEQSERVE_*` name in one sentence, with the closest known name."""
     known = [ENV_PREFIX + name.upper() for name in Settings.model_fields]
     unknown = sorted(
         name
@@ -309,7 +309,7 @@ def unknown_variables(environ: Iterable[str]) -> list[str]:
 
 
 def suggest_name(name: str, known: Iterable[str]) -> str:
-    """A clause naming the known spelling closest to `name`, or the Kubernetes cause, or nothing."""
+    """Suggests the known name closest to `name`, or the Kubernetes cause; empty if neither fits."""
     if "_SERVICE_" in name or "_TCP" in name:
         # Kubernetes injects <SERVICE>_SERVICE_HOST and the like for a Service called seqserve.
         return " (a Kubernetes service link? set enableServiceLinks: false in the pod)"
@@ -318,10 +318,10 @@ def suggest_name(name: str, known: Iterable[str]) -> str:
 
 
 def describe_fault(error: ErrorDetails) -> str:
-    """One sentence for one pydantic error, with both spellings of the setting, never a key."""
+    """Describes one pydantic error in a sentence with both spellings of the setting; hides keys."""
     reason = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     if not error["loc"]:
-        return f"Settings do not fit each other: {reason}."
+        return f"Settings contradict each other: {reason}."
     name = str(error["loc"][0])
     if error["type"] == "extra_forbidden":
         return f"{name} is not a setting{suggest_name(name, Settings.model_fields)}."

@@ -1,4 +1,4 @@
-"""Attention of the decoder over the encoded source."""
+"""Attention of the decoder to the encoded source."""
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +22,7 @@ class Attention(nn.Module):
         self.sharpness = nn.Parameter(torch.tensor(INITIAL_SHARPNESS))
 
     def project_keys(self, memory: Tensor) -> Tensor:
-        """Memory (B, S, M) -> unit keys (B, S, A), computed once per source."""
+        """Projects memory (B, S, M) to unit keys (B, S, A), once per source."""
         return normalize(self.key(memory), dim=-1)
 
     def forward(

@@ -1,4 +1,4 @@
-"""Many-to-one model: embedding, bidirectional encoder, masked pooling, linear layer."""
+"""Classifier (many-to-one): embedding, bidirectional encoder, masked pooling, linear layer."""
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +9,7 @@ from models.networks.encoder import Encoder, length_mask
 
 
 class Classifier(nn.Module):
-    """Classifies padded token ids from the mean and the maximum over each text's own tokens."""
+    """Classifies padded token ids by mean and maximum over the tokens of each text."""
 
     def __init__(self, config: ModelConfig, num_labels: int) -> None:
         super().__init__()

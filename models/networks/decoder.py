@@ -1,7 +1,7 @@
 """Two-layer attention decoder.
 
-The bottom layer's state queries the attention and the context feeds the layer above (GNMT, Wu et
-al. 2016, section 3.1). No output is fed back as input, so training runs whole sequences through
+The state of the bottom layer queries the attention, and the context feeds the top layer (GNMT, Wu
+et al. 2016, section 3.1). No output is fed back as input, so training runs whole sequences through
 each layer without a loop over time.
 """
 
@@ -20,7 +20,7 @@ State = list[tuple[Tensor, ...]]
 
 
 class Decoder(nn.Module):
-    """Predicts a readout in embedding space; `Seq2Seq` makes logits of it by the tied embedding."""
+    """Predicts a readout in embedding space, from which `Seq2Seq` computes logits."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class Decoder(nn.Module):
         self.dropout = LockedDropout(config.dropout)
 
     def initial_state(self, final_states: Tensor) -> State:
-        """First state of both layers from the encoder's final states (B, M)."""
+        """Computes the initial state of both layers from the encoder's final states (B, M)."""
         parts = torch.tanh(self.bridge(final_states))[None].chunk(
             NUM_LAYERS * (2 if self.cell == "lstm" else 1), dim=-1
         )

@@ -1,4 +1,4 @@
-"""Dropout that suits recurrent networks: one mask for all time steps, and whole words at once."""
+"""Dropout for recurrent networks: one mask for all time steps, and dropout of whole words."""
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +22,7 @@ class LockedDropout(nn.Module):
 
 
 class WordDropout(nn.Module):
-    """Silences whole tokens: their embedding becomes zero at that position (Iyyer et al. 2015)."""
+    """Drops whole tokens: sets their embedding to zero at that position (Iyyer et al. 2015)."""
 
     def __init__(self, rate: float) -> None:
         super().__init__()

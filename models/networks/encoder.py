@@ -1,6 +1,6 @@
 """Bidirectional multi-layer recurrent encoder over padded batches.
 
-The backward direction reads each text from its own last token, so padding never reaches a state and
+The backward direction reads each text from its last token, so padding never reaches a state and
 `pack_padded_sequence` is not needed.
 """
 
@@ -18,7 +18,7 @@ RECURRENT_LAYERS: dict[Cell, type[nn.LSTM] | type[nn.GRU] | type[nn.RNN]] = {
 
 
 def build_layer(cell: Cell, input_size: int, hidden_size: int) -> nn.RNNBase:
-    """One unidirectional layer with orthogonal recurrent weights and an open forget gate."""
+    """Builds a unidirectional layer with orthogonal recurrent weights and an open forget gate."""
     layer = RECURRENT_LAYERS[cell](input_size, hidden_size, batch_first=True)
     weights = dict(layer.named_parameters())
     for gate in weights["weight_hh_l0"].chunk(weights["weight_hh_l0"].shape[0] // hidden_size):
@@ -33,12 +33,12 @@ def build_layer(cell: Cell, input_size: int, hidden_size: int) -> nn.RNNBase:
 
 
 def length_mask(lengths: Tensor, max_length: int) -> Tensor:
-    """True where a position holds a token: (B, T) bool from lengths (B) int64."""
+    """Masks padding: (B, T) bool, True at tokens, from lengths (B) int64."""
     return torch.arange(max_length, device=lengths.device)[None, :] < lengths[:, None]
 
 
 def reverse_padded(sequences: Tensor, lengths: Tensor) -> Tensor:
-    """Reverses each row of (B, T, H) within its own length; padding stays where it is."""
+    """Reverses each row of (B, T, H) within its length; padding stays in place."""
     positions = torch.arange(sequences.shape[1], device=lengths.device)[None, :]
     index = torch.where(positions < lengths[:, None], lengths[:, None] - 1 - positions, positions)
     return sequences.gather(1, index[:, :, None].expand_as(sequences))
@@ -80,7 +80,7 @@ class Encoder(nn.Module):
         return outputs
 
     def final_states(self, outputs: Tensor, lengths: Tensor) -> Tensor:
-        """What each direction knows after its last step: (B, T, 2H) -> (B, 2H)."""
+        """Returns the output of each direction after its last step: (B, T, 2H) -> (B, 2H)."""
         last = (lengths - 1)[:, None, None].expand(-1, 1, self.hidden_size)
         ahead = outputs[:, :, : self.hidden_size].gather(1, last)[:, 0]
         return torch.cat([ahead, outputs[:, 0, self.hidden_size :]], dim=-1)

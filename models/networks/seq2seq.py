@@ -10,17 +10,17 @@ from models.networks.decoder import Decoder
 from models.networks.dropout import WordDropout
 from models.networks.encoder import Encoder, length_mask
 
-# brings embeddings and encoder outputs to like size when training starts
+# gives embeddings and encoder outputs a similar scale at the start of training
 EMBEDDING_SCALE = 2.0
 
 
 class Seq2Seq(nn.Module):
     """Translates padded batches of token ids.
 
-    One embedding matrix serves source, target and output (Press and Wolf 2017). The token that
-    starts a translation names its language, so one decoder serves several (Johnson et al. 2017,
-    who put it into the source). The memory holds each word's own embedding beside its encoding: a
-    short way from a word to its translation, which small data needs.
+    One embedding matrix serves source, target and output (Press and Wolf 2017). The start token of
+    a translation names its language, so one decoder serves several (Johnson et al. 2017, who put it
+    into the source). The memory holds the embedding of each word beside its encoding: a short path
+    from a word to its translation, which helps with small data.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -40,7 +40,7 @@ class Seq2Seq(nn.Module):
         self.output_bias = nn.Parameter(torch.zeros(config.vocab_size))
 
     def forward(self, input_ids: Tensor, lengths: Tensor, target_ids: Tensor) -> Tensor:
-        """Logits under teacher forcing.
+        """Computes logits with teacher forcing.
 
         Args:
             input_ids: (B, S) int64, padded.
@@ -62,7 +62,7 @@ class Seq2Seq(nn.Module):
     def encode(
         self, input_ids: Tensor, lengths: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, list[tuple[Tensor, ...]]]:
-        """Keys (B, S, A), values (B, S, M), mask (B, S) and the decoder's first state."""
+        """Returns keys (B, S, A), values (B, S, M), mask (B, S) and the decoder's initial state."""
         embedded = self.word_dropout(self.embedding(input_ids))
         outputs = self.encoder(embedded, lengths)
         state = self.decoder.initial_state(self.encoder.final_states(outputs, lengths))
@@ -74,7 +74,7 @@ class Seq2Seq(nn.Module):
     def translate(
         self, input_ids: Tensor, lengths: Tensor, start_id: int, eos_id: int, max_new_tokens: int
     ) -> list[list[int]]:
-        """Greedy translation, the reference for the served search; see `translate_greedily`."""
+        """Translates greedily, as a reference for the served search; see `translate_greedily`."""
         return translate_greedily([self], input_ids, lengths, start_id, eos_id, max_new_tokens)
 
 
@@ -87,15 +87,15 @@ def translate_greedily(
     eos_id: int,
     max_new_tokens: int,
 ) -> list[list[int]]:
-    """Translates with one model or with several, whose mean log-probability chooses each token.
+    """Translates with one model or an ensemble, whose mean log-probability selects each token.
 
     Args:
-        models: in eval mode, with one vocabulary.
+        models: in eval mode, with the same vocabulary.
         input_ids: (B, S) int64, padded.
         lengths: (B) int64, tokens per source, >= 1.
-        start_id: of the language to translate into.
+        start_id: start token of the target language.
         eos_id: ends a source and a translation.
-        max_new_tokens: where a translation is cut at the latest.
+        max_new_tokens: maximum length of a translation.
 
     Returns:
         Token ids per row, without start and eos.

@@ -1,11 +1,11 @@
-"""Makes a parallel training set from the answers of trained translators.
+"""Generates a parallel training set with trained translators (distillation).
 
 Run it as `python -m models.synthesis.distil ...`.
 
-Each sentence of a source, in either language, is translated by all runs together. A student that
-trains on this beside the source learns what the ensemble knows (sequence-level distillation, Kim
-and Rush 2016; from ensembles, Freitag et al. 2017), and reads a made-up sentence where it
-translates the other way round (back-translation, Sennrich et al. 2016).
+An ensemble of all runs translates each sentence of a source, in both languages. A student that
+trains on the result beside the source learns from the ensemble (sequence-level distillation, Kim
+and Rush 2016; from ensembles, Freitag et al. 2017), and in the opposite direction from synthetic
+sources (back-translation, Sennrich et al. 2016).
 """
 
 import argparse
@@ -25,10 +25,10 @@ from service.text.tokenizer import Tokenizer
 
 
 class Ensemble:
-    """Translators with one vocabulary.
+    """Ensemble of translators with the same vocabulary.
 
     Raises:
-        ValueError: a run is another task's, or has another vocabulary or other languages.
+        ValueError: a run has another task, another vocabulary or other languages.
     """
 
     def __init__(self, runs: Sequence[Run]) -> None:
@@ -37,7 +37,7 @@ class Ensemble:
         self.models: list[Seq2Seq] = []
         for run in runs:
             if not isinstance(run.model, Seq2Seq):
-                raise ValueError(f"{run.config.name} is no translator")
+                raise ValueError(f"{run.config.name} is not a translator")
             if run.config.languages != self.config.languages:
                 raise ValueError(f"{run.config.name} translates other languages than the first run")
             if run.tokenizer.to_json() != self.tokenizer.to_json():
@@ -45,7 +45,7 @@ class Ensemble:
             self.models.append(run.model)
 
     def translate(self, texts: Sequence[str], target: str) -> list[str]:
-        """Greedy translations in the order of the texts; "" for one that is empty or too long."""
+        """Translates texts greedily, in their order; "" for a text that is empty or too long."""
         pad_id, eos_id = self.tokenizer.token_id(PAD), self.tokenizer.token_id(EOS)
         start_id = self.tokenizer.token_id(start_token(target))
         encoded = [[*ids, eos_id] for ids in self.tokenizer.encode_batch(texts)]
@@ -84,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             (arguments.out / f"train.{language}").write_text("".join(lines), encoding="utf-8")
     except (ValueError, OSError, ArtefactError) as exc:
         raise SystemExit(f"models.synthesis.distil: {exc}") from exc
-    print(f"wrote {len(made)} pairs, made of {len(rows)}, to {arguments.out}")
+    print(f"wrote {len(made)} pairs, generated from {len(rows)}, to {arguments.out}")
 
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -97,7 +97,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def distil_rows(ensemble: Ensemble, rows: Sequence[Row]) -> list[Row]:
-    """Each first sentence with its translation, then each second one with its own."""
+    """Pairs each first sentence with its translation, then each second one with its translation."""
     first, second = ensemble.config.languages
     ahead = ensemble.translate([row[0] for row in rows], second)
     back = ensemble.translate([row[1] for row in rows], first)

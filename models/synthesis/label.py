@@ -1,10 +1,9 @@
-"""Makes a training set of sentences out of labelled longer texts.
+"""Generates a training set of labelled sentences from longer labelled texts (self-training).
 
 Run it as `python -m models.synthesis.label ...`.
 
-Trained classifiers say how a sentence reads, and the label of the text that it stands in how it
-leans; where both together are sure, the sentence is kept (self-training, with the label as a
-prior). What was held out from training is not read.
+Trained classifiers score each sentence, and the label of its text serves as a prior. Sentences with
+a confident result are kept. Rows held out from training are not used.
 """
 
 import argparse
@@ -25,27 +24,27 @@ from models.training.vocabulary import PAD
 from service.errors import ArtefactError
 
 MIN_WORDS, MAX_WORDS = 4, 40
-PRIOR = 0.8  # log-odds that a text's label lends to its sentences
+PRIOR = 0.8  # log-odds that the label of a text adds to its sentences
 MIN_LOGIT = 2.0  # log-odds above which a sentence is kept: 88 %
 SENTENCE_END = re.compile(r"(?<=[.!?])[\"')]*\s+(?=[A-Z\"'(0-9])")
 LINE_BREAK = re.compile(r"<br\s*/?>")
 
 
 class Teacher:
-    """A trained classifier of two labels.
+    """Trained classifier with two labels.
 
     Raises:
-        ValueError: the run is another model's.
+        ValueError: the run has another task or another number of labels.
     """
 
     def __init__(self, run: Run) -> None:
         if not isinstance(run.model, Classifier) or len(run.config.labels) != 2:
-            raise ValueError(f"{run.config.name} is no classifier of two labels")
+            raise ValueError(f"{run.config.name} is not a classifier with two labels")
         self.config, self._tokenizer, self._model = run.config, run.tokenizer, run.model
 
     @torch.inference_mode()
     def read(self, texts: Sequence[str]) -> Tensor:
-        """Log-odds (N) of the second label, in the order of the texts."""
+        """Returns the log-odds (N) of the second label, in the order of the texts."""
         pad_id = self._tokenizer.token_id(PAD)
         encoded = self._tokenizer.encode_batch(texts)
         examples = [Example(ids, [0]) for ids in encoded]
@@ -77,17 +76,17 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def check_labels(teachers: Sequence[Teacher]) -> None:
-    """Their log-odds are added up.
+    """Checks that all teachers have the same labels, since their log-odds are averaged.
 
     Raises:
-        ValueError: they do not have the same labels in the same order.
+        ValueError: labels or their order differ.
     """
     labels = teachers[0].config.labels
     for teacher in teachers:
         if teacher.config.labels != labels:
             raise ValueError(
                 f"{teacher.config.name} has the labels {', '.join(teacher.config.labels)}, "
-                f"{teachers[0].config.name} {', '.join(labels)}; all runs need the same"
+                f"{teachers[0].config.name} {', '.join(labels)}; all runs must have the same labels"
             )
 
 
@@ -104,7 +103,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 def draw_sentences(
     config: RunConfig, path: str, data: Path, num_sentences: int
 ) -> list[tuple[int, str]]:
-    """Sentences of a source's training texts, each with its text's label, the same at every call.
+    """Draws sentences of a source's training texts with the labels of the texts; deterministic.
 
     Raises:
         ValueError: the configuration has no such source, or it has no sentences.
@@ -116,13 +115,13 @@ def draw_sentences(
         for sentence in split_sentences(text)
     ]
     if not sentences:
-        raise ValueError(f"{path} has no sentence of {MIN_WORDS} to {MAX_WORDS} words")
+        raise ValueError(f"{path} has no sentences of {MIN_WORDS} to {MAX_WORDS} words")
     random.Random(1).shuffle(sentences)
     return sentences[:num_sentences]
 
 
 def split_sentences(text: str) -> list[str]:
-    """Sentences of 4 to 40 words; the dot of "Mr. Hill" ends one too."""
+    """Splits a text into sentences of 4 to 40 words; "Mr. Hill" is split too."""
     parts = SENTENCE_END.split(LINE_BREAK.sub(" ", text))
     words = [part.split() for part in parts]
     return [" ".join(each) for each in words if MIN_WORDS <= len(each) <= MAX_WORDS]
@@ -131,7 +130,7 @@ def split_sentences(text: str) -> list[str]:
 def label_sentences(
     teachers: Sequence[Teacher], sentences: Sequence[tuple[int, str]]
 ) -> list[tuple[int, str]]:
-    """What the teachers' mean and the texts' labels together are sure of, newly labelled."""
+    """Labels the sentences of which the teachers' mean plus the prior is confident."""
     readings = [teacher.read([text for _, text in sentences]) for teacher in teachers]
     leanings = torch.tensor([PRIOR if label else -PRIOR for label, _ in sentences])
     logits = (torch.stack(readings).mean(dim=0) + leanings).tolist()

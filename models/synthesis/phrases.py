@@ -1,9 +1,9 @@
-"""Makes a training set of short everyday sentences.
+"""Generates a training set of short everyday sentences.
 
 Run it as `python -m models.synthesis.phrases --out FOLDER`.
 
-Reviews of films teach a classifier little about phones, soup and neighbours. The patterns and word
-lists of phrases.toml do, and that file says how to extend them. A sentence without any sentiment is
+Film reviews teach a classifier little about phones, soup and neighbours. The patterns and word
+lists in phrases.toml cover those; that file explains how to extend them. A neutral sentence is
 written twice, once with each label, so that a model learns to be unsure of it.
 """
 
@@ -20,9 +20,9 @@ from models.training.data import add_typing_noise
 PATTERNS = Path(__file__).with_name("phrases.toml")
 LABELS = ("negative", "positive")
 MIN_SENTENCES = 100
-NEUTRAL_SHARE = 1 / 6  # of the lines, both copies counted
-HASTY_SHARE = 0.48  # of the sentences; about a quarter of them has nothing to be hasty about
-TRIES = 60  # a pattern that gives nothing new so often in a row is spent
+NEUTRAL_SHARE = 1 / 6  # of the lines, counting both copies
+HASTY_SHARE = 0.48  # of the sentences; about a quarter of those have nothing to change
+TRIES = 60  # a pattern is exhausted after this many tries without a new sentence
 
 SLOT = re.compile(r"\{(\w+)\}")
 ARTICLE = re.compile(r"\b([Aa])(?= (?!one\b|use|uni|euro)[aeiou]| hour| honest| 8| 11\b)")
@@ -32,14 +32,14 @@ STRETCHED = re.compile(
     re.IGNORECASE,
 )
 
-Lists = Mapping[str, Sequence[str]]  # what a slot of some name may be filled with
+Lists = Mapping[str, Sequence[str]]  # the entries that may fill a slot, by its name
 
 
 @dataclass(frozen=True)
 class Grammar:
-    """What sentences are made from: `topics` holds the lists of every subject, one after another.
+    """Patterns and word lists; `topics` has the lists of each subject.
 
-    A shape, such as a rating, has patterns by label and a share in the sentences.
+    A shape, such as a rating, has patterns by label and a share of the sentences.
     """
 
     topics: Sequence[Lists]
@@ -76,13 +76,13 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--patterns", type=Path, default=PATTERNS, help=f"default: models/{PATTERNS.name}"
     )
     parser.add_argument(
-        "--exclude", type=Path, help="TSV file whose last column holds texts never to be written"
+        "--exclude", type=Path, help="TSV file whose last column has texts that must not be written"
     )
     return parser.parse_args(argv)
 
 
 def read_texts(path: Path) -> list[str]:
-    """The last column of each line."""
+    """Reads the last column of each line."""
     lines = path.read_text(encoding="utf-8").splitlines()
     return [line.split("\t")[-1] for line in lines]
 
@@ -91,8 +91,8 @@ def read_grammar(path: Path) -> Grammar:
     """Reads patterns and word lists; a domain's list replaces the shared one of its name.
 
     Raises:
-        ValueError: it is no TOML, or a part is missing.
-        OSError: it cannot be read.
+        ValueError: the file is not TOML, or a table is missing.
+        OSError: the file cannot be read.
     """
     tables = tomllib.loads(path.read_text(encoding="utf-8"))
     if missing := {"agreement", "words", "domains", "shapes"} - tables.keys():
@@ -110,12 +110,12 @@ def read_grammar(path: Path) -> Grammar:
 def write_sentences(
     grammar: Grammar, num_sentences: int, rng: random.Random, excluded: Sequence[str] = ()
 ) -> list[tuple[int, str]]:
-    """Labelled sentences in random order, as many negative as positive; only neutral ones recur.
+    """Generates labelled sentences in random order, half of them negative; only neutral ones recur.
 
-    What differs from an excluded text in typing alone is not written.
+    A sentence that differs from an excluded text only in typing is not written.
 
     Raises:
-        ValueError: too few are asked for, or more than the patterns give.
+        ValueError: `num_sentences` is too small, or more than the patterns yield.
     """
     if num_sentences < MIN_SENTENCES:
         raise ValueError(f"--num-sentences {num_sentences}: at least {MIN_SENTENCES} are needed")
@@ -140,14 +140,14 @@ def write_sentences(
 def draw_texts(
     grammar: Grammar, tone: str, count: int, seen: set[str], rng: random.Random
 ) -> list[str]:
-    """New texts of a tone, which are added to `seen`: first a shape is drawn, then its pattern."""
+    """Draws new texts of a tone, first the shape and then a pattern, and adds them to `seen`."""
     pools = [find_topics(grammar, shape.get(tone, ())) for shape in grammar.shapes]
     texts: list[str] = []
     while len(texts) < count:
         shares = [share if pool else 0.0 for pool, share in zip(pools, grammar.shares, strict=True)]
         if not any(shares):
             raise ValueError(
-                f"--num-sentences: the patterns give {len(texts)} {tone} sentences of {count}"
+                f"--num-sentences: the patterns yield {len(texts)} {tone} sentences of {count}"
             )
         [pool] = rng.choices(pools, shares)
         pattern = rng.choice(list(pool))
@@ -163,10 +163,10 @@ def draw_texts(
 
 
 def find_topics(grammar: Grammar, patterns: Sequence[str]) -> dict[str, list[Lists]]:
-    """The topics that have a list for every slot of a pattern, by pattern.
+    """Maps each pattern to the topics that have a list for all of its slots.
 
     Raises:
-        ValueError: there is none for some pattern.
+        ValueError: a pattern has no such topic.
     """
     slots = {pattern: set(SLOT.findall(pattern)) for pattern in patterns}
     found = {
@@ -179,22 +179,22 @@ def find_topics(grammar: Grammar, patterns: Sequence[str]) -> dict[str, list[Lis
 
 
 def make_key(text: str) -> str:
-    """What two texts share that differ in typing alone."""
+    """Normalizes a text so that texts which differ only in typing are equal."""
     return re.sub(r"[\s.!,']+", "", text.casefold())
 
 
 def fill_pattern(pattern: str, topic: Lists, rng: random.Random) -> str:
-    """A sentence: slots are filled from the left, also those in what fills them.
+    """Fills the slots of a pattern from the left, including slots within entries.
 
     Raises:
-        ValueError: what fills a slot has one that the topic has no list for.
+        ValueError: an entry has a slot for which the topic has no list.
     """
     topic = {**topic, "the": [rng.choice(topic.get("the", ["the"]))]}  # "my" phone remains mine
     while slot := SLOT.search(pattern):
         if slot[1] not in topic:
             raise ValueError(f"no list for {slot[0]} in {pattern!r}")
         options = topic[slot[1]]
-        # "nice and nice": a word is repeated only where there is no other.
+        # avoids "nice and nice": a word is repeated only if there is no other
         words = SLOT.sub("", pattern)
         options = [option for option in options if option not in words] or options
         pattern = pattern[: slot.start()] + rng.choice(options) + pattern[slot.end() :]
@@ -230,7 +230,7 @@ HABITS: tuple[Callable[[str, random.Random], str], ...] = (
 
 
 def type_text(text: str, rng: random.Random) -> str:
-    """The text, or what becomes of it with one or two habits of those who type in a hurry."""
+    """Returns the text as it is, or altered by one or two habits of hurried typing."""
     if rng.random() < HASTY_SHARE:
         for habit in rng.sample(HABITS, rng.randint(1, 2)):
             text = habit(text, rng)

@@ -1,4 +1,4 @@
-"""Adversarial training of classifiers: the same text, moved a little to where it reads worst."""
+"""Adversarial training of classifiers: texts perturbed in the direction of the highest loss."""
 
 import torch
 from torch import Tensor
@@ -8,17 +8,17 @@ from models.networks.encoder import length_mask
 
 
 def perturb(embedded: Tensor, lengths: Tensor, loss: Tensor, size: float) -> Tensor:
-    """Moves embedded texts along the gradient of their loss (Miyato et al. 2017, equation 5).
+    """Perturbs embedded texts along the gradient of their loss (Miyato et al. 2017, equation 5).
 
-    The step is a share of the text's own norm, so that a model cannot escape it with larger
-    embeddings; the paper normalises the embeddings for that. The gradient's graph is not kept: a
-    loss of the moved texts trains the embeddings, not the direction.
+    The step is relative to the norm of the text, so that a model cannot evade it with larger
+    embeddings; the paper normalises the embeddings instead. The direction is a constant: no
+    gradient flows through it.
 
     Args:
         embedded: (B, T, E), part of the graph of `loss`.
-        lengths: (B) int64, >= 1; what lies beyond them does not count as text.
+        lengths: (B) int64, >= 1; padding does not count towards the norm.
         loss: scalar; its graph is kept.
-        size: norm of the step over the norm of the text, 0 to 1.
+        size: norm of the step relative to the norm of the text, 0 to 1.
 
     Returns:
         (B, T, E).

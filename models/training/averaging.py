@@ -1,4 +1,4 @@
-"""An exponential moving average of the weights, less noisy than the weights of any one step."""
+"""Exponential moving average of the weights, less noisy than the weights of a single step."""
 
 import copy
 
@@ -7,10 +7,10 @@ from torch import nn
 
 
 class AverageModel:
-    """A copy of a model that follows it slowly.
+    """Moving average of a model.
 
     Attributes:
-        model: the average, in eval mode; what is validated and shipped.
+        model: the average, in eval mode, which is validated and shipped.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
@@ -19,10 +19,10 @@ class AverageModel:
 
     @torch.no_grad()
     def update(self, model: nn.Module, step: int) -> None:
-        """Moves the average towards the weights after `step` optimizer steps.
+        """Updates the average with the weights after `step` optimizer steps.
 
-        The first steps weigh more than the decay says, so that the initial weights are forgotten
-        soon (as in tf.train.ExponentialMovingAverage).
+        The decay is smaller in the first steps, so that the initial weights are soon forgotten (as
+        in tf.train.ExponentialMovingAverage).
         """
         decay = min(self.decay, (1.0 + step) / (10.0 + step))
         torch._foreach_lerp_(

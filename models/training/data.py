@@ -1,8 +1,8 @@
-"""Reads data sets, and cuts them into batches of like lengths.
+"""Reads data sets, and groups examples of similar length into batches.
 
 A source is a folder with a file per split: `train.tsv[.gz]` with `label TAB text` or
 `first TAB second`, or, for translation, parallel files `train.en[.gz]` and `train.de[.gz]`. A label
-is given by its name or by its place in the configuration, counted from 0.
+is a name, or its index in the configuration, counted from 0.
 """
 
 import gzip
@@ -22,7 +22,7 @@ from models.config import RunConfig, SourceConfig
 
 Item = TypeVar("Item")
 Row = tuple[str, str]
-"""Sentiment: (label as it stands in the file, text). Translation: (first, second language)."""
+"""Sentiment: (label as written in the file, text). Translation: (first, second language)."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,12 @@ class Example:
 
 
 def read_split(folder: Path, stem: str, languages: Sequence[str]) -> list[Row]:
-    """Rows of one split, in file order.
+    """Reads the rows of one split, in file order.
 
     Raises:
-        FileNotFoundError: neither a TSV nor parallel files are there.
-        ValueError: a line has no TAB or several, parallel files differ in length, or a file is not
-            UTF-8, or no whole gzip file.
+        FileNotFoundError: there is neither a TSV file nor parallel files.
+        ValueError: a line does not have exactly one TAB, parallel files differ in length, or a file
+            is not UTF-8 or not a complete gzip file.
     """
     table = _find(folder, f"{stem}.tsv")
     if table is not None:
@@ -62,7 +62,7 @@ def read_split(folder: Path, stem: str, languages: Sequence[str]) -> list[Row]:
 
 
 def read_source(config: RunConfig, source: SourceConfig, data: Path, split: str) -> list[Row]:
-    """Rows of one split ("train", "valid" or "test") of a source, cleaned as its style asks."""
+    """Reads one split ("train", "valid" or "test") of a source and cleans it by its style."""
     if source.holdout and split != "test":
         rows = read_split(data / source.path, source.train, config.languages)
         rows = split_rows(rows, source.holdout)[split == "valid"]
@@ -74,7 +74,7 @@ def read_source(config: RunConfig, source: SourceConfig, data: Path, split: str)
 
 
 def split_rows(rows: Sequence[Row], num_held_out: int) -> tuple[list[Row], list[Row]]:
-    """The rows to train on and those held out, the same ones at every call."""
+    """Splits rows into those to train on and those held out, the same at every call."""
     order = random.Random(len(rows)).sample(range(len(rows)), len(rows))
     held_out = set(order[:num_held_out])
     kept = [row for index, row in enumerate(rows) if index not in held_out]
@@ -82,7 +82,7 @@ def split_rows(rows: Sequence[Row], num_held_out: int) -> tuple[list[Row], list[
 
 
 def add_typing_noise(text: str, rng: random.Random) -> str:
-    """The text as somebody types it who is in a hurry: casing and full stop as they come."""
+    """Imitates hurried typing: changes the case and drops the full stop at random."""
     way = rng.random()
     if way < 0.15:
         return text.upper()
@@ -92,14 +92,14 @@ def add_typing_noise(text: str, rng: random.Random) -> str:
 
 
 def index_labels(rows: Sequence[Row], labels: Sequence[str]) -> list[int]:
-    """The place of each row's label among the labels.
+    """Returns the index of each row's label.
 
     Raises:
-        ValueError: a row has none of them.
+        ValueError: a label is unknown.
     """
     places = {label: place for place, label in enumerate(labels)}
     numbers = {str(place): place for place in range(len(labels))}
-    if places.keys().isdisjoint(numbers):  # else "1" would be two things at once
+    if places.keys().isdisjoint(numbers):  # otherwise "1" would be ambiguous
         places |= numbers
     unknown_labels = sorted({label for label, _ in rows} - places.keys())
     if unknown_labels:
@@ -120,7 +120,7 @@ _PTB_RULES = [
 
 
 def join_ptb(text: str) -> str:
-    """Undoes Penn-Treebank tokenization, so that training text looks like what people type."""
+    """Undoes Penn-Treebank tokenization, so that training text looks like typed text."""
     text = (
         text.replace("-lrb-", "(").replace("-rrb-", ")").replace("lrb ", "(").replace(" rrb", ")")
     )
@@ -130,7 +130,7 @@ def join_ptb(text: str) -> str:
 
 
 def limit_rows(rows: Sequence[Item], limit: int | None) -> list[Item]:
-    """At most so many rows, drawn at random, in their order; the same ones at every call."""
+    """Draws at most `limit` rows at random and keeps their order; the same rows at every call."""
     if limit is None or len(rows) <= limit:
         return list(rows)
     kept = random.Random(len(rows)).sample(range(len(rows)), limit)
@@ -138,7 +138,7 @@ def limit_rows(rows: Sequence[Item], limit: int | None) -> list[Item]:
 
 
 def sample_weighted(items: Sequence[Item], weight: float, rng: random.Random) -> list[Item]:
-    """A weight of 0.3 draws 30 % of the items, 2.5 gives each twice and half of them once more."""
+    """Samples items: weight 0.3 draws 30 % of them; 2.5 takes each twice and half of them again."""
     whole, part = divmod(weight, 1.0)
     return list(items) * int(whole) + rng.sample(list(items), round(part * len(items)))
 
@@ -146,10 +146,10 @@ def sample_weighted(items: Sequence[Item], weight: float, rng: random.Random) ->
 def bucket_batches(
     lengths: Sequence[int], batch_tokens: int, rng: random.Random | None = None
 ) -> list[list[int]]:
-    """Groups indices of like lengths into batches of at most `batch_tokens` padded tokens.
+    """Groups indices of similar length into batches of at most `batch_tokens` padded tokens.
 
-    What is longer than that by itself is a batch of its own. With `rng` the order is shuffled, and
-    equal lengths meet different neighbours each time; without, it is sorted.
+    An item longer than that forms a batch alone. With `rng` the order of batches is shuffled, and
+    items of equal length get different neighbours each time; without it, batches are sorted.
     """
     order = list(range(len(lengths)))
     if rng is not None:
@@ -167,7 +167,7 @@ def bucket_batches(
 
 
 def pad_ids(rows: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
-    """Rows of ids -> ids (B, T) int64 padded with pad_id, and lengths (B) int64."""
+    """Pads rows of ids: ids (B, T) int64 filled up with pad_id, and lengths (B) int64."""
     lengths = [len(row) for row in rows]
     ids = np.full((len(rows), max(lengths)), pad_id, dtype=np.int64)
     for row, padded in zip(rows, ids, strict=True):
@@ -188,7 +188,7 @@ def _lines(path: Path) -> Iterator[str]:
         except UnicodeDecodeError as exc:
             raise ValueError(f"{path} is not UTF-8: {exc.reason}") from exc
         except (EOFError, gzip.BadGzipFile, zlib.error) as exc:
-            raise ValueError(f"{path} is no whole gzip file: {exc}") from exc
+            raise ValueError(f"{path} is not a complete gzip file: {exc}") from exc
 
 
 def _zip_lines(first: Path, second: Path) -> list[Row]:

@@ -11,7 +11,7 @@ NUM_BINS = 15
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured quality.
+    """One quality figure.
 
     Attributes:
         signature: how it was computed, so that others can repeat it.
@@ -23,17 +23,17 @@ class Figure:
 
 
 def accuracy(predicted: Sequence[int], expected: Sequence[int]) -> Figure:
-    """Share of right labels, in percent."""
+    """Measures the share of correct labels, in percent."""
     right = sum(int(ours == theirs) for ours, theirs in zip(predicted, expected, strict=True))
     return Figure("accuracy", 100.0 * right / len(expected), f"percent of {len(expected)} texts")
 
 
 def calibration_error(probabilities: np.ndarray, expected: Sequence[int]) -> Figure:
-    """Expected calibration error (Guo et al. 2017, eq. 5) in percentage points.
+    """Measures the expected calibration error (Guo et al. 2017, eq. 5) in percentage points.
 
     Args:
         probabilities: (N, C), rows sum to one.
-        expected: (N) the right column of each row.
+        expected: (N) the correct column of each row.
     """
     scores = probabilities.max(axis=-1)
     is_right = probabilities.argmax(axis=-1) == np.asarray(expected)
@@ -52,12 +52,11 @@ CHARACTER_LANGUAGES = frozenset({"ja", "km", "ko", "lo", "my", "th", "zh"})
 def translation_figures(
     translations: Sequence[str], references: Sequence[str], target: str
 ) -> list[Figure]:
-    """Corpus BLEU and chrF of detokenized, cased text.
+    """Measures corpus BLEU and chrF of detokenized, cased text.
 
-    Where spaces do not part words, BLEU counts characters; of Korean too, whose words are long.
-
-    "bleu-lc" is BLEU of lower-cased tokens, as published for Multi30k; those were cut by Moses'
-    tokenizer, these by sacreBLEU's, which does as much.
+    BLEU counts characters in languages without spaces between words, and in Korean, whose words
+    are long. "bleu-lc" is BLEU of lower-cased tokens, as published for Multi30k with Moses'
+    tokenizer; sacreBLEU's own tokenizer is equivalent here.
     """
     metrics: dict[str, BLEU | CHRF] = {
         "bleu": BLEU(tokenize="char" if target in CHARACTER_LANGUAGES else "13a"),

@@ -1,7 +1,7 @@
 """Language-model pretraining of embedding and encoder on the training texts, without labels.
 
 Each direction of the encoder's first layer learns to predict the token that it reads next; the
-classifier starts from what they learnt (SA-LSTM, Dai and Le 2015, in both directions).
+classifier starts from these weights (SA-LSTM, Dai and Le 2015, in both directions).
 """
 
 import math
@@ -22,13 +22,13 @@ from models.training.vocabulary import PAD
 from service.text.tokenizer import Tokenizer
 
 VALID_BATCH_TOKENS = 2048
-DROPOUT = 0.1  # little: a few passes over all the text are not learnt by heart
+DROPOUT = 0.1  # low: a few passes over the whole text do not overfit
 
 
 class LanguageModel(nn.Module):
-    """Predicts from each position, in embedding space, the token after it and the one before.
+    """Predicts the next and the previous token of each position, in embedding space.
 
-    Embedding and encoder are called as in `Classifier`, so that it finds their weights.
+    Embedding and encoder are named as in `Classifier`, which loads their weights.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -42,15 +42,15 @@ class LanguageModel(nn.Module):
         self.output_bias = nn.Parameter(torch.zeros(config.vocab_size))
 
     def forward(self, input_ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Predictions and what they should be.
+        """Returns predictions and their targets.
 
         Args:
             input_ids: (B, T) int64, padded.
             lengths: (B) int64, >= 1.
 
         Returns:
-            readout (N, E) and the token ids (N): first all tokens that have one before them, then
-            all that have one after them.
+            readout (N, E) and token ids (N): first all tokens with a predecessor, then all tokens
+            with a successor.
         """
         outputs = self.dropout(self.encoder(self.embedding(input_ids), lengths))
         ahead, back = outputs.chunk(2, dim=-1)  # (B, T, H) each
@@ -59,12 +59,12 @@ class LanguageModel(nn.Module):
         return readout, torch.cat([input_ids[:, 1:][mask], input_ids[:, :-1][mask]])
 
     def logits(self, readout: Tensor, candidates: Tensor) -> Tensor:
-        """(N, E) and token ids (C) -> (N, C)."""
+        """Scores candidates: (N, E) and token ids (C) -> (N, C)."""
         return linear(readout, self.embedding.weight[candidates], self.output_bias[candidates])
 
 
 class PretrainingTask:
-    """Predicts neighbours in the texts of every source that has a weight, each text once."""
+    """Language modelling over the texts of every source with a weight, each text once."""
 
     def __init__(self, config: RunConfig, tokenizer: Tokenizer, data: Path) -> None:
         self.config, self.tokenizer = config, tokenizer
@@ -78,12 +78,12 @@ class PretrainingTask:
 
     def build_model(self) -> nn.Module:
         model = LanguageModel(self.config.model)
-        # starts from the shares: what no text holds is never drawn, and stays as unlikely as it is
+        # starts from the shares: tokens that occur in no text are never drawn, and stay unlikely
         model.output_bias.data.copy_(self._frequencies.log())
         return model
 
     def sample_epoch(self, rng: random.Random) -> list[Example]:
-        """All texts, cut into windows at other places each time."""
+        """Splits all texts into windows, at different places in each epoch."""
         size = self.training.crop_tokens
         return [
             Example(window, [0])
@@ -93,10 +93,11 @@ class PretrainingTask:
         ]
 
     def loss(self, model: nn.Module, examples: Sequence[Example], device: torch.device) -> Tensor:
-        """Cross entropy over the tokens of the batch, which stand for the whole vocabulary.
+        """Computes the cross entropy over the tokens of the batch, a sample of the vocabulary.
 
-        Importance sampling (Bengio and Senecal 2003): a token counts for the inverse of its chance
-        to be in a batch of this size. A softmax over all tokens would cost ten times the encoder.
+        Importance sampling (Bengio and Senecal 2003): a token is weighted by the inverse of its
+        probability of being in a batch of this size. A softmax over all tokens would cost ten times
+        the encoder.
         """
         assert isinstance(model, LanguageModel)
         input_ids, lengths = pad_ids([example.input_ids for example in examples], self.pad_id)
@@ -109,7 +110,7 @@ class PretrainingTask:
 
     @torch.inference_mode()
     def validate(self, model: nn.Module, device: torch.device) -> dict[str, float]:
-        """Perplexity over the whole vocabulary, mean of both directions."""
+        """Measures perplexity over the whole vocabulary, averaged over both directions."""
         assert isinstance(model, LanguageModel)
         vocabulary = torch.arange(self.config.model.vocab_size, device=device)
         total, count = 0.0, 0
@@ -131,7 +132,7 @@ class PretrainingTask:
         return [ids for ids in self.tokenizer.encode_batch(texts) if len(ids) > 1]
 
     def _count_tokens(self) -> Tensor:
-        """Share of each token in the training texts, counted once more than it is there."""
+        """Returns the share of each token in the training texts, with add-one smoothing."""
         counts = Counter(token_id for ids in self._train for token_id in ids)
         size = self.config.model.vocab_size
         shares = torch.tensor([counts[token_id] + 1.0 for token_id in range(size)])
@@ -139,7 +140,7 @@ class PretrainingTask:
 
 
 def cut_windows(ids: list[int], size: int, first: int) -> list[list[int]]:
-    """Cuts a text that is longer than `size` into windows of that size, the first being shorter."""
+    """Splits a text longer than `size` into windows of that size; the first one is shorter."""
     if len(ids) <= size:
         return [ids]
     return [ids[:first], *(ids[start : start + size] for start in range(first, len(ids), size))]

@@ -1,4 +1,4 @@
-"""What a training run leaves: configuration, vocabulary and best weights."""
+"""Results of a training run: configuration, vocabulary and best weights."""
 
 import argparse
 import pickle
@@ -19,11 +19,11 @@ from service.text.tokenizer import Tokenizer
 
 @dataclass(frozen=True)
 class Run:
-    """A training run.
+    """Results of a training run.
 
     Attributes:
-        model: its best weights, float32, in eval mode.
-        minutes: time spent training, if the folder still has the last checkpoint.
+        model: with the best weights, float32, in eval mode.
+        minutes: training time, or None if the folder has no last checkpoint.
     """
 
     config: RunConfig
@@ -46,7 +46,7 @@ class Run:
 
     @property
     def forbidden_ids(self) -> list[int]:
-        """What a translation never contains: start tokens and padding."""
+        """Ids that a translation never contains: start tokens and padding."""
         ids = self.special_ids
         return [*ids.start_ids.values(), ids.pad_id]
 
@@ -55,19 +55,21 @@ def read_run(folder: Path) -> Run:
     """Reads the best weights of a run folder.
 
     Raises:
-        FileNotFoundError: the folder is no run's, or no epoch is finished.
-        ValueError: the configuration does not fit, or the weights do not fit it.
+        FileNotFoundError: the folder is not a run folder, or no epoch is finished.
+        ValueError: the configuration is invalid, or the weights do not match it.
         ArtefactError: the tokenizer is missing or damaged.
     """
     if not (folder / BEST).exists():
-        raise FileNotFoundError(f"{folder} holds no {BEST}; train at least one epoch")
+        raise FileNotFoundError(f"{folder} has no {BEST}; train at least one epoch")
     config = read_run_config(folder)
     model = build_model(config)
     try:
         model.load_state_dict(torch.load(folder / BEST, map_location="cpu", weights_only=True))
     except (RuntimeError, EOFError, pickle.UnpicklingError) as exc:
         reason = str(exc).splitlines()[0]
-        raise ValueError(f"{folder / BEST} is damaged, or of another model: {reason}") from exc
+        raise ValueError(
+            f"{folder / BEST} is damaged or belongs to another model: {reason}"
+        ) from exc
     tokenizer = Tokenizer.load(folder / TOKENIZER)
     return Run(config, tokenizer, model.float().eval(), read_minutes(folder))
 
@@ -78,7 +80,7 @@ def read_minutes(folder: Path) -> float | None:
 
 
 def add_run_arguments(parser: argparse.ArgumentParser, models: str) -> None:
-    """The options of what makes training data with trained models, out of a source of theirs."""
+    """Adds the options shared by the commands that generate training data with trained models."""
     parser.add_argument(
         "--runs", type=Path, nargs="+", required=True, help=f"folders of trained {models}"
     )
@@ -86,13 +88,13 @@ def add_run_arguments(parser: argparse.ArgumentParser, models: str) -> None:
         "--data", type=Path, required=True, help="folder that the source's path is relative to"
     )
     parser.add_argument(
-        "--source", required=True, help="path of a source of the first run, as configured there"
+        "--source", required=True, help="path of a source, as configured in the first run"
     )
     parser.add_argument("--threads", type=positive, help="CPU threads (default: all cores)")
 
 
 def positive(value: str) -> int:
-    """An option's number."""
+    """Parses a positive number."""
     number = int(value)
     if number < 1:
         raise argparse.ArgumentTypeError("must be at least 1")

@@ -1,6 +1,6 @@
-"""What differs between the tasks while training: examples, loss, validation.
+"""The tasks as seen by training: examples, loss, validation.
 
-The loop is in `trainer`.
+The training loop is in `trainer`.
 """
 
 import math
@@ -37,7 +37,7 @@ VALID_BATCH_TOKENS = 8192
 
 
 class Pair(NamedTuple):
-    """A sentence, its translation, and which of the two languages that one is in."""
+    """A sentence, its translation, and the index of the translation's language."""
 
     source: str
     target: str
@@ -45,7 +45,7 @@ class Pair(NamedTuple):
 
 
 class Task(Protocol):
-    """A task with its data in memory."""
+    """Task with its data in memory."""
 
     def build_model(self) -> nn.Module: ...
 
@@ -56,15 +56,15 @@ class Task(Protocol):
     ) -> Tensor: ...
 
     def validate(self, model: nn.Module, device: torch.device) -> dict[str, float]:
-        """Figures of the validation split; "score", higher is better, chooses the checkpoint."""
+        """Measures the validation split; "score", higher is better, selects the checkpoint."""
         ...
 
 
 def build_task(config: RunConfig, tokenizer: Tokenizer, data: Path) -> Task:
-    """The configured task with its data read and encoded.
+    """Builds the configured task with its data read and encoded.
 
     Raises:
-        ValueError: there is nothing to train on or to validate with, or the labels do not fit.
+        ValueError: there is no usable training or validation data, or a label is unknown.
         FileNotFoundError: a configured file is missing.
     """
     if config.task == "sentiment":
@@ -73,7 +73,7 @@ def build_task(config: RunConfig, tokenizer: Tokenizer, data: Path) -> Task:
 
 
 def training_texts(config: RunConfig, data: Path) -> Iterator[str]:
-    """Texts that the vocabulary is learnt from, each source at its weight."""
+    """Yields the texts to learn the vocabulary from, each source at its weight."""
     rng = random.Random(config.training.seed)
     for source in config.sources:
         if not source.weight:
@@ -86,14 +86,14 @@ def training_texts(config: RunConfig, data: Path) -> Iterator[str]:
 
 
 def build_model(config: RunConfig) -> Classifier | Seq2Seq:
-    """The untrained network of a configuration."""
+    """Builds the untrained network of a configuration."""
     if config.task == "sentiment":
         return Classifier(config.model, len(config.labels))
     return Seq2Seq(config.model)
 
 
 class SentimentTask:
-    """Label by text."""
+    """Classification of texts by label."""
 
     def __init__(self, config: RunConfig, tokenizer: Tokenizer, data: Path) -> None:
         self.config = config
@@ -150,7 +150,7 @@ class SentimentTask:
 
 
 class TranslationTask:
-    """Both directions of one language pair; the start token of a target names its language."""
+    """Translation in both directions of a pair; the start token selects the target language."""
 
     def __init__(self, config: RunConfig, tokenizer: Tokenizer, data: Path) -> None:
         self.config, self.tokenizer = config, tokenizer
@@ -224,7 +224,7 @@ class TranslationTask:
         return {"score": sum(chrfs) / len(chrfs), **figures}
 
     def _direct(self, rows: Sequence[Row]) -> list[Pair]:
-        """Both directions of the rows that are neither empty nor too long."""
+        """Pairs both directions of the rows that are neither empty nor too long."""
         texts = [[row[side] for row in rows] for side in (0, 1)]
         lengths = [[len(ids) for ids in self.tokenizer.encode_batch(side)] for side in texts]
         limit = self.config.model.max_tokens - 1  # eos
@@ -253,10 +253,10 @@ def read_examples(
     split: str,
     limit: int | None = None,
 ) -> list[Example]:
-    """Labelled texts of one split.
+    """Reads and encodes the labelled texts of one split.
 
     Raises:
-        ValueError: a row has none of the labels.
+        ValueError: a label is unknown.
     """
     rows = limit_rows(read_source(config, source, data, split), limit)
     labels = label_rows(config, source, split, rows)
@@ -267,10 +267,10 @@ def read_examples(
 def label_rows(
     config: RunConfig, source: SourceConfig, split: str, rows: Sequence[Row]
 ) -> list[int]:
-    """The place of each row's label among the configured ones.
+    """Returns the index of each row's label among the configured labels.
 
     Raises:
-        ValueError: a row has none of them.
+        ValueError: a label is unknown.
     """
     try:
         return index_labels(rows, config.labels)
@@ -279,10 +279,10 @@ def label_rows(
 
 
 def check_sources(config: RunConfig, data: Path) -> None:
-    """Reads what a run will read: its faults are better known before another run's hours.
+    """Reads all data of a run beforehand, to find faults before hours of training.
 
     Raises:
-        ValueError: a file cannot be read, or the labels do not fit.
+        ValueError: a file cannot be read, or a label is unknown.
         FileNotFoundError: a configured file is missing.
     """
     for source in config.sources:
@@ -296,7 +296,7 @@ def check_sources(config: RunConfig, data: Path) -> None:
 def classify_examples(
     model: nn.Module, examples: Sequence[Example], pad_id: int, device: torch.device
 ) -> Tensor:
-    """Logits (N, C) in the order of the examples, on the CPU."""
+    """Returns the logits (N, C) of the examples, in their order, on the CPU."""
     rows: list[Tensor] = [torch.empty(0)] * len(examples)
     for batch in bucket_batches([len(example) for example in examples], VALID_BATCH_TOKENS):
         input_ids, lengths = pad_ids([examples[index].input_ids for index in batch], pad_id)
@@ -315,9 +315,9 @@ def translate_sources(
     device: torch.device,
     progress: str = "",
 ) -> list[list[int]]:
-    """Greedy translations in the order of the sources, which end with eos (`translate_greedily`).
+    """Translates sources, which end with eos, in their order; see `translate_greedily`.
 
-    With a name for it, a progress bar is shown.
+    Shows a progress bar if `progress` names it.
     """
     rows: list[list[int]] = [[]] * len(sources)
     batches = bucket_batches([len(ids) for ids in sources], VALID_BATCH_TOKENS // 2)
@@ -333,7 +333,7 @@ def translate_sources(
 
 
 def crop(example: Example, min_tokens: int, max_tokens: int, rng: random.Random) -> Example:
-    """A random window of a text above `max_tokens`, so that long reviews do not set the cost."""
+    """Crops a text above `max_tokens` to a random window, which bounds the cost of long reviews."""
     if len(example.input_ids) <= max_tokens:
         return example
     shortest = math.log(min(min_tokens, max_tokens))
@@ -345,11 +345,13 @@ def crop(example: Example, min_tokens: int, max_tokens: int, rng: random.Random)
 def _check_data(
     train: Sequence[tuple[float, Sequence[object]]], valid: Mapping[str, Sequence[Example | Row]]
 ) -> None:
-    # said before the first epoch, not after it
+    # checked before the first epoch rather than after it
     if not any(round(weight * len(examples)) for weight, examples in train):
-        raise ValueError("no source with a weight above 0 has a usable training row")
+        raise ValueError("no source with a weight above 0 has usable training rows")
     if not valid:
-        raise ValueError("no source names a validation split, and only that can choose weights")
+        raise ValueError(
+            "no source has a validation split, which is needed to select the best weights"
+        )
     empty = [path for path, rows in valid.items() if not rows]
     if empty:
-        raise ValueError(f"the validation split of {', '.join(empty)} has no usable row")
+        raise ValueError(f"the validation split of {', '.join(empty)} has no usable rows")

@@ -1,4 +1,4 @@
-"""The training loop: seeded, resumable after a kill, stops early. Knows no task."""
+"""The training loop: seeded, resumable after a kill, with early stopping. Independent of tasks."""
 
 import json
 import math
@@ -26,15 +26,15 @@ NUM_POINTS = 25  # of the loss curve, in each epoch
 
 @dataclass
 class Progress:
-    """Where a run stands; saved with every checkpoint.
+    """Progress of a run, saved with every checkpoint.
 
     Attributes:
-        epoch: epochs finished.
-        batch: batches done of the epoch under way.
-        step: optimizer steps done in all.
+        epoch: number of finished epochs.
+        batch: number of finished batches of the current epoch.
+        step: number of optimizer steps in total.
         best_score: best validation score so far.
-        stale_epochs: epochs since then.
-        seconds: time spent training, over all resumptions, and by the run that it started from.
+        stale_epochs: number of epochs since then.
+        seconds: training time across all resumptions, including that of the run it started from.
     """
 
     epoch: int = 0
@@ -48,7 +48,7 @@ class Progress:
 
 
 class Trainer:
-    """Trains one model in one folder; with the same folder again it goes on where it stopped."""
+    """Trains one model in one folder; resumes if the folder holds a checkpoint."""
 
     def __init__(
         self,
@@ -82,19 +82,19 @@ class Trainer:
         return self.progress.step > 0 or self.progress.finished
 
     def start_from(self, theirs: Mapping[str, Tensor], seconds: float) -> list[str]:
-        """Takes the weights of another model wherever name and shape agree.
+        """Loads the weights of another model for all parameters of the same name and shape.
 
-        A run that has begun already keeps its own.
+        Does nothing if this run already has a checkpoint.
 
         Args:
             theirs: weights by name, see `initial.load_initial`.
             seconds: of training behind them.
 
         Returns:
-            The names of what keeps its random weights.
+            The names of the parameters that keep their random weights.
 
         Raises:
-            ValueError: no weight fits.
+            ValueError: no parameter matches.
         """
         if self.has_begun:
             return []
@@ -105,7 +105,7 @@ class Trainer:
             if name in ours and ours[name].shape == weights.shape
         }
         if not fitting:
-            raise ValueError("no weight to start from has a name and a shape of this model's")
+            raise ValueError("no weight to start from matches this model in name and shape")
         self.model.load_state_dict(ours | fitting)
         if self.average:
             self.average = AverageModel(self.model, self.config.ema_decay)
@@ -116,7 +116,7 @@ class Trainer:
         """Runs until the last epoch or early stopping; the best weights are in `best.pt`.
 
         Raises:
-            FloatingPointError: a gradient is not finite; the last checkpoint stays as it was.
+            FloatingPointError: a gradient is not finite; the last checkpoint is unchanged.
         """
         while not self.progress.finished:
             self._train_epoch()
@@ -157,12 +157,12 @@ class Trainer:
             loss = self.task.loss(self.model, examples, self.device)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        # one step on a NaN would spoil the weights, and the next checkpoint with them
+        # a step on a NaN would corrupt the weights and the next checkpoint
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
         if not torch.isfinite(norm):
             raise FloatingPointError(
                 f"the gradient of step {self.progress.step + 1} is not finite; lower the learning "
-                "rate, or look at the data; the last checkpoint is as it was"
+                "rate or check the data; the last checkpoint is unchanged"
             )
         self.optimizer.step()
         self.progress.step += 1
@@ -198,7 +198,7 @@ class Trainer:
         self._save()
 
     def _epoch_batches(self, epoch: int) -> list[list[Example]]:
-        # the same batches again after a resumption
+        # the same batches after a resumption
         rng = random.Random(f"{self.config.seed}/{epoch}")
         examples = self.task.sample_epoch(rng)
         indices = bucket_batches(
@@ -207,9 +207,9 @@ class Trainer:
         return [[examples[index] for index in batch] for batch in indices]
 
     def _learning_rate(self) -> float:
-        """Linear warm-up, then a cosine to zero (Loshchilov and Hutter 2017) over all epochs."""
+        """Returns the rate: linear warm-up, then a cosine to zero (Loshchilov and Hutter 2017)."""
         step = self.progress.step
-        # a short run on little data would otherwise end before it has begun to learn
+        # otherwise a short run on little data would end during warm-up
         warmup = min(self.config.warmup_steps, self._total_steps // 2)
         if step < warmup:
             return self.config.learning_rate * (step + 1) / warmup
@@ -226,7 +226,7 @@ class Trainer:
         }
         if self.average:
             state["average"] = self.average.model.state_dict()
-        if self.device.type == "cuda":  # dropout draws there
+        if self.device.type == "cuda":  # dropout draws from it
             state["cuda_rng"] = torch.cuda.get_rng_state(self.device)
         _write_atomically(state, self.folder / LAST)
 
@@ -246,18 +246,19 @@ class Trainer:
 
 
 def read_seconds(folder: Path) -> float | None:
-    """Time spent training a run, if its folder still has the last checkpoint."""
+    """Returns the training time of a run, or None if its folder has no last checkpoint."""
     if not (folder / LAST).exists():
         return None
-    # mapped: the optimizer's states, which are most of the file, are never read
+    # memory-mapped, so that the optimizer state, most of the file, is never read
     state = torch.load(folder / LAST, map_location="cpu", weights_only=True, mmap=True)
     return float(state["progress"]["seconds"])
 
 
 def read_history(folder: Path) -> list[dict[str, Any]]:
-    """The figures of each finished epoch.
+    """Reads the figures of each finished epoch.
 
-    A kill between the line and the checkpoint repeats an epoch, and its line; the later one counts.
+    A kill between writing the line and the checkpoint repeats an epoch and its line; the later
+    counts.
     """
     lines = (folder / HISTORY).read_text(encoding="utf-8").splitlines()
     records = [json.loads(line) for line in lines]
@@ -265,14 +266,14 @@ def read_history(folder: Path) -> list[dict[str, Any]]:
 
 
 def thin_out(values: Sequence[float], num_points: int) -> list[float]:
-    """Means of as many equal stretches, or the values themselves where they are fewer."""
+    """Averages the values over `num_points` equal stretches; returns fewer values unchanged."""
     num_points = min(num_points, len(values))
     borders = [len(values) * index // (num_points or 1) for index in range(num_points + 1)]
     return [round(_mean(values[start:end]), 4) for start, end in pairwise(borders)]
 
 
 def _write_atomically(state: dict[str, Any], path: Path) -> None:
-    """A kill while writing leaves the file before it whole."""
+    """Writes a file so that a kill leaves the previous one intact."""
     partial = path.with_suffix(".partial")
     torch.save(state, partial)
     os.replace(partial, path)

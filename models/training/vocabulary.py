@@ -1,6 +1,6 @@
 """Learns the subword vocabulary: BPE over sentencepiece-like words.
 
-Each byte has a token, as a last resort.
+Each byte has a token, as a fallback.
 """
 
 import json
@@ -20,23 +20,23 @@ SPACE = "\u2581"
 
 
 def start_token(language: str) -> str:
-    """The special token that asks for a translation into a language."""
+    """Returns the special token that starts a translation into a language."""
     return f"<2{language}>"
 
 
 def train_tokenizer(
     texts: Iterable[str], vocab_size: int, languages: Iterable[str], lowercase: bool
 ) -> Tokenizer:
-    """Learns a vocabulary of `vocab_size` tokens, fewer if the text gives no more.
+    """Learns a vocabulary of `vocab_size` tokens, or fewer if the text is too small.
 
-    A very small one may become larger: its alphabet may have 200 characters.
+    A very small vocabulary may turn out larger, since its alphabet may have 200 characters.
 
     Ids: pad 0, eos 1, one start token per language, 256 bytes, then characters and merges by
-    frequency. A character outside the learnt alphabet is spelt in bytes, so no input becomes
-    unknown. "▁" (U+2581) stands for the space, and comes back as one where the text has it.
+    frequency. A character outside the learnt alphabet is spelt in bytes, so no input is unknown.
+    "▁" (U+2581) stands for the space; a "▁" in the text is decoded as a space.
 
     Raises:
-        ValueError: `vocab_size` leaves no room beside the special tokens and the bytes.
+        ValueError: `vocab_size` leaves no room after the special tokens and the bytes.
     """
     specials = [PAD, EOS, *(start_token(language) for language in languages)]
     reserved = len(specials) + len(BYTES)
@@ -63,10 +63,10 @@ def train_tokenizer(
 
 
 def drop_merges(tokenizer: Tokenizer, rate: float) -> Tokenizer:
-    """A tokenizer that leaves out each merge of a word with this chance, anew at every call.
+    """Returns a tokenizer that skips each merge with this probability, drawn at every call.
 
-    BPE dropout (Provilkov et al. 2020): a model meets a word in several spellings. The tokenizers
-    library draws from a generator that cannot be seeded.
+    BPE dropout (Provilkov et al. 2020): the model sees a word in several segmentations. The
+    generator of the tokenizers library cannot be seeded.
     """
     backend = tokenizers.Tokenizer.from_str(tokenizer.to_json())
     backend.model.dropout = rate
@@ -116,10 +116,10 @@ def spell_piece(piece: str, tokenizer: Tokenizer, vocabulary: dict[str, int]) ->
 def _choose_alphabet(
     backend: tokenizers.Tokenizer, texts: Sequence[str], max_characters: int
 ) -> list[str]:
-    """The most frequent characters of the texts as the tokenizer sees them.
+    """Returns the most frequent characters of the normalized texts.
 
-    Chosen here because BpeTrainer's own `limit_alphabet` settles equal counts by the order of a
-    hash map, which differs from run to run in spite of any seed.
+    BpeTrainer's own `limit_alphabet` breaks ties by the order of a hash map, which differs between
+    runs despite any seed.
     """
     counts = Counter({"▁": len(texts)})  # one before each text
     for text in texts:
@@ -129,7 +129,7 @@ def _choose_alphabet(
 
 def _build_backend(model: models.BPE, lowercase: bool) -> tokenizers.Tokenizer:
     backend = tokenizers.Tokenizer(model)
-    # NFC, not NFKC: the compatibility forms would turn the Korean laugh "ㅋㅋ" into other letters
+    # NFC, not NFKC: compatibility forms would turn the Korean laugh "ㅋㅋ" into other letters
     steps = [normalizers.NFC(), *([normalizers.Lowercase()] if lowercase else [])]
     backend.normalizer = normalizers.Sequence(steps)
     backend.pre_tokenizer = pre_tokenizers.Sequence(

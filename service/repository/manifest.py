@@ -1,4 +1,4 @@
-"""The contract between export and server: what one version of a model is made of.
+"""The contract between export and server: the manifest of one model version.
 
 A version is the folder `<models_dir>/<name>/<version>/` with `manifest.json`, the graphs and
 `tokenizer.json`.
@@ -25,13 +25,13 @@ Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
 
 
 class Part(BaseModel):
-    """Base of all parts: frozen; a field that the server does not know is refused."""
+    """Base of all parts: frozen; unknown fields are rejected."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class FileEntry(Part):
-    """One file of the version, with what proves that it is whole."""
+    """One file of the version, with its checksum and size."""
 
     name: FileName
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -42,8 +42,8 @@ class Graph(Part):
     """One ONNX graph.
 
     Attributes:
-        inputs, outputs: names in the graph by the names that the engine uses; equal unless the
-            graph is somebody else's.
+        inputs, outputs: names in the graph by the names that the engine uses; equal except in
+            wrapped models.
     """
 
     role: Role
@@ -54,7 +54,7 @@ class Graph(Part):
 
 
 class SpecialIds(Part):
-    """Token ids with a meaning.
+    """Special token ids.
 
     Attributes:
         start_ids: the token that starts a translation, by target language.
@@ -85,10 +85,10 @@ class Limits(Part):
 
 
 class Source(Part):
-    """A data set behind the weights.
+    """Data set used to train or evaluate the weights.
 
     Attributes:
-        weight: share of the set seen per epoch; 0 where it served evaluation only.
+        weight: share of the set seen per epoch; 0 if it was used for evaluation only.
     """
 
     name: str
@@ -98,7 +98,7 @@ class Source(Part):
 
 
 class Quality(Part):
-    """A figure measured on the served graphs.
+    """Figure measured on the served graphs.
 
     Attributes:
         pair: direction as `en-de`, for translation.
@@ -131,7 +131,7 @@ class Parity(Part):
 
 
 class Golden(Part):
-    """An input and its expected output, checked at every start.
+    """Input and its expected output, checked at every start.
 
     Attributes:
         target: target language, for translation.
@@ -150,10 +150,10 @@ class Manifest(Part):
     """One version of one model.
 
     Attributes:
-        output_kind: what the classifier graph gives.
+        output_kind: what the classifier graph returns.
         pairs: translation directions.
-        lower_capitals: sentences in capitals alone are translated in sentence case.
-        tools: versions of the programs that made it.
+        lower_capitals: whether sentences written in capitals are translated in sentence case.
+        tools: versions of the programs that built it.
     """
 
     format: Literal[1] = 1
@@ -219,7 +219,7 @@ class Manifest(Part):
 
     @property
     def commercial_use(self) -> bool:
-        """Whether every source that trained the weights lets them be used commercially."""
+        """Tells whether the licences of all training sources allow commercial use."""
         return all(source.commercial_use for source in self.sources if source.weight)
 
     @property
@@ -228,7 +228,7 @@ class Manifest(Part):
 
     @property
     def headlines(self) -> tuple[Quality, ...]:
-        """The figures that say most, at most two: accuracy, or BLEU by the widest search."""
+        """The most telling figures, at most two: accuracy, or BLEU with the widest beam."""
         said = [
             figure
             for figure in self.quality
@@ -246,8 +246,7 @@ def read_manifest(folder: Path) -> Manifest:
     """Reads and checks `manifest.json` of a version folder.
 
     Raises:
-        ArtefactError: it is missing, does not fit, or names another model or version than its
-            folder does.
+        ArtefactError: it is missing or invalid, or names another model or version than its folder.
     """
     path = folder / MANIFEST
     try:
@@ -257,7 +256,7 @@ def read_manifest(folder: Path) -> Manifest:
     except ValidationError as exc:
         first = exc.errors()[0]
         place = ".".join(str(step) for step in first["loc"]) or "manifest"
-        raise ArtefactError(f"{path} does not fit: {place}: {first['msg']}") from exc
+        raise ArtefactError(f"{path} is invalid: {place}: {first['msg']}") from exc
     if (folder.parent.name, folder.name) != (manifest.name, manifest.version):
         raise ArtefactError(
             f"{path} describes {manifest.name}/{manifest.version} but lies in "
@@ -272,17 +271,17 @@ def write_manifest(manifest: Manifest, folder: Path) -> None:
 
 
 def describe_file(path: Path) -> FileEntry:
-    """Hash and size of a file."""
+    """Returns the hash and size of a file."""
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     return FileEntry(name=path.name, sha256=digest, num_bytes=path.stat().st_size)
 
 
 def check_files(manifest: Manifest, folder: Path) -> None:
-    """Compares every file with its entry.
+    """Compares every file with its entry in the manifest.
 
     Raises:
-        ArtefactError: a file is missing or differs, named in the message.
+        ArtefactError: a file is missing or differs; the message names it.
     """
     for expected in manifest.files:
         path = folder / expected.name

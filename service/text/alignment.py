@@ -1,7 +1,7 @@
-"""Puts the inline tags of a sentence around the words of its translation, by the attention.
+"""Places the inline tags of a sentence around the words of its translation, by attention.
 
-Pure functions over offsets and weights. Whatever the weights say, each tag comes out once and
-elements stay nested as they were; bad weights only put them around the wrong words.
+Pure functions over offsets and weights. For any weights, each tag is placed exactly once and
+elements keep their nesting; poor weights only put them around the wrong words.
 """
 
 import re
@@ -18,20 +18,20 @@ from service.text.markup import Tag
 Span = tuple[int, int]
 
 MARKS = r"!-/:-@\[-`{-~\u00a1\u00a7\u00ab\u00b6\u00b7\u00bb\u00bf\u2010-\u205e\u3001-\u303f"
-# A word with what holds its parts together ("don't", "3.14", "dog-house"), or a punctuation mark.
+# A word including inner punctuation ("don't", "3.14", "dog-house"), or a punctuation mark.
 WORD = re.compile(rf"[^\s{MARKS}]+(?:['\u2019.,-][^\s{MARKS}]+)*|[{MARKS}]")
 IS_MARK = re.compile(rf"[{MARKS}]")
 
-# Attention at a punctuation mark wanders, so it only follows the words beside it: gladly where the
-# element had such a mark, unwillingly where not. To be compared with scores from -1 to 1.
+# Attention at punctuation marks is unreliable, so a mark joins the words beside it: at a small gain
+# if the element had such a mark, at a cost if not. Word scores range from -1 to 1.
 SAME_MARK, OTHER_MARK = 0.05, -0.5
-# The score of a word that belongs to another element: no run is worth it.
+# Score of a word that belongs to another element: prohibitive for any run.
 TAKEN = -1e6
 
 
 @dataclass(frozen=True)
 class Words:
-    """The words of a translation and what they are translations of.
+    """Words of a translation with their attention to the source.
 
     Attributes:
         text: the translation.
@@ -46,14 +46,14 @@ class Words:
 
 @dataclass(frozen=True)
 class Source:
-    """A sentence as it was: its text, and where each of its S tokens starts and ends."""
+    """Source sentence: its text, and where each of its S tokens starts and ends."""
 
     text: str
     spans: list[Span]
 
 
 def weigh_words(text: str, ends: Sequence[int], attention: FloatArray, num_tokens: int) -> Words:
-    """Averages the attention of a translation's tokens for each of its words.
+    """Averages the attention of a translation's tokens over each of its words.
 
     Args:
         text: the translation.
@@ -72,10 +72,10 @@ def weigh_words(text: str, ends: Sequence[int], attention: FloatArray, num_token
 
 
 def share_tags(tags: Sequence[Tag], segments: Sequence[str]) -> list[list[Tag]]:
-    """The tags of each segment of a text, at offsets in it.
+    """Assigns the tags of a text to its segments, with offsets relative to each.
 
-    A tag between a sentence and white space goes to the white space, and so stays where it is,
-    unless its partner is inside that sentence.
+    A tag between a sentence and white space is assigned to the white space, so that it stays in
+    place, unless its partner is inside that sentence.
 
     Args:
         tags: in order.
@@ -100,15 +100,15 @@ def share_tags(tags: Sequence[Tag], segments: Sequence[str]) -> list[list[Tag]]:
 
 
 def place_tags(tags: Sequence[Tag], source: Source, words: Words) -> list[Tag]:
-    """The tags of a sentence at their offsets in its translation, in order.
+    """Returns the tags of a sentence at their offsets in the translation, in order.
 
-    An element whose start or end lies outside the sentence reaches to that end of it.
+    An element that starts or ends outside the sentence extends to that end of the translation.
     """
     return Placement(source, words).place(balance_tags(tags, len(source.text)))
 
 
 def balance_tags(tags: Sequence[Tag], length: int) -> list[Tag]:
-    """The tags with their missing partners, which have an empty source, at the sentence's ends."""
+    """Adds missing partners, with an empty source, at the ends of the sentence."""
     opened = {tag.element for tag in tags if tag.kind != "closing"}
     closed = {tag.element for tag in tags if tag.kind != "opening"}
     before = [Tag(0, "", "opening", tag.element) for tag in tags if tag.element not in opened]
@@ -118,11 +118,11 @@ def balance_tags(tags: Sequence[Tag], length: int) -> list[Tag]:
 
 @dataclass(frozen=True)
 class Element:
-    """An element that has been given words.
+    """Element that has been assigned words.
 
     Attributes:
         closing: its end tag, at its offset in the source.
-        extras: what has no words of its own, put before the end tag.
+        extras: tags without words, placed before the end tag.
     """
 
     closing: Tag
@@ -130,9 +130,10 @@ class Element:
 
 
 class Placement:
-    """Gives each element, outer before inner, a run of words that its parent has left for it.
+    """Assigns each element, outer before inner, a run of its parent's free words.
 
-    So elements cannot but nest. What gets no words is moved as a whole, tags and all within.
+    This keeps elements nested. An element that gets no words is moved as a whole, with all tags
+    inside it.
     """
 
     def __init__(self, source: Source, words: Words) -> None:
@@ -142,14 +143,14 @@ class Placement:
         chars = [words.text[start] for start, _ in words.spans]
         self.marks = {word: char for word, char in enumerate(chars) if IS_MARK.match(char)}
         self.root = Element(Tag(len(source.text), "", "closing", -1))
-        # of each word: the innermost element around it, the tags before it, and the elements that
-        # end with it, outer first
+        # per word: the innermost element around it, the tags before it, and the elements that end
+        # with it, outer first
         self.owners = np.full(len(words.spans), self.root.closing.element)
         self.before: list[list[Tag]] = [[] for _ in words.spans]
         self.after: list[list[Element]] = [[] for _ in words.spans]
 
     def place(self, tags: Sequence[Tag]) -> list[Tag]:
-        """The tags at their new offsets.
+        """Returns the tags at their new offsets.
 
         Args:
             tags: balanced.
@@ -174,7 +175,7 @@ class Placement:
         return self.collect()
 
     def find_place(self, opening: Tag, closing: Tag, parent: Tag) -> Span | None:
-        """A run of words, an empty one for a place before a word, None for the parent's end."""
+        """Finds a run of words; an empty run is a position before a word, None the parent's end."""
         is_free = self.owners == parent.element
         if not is_free.any():
             return None
@@ -193,15 +194,15 @@ class Placement:
     def find_words(
         self, opening: Tag, closing: Tag, is_inside: BoolArray, is_free: BoolArray
     ) -> Span | None:
-        """The run of words for an element; None if there are none but foreign marks.
+        """Finds the run of words for an element; None if only foreign marks are available.
 
-        It has to reach to an end of the sentence where one of its tags has no source. `is_inside`
-        (S) says which source tokens lie in it, `is_free` (W) which words it can have.
+        The run extends to the start or end of the sentence if that tag has no source. `is_inside`
+        (S) marks the source tokens inside the element, `is_free` (W) the words available to it.
         """
         text = self.source.text[opening.offset : closing.offset].strip()
         scores = self.score_words(is_inside, is_free, text)
         start, end = find_run(scores, not opening.source, not closing.source)
-        # it starts or ends with a mark only where it did so
+        # it may start or end with a mark only if it did so in the source
         while opening.source and start < end - 1 and self.marks.get(start, text[0]) != text[0]:
             start += 1
         while closing.source and start < end - 1 and self.marks.get(end - 1, text[-1]) != text[-1]:
@@ -209,14 +210,14 @@ class Placement:
         return (start, end) if scores[start:end].min() > TAKEN else None
 
     def score_words(self, is_inside: BoolArray, is_free: BoolArray, text: str) -> ScoreArray:
-        """How much more each word (W) attends to the element than to the rest, -1 to 1."""
+        """Scores how much more each word (W) attends to the element than to the rest, -1 to 1."""
         weights = self.words.weights.astype(np.float64)
         scores: ScoreArray = 2.0 * weights[:, is_inside].sum(axis=1) - weights.sum(axis=1)
         own = [word for word, mark in self.marks.items() if mark in text]
         foreign = [word for word, mark in self.marks.items() if mark not in text]
         scores[own], scores[foreign] = SAME_MARK, TAKEN
         scores[~is_free] = TAKEN
-        if scores.max() > OTHER_MARK:  # else it would get a mark for want of words
+        if scores.max() > OTHER_MARK:  # otherwise it would be assigned a mark for lack of words
             scores[foreign] = np.where(is_free[foreign], OTHER_MARK, TAKEN)
         return scores
 
@@ -228,7 +229,7 @@ class Placement:
         return element
 
     def collect(self) -> list[Tag]:
-        """All tags in their order, without those that only stood for a missing partner."""
+        """Collects all tags in order, without the placeholders of missing partners."""
         placed: list[Tag] = []
         for (start, end), before, after in zip(
             self.words.spans, self.before, self.after, strict=True
@@ -243,12 +244,12 @@ class Placement:
 
 
 def find_run(scores: ScoreArray, is_first: bool, is_last: bool) -> Span:
-    """The run of >= 1 words with the greatest sum of scores.
+    """Finds the run of >= 1 words with the greatest sum of scores.
 
     Args:
         scores: (W), W >= 1.
-        is_first: whether it has to start with the first word.
-        is_last: whether it has to end with the last one.
+        is_first: whether it must start with the first word.
+        is_last: whether it must end with the last word.
     """
     sums = np.concatenate([[0.0], scores.cumsum()])
     if is_first:

@@ -1,15 +1,15 @@
-"""Sentences in capitals alone: a model reads them in sentence case, as nearly all text is written.
+"""Lower-cases sentences written in capitals, since nearly all training text is in sentence case.
 
-People type them, training text hardly has any, and its subwords spell them letter by letter.
+Users type such sentences, training text has hardly any, and the tokenizer splits them into letters.
 """
 
 from collections.abc import Sequence
 
 
 def normalize_caps(sentences: Sequence[str]) -> list[str]:
-    """The sentences of a text as a model reads them, each as long as it was.
+    """Returns the sentences of a text as a model should read them, each at its original length.
 
-    One word in capitals stays as it is, since it may be an abbreviation, unless all of a longer
+    A single word in capitals is kept, since it may be an abbreviation, unless the whole of a longer
     text is in capitals.
     """
     in_capitals = [is_in_capitals(sentence) for sentence in sentences]
@@ -26,9 +26,10 @@ def normalize_caps(sentences: Sequence[str]) -> list[str]:
 
 
 def is_in_capitals(text: str) -> bool:
-    """Whether there are letters and all are capitals; sharp s, which is seldom one, may be small.
+    """Tells whether all letters are capitals, of which there are some; a small ß is accepted.
 
-    Letters that have no capitals, like Hangul, are none; nor may an offset move in small letters.
+    Letters without case, like Hangul, do not count as capitals. A text whose length would change in
+    lower case is not accepted, since offsets would move.
     """
     if not text.replace("ß", "ẞ").isupper():  # nearly all texts end here
         return False
@@ -38,11 +39,11 @@ def is_in_capitals(text: str) -> bool:
 
 
 def count_words(text: str) -> int:
-    """How many words have letters."""
+    """Counts the words that contain letters."""
     return sum(any(map(str.isalpha, word)) for word in text.split())
 
 
 def to_sentence_case(text: str) -> str:
-    """A text in capitals with small letters but for the first; as long as it was."""
+    """Lower-cases all letters but the first; the length stays the same."""
     first = next(index for index, char in enumerate(text) if char.isalpha())
     return text[: first + 1] + text[first + 1 :].lower()

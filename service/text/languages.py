@@ -1,27 +1,27 @@
-"""Which language a text is written in, and what languages are called.
+"""Detects the language of a text, and names languages.
 
-Script first (Hangul can only be Korean), then a statistical detector among the languages that share
-the script. Knows no models: the caller says which languages are in question.
+The script decides first (Hangul can only be Korean), then a statistical detector chooses among the
+languages that share it. Independent of models: the caller passes the candidates.
 """
 
 import copy
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 
+import regex
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
 # Enough to be sure; detection is linear in the length, and texts may be long.
 SAMPLE_CHARS = 2000
 LETTER = re.compile(r"[^\W\d_]")
 
-# One syllable or ideogram says as much as about three letters: a Korean sentence with one English
-# brand name in it stays Korean.
+# A syllable or an ideogram carries as much as about three letters: a Korean sentence that contains
+# an English brand name remains Korean.
 SCRIPT_WEIGHTS = {"hangul": 3, "han": 3, "kana": 2}
 
-# Languages whose usual script is not Latin; the rest is.
+# Scripts of the languages that are not usually written in Latin letters; all others are.
 SCRIPTS = {
     "ar": ("arabic",),
     "be": ("cyrillic",),
@@ -41,16 +41,28 @@ SCRIPTS = {
     "zh": ("han",),
 }
 
-# Unicode names begin with the script, but for these.
-SCRIPT_NAMES = {"cjk": "han", "hiragana": "kana", "katakana": "kana", "ideographic": "han"}
-
-# First words of the names of units, ordinals and letters of formulas.
-SYMBOLS = frozenset(
-    {
-        *("micro", "mathematical", "double", "script", "black", "planck", "constant"),
-        *("feminine", "masculine", "modifier", "superscript", "subscript"),
-    }
+# The other scripts in everyday use (Unicode Standard Annex 31, table 5) besides the two of kana.
+SCRIPT_NAMES = (
+    *("Latin", "Cyrillic", "Greek", "Armenian", "Georgian", "Hebrew", "Arabic", "Thaana"),
+    *("Devanagari", "Bengali", "Gurmukhi", "Gujarati", "Oriya", "Tamil", "Telugu", "Kannada"),
+    *("Malayalam", "Sinhala", "Thai", "Lao", "Tibetan", "Myanmar", "Khmer", "Ethiopic"),
+    *("Hangul", "Han", "Bopomofo"),
 )
+
+
+def compile_scripts() -> "regex.Pattern[str]":
+    """Compiles a pattern for one letter, in which the group that matches is named by the script."""
+    groups = [
+        r"(?P<kana>[\p{Script=Hiragana}\p{Script=Katakana}])",
+        *(rf"(?P<{name.lower()}>\p{{Script={name}}})" for name in SCRIPT_NAMES),
+        # Common letters belong to several scripts or to formulas: the long-vowel mark of kana, µ.
+        r"(?P<unknown>[^\p{Script=Common}\p{Script=Inherited}])",
+    ]
+    letter = r"[\p{L}--[ªº\p{Lm}]]"  # ordinals and modifiers (5º, xⁿ) do not tell the script
+    return regex.compile(f"(?={letter})(?:{'|'.join(groups)})", regex.VERSION1)
+
+
+SCRIPT = compile_scripts()
 
 NAMES = {
     "ar": "Arabic",
@@ -96,26 +108,26 @@ NAMES = {
 
 
 def display_name(code: str) -> str:
-    """English name of a language code; the code itself where none is known."""
+    """Returns the English name of a language code, or the code itself if it is unknown."""
     return NAMES.get(code, code)
 
 
 def dominant_script(text: str) -> str:
-    """The script of most of a sample of the text: "latin", "hangul"; "" without letters."""
+    """Names the script of most letters in a sample, like "latin"; "" without letters."""
     script, _ = find_script(take_sample(text))
     return script
 
 
 def detect(text: str, languages: Sequence[str]) -> list[tuple[str, float]]:
-    """The languages, most likely first.
+    """Ranks the languages by likelihood, the most likely first.
 
     Args:
-        text: of any length; a sample of it is looked at.
-        languages: codes to choose among; where nothing tells them apart their order decides.
+        text: of any length; only a sample of it is examined.
+        languages: codes to choose among; ties keep their order.
 
     Returns:
-        Each code with its confidence, 0..100. All are 0 where the text has no letters, or is
-        written in a script that none of the languages uses.
+        Each code with its confidence, 0..100. All are 0 if the text has no letters, or is written
+        in a script that none of the languages uses.
     """
     sample = take_sample(text)
     script, share = find_script(sample)
@@ -128,13 +140,13 @@ def detect(text: str, languages: Sequence[str]) -> list[tuple[str, float]]:
 
 
 def take_sample(text: str) -> str:
-    """The beginning of the text, from its first letter on: figures may fill a page before it."""
+    """Returns the start of the text from its first letter on: pages of figures may precede it."""
     first = LETTER.search(text)
     return text[first.start() : first.start() + SAMPLE_CHARS] if first else ""
 
 
 def find_script(sample: str) -> tuple[str, float]:
-    """The script of most of a sample, and its share (0..1) of the letters; "" without letters."""
+    """Returns the most frequent script and its share (0..1) of the letters; "" without letters."""
     if sample.isascii():  # a sample begins with a letter
         return ("latin", 1.0) if sample else ("", 0.0)
     weights = weigh_scripts(sample)
@@ -147,28 +159,20 @@ def find_script(sample: str) -> tuple[str, float]:
 def weigh_scripts(text: str) -> Counter[str]:
     weights: Counter[str] = Counter()
     for character, count in Counter(text).items():
-        if character.isalpha() and (script := script_of(character)):
+        if script := script_of(character):
             weights[script] += count * SCRIPT_WEIGHTS.get(script, 1)
     return weights
 
 
 @lru_cache(maxsize=4096)
-def script_of(letter: str) -> str:
-    """The script of a letter, by its Unicode name: the standard library has no such property.
-
-    "" for symbols that Unicode counts among the letters.
-    """
-    name = unicodedata.name(unicodedata.normalize("NFC", letter), "UNKNOWN")
-    words = name.lower().replace("-", " ").split()
-    if words[0] in SYMBOLS:
-        return ""
-    if words[0] in ("fullwidth", "halfwidth"):
-        words = words[1:]
-    return SCRIPT_NAMES.get(words[0], words[0])
+def script_of(character: str) -> str:
+    """Names the script of a letter; "" for other characters, including ordinals and modifiers."""
+    match = SCRIPT.match(character)
+    return (match and match.lastgroup) or ""
 
 
 def rank_languages(text: str, languages: Sequence[str]) -> dict[str, float]:
-    """Likelihood (0..1) of each language, given that the text is in one of them."""
+    """Estimates the likelihood (0..1) of each language, given that the text is in one of them."""
     if len(languages) < 2:
         return dict.fromkeys(languages, 1.0)
     known = tuple(sorted({code for code in languages if code in load_detector().labels}))
@@ -179,7 +183,7 @@ def rank_languages(text: str, languages: Sequence[str]) -> dict[str, float]:
 
 @lru_cache(maxsize=1)
 def load_detector() -> LanguageIdentifier:
-    """Takes about a second and 80 MB, hence on first use only; `warm_up` moves it to the start."""
+    """Loads the detector on first use, about a second and 80 MB; `warm_up` does it at the start."""
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
 
 
@@ -193,5 +197,5 @@ def restrict_detector(languages: tuple[str, ...]) -> LanguageIdentifier:
 
 
 def warm_up(languages: Sequence[str]) -> None:
-    """Loads the detector if these languages will ever need it, so that no request waits for it."""
+    """Loads the detector now if these languages need it, so that no request has to wait for it."""
     detect("warm up", languages)

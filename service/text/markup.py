@@ -1,8 +1,8 @@
-"""Takes HTML apart into text and everything else, and puts it together again.
+"""Splits HTML into text and markup, and renders translated text back into it.
 
-Whatever is not text (tags, attributes, comments, scripts, code) comes back byte for byte. A text
-goes on over inline elements, whose tags it carries. Follows the HTML standard's tokenizer in what
-ends a tag; is linear in the length, and never raises.
+Everything but text (tags, attributes, comments, scripts, code) is preserved byte for byte. A text
+continues across inline elements and carries their tags. Tags end as in the HTML standard's
+tokenizer; the time is linear in the length, and no input raises.
 """
 
 import html
@@ -19,10 +19,10 @@ TAG_NAME = re.compile(r"</?([A-Za-z][^\s/>]*)")
 TAG_STEP = re.compile(r">|=\s*([\"'])")
 ATTRIBUTE = re.compile(r"""\s([^\s"'=/>]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'=<>`]+))""")
 
-# Digits beyond those that any character has: Python reads no number of thousands of them.
+# More digits than any character needs: int() rejects numbers with thousands of digits.
 LONG_REFERENCE = re.compile(r"&#0*([0-9]{8})[0-9]*")
 
-# Their content is no markup: only their own end tag ends them.
+# Their content is not markup: only their own end tag ends them.
 RAW_ELEMENTS = frozenset({"script", "style", "textarea", "xmp", "iframe", "noembed", "noframes"})
 # Not for translation, like an element with translate="no".
 KEPT_ELEMENTS = frozenset({"code", "kbd", "samp", "var"})
@@ -41,8 +41,8 @@ BLOCKS = frozenset(
 )
 ROWS = frozenset({"tr", "tbody", "tfoot", "thead"})
 CELLS = ROWS | {"td", "th"}
-# Elements whose end tag may be left out: the tags that end them instead, and the elements around
-# them, which may also lie within (HTML standard, 13.1.2.4).
+# Elements whose end tag is optional: the tags that end them instead, and their parent elements,
+# which may also occur inside them (HTML standard, 13.1.2.4).
 OPTIONAL_ENDS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "p": (BLOCKS, NONE),
     "li": (frozenset({"li"}), frozenset({"ul", "ol", "menu"})),
@@ -53,7 +53,7 @@ OPTIONAL_ENDS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "tr": (ROWS, frozenset({"table"})),
     "option": (frozenset({"option", "optgroup"}), frozenset({"select", "datalist"})),
 }
-# Sentences go on over them; every other element ends a text, br too.
+# Sentences continue across these; every other element ends a text, including br.
 INLINE_ELEMENTS = frozenset(
     {
         *("a", "abbr", "acronym", "b", "bdi", "bdo", "big", "cite", "data", "del", "dfn", "em"),
@@ -64,13 +64,13 @@ INLINE_ELEMENTS = frozenset(
 
 
 class Tag(NamedTuple):
-    """A tag of an inline element in a text.
+    """Tag of an inline element within a text.
 
     Attributes:
-        offset: characters of the text before it.
+        offset: number of characters of the text before it.
         source: as it stood in the page.
-        kind: `empty` where there is no end tag, and no content.
-        element: a number that the two tags of an element share.
+        kind: `void` if the element has neither content nor end tag.
+        element: number shared by the two tags of an element.
     """
 
     offset: int
@@ -84,11 +84,10 @@ class Node:
     """One stretch of a page.
 
     Attributes:
-        text: what a reader sees, with character references resolved; of a node that is no text,
-            its source.
-        is_text: whether it is for translation.
+        text: what a reader sees, with character references resolved; the source if it is markup.
+        is_text: whether it should be translated.
         source: as it stood in the page.
-        tags: of the inline elements in a text, in their order; each that opens is closed, properly
+        tags: of the inline elements in a text, in order; every opened element is closed, properly
             nested.
     """
 
@@ -99,12 +98,12 @@ class Node:
 
 
 class Token(NamedTuple):
-    """What the scanner finds.
+    """Unit that the scanner emits.
 
     Attributes:
         source: as it stood in the page.
         is_text: whether it is text that may be translated.
-        inline_name: of an inline element's tag, the element; else empty.
+        inline_name: name of the element if this is the tag of an inline element, else empty.
     """
 
     source: str
@@ -119,7 +118,7 @@ class Token(NamedTuple):
 
 
 def split_markup(page: str) -> list[Node]:
-    """The nodes of a page, in order; their sources concatenated are the page."""
+    """Splits a page into nodes, in order; their concatenated sources are the page."""
     tokens = Scanner(page).scan()
     elements = pair_tags(tokens)
     groups = groupby(
@@ -129,10 +128,10 @@ def split_markup(page: str) -> list[Node]:
 
 
 def pair_tags(tokens: Sequence[Token]) -> dict[int, int]:
-    """Which tokens are tags of inline elements that lie within one text, and of which element.
+    """Maps each tag of an inline element that lies within one text to the number of its element.
 
-    Inline tags without their partner, in wrong order, or around other markup are left out: they
-    end a text like any other markup.
+    Inline tags that are unpaired, in the wrong order or around other markup are omitted: they end a
+    text like any other markup.
     """
     elements: dict[int, int] = {}
     opened: list[int] = []
@@ -154,7 +153,7 @@ def pair_tags(tokens: Sequence[Token]) -> dict[int, int]:
 
 
 def make_node(tokens: Sequence[Token], indices: Sequence[int], elements: Mapping[int, int]) -> Node:
-    """One node of some tokens: a text with its tags, or what is not for translation."""
+    """Builds one node from tokens: a text with its tags, or markup."""
     source = "".join(tokens[index].source for index in indices)
     if not any(tokens[index].is_text and tokens[index].source.strip() for index in indices):
         return Node(source, False, source)
@@ -166,7 +165,7 @@ def make_node(tokens: Sequence[Token], indices: Sequence[int], elements: Mapping
             continue
         content = token.source
         if tags and text.endswith(" "):
-            # of two spaces around a tag, a page shows one and a model expects one
+            # a browser collapses two spaces around a tag to one, which is what a model expects
             content = content.lstrip(" ")
             spaces = token.source[: len(token.source) - len(content)]
             tags[-1] = tags[-1]._replace(source=tags[-1].source + spaces)
@@ -175,7 +174,7 @@ def make_node(tokens: Sequence[Token], indices: Sequence[int], elements: Mapping
 
 
 def render_text(text: str, tags: Sequence[Tag] = ()) -> str:
-    """A text as HTML, with tags, in order, at their offsets."""
+    """Renders a text as HTML with the tags, given in order, at their offsets."""
     parts, start = [], 0
     for tag in tags:
         parts += [escape_text(text[start : tag.offset]), tag.source]
@@ -188,13 +187,13 @@ def escape_text(text: str) -> str:
 
 
 class Scanner:
-    """Walks over one page, once."""
+    """Scans one page in a single pass."""
 
     def __init__(self, page: str) -> None:
         self.page = page
         self.tokens: list[Token] = []
-        # Inside an element that is kept: its name, how many of that name are open, and how many
-        # that could be its parents.
+        # State inside a kept element: its name, the number of open elements of that name, and of
+        # those that could be its parents.
         self.kept_name = ""
         self.kept_depth = 0
         self.num_inner = 0
@@ -210,7 +209,7 @@ class Scanner:
         return self.tokens
 
     def scan_markup(self, start: int) -> int:
-        """Adds the markup that begins at `start`; returns where it ends."""
+        """Adds the markup that starts at `start`, and returns where it ends."""
         end = find_end(self.page, start)
         match = TAG_NAME.match(self.page, start, end)
         name, tag = match[1].lower() if match else "", self.page[start:end]
@@ -234,7 +233,7 @@ class Scanner:
             self.kept_name, self.kept_depth, self.num_inner = name, 1, 0
 
     def ends_kept(self, name: str, is_end: bool) -> bool:
-        """Whether a tag ends the kept element, whose own end tag was left out."""
+        """Tells whether a tag ends the kept element if its own end tag is omitted."""
         siblings, parents = OPTIONAL_ENDS.get(self.kept_name, (NONE, NONE))
         if name in parents:
             self.num_inner += -1 if is_end else 1
@@ -250,7 +249,7 @@ def is_kept(name: str, tag: str) -> bool:
 
 
 def find_end(page: str, start: int) -> int:
-    """Where the markup that begins at `start` ends; the end of the page if nothing closes it."""
+    """Finds the end of the markup that starts at `start`; the end of the page if it is unclosed."""
     if page.startswith("<!--", start):
         return find_after(page, "-->", start + 2)  # "<!-->" is a whole comment
     if page[start + 1] in "!?":

@@ -1,32 +1,32 @@
-"""Cuts a text into sentences without losing a character. Knows no models.
+"""Splits a text into sentences without losing a character. Independent of models.
 
-The rules for each language (abbreviations, quotes, brackets) are sentencex's.
+sentencex has the rules of each language (abbreviations, quotes, brackets).
 """
 
 from itertools import accumulate, pairwise
 
 import sentencex
 
-# One character for one, so that lengths stay. Surrogates are no valid Unicode, and sentencex 1.0.32
-# panics where a capital letter is followed by a white space outside ASCII and a full stop.
+# One character replaces one, so that lengths stay. Surrogates are not valid Unicode, and sentencex
+# 1.0.32 panics if non-ASCII white space and a full stop follow a capital letter.
 SUBSTITUTES = dict.fromkeys(range(0xD800, 0xE000), "\ufffd") | {
     code: " " for code in range(0x80, 0x3001) if chr(code).isspace()
 }
 
-# sentencex is quadratic in the length of a line full of opening quotes, so it sees so much at once.
-# No sentence that a model takes is longer.
+# sentencex is quadratic in the length of a line full of opening quotes, so it gets a window at a
+# time. No sentence that a model accepts is longer.
 WINDOW_CHARS = 4000
 
 
 def split(text: str, language: str) -> list[tuple[str, str]]:
-    """Sentences, each with the white space that follows it.
+    """Splits a text into sentences, each with the white space that follows it.
 
-    Concatenating all parts gives the text back exactly. White space before the first sentence, and
-    an empty line, is a pair whose sentence is empty. A line end always ends a sentence.
+    Concatenating all parts gives the text back exactly. Leading white space and empty lines become
+    pairs with an empty sentence. A line break always ends a sentence.
 
     Args:
-        text: anything.
-        language: code; where its rules are unknown the general ones are used.
+        text: any string.
+        language: code; the general rules apply if it has none of its own.
     """
     pairs: list[tuple[str, str]] = []
     for line in text.splitlines(keepends=True):
@@ -36,14 +36,14 @@ def split(text: str, language: str) -> list[tuple[str, str]]:
 
 
 def segment_line(line: str, language: str) -> list[str]:
-    """The line cut into sentences with their white space; what does not end in time is cut, too."""
+    """Splits a line into sentences with their white space; cuts those longer than the window."""
     segments: list[str] = []
     start = 0
     while start < len(line):
         window = line[start : start + WINDOW_CHARS]
         found = segment_window(window, language)
         if start + len(window) < len(line):
-            # The last one may go on beyond the window: the next window begins with it.
+            # The last sentence may continue beyond the window, so the next window starts with it.
             found = found[:-1] or [cut_words(window)]
         segments += found
         start += sum(map(len, found))

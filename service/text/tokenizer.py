@@ -1,6 +1,6 @@
-"""Text to token ids and back, with one implementation for training and serving.
+"""Converts text to token ids and back, with one implementation for training and serving.
 
-Knows nothing of models: eos and the like are added by whoever knows the task.
+Independent of models: the caller, which knows the task, adds eos and start tokens.
 """
 
 from collections.abc import Sequence
@@ -11,15 +11,15 @@ import tokenizers
 
 from service.errors import ArtefactError, InvalidInput
 
-LONE_SURROGATE = "a text holds half of a surrogate pair; send whole ones"
-WORD_START = "\u2581"  # of a token's spelling: a space before the word
+LONE_SURROGATE = "the text contains half of a surrogate pair; send complete pairs"
+WORD_START = "\u2581"  # in the spelling of a token: a space before the word
 
 
 class Tokenizer:
     """A subword tokenizer read from a Hugging Face `tokenizer.json`.
 
-    Text that happens to spell a special token ("<eos>") is encoded as plain text, so a client
-    cannot inject one.
+    Text that spells a special token ("<eos>") is encoded as plain text, so a client cannot inject
+    one.
     """
 
     def __init__(self, backend: tokenizers.Tokenizer) -> None:
@@ -52,19 +52,19 @@ class Tokenizer:
         return self._backend.get_vocab_size()
 
     def encode(self, text: str) -> list[int]:
-        """Token ids of one text, with those that the file's own post-processor adds, if it has one.
+        """Encodes one text, including the ids that the file's post-processor adds, if it has one.
 
         Raises:
             InvalidInput: the text holds a lone surrogate, which has no UTF-8 form.
         """
         try:
             return self._backend.encode(text).ids
-        except TypeError as exc:  # how tokenizers refuses a str that has no UTF-8 form
+        except TypeError as exc:  # how tokenizers rejects a str without a UTF-8 form
             raise InvalidInput(LONE_SURROGATE) from exc
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of each text, as `encode` gives them."""
-        if len(texts) == 1:  # a batch lets go of the interpreter, and gets it back late under load
+        """Encodes each text as `encode` does."""
+        if len(texts) == 1:  # a batch releases the GIL, and gets it back late under load
             return [self.encode(texts[0])]
         try:
             return [encoding.ids for encoding in self._backend.encode_batch_fast(list(texts))]
@@ -72,11 +72,11 @@ class Tokenizer:
             raise InvalidInput(LONE_SURROGATE) from exc
 
     def decode(self, token_ids: Sequence[int]) -> str:
-        """Text of the ids; special tokens are left out, broken byte sequences become U+FFFD."""
+        """Decodes ids to text without special tokens; broken byte sequences become U+FFFD."""
         return self._backend.decode(list(token_ids), skip_special_tokens=True)
 
     def spans(self, text: str) -> list[tuple[int, int]]:
-        """Where each token of `encode` starts and ends in the text, without white space before it.
+        """Locates each token of `encode` in the text (start, end), without leading white space.
 
         Raises:
             InvalidInput: see `encode`.
@@ -88,26 +88,27 @@ class Tokenizer:
         return [(end - len(text[start:end].lstrip()), end) for start, end in offsets]
 
     def ends(self, token_ids: Sequence[int]) -> list[int]:
-        """Where each token ends in the text that `decode` gives; decodes word by word.
+        """Finds where each token ends in the text that `decode` returns; decodes word by word.
 
-        The first byte of a character owns it, the others are empty.
+        A character spelt in several bytes belongs to the first one; the others are empty.
         """
         ends: list[int] = []
         window: list[int] = []
         base = 0
         for index, spelling in enumerate(self.tokens(token_ids)):
             if index and spelling.startswith(WORD_START):
-                # the token before shows how the word goes on: at the start of a text it loses " "
+                # decoded after the previous token, since a word loses its " " at the start of a
+                # text
                 window = [token_ids[index - 1]]
                 base = ends[-1] - len(self.decode(window))
             window.append(token_ids[index])
             ends.append(base + len(self.decode(window)))
-        # the first bytes of a character look like several broken ones until it is complete
+        # an incomplete character decodes to several U+FFFD until its last byte
         num_chars = len(self.decode(token_ids))
         return list(accumulate(reversed(ends), min, initial=num_chars))[:0:-1]
 
     def token_id(self, token: str) -> int:
-        """Id of a token by its exact spelling.
+        """Returns the id of a token by its exact spelling.
 
         Raises:
             ArtefactError: the vocabulary has no such token.
@@ -118,5 +119,5 @@ class Tokenizer:
         return token_id
 
     def tokens(self, token_ids: Sequence[int]) -> list[str]:
-        """Spelling of each id, for showing alignments."""
+        """Returns the spelling of each id, for showing alignments."""
         return [self._backend.id_to_token(token_id) or "" for token_id in token_ids]

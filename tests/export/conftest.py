@@ -1,4 +1,4 @@
-"""Runs with random weights, and versions exported from them, made once per task and cell."""
+"""Fixtures: runs with random weights, and versions exported from them, once per task and cell."""
 
 import functools
 from collections.abc import Callable

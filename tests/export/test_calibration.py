@@ -15,7 +15,7 @@ from tests.export.conftest import FolderMaker, RunMaker
 
 
 @pytest.mark.parametrize("true_temperature", [0.5, 1.0, 2.5])
-def test_temperature_that_drew_the_labels_is_found(true_temperature: float) -> None:
+def test_true_temperature_is_found(true_temperature: float) -> None:
     generator = torch.Generator().manual_seed(4)
     logits = 3.0 * torch.randn(20000, 3, generator=generator)
     chances = (logits / true_temperature).softmax(dim=-1)
@@ -27,7 +27,7 @@ def test_temperature_that_drew_the_labels_is_found(true_temperature: float) -> N
     assert cross_entropy(logits / found, labels) <= cross_entropy(logits, labels)
 
 
-def test_temperature_changes_scores_and_no_choice(random_run: RunMaker) -> None:
+def test_temperature_changes_scores_but_not_choices(random_run: RunMaker) -> None:
     model = random_run("sentiment", "gru").model
     assert isinstance(model, Classifier)
     input_ids, lengths = torch.randint(300, 600, (6, 9)), torch.full((6,), 9)
@@ -41,13 +41,13 @@ def test_temperature_changes_scores_and_no_choice(random_run: RunMaker) -> None:
     assert torch.equal(after.argmax(dim=-1), before.argmax(dim=-1))
 
 
-def test_temperature_is_chosen_on_the_validation_rows(
+def test_temperature_is_fitted_on_the_validation_rows(
     random_run: RunMaker, samples: Path, tmp_path: Path
 ) -> None:
     run = random_run("sentiment", "gru")
     assert isinstance(run.model, Classifier)
 
-    # random weights are no better than chance, so their scores are best made as flat as can be
+    # random weights are at chance level, so the flattest scores are the best
     assert find_temperature(run.model, run.config, run.tokenizer, samples) > 1.5
     with pytest.raises(FileNotFoundError):
         find_temperature(run.model, run.config, run.tokenizer, tmp_path)
@@ -71,7 +71,7 @@ def test_export_with_data_ships_calibrated_scores_and_says_so(
     assert score != other_score
 
 
-def test_translations_have_no_temperature(
+def test_translators_are_not_calibrated(
     tiny_run: FolderMaker, samples: Path, tmp_path: Path
 ) -> None:
     folder = export_run(tiny_run("translation", "gru"), tmp_path, ["w8"], data=samples)

@@ -24,25 +24,25 @@ def change(tiny_version: FolderMaker) -> Changer:
     return lambda **fields: manifest.model_copy(update=fields)
 
 
-def test_the_card_lies_beside_the_manifest(tiny_version: FolderMaker) -> None:
+def test_card_is_written_beside_the_manifest(tiny_version: FolderMaker) -> None:
     folder = tiny_version("sentiment", "gru")
     card = (folder / CARD).read_text(encoding="utf-8")
     assert card == render_card(read_manifest(folder))
     assert "Labels: negative, positive." in card
 
 
-def test_licence_and_commercial_use_are_said(change: Changer) -> None:
+def test_card_states_licence_and_commercial_use(change: Changer) -> None:
     card = render_card(change())
     assert "**Commercial use of the weights: yes**" in card
     assert "| tatoeba | CC BY 2.0 FR | yes | 1 |" in card
 
 
-def test_one_source_without_commercial_use_decides(change: Changer) -> None:
+def test_one_non_commercial_source_is_enough_to_forbid_commercial_use(change: Changer) -> None:
     closed = Source(name="kss", licence="CC BY-NC-SA 4.0", commercial_use=False)
     assert "**Commercial use of the weights: no**" in render_card(change(sources=(closed,)))
 
 
-def test_a_source_for_evaluation_decides_nothing(change: Changer) -> None:
+def test_evaluation_source_does_not_affect_commercial_use(change: Changer) -> None:
     open_set = Source(name="a", licence="CC0-1.0", commercial_use=True)
     test_set = Source(name="b", licence="none", commercial_use=False, weight=0)
     card = render_card(change(sources=(open_set, test_set)))
@@ -50,28 +50,28 @@ def test_a_source_for_evaluation_decides_nothing(change: Changer) -> None:
     assert "| b | none | no | evaluation only |" in card
 
 
-def test_figures_are_said_with_their_signatures(change: Changer) -> None:
+def test_figures_have_their_signatures(change: Changer) -> None:
     card = render_card(change(quality=(FIGURE,)))
     assert "| tatoeba test | en-ko | beam 4 | chrf | 43.22 | int8 |" in card
     assert r"`nrefs:1\|case:mixed\|version:2.6.0`" in card
 
 
-def test_a_model_that_was_not_measured_says_so(change: Changer) -> None:
+def test_card_says_if_a_model_was_not_measured(change: Changer) -> None:
     assert "Not measured." in render_card(change(quality=()))
 
 
-def test_parity_is_said_for_each_precision(change: Changer) -> None:
+def test_card_states_parity_per_precision(change: Changer) -> None:
     card = render_card(change())
     assert "| int8 | cpu | 1, 2, 7, 32 |" in card
-    assert "At most 64 tokens a sentence." in card
+    assert "At most 64 tokens per sentence." in card
 
 
-def test_nothing_is_claimed_of_a_model_from_elsewhere(change: Changer) -> None:
+def test_card_of_a_wrapped_model_makes_no_claims(change: Changer) -> None:
     card = render_card(change(parity=(), tools={}))
     assert BROUGHT in card
     assert not any(heading in card for heading in ("## Parity", "## Data", "## Made with"))
 
 
-def test_a_table_keeps_its_columns() -> None:
+def test_table_keeps_its_columns() -> None:
     lines = render_table(("a", "b"), [("1|2", "3")]).splitlines()
     assert lines == ["| a | b |", "| --- | --- |", r"| 1\|2 | 3 |"]

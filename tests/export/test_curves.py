@@ -22,23 +22,21 @@ def write_history(folder: Path, records: Sequence[Mapping[str, Any]]) -> None:
     (folder / HISTORY).write_text(text, encoding="utf-8")
 
 
-def test_stretches_of_an_epoch_are_points_of_their_own() -> None:
+def test_each_stretch_of_an_epoch_is_a_point() -> None:
     assert loss_points(EPOCHS) == ([0.25, 0.75, 1.5], [0.7, 0.5, 0.4])
 
 
-def test_each_set_has_its_line() -> None:
+def test_each_set_has_a_line() -> None:
     assert score_lines(EPOCHS) == {"a accuracy": ([1.0, 2.0], [80.0, 82.0])}
 
 
 @pytest.mark.parametrize("num_sets", [0, 5])
-def test_the_score_stands_for_many_sets_and_for_none(num_sets: int) -> None:
+def test_score_is_drawn_for_many_sets_and_for_none(num_sets: int) -> None:
     bleu = {f"{number} bleu": 20.0 for number in range(num_sets)}
     assert score_lines([{"epoch": 1, "score": 33.0, **bleu}]) == {"score": ([1.0], [33.0])}
 
 
-def test_the_picture_is_drawn_and_shown_on_the_card(
-    tiny_version: FolderMaker, tmp_path: Path
-) -> None:
+def test_curves_are_drawn_and_shown_on_the_card(tiny_version: FolderMaker, tmp_path: Path) -> None:
     write_history(tmp_path, EPOCHS)
     draw_curves(tmp_path, tmp_path / CURVES)
     assert (tmp_path / CURVES).read_bytes().startswith(b"\x89PNG")
@@ -50,6 +48,6 @@ def test_the_picture_is_drawn_and_shown_on_the_card(
     assert f"({CURVES})" in (folder / CARD).read_text(encoding="utf-8")
 
 
-def test_a_run_without_history_has_no_picture(tmp_path: Path) -> None:
+def test_run_without_history_has_no_curves(tmp_path: Path) -> None:
     draw_curves(tmp_path, tmp_path / CURVES)
     assert not (tmp_path / CURVES).exists()

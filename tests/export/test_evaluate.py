@@ -64,7 +64,7 @@ def test_bleu_and_chrf_of_both_directions_and_decodings(
     assert "tok:13a" in signatures["ko-en"]
 
 
-def test_a_beam_of_one_is_measured_once(
+def test_beam_of_one_is_measured_once(
     data: Path, tiny_version: FolderMaker, tiny_run: FolderMaker, tmp_path: Path
 ) -> None:
     version, run_folder = tiny_version("translation", "rnn"), tiny_run("translation", "rnn")
@@ -75,7 +75,7 @@ def test_a_beam_of_one_is_measured_once(
 
 
 @pytest.mark.parametrize("task", ["sentiment", "translation"])
-def test_what_ships_without_float32_is_compared_with_it(
+def test_version_without_float32_is_compared_with_it(
     task: str, data: Path, tiny_run: FolderMaker, tmp_path: Path
 ) -> None:
     folder = export_run(tiny_run(task, "lstm"), tmp_path / "repository", ["int8"])
@@ -96,7 +96,7 @@ def test_what_ships_without_float32_is_compared_with_it(
 @pytest.mark.parametrize(
     "folder", sorted(REPOSITORY.glob("*/*/")), ids=lambda folder: folder.parent.name
 )
-def test_int8_costs_what_is_shipped_next_to_nothing(folder: Path) -> None:
+def test_int8_costs_shipped_models_little_quality(folder: Path) -> None:
     quality = [
         figure
         for figure in read_manifest(folder).quality
@@ -116,7 +116,7 @@ def test_int8_costs_what_is_shipped_next_to_nothing(folder: Path) -> None:
     assert sum(changes) / len(changes) > -0.3
 
 
-def test_a_source_without_a_test_set_is_passed_over(
+def test_source_without_a_test_set_is_skipped(
     data: Path, tiny_version: FolderMaker, tiny_run: FolderMaker, tmp_path: Path
 ) -> None:
     fields = json.loads((tiny_run("sentiment", "gru") / "config.json").read_text("utf-8"))
@@ -131,13 +131,13 @@ def test_a_source_without_a_test_set_is_passed_over(
     assert {figure.data for figure in quality} == {"nsmc test", EVERYDAY}
 
 
-def test_an_empty_test_set_is_known_beforehand(tiny_run: FolderMaker, tmp_path: Path) -> None:
+def test_empty_test_set_is_reported_beforehand(tiny_run: FolderMaker, tmp_path: Path) -> None:
     (tmp_path / "nsmc").mkdir()
     (tmp_path / "nsmc" / "test.tsv").write_text("1\t \n\n", encoding="utf-8")
-    with pytest.raises(ValueError, match="nsmc: the test set test has no usable row"):
+    with pytest.raises(ValueError, match="nsmc: the test set test has no usable rows"):
         check_tests(tiny_run("sentiment", "gru"), tmp_path)
 
 
-def test_a_missing_test_set_is_known_beforehand(tiny_run: FolderMaker, tmp_path: Path) -> None:
+def test_missing_test_set_is_reported_beforehand(tiny_run: FolderMaker, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="nsmc holds neither test"):
         check_tests(tiny_run("sentiment", "gru"), tmp_path)

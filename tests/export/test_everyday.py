@@ -1,4 +1,4 @@
-"""The judge of the everyday sentences, and what the shipped models reach on them."""
+"""The measurement on everyday sentences, and the scores of the shipped models."""
 
 import dataclasses
 from pathlib import Path
@@ -12,7 +12,7 @@ from service.repository.model import LoadedModel
 from tests.export.conftest import FolderMaker
 
 REPOSITORY = Path(__file__).parents[2] / "models" / "repository"
-# a floor well below what was shipped: a model that falls under it is broken
+# a floor well below the shipped scores: a model below it is broken
 FLOORS = {"sentiment-en": 75.0, "sentiment-ko": 80.0, "en-de": 50.0, "de-en": 50.0}
 FLOORS |= {"en-ko": 50.0, "ko-en": 40.0}
 
@@ -22,7 +22,7 @@ def load_shipped(name: str) -> LoadedModel:
     return load_model(folder, Device("cpu"))
 
 
-def test_every_line_has_its_columns_and_no_text_comes_twice() -> None:
+def test_every_line_has_its_columns_and_texts_are_unique() -> None:
     labelled, translated = read_sentences("sentiment"), read_sentences("translation")
 
     assert {len(row) for row in labelled} == {3}
@@ -50,7 +50,7 @@ def test_words_are_found(translation: str, words: str, expected: bool) -> None:
     assert has_words(translation, words) is expected
 
 
-def test_model_with_other_labels_or_languages_is_not_judged(tiny_version: FolderMaker) -> None:
+def test_model_with_other_labels_or_languages_is_not_measured(tiny_version: FolderMaker) -> None:
     model = load_model(tiny_version("sentiment", "gru"), Device("cpu"))
     figure = judge_labels(model)
     assert figure is not None
@@ -61,7 +61,7 @@ def test_model_with_other_labels_or_languages_is_not_judged(tiny_version: Folder
         assert judge_labels(dataclasses.replace(model, manifest=manifest)) is None
 
 
-def test_misses_are_told_with_what_was_said_instead(tiny_version: FolderMaker) -> None:
+def test_misses_are_listed_with_their_translations(tiny_version: FolderMaker) -> None:
     model = load_model(tiny_version("translation", "lstm"), Device("cpu"))
 
     judged = judge_translations(model, "en", "ko", 1)
@@ -74,7 +74,7 @@ def test_misses_are_told_with_what_was_said_instead(tiny_version: FolderMaker) -
 
 
 @pytest.mark.parametrize("name", ["sentiment-en", "sentiment-ko"])
-def test_shipped_classifiers_read_what_people_type(name: str) -> None:
+def test_shipped_classifiers_understand_everyday_sentences(name: str) -> None:
     figure = judge_labels(load_shipped(name))
 
     assert figure is not None
@@ -90,7 +90,9 @@ def test_shipped_classifiers_read_what_people_type(name: str) -> None:
         ("translation-en-ko", "ko", "en"),
     ],
 )
-def test_shipped_translators_know_what_people_type(name: str, source: str, target: str) -> None:
+def test_shipped_translators_translate_everyday_sentences(
+    name: str, source: str, target: str
+) -> None:
     judged = judge_translations(load_shipped(name), source, target, 2)
 
     assert judged is not None

@@ -28,7 +28,7 @@ def external_places(model: onnx.ModelProto) -> list[dict[str, str]]:
     ]
 
 
-def test_a_saved_graph_runs_from_its_weights_file(tmp_path: Path) -> None:
+def test_saved_graph_runs_from_its_weights_file(tmp_path: Path) -> None:
     save_graphs({"sum.onnx": build_sum(LARGE)}, tmp_path)
     session = OnnxSession(tmp_path / "sum.onnx", Device("cpu"))
     outputs = session.run({"inputs": np.ones(len(LARGE), np.float32)})
@@ -50,14 +50,14 @@ def test_different_weights_are_aligned(tmp_path: Path) -> None:
     assert offsets[1] % ALIGNMENT == 0
 
 
-def test_a_small_weight_stays_in_its_graph(tmp_path: Path) -> None:
+def test_small_weight_stays_in_its_graph(tmp_path: Path) -> None:
     model = build_sum(np.ones(3, np.float32))
     save_graphs({"sum.onnx": model}, tmp_path)
     assert external_places(model) == []
     assert (tmp_path / "weights.bin").stat().st_size == 0
 
 
-def test_a_weight_given_twice_is_one_weight() -> None:
+def test_weight_added_twice_is_stored_once() -> None:
     graph = GraphBuilder("twice")
     inputs = graph.input("inputs", TensorProto.INT64, [2])
     total = graph.op("Add", graph.op("Add", inputs, graph.ints(1, 2)), graph.ints(1, 2))
@@ -65,7 +65,7 @@ def test_a_weight_given_twice_is_one_weight() -> None:
     assert [tensor.name for tensor in graph.build().graph.initializer] == ["ints_1_2"]
 
 
-def test_a_graph_that_does_not_hold_together_is_refused() -> None:
+def test_invalid_graph_is_rejected() -> None:
     graph = GraphBuilder("broken")
     graph.output(graph.op("Neg", "nowhere"), "negated", TensorProto.FLOAT, [1])
     with pytest.raises(onnx.checker.ValidationError, match="nowhere"):

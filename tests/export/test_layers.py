@@ -51,7 +51,7 @@ def rounded(matrix: Array) -> Array:
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("precision", ["fp32", "w8"])
-def test_a_layer_reads_both_ways_within_each_length(
+def test_layer_reads_both_directions_within_each_length(
     cell: Cell, precision: Precision, tmp_path: Path
 ) -> None:
     layer = BidirectionalLayer(cell, INPUTS, HIDDEN)
@@ -79,7 +79,7 @@ def test_a_layer_reads_both_ways_within_each_length(
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_one_step_goes_on_from_the_states(cell: Cell, precision: Precision, tmp_path: Path) -> None:
+def test_step_continues_from_the_states(cell: Cell, precision: Precision, tmp_path: Path) -> None:
     layer = build_layer(cell, INPUTS, HIDDEN)
     randomized(layer)
     graph = GraphBuilder("step")
@@ -108,7 +108,7 @@ def test_one_step_goes_on_from_the_states(cell: Cell, precision: Precision, tmp_
 def run_step(
     cell: Cell, precision: Precision, folder: Path, batch_size: int
 ) -> tuple[nn.Module, dict[str, Array], dict[str, Array]]:
-    """A spelt-out step over seeded inputs of magnitude 2: the layer, what was fed, what came."""
+    """Runs an explicit step on seeded inputs of magnitude 2; returns layer, inputs and outputs."""
     layer = randomized(build_layer(cell, INPUTS, HIDDEN))
     graph = GraphBuilder("step")
     names = ["hidden", "cell"] if cell == "lstm" else ["hidden"]
@@ -131,7 +131,7 @@ def run_step(
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_a_step_is_that_of_the_layer(cell: Cell, precision: Precision, tmp_path: Path) -> None:
+def test_step_equals_that_of_the_layer(cell: Cell, precision: Precision, tmp_path: Path) -> None:
     layer, feeds, found = run_step(cell, precision, tmp_path, 9)
     given = [torch.from_numpy(feeds[name]) for name in feeds if name != "inputs"]
     with torch.no_grad():
@@ -145,7 +145,7 @@ def test_a_step_is_that_of_the_layer(cell: Cell, precision: Precision, tmp_path:
         assert np.abs(found[f"next_{name}"] - array.numpy()).max() < tolerance
 
 
-def test_a_rounded_step_of_a_row_does_not_depend_on_the_others(tmp_path: Path) -> None:
+def test_quantized_step_of_a_row_does_not_depend_on_the_others(tmp_path: Path) -> None:
     torch.manual_seed(5)
     _, _, together = run_step("lstm", "int8", tmp_path, 9)
     torch.manual_seed(5)
@@ -154,7 +154,7 @@ def test_a_rounded_step_of_a_row_does_not_depend_on_the_others(tmp_path: Path) -
         assert np.array_equal(together[name][:, :1], alone[name])
 
 
-def test_rounding_within_a_bound_leaves_rows_apart(tmp_path: Path) -> None:
+def test_rounding_within_a_bound_keeps_rows_independent(tmp_path: Path) -> None:
     weight = np.random.default_rng(3).normal(size=(4, INPUTS)).astype(np.float32)
     graph = GraphBuilder("linear")
     inputs = graph.input("inputs", TensorProto.FLOAT, ["N", INPUTS])
@@ -168,7 +168,7 @@ def test_rounding_within_a_bound_leaves_rows_apart(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_a_linear_layer_with_bias(precision: Precision, tmp_path: Path) -> None:
+def test_linear_layer_with_bias(precision: Precision, tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     weight, bias = rng.normal(size=(4, INPUTS)).astype(np.float32), np.ones(4, np.float32)
     graph = GraphBuilder("linear")
@@ -196,7 +196,7 @@ def test_embedding_and_output_layer_share_their_bytes(precision: Precision, tmp_
     assert (tmp_path / "weights.bin").stat().st_size <= size + 300 * 4
 
 
-def test_int8_uses_the_int8_operators_where_there_are_any() -> None:
+def test_int8_uses_the_int8_operators_if_there_are_any() -> None:
     kinds: dict[str, set[str]] = {}
     for cell in CELLS:
         layer = randomized(build_layer(cell, INPUTS, HIDDEN))
@@ -212,7 +212,7 @@ def test_int8_uses_the_int8_operators_where_there_are_any() -> None:
 
 
 @pytest.mark.parametrize(("cell", "order"), [("lstm", "iofc"), ("gru", "zrn"), ("rnn", "h")])
-def test_gates_come_in_the_order_of_onnx(cell: str, order: str) -> None:
+def test_gates_are_in_the_order_of_onnx(cell: str, order: str) -> None:
     torch_order = {"lstm": "ifco", "gru": "rzn", "rnn": "h"}[cell]
     stacked = np.array([[ord(gate)] * 2 for gate in torch_order for _ in range(3)], np.float32)
     found = reorder_gates(stacked, cell)[::3, 0]

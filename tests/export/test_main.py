@@ -17,13 +17,13 @@ from tests.export.test_wrap import LABELS, build_graph, build_tokenizer
 
 @pytest.fixture(autouse=True)
 def keep_signals() -> Iterator[None]:
-    """`main` takes SIGTERM over; the process of the tests gets its own back."""
+    """Restores the SIGTERM handler of the test process, which `main` replaces."""
     before = signal.getsignal(signal.SIGTERM)
     yield
     signal.signal(signal.SIGTERM, before)
 
 
-def test_a_run_becomes_a_measured_version(
+def test_run_becomes_a_measured_version(
     samples: Path, tiny_run: FolderMaker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = tmp_path / "data" / "nsmc"
@@ -40,7 +40,7 @@ def test_a_run_becomes_a_measured_version(
     assert "| nsmc test |" in (folder / CARD).read_text(encoding="utf-8")
 
 
-def test_a_version_is_measured_again(
+def test_version_is_measured_again(
     samples: Path, tiny_version: FolderMaker, tiny_run: FolderMaker, tmp_path: Path
 ) -> None:
     folder = tmp_path / "tiny-sentiment-rnn" / "1"
@@ -56,25 +56,25 @@ def test_a_version_is_measured_again(
     assert (folder / CURVES).exists()
 
 
-def test_a_graph_from_elsewhere_is_wrapped(tmp_path: Path) -> None:
+def test_existing_graph_is_wrapped(tmp_path: Path) -> None:
     onnx.save(build_graph(), str(tmp_path / "theirs.onnx"))
     build_tokenizer().save(str(tmp_path / "tokenizer.json"))
     files = ["--graph", str(tmp_path / "theirs.onnx"), "--tokenizer", f"{tmp_path}/tokenizer.json"]
-    target = ["--repository", str(tmp_path / "r"), "--name", "stranger"]
+    target = ["--repository", str(tmp_path / "r"), "--name", "wrapped"]
     facts = ["--labels", *LABELS, "--languages", "en", "--max-tokens", "40"]
     main(["wrap", *files, *target, *facts])
-    assert read_manifest(tmp_path / "r" / "stranger" / "1").labels == LABELS
+    assert read_manifest(tmp_path / "r" / "wrapped" / "1").labels == LABELS
 
 
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["--name", "../up"], "cannot name a model"),
+        (["--name", "../up"], "is not a model name"),
         (["--version", "new"], "is not a positive whole number"),
         (["--data", "absent"], "absent/nsmc holds neither test.tsv"),
     ],
 )
-def test_a_refusal_is_one_sentence_and_writes_nothing(
+def test_error_is_one_sentence_and_writes_nothing(
     arguments: list[str], reason: str, tiny_run: FolderMaker, tmp_path: Path
 ) -> None:
     repository = tmp_path / "repository"
@@ -86,12 +86,12 @@ def test_a_refusal_is_one_sentence_and_writes_nothing(
     assert not repository.exists()
 
 
-def test_a_run_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_missing_run_is_named(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="train at least one epoch"):
         main(["torch", "--run", str(tmp_path / "absent"), "--repository", str(tmp_path)])
 
 
-def test_an_unknown_precision_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_precision_is_rejected(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["torch", "--run", "x", "--precisions", "int4"])
     assert "invalid choice: 'int4'" in capsys.readouterr().err

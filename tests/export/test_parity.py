@@ -1,4 +1,4 @@
-"""The gate itself, and the truth that it guards: torch == ONNX == quantized."""
+"""The parity check, and the property that it guards: torch == ONNX == quantized."""
 
 from collections.abc import Callable, Iterator
 
@@ -25,7 +25,7 @@ Breakage = Callable[[onnx.ModelProto], int]
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("precision", ["fp32", "w8", "int8"])
-def test_graphs_answer_as_torch_does(
+def test_graphs_agree_with_torch(
     task: str, cell: str, precision: Precision, random_run: RunMaker
 ) -> None:
     parity = check_run(random_run(task, cell), precision, CPU)
@@ -38,7 +38,7 @@ def test_graphs_answer_as_torch_does(
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("precision", ["fp32", "w8"])
-def test_graphs_answer_as_torch_does_on_cuda(
+def test_graphs_agree_with_torch_on_cuda(
     task: str, cell: str, precision: Precision, random_run: RunMaker
 ) -> None:
     parity = check_run(random_run(task, cell), precision, resolve_device("cuda"))
@@ -55,7 +55,7 @@ def test_batches_mix_lengths_from_one_to_the_longest() -> None:
         assert batch.input_ids.shape == (len(batch.lengths), 40)
 
 
-def test_padding_is_junk_not_zeros() -> None:
+def test_padding_is_random_not_zero() -> None:
     *_, batch = make_batches(vocab_size=100, max_length=40)
     padding = np.concatenate(
         [row[length:] for row, length in zip(batch.input_ids, batch.lengths, strict=True)]
@@ -63,7 +63,7 @@ def test_padding_is_junk_not_zeros() -> None:
     assert len(np.unique(padding)) > 50
 
 
-def test_rounded_weights_leave_the_model_as_it_was(random_run: RunMaker) -> None:
+def test_rounding_weights_does_not_change_the_original_model(random_run: RunMaker) -> None:
     model = random_run("sentiment", "gru").model
     before = model.embedding.weight.detach().clone()
     rounded = round_weights(model)
@@ -72,25 +72,25 @@ def test_rounded_weights_leave_the_model_as_it_was(random_run: RunMaker) -> None
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_what_is_no_number_differs_without_bound(value: float) -> None:
+def test_nan_counts_as_an_infinite_difference(value: float) -> None:
     comparison = Comparison(tie=0.0)
     comparison.add(np.array([0.5, value], np.float32), np.array([0.5, 0.5], np.float32))
     assert comparison.max_difference == np.inf
 
 
-def test_a_choice_within_a_tie_is_right() -> None:
+def test_choice_within_a_tie_is_correct() -> None:
     comparison = Comparison(tie=0.01)
     chosen, best = np.array([0.495, 0.3], np.float32), np.array([0.5, 0.5], np.float32)
     comparison.add_choices(chosen, best)
     assert comparison.agreement == 0.5
 
 
-# --- broken exports: each is what an exporter has really got wrong, or could ---
+# --- broken exports: real and possible faults of exporters ---
 
 
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("precision", ["fp32", "w8"])
-def test_a_gru_that_resets_before_the_product_is_caught(
+def test_gru_that_resets_before_the_product_is_caught(
     task: str, precision: Precision, random_run: RunMaker
 ) -> None:
     with pytest.raises(ParityError, match="differs from torch"):
@@ -119,7 +119,7 @@ def restore_torch_order(model: onnx.ModelProto) -> int:
         order = list(np.argsort(export.layers.GATE_ORDER[node.op_type.lower()]))
 
         def reorder(stacked: np.ndarray, order: list[int] = order) -> np.ndarray:
-            repeats = 2 if stacked.ndim == 2 else 1  # the bias holds two stacks
+            repeats = 2 if stacked.ndim == 2 else 1  # the bias consists of two stacks
             gates = np.split(stacked, repeats * len(order), axis=1)
             places = [index + part * len(order) for part in range(repeats) for index in order]
             return np.concatenate([gates[place] for place in places], axis=1)
@@ -137,7 +137,7 @@ def swap_directions(model: onnx.ModelProto) -> int:
 
 
 def drop_backward(model: onnx.ModelProto) -> int:
-    """The backward half reads forwards, too."""
+    """Makes the backward half read forwards too."""
     nodes = [node for node in recurrent_nodes(model) if is_bidirectional(node)]
     for node in nodes:
         edit_weights(model, node, lambda stacked: stacked[[0, 0]])
@@ -172,7 +172,7 @@ def lose_biases(model: onnx.ModelProto) -> int:
 
 
 def swap_biases(model: onnx.ModelProto) -> int:
-    """Input and recurrent biases change places: a GRU cares, the others add them anyway."""
+    """Swaps input and recurrent biases, which matters for a GRU only; other cells add them up."""
     nodes = list(recurrent_nodes(model))
     for node in nodes:
         edit_weights(
@@ -188,7 +188,7 @@ def swap_biases(model: onnx.ModelProto) -> int:
 
 
 def drop_mask(model: onnx.ModelProto) -> int:
-    """Pooling looks at padding; the decoder has no mask to lose."""
+    """Lets pooling include padding; the decoder has no mask."""
     nodes = [node for node in model.graph.node if node.op_type == "Where"]
     for node in nodes:
         kept, output = node.input[1], node.output[0]
@@ -197,7 +197,7 @@ def drop_mask(model: onnx.ModelProto) -> int:
 
 
 def keep_parents(model: onnx.ModelProto) -> int:
-    """Each row goes on with the first state, whatever its parent was."""
+    """Continues each row from the first state instead of its parent."""
     nodes = [
         node for node in model.graph.node if node.op_type == "Gather" and "parents" in node.input
     ]
@@ -210,7 +210,7 @@ def keep_parents(model: onnx.ModelProto) -> int:
 
 
 def keep_last_page(model: onnx.ModelProto) -> int:
-    """A sentence's last page counts, instead of the sum of all."""
+    """Uses only the last page of a sentence instead of the sum of all pages."""
     nodes = [node for node in model.graph.node if node.op_type == "ScatterND"]
     for node in nodes:
         node.ClearField("attribute")
@@ -218,7 +218,7 @@ def keep_last_page(model: onnx.ModelProto) -> int:
 
 
 def forget_totals(model: onnx.ModelProto) -> int:
-    """Contexts and weights are not divided by the sum of weights."""
+    """Omits the division of contexts and weights by the sum of weights."""
     nodes = [node for node in model.graph.node if node.op_type == "ScatterND"]
     if not nodes:
         return 0
@@ -245,7 +245,7 @@ def check_broken(run: Run, breakage: Breakage) -> Parity:
     "breakage",
     [swap_directions, drop_backward, silence_backward, ignore_lengths, lose_biases],
 )
-def test_a_broken_graph_is_caught(
+def test_broken_graph_is_caught(
     task: str, cell: str, breakage: Breakage, random_run: RunMaker
 ) -> None:
     with pytest.raises(ParityError, match="fp32 on cpu differs from torch"):
@@ -266,19 +266,19 @@ def test_swapped_biases_of_a_gru_are_caught(task: str, random_run: RunMaker) -> 
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_a_lost_mask_is_caught(cell: str, random_run: RunMaker) -> None:
+def test_missing_mask_is_caught(cell: str, random_run: RunMaker) -> None:
     with pytest.raises(ParityError, match="differs from torch"):
         check_broken(random_run("sentiment", cell), drop_mask)
 
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("breakage", [keep_parents, keep_last_page, forget_totals])
-def test_a_broken_decoder_is_caught(cell: str, breakage: Breakage, random_run: RunMaker) -> None:
+def test_broken_decoder_is_caught(cell: str, breakage: Breakage, random_run: RunMaker) -> None:
     with pytest.raises(ParityError, match="differs from torch"):
         check_broken(random_run("translation", cell), breakage)
 
 
-def test_graphs_that_are_not_broken_pass_the_same_check(random_run: RunMaker) -> None:
+def test_intact_graphs_pass_the_same_check(random_run: RunMaker) -> None:
     assert check_broken(random_run("translation", "gru"), lambda _: 1).agreement == 1.0
 
 
@@ -305,10 +305,10 @@ def edit_tensor(graphs: Graphs, name: str, edit: Callable[[np.ndarray], np.ndarr
         ("translation", "top.recurrent.levels", 0.0),
     ],
 )
-def test_wrong_weights_are_caught_in_int8_too(
+def test_wrong_weights_are_caught_in_int8(
     task: str, name: str, factor: float, random_run: RunMaker
 ) -> None:
-    """With weights near zero its tolerance would forgive them."""
+    """With weights near zero, its tolerance would hide them."""
     run = random_run(task, "lstm", 1.0 if task == "sentiment" else 0.5)
     check_run(run, "int8", CPU)
 

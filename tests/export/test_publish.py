@@ -59,7 +59,7 @@ def snapshot(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("cell", CELLS)
-def test_a_version_is_whole_and_passes_its_goldens(
+def test_version_is_complete_and_passes_its_goldens(
     task: str, cell: str, tiny_version: FolderMaker
 ) -> None:
     folder = tiny_version(task, cell)
@@ -71,7 +71,7 @@ def test_a_version_is_whole_and_passes_its_goldens(
         check_goldens(load_model(folder, Device("cpu"), precision=precision))
 
 
-def test_the_manifest_comes_back_as_it_was_written(tiny_version: FolderMaker) -> None:
+def test_manifest_is_read_back_as_written(tiny_version: FolderMaker) -> None:
     folder = tiny_version("translation", "lstm")
     manifest = read_manifest(folder)
     again = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
@@ -84,7 +84,7 @@ def test_every_file_but_manifest_and_card_is_listed(tiny_version: FolderMaker) -
     assert {path.name for path in folder.iterdir()} - listed == {MANIFEST, CARD}
 
 
-def test_the_manifest_says_what_the_run_was(tiny_version: FolderMaker) -> None:
+def test_manifest_describes_the_run(tiny_version: FolderMaker) -> None:
     manifest = read_manifest(tiny_version("translation", "gru"))
     assert (manifest.task, manifest.cell, manifest.version) == ("translation", "gru", "1")
     assert manifest.pairs == (("en", "ko"), ("ko", "en"))
@@ -94,7 +94,7 @@ def test_the_manifest_says_what_the_run_was(tiny_version: FolderMaker) -> None:
     assert set(manifest.tools) >= {"torch", "onnx", "tokenizers"}
 
 
-def test_the_runtime_is_named_whichever_is_installed() -> None:
+def test_installed_runtime_is_named() -> None:
     assert any(tool.startswith("onnxruntime") for tool in find_tools())
 
 
@@ -115,7 +115,7 @@ def test_int8_and_w8_share_their_weights_at_a_quarter_of_float32(
 
 
 def make_larger_run(config: RunConfig, folder: Path) -> Path:
-    """A run whose matrices outweigh its biases."""
+    """Makes a run whose matrices are larger than its biases."""
     sizes: dict[str, Any] = {
         "embedding_size": 64,
         "encoder_size": 64,
@@ -127,21 +127,21 @@ def make_larger_run(config: RunConfig, folder: Path) -> Path:
     return folder
 
 
-def test_the_next_version_is_one_above_the_highest(tmp_path: Path) -> None:
+def test_next_version_is_one_above_the_highest(tmp_path: Path) -> None:
     for name in ("1", "9", "10", "011", "latest", ".partial-x", "0"):
         (tmp_path / name).mkdir()
     assert next_version(tmp_path) == "11"
     assert next_version(tmp_path / "new") == "1"
 
 
-def test_exporting_again_makes_the_next_version(tiny_run: FolderMaker, tmp_path: Path) -> None:
+def test_exporting_again_creates_the_next_version(tiny_run: FolderMaker, tmp_path: Path) -> None:
     run_folder = tiny_run("sentiment", "gru")
     folders = [export_run(run_folder, tmp_path, ["w8"], name="mine") for _ in range(2)]
     assert [folder.relative_to(tmp_path).as_posix() for folder in folders] == ["mine/1", "mine/2"]
     assert find_versions(tmp_path) == [folders[1]]
 
 
-def test_the_same_run_gives_the_same_bytes(tiny_run: FolderMaker, tmp_path: Path) -> None:
+def test_same_run_gives_the_same_bytes(tiny_run: FolderMaker, tmp_path: Path) -> None:
     first, second = (
         snapshot(export_run(tiny_run("sentiment", "lstm"), tmp_path / place, ["int8"]))
         for place in "ab"
@@ -149,7 +149,7 @@ def test_the_same_run_gives_the_same_bytes(tiny_run: FolderMaker, tmp_path: Path
     assert first == second
 
 
-def test_an_existing_version_stays_as_it_is(tiny_run: FolderMaker, tmp_path: Path) -> None:
+def test_existing_version_is_not_changed(tiny_run: FolderMaker, tmp_path: Path) -> None:
     run_folder = tiny_run("sentiment", "gru")
     export_run(run_folder, tmp_path, ["w8"])
     before = snapshot(tmp_path)
@@ -158,7 +158,7 @@ def test_an_existing_version_stays_as_it_is(tiny_run: FolderMaker, tmp_path: Pat
     assert snapshot(tmp_path) == before
 
 
-def test_a_version_made_meanwhile_is_not_overwritten(
+def test_concurrently_created_version_is_not_overwritten(
     tiny_version: FolderMaker, tmp_path: Path
 ) -> None:
     made = tiny_version("sentiment", "gru")
@@ -175,7 +175,7 @@ def test_a_version_made_meanwhile_is_not_overwritten(
 
 @pytest.fixture
 def broken_run(tiny_run: FolderMaker, tmp_path: Path) -> Path:
-    """A run with a weight that is no number: torch and graph cannot agree."""
+    """Makes a run with a NaN weight: torch and graph cannot agree."""
     folder = tmp_path / "run"
     shutil.copytree(tiny_run("sentiment", "gru"), folder)
     weights = torch.load(folder / BEST, weights_only=True)
@@ -184,7 +184,7 @@ def broken_run(tiny_run: FolderMaker, tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_failed_parity_leaves_the_repository_as_it_was(
+def test_failed_parity_does_not_change_the_repository(
     broken_run: Path, tiny_run: FolderMaker, tmp_path: Path
 ) -> None:
     repository = tmp_path / "repository"
@@ -208,7 +208,7 @@ def export_in_process(run_folder: Path, repository: Path, *more: str) -> subproc
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGKILL])
-def test_a_kill_in_between_leaves_no_version(
+def test_kill_during_export_leaves_no_version(
     stop: signal.Signals, tiny_run: FolderMaker, tmp_path: Path
 ) -> None:
     run_folder, repository = tiny_run("translation", "gru"), tmp_path / "repository"
@@ -220,7 +220,7 @@ def test_a_kill_in_between_leaves_no_version(
     with pytest.raises(ArtefactError, match="holds no model"):
         find_versions(repository)
     left = [path.name for path in repository.iterdir()]
-    # nothing can clean up after a SIGKILL; what is left is hidden, and nobody serves it
+    # nothing can clean up after a SIGKILL; the remains are hidden and never served
     assert all(name.startswith(".partial-") for name in left)
     assert not left or stop == signal.SIGKILL
     assert export_run(run_folder, repository, ["w8"]).name == "1"
@@ -238,19 +238,19 @@ def has_ended(process: subprocess.Popen[str]) -> bool:
 
 
 @pytest.mark.parametrize("name", ["", "../evil", "a/b", ".hidden", "x" * 65, "naïve", "a b"])
-def test_a_name_that_is_no_folder_is_refused(name: str, tmp_path: Path) -> None:
-    with pytest.raises(ArtefactError, match="cannot name a model"):
+def test_invalid_name_is_rejected(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ArtefactError, match="is not a model name"):
         claim_folder(tmp_path / "repository", name, None)
     assert not (tmp_path / "repository").exists()
 
 
 @pytest.mark.parametrize("version", ["0", "01", "v2", "-1", "1.0", "٣", "1" * 10, "1/../2"])
-def test_a_version_that_is_no_number_is_refused(version: str, tmp_path: Path) -> None:
+def test_version_that_is_not_a_number_is_rejected(version: str, tmp_path: Path) -> None:
     with pytest.raises(ArtefactError, match="is not a positive whole number"):
         claim_folder(tmp_path, "name", version)
 
 
-def test_a_run_without_an_epoch_is_refused(tmp_path: Path) -> None:
+def test_run_without_an_epoch_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="train at least one epoch"):
         read_run(tmp_path)
 
@@ -264,7 +264,7 @@ def test_minutes_come_from_the_last_checkpoint(tiny_run: FolderMaker, tmp_path: 
 
 
 @pytest.mark.parametrize("max_tokens", [1, 2])
-def test_a_model_too_short_for_any_golden_is_refused(
+def test_model_too_short_for_any_golden_is_rejected(
     max_tokens: int, tiny_run: FolderMaker, tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
@@ -277,7 +277,7 @@ def test_a_model_too_short_for_any_golden_is_refused(
     assert os.listdir(tmp_path / "repository") == []
 
 
-def test_what_the_precisions_answer_otherwise_is_no_golden(
+def test_text_on_which_precisions_disagree_is_not_a_golden(
     tiny_run: FolderMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def answer(model: LoadedModel, golden: Golden) -> tuple[str, float]:
@@ -298,7 +298,7 @@ def test_what_the_precisions_answer_otherwise_is_no_golden(
 
 
 @pytest.mark.parametrize("precisions", [["w8"], ["fp32"], ["int8"]])
-def test_parity_in_float32_is_always_checked(
+def test_float32_parity_is_always_checked(
     precisions: Sequence[Precision], tiny_run: FolderMaker, tmp_path: Path
 ) -> None:
     folder = export_run(tiny_run("sentiment", "rnn"), tmp_path, precisions)

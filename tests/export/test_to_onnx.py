@@ -64,7 +64,7 @@ def test_only_an_lstm_has_a_cell_state(cell: str, states: int, random_run: RunMa
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_a_decoder_step_gives_what_it_promises(
+def test_decoder_step_has_the_documented_outputs(
     cell: str, random_run: RunMaker, tmp_path: Path
 ) -> None:
     run = random_run("translation", cell)
@@ -99,7 +99,7 @@ def test_a_decoder_step_gives_what_it_promises(
 
 
 @pytest.mark.parametrize("precision", ["fp32", "w8", "int8"])
-def test_a_decoder_row_does_not_depend_on_the_others(
+def test_decoder_row_does_not_depend_on_the_others(
     precision: Precision, random_run: RunMaker, tmp_path: Path
 ) -> None:
     run = random_run("translation", "lstm")
@@ -133,7 +133,7 @@ def test_a_decoder_row_does_not_depend_on_the_others(
 
 
 @pytest.mark.parametrize("sharpness", [76.0, -76.0, np.nan])
-def test_a_sharpness_that_would_overflow_is_refused(sharpness: float, random_run: RunMaker) -> None:
+def test_sharpness_that_would_overflow_is_rejected(sharpness: float, random_run: RunMaker) -> None:
     weights = {
         name: tensor.numpy()
         for name, tensor in random_run("translation", "gru").model.state_dict().items()
@@ -144,7 +144,7 @@ def test_a_sharpness_that_would_overflow_is_refused(sharpness: float, random_run
 
 
 @pytest.mark.parametrize("sharpness", [-75.0, 75.0])
-def test_the_sharpest_attention_is_still_a_number(
+def test_sharpest_attention_is_finite(
     sharpness: float, random_run: RunMaker, tmp_path: Path
 ) -> None:
     run = random_run("translation", "gru")
@@ -173,7 +173,7 @@ def test_the_sharpest_attention_is_still_a_number(
 
 @pytest.mark.parametrize("vocab_size", [700, 97, 1000])
 @pytest.mark.parametrize("num_candidates", [1, 5, 97])
-def test_the_best_of_blocks_are_the_best_of_all(
+def test_best_of_blocks_are_the_best_of_all(
     vocab_size: int, num_candidates: int, tmp_path: Path
 ) -> None:
     graph = GraphBuilder("best")
@@ -191,7 +191,7 @@ def test_the_best_of_blocks_are_the_best_of_all(
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_the_served_greedy_search_translates_as_torch_does(
+def test_served_greedy_search_translates_like_torch(
     cell: str, random_run: RunMaker, tmp_path: Path
 ) -> None:
     run = random_run("translation", cell)
@@ -221,7 +221,7 @@ def test_the_served_greedy_search_translates_as_torch_does(
 
 @pytest.mark.parametrize("task", ["sentiment", "translation"])
 @pytest.mark.parametrize("cell", CELLS)
-def test_padding_never_changes_an_answer(
+def test_padding_never_changes_a_result(
     task: str, cell: str, random_run: RunMaker, tmp_path: Path
 ) -> None:
     sessions = open_sessions(random_run(task, cell), tmp_path)
@@ -236,7 +236,7 @@ def test_padding_never_changes_an_answer(
     assert np.abs(padded - bare).max() < 1e-5
 
 
-def test_select_takes_one_module_and_no_namesake() -> None:
+def test_select_takes_one_module_and_no_other_of_that_prefix() -> None:
     one = np.zeros(1, np.float32)
     weights = {"top.weight": one, "topping.weight": one, "bottom.top.weight": one}
     assert list(select(weights, "top")) == ["weight"]

@@ -8,7 +8,7 @@ def echo(sequence: TokenSequence) -> Result:
     return [Hypothesis(sequence.input_ids[:-1], -0.5)]
 
 
-def test_text_is_cut_into_sentences_as_served() -> None:
+def test_text_is_split_into_sentences_as_served() -> None:
     runner = FakeRunner(echo)
     model = make_model(make_manifest("translation"), runner)
     texts = ["One sentence. Another one.", "", "A\n\nB", "GO ON! NOW"]
@@ -20,7 +20,7 @@ def test_text_is_cut_into_sentences_as_served() -> None:
     assert sorted(read) == ["A", "Another one.", "B", "Go on!", "Now", "One sentence."]
 
 
-def test_text_that_the_server_refuses_has_no_translation() -> None:
+def test_text_that_the_server_rejects_has_no_translation() -> None:
     manifest = make_manifest("translation", limits=Limits(max_input_tokens=5))
 
     texts = translate_texts(

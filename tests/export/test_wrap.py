@@ -1,4 +1,4 @@
-"""Bring your own: graphs and tokenizers made here, from nothing of ours."""
+"""Wrapping existing models: graphs and tokenizers built here without code of the project."""
 
 import json
 from collections.abc import Callable
@@ -45,7 +45,7 @@ EMBEDDING, HIDDEN = 12, 6
 
 @dataclass(frozen=True)
 class Design:
-    """How the stranger's graph is made, and what is wrong with it."""
+    """Design of the graph to wrap, and its faults."""
 
     vocab_size: int = len(WORDS)
     num_labels: int = len(LABELS)
@@ -63,7 +63,7 @@ class Design:
 
 
 def build_graph(design: Design = Design()) -> onnx.ModelProto:
-    """Embedding, a GRU that reads lengths, a linear layer on its last state, with odd names."""
+    """Builds a graph with unusual names: embedding, GRU with lengths, linear layer."""
     rng = np.random.default_rng(9)
     arrays: dict[str, Any] = {
         "embedding": rng.normal(size=(design.vocab_size, EMBEDDING)),
@@ -106,13 +106,13 @@ def build_graph(design: Design = Design()) -> onnx.ModelProto:
         inputs.append(helper.make_tensor_value_info("types", TensorProto.INT64, ["batch", "steps"]))
     shape: list[str | int] = ["batch"] if design.squeeze else ["batch", design.num_labels]
     outputs = [helper.make_tensor_value_info("answer", TensorProto.FLOAT, shape)]
-    graph = helper.make_graph(nodes, "stranger", inputs, outputs, weights)
+    graph = helper.make_graph(nodes, "wrapped", inputs, outputs, weights)
     opsets = [helper.make_opsetid("ai.onnx.ml", 3), helper.make_opsetid("", 17)]
     return helper.make_model(graph, opset_imports=opsets, ir_version=8)
 
 
 def position_nodes(design: Design) -> list[onnx.NodeProto]:
-    """A learnt position for each step, as many as there are."""
+    """Adds a learnt embedding per position, for a limited number of positions."""
     if not design.positions:
         return [helper.make_node("Identity", ["vectors"], ["placed"])]
     return [
@@ -145,7 +145,7 @@ def head_nodes(design: Design) -> list[onnx.NodeProto]:
 
 
 def build_tokenizer(words: tuple[str, ...] = WORDS) -> tokenizers.Tokenizer:
-    """As a Hugging Face checkpoint brings it: special tokens around, padding, truncation."""
+    """Builds a tokenizer as in a Hugging Face checkpoint: special tokens, padding, truncation."""
     vocabulary = {word: index for index, word in enumerate(words)}
     backend = tokenizers.Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
     backend.pre_tokenizer = pre_tokenizers.Whitespace()
@@ -163,7 +163,7 @@ Maker = Callable[..., WrapOptions]
 
 @pytest.fixture
 def options(tmp_path: Path) -> Maker:
-    """Writes a graph and a tokenizer, and makes options of them."""
+    """Writes a graph and a tokenizer, and builds options from them."""
 
     def make(design: Design = Design(), words: tuple[str, ...] = WORDS, **more: Any) -> WrapOptions:
         graph, tokenizer = tmp_path / "theirs.onnx", tmp_path / "tokenizer.json"
@@ -180,7 +180,7 @@ def options(tmp_path: Path) -> Maker:
 
 
 async def classify(models_dir: Path, texts: list[str], **parameters: Any) -> list[Any]:
-    """Through the real application, with everything but a socket."""
+    """Classifies through the real application, without a socket."""
     app = create_app(
         Settings(models_dir=models_dir, device="cpu"), collector_registry=CollectorRegistry()
     )
@@ -192,13 +192,13 @@ async def classify(models_dir: Path, texts: list[str], **parameters: Any) -> lis
         body = {"inputs": texts, "parameters": parameters}
         response = await client.post("/classify", json=body)
         assert response.status_code == 200, response.text
-        assert response.headers["x-model-name"] == "stranger"
+        assert response.headers["x-model-name"] == "wrapped"
         answers: list[Any] = response.json()
         return answers
 
 
 def run_theirs(design: Design, texts: list[str]) -> np.ndarray:
-    """The stranger's own answers, one text at a time, without a line of ours."""
+    """Runs the graph directly, one text at a time, without code of the project."""
     evaluator = ReferenceEvaluator(build_graph(design))
     backend = build_tokenizer()
     backend.no_padding()
@@ -225,10 +225,10 @@ TEXTS = ["a delight from start to finish.", "good", "two hours i will never get 
     [(Design(), "logits"), (Design(use_softmax=True), "probabilities")],
     ids=["logits", "probabilities"],
 )
-async def test_what_is_wrapped_answers_as_it_did_at_home(
+async def test_wrapped_model_answers_like_the_original(
     design: Design, kind: str, options: Maker, tmp_path: Path
 ) -> None:
-    folder = wrap_classifier(options(design), tmp_path / "repository", "stranger")
+    folder = wrap_classifier(options(design), tmp_path / "repository", "wrapped")
     assert read_manifest(folder).output_kind == kind
     expected = run_theirs(design, TEXTS)
     expected = expected if kind == "probabilities" else softmax(expected)
@@ -238,18 +238,18 @@ async def test_what_is_wrapped_answers_as_it_did_at_home(
         assert [found[label] for label in LABELS] == pytest.approx(row.tolist(), abs=1e-4)
 
 
-async def test_parameters_work_on_what_is_wrapped(options: Maker, tmp_path: Path) -> None:
-    wrap_classifier(options(), tmp_path / "repository", "stranger")
+async def test_parameters_work_with_a_wrapped_model(options: Maker, tmp_path: Path) -> None:
+    wrap_classifier(options(), tmp_path / "repository", "wrapped")
     answers = await classify(
-        tmp_path / "repository", TEXTS, top_k=1, function_to_apply="none", model="stranger"
+        tmp_path / "repository", TEXTS, top_k=1, function_to_apply="none", model="wrapped"
     )
     best = run_theirs(Design(), TEXTS).max(axis=-1)
     assert [scores[0]["score"] for scores in answers] == pytest.approx(best.tolist(), abs=1e-4)
 
 
-def test_a_wrapped_version_is_whole(options: Maker, tmp_path: Path) -> None:
+def test_wrapped_version_is_complete(options: Maker, tmp_path: Path) -> None:
     wrapped = options(licence="MIT", commercial_use=True)
-    folder = wrap_classifier(wrapped, tmp_path / "repository", "stranger")
+    folder = wrap_classifier(wrapped, tmp_path / "repository", "wrapped")
     manifest = read_manifest(folder)
     check_files(manifest, folder)
     assert (manifest.cell, manifest.opset, manifest.ids.pad_id) == ("gru", 17, 0)
@@ -257,15 +257,15 @@ def test_a_wrapped_version_is_whole(options: Maker, tmp_path: Path) -> None:
     assert len(manifest.goldens) == 2
     card = (folder / CARD).read_text(encoding="utf-8")
     assert BROUGHT in card
-    assert "| brought by its owner | MIT | yes | 1 |" in card
+    assert "| provided by its owner | MIT | yes | 1 |" in card
 
 
-def test_wrapping_again_makes_the_next_version(options: Maker, tmp_path: Path) -> None:
-    folders = [wrap_classifier(options(), tmp_path / "r", "stranger") for _ in range(2)]
+def test_wrapping_again_creates_the_next_version(options: Maker, tmp_path: Path) -> None:
+    folders = [wrap_classifier(options(), tmp_path / "r", "wrapped") for _ in range(2)]
     assert [folder.name for folder in folders] == ["1", "2"]
 
 
-def test_external_weights_come_along(options: Maker, tmp_path: Path) -> None:
+def test_external_weights_are_included(options: Maker, tmp_path: Path) -> None:
     wrapped = options()
     place = tmp_path / "elsewhere"
     place.mkdir()
@@ -277,12 +277,12 @@ def test_external_weights_come_along(options: Maker, tmp_path: Path) -> None:
         size_threshold=0,
     )
     wrapped = replace(wrapped, graph=place / "theirs.onnx")
-    folder = wrap_classifier(wrapped, tmp_path / "repository", "stranger")
+    folder = wrap_classifier(wrapped, tmp_path / "repository", "wrapped")
     names = {entry.name for entry in read_manifest(folder).files}
     assert names == {"classifier.fp32.onnx", "tokenizer.json"}
 
 
-def test_missing_external_weights_are_refused(options: Maker, tmp_path: Path) -> None:
+def test_missing_external_weights_are_rejected(options: Maker, tmp_path: Path) -> None:
     wrapped = options()
     graph = tmp_path / "bare.onnx"
     onnx.save(
@@ -290,28 +290,28 @@ def test_missing_external_weights_are_refused(options: Maker, tmp_path: Path) ->
     )
     (tmp_path / "gone").unlink()
     with pytest.raises(ArtefactError, match=r"bare\.onnx cannot be read as an ONNX graph"):
-        wrap_classifier(replace(wrapped, graph=graph), tmp_path / "repository", "stranger")
+        wrap_classifier(replace(wrapped, graph=graph), tmp_path / "repository", "wrapped")
 
 
-def test_rounded_activations_may_stir_neighbours_a_little(options: Maker, tmp_path: Path) -> None:
+def test_rounded_activations_may_change_other_rows_slightly(options: Maker, tmp_path: Path) -> None:
     wrapped = options(Design(use_int8=True))
-    assert wrap_classifier(wrapped, tmp_path / "repository", "stranger").name == "1"
+    assert wrap_classifier(wrapped, tmp_path / "repository", "wrapped").name == "1"
 
 
 @pytest.mark.parametrize(
     ("design", "precision"),
     [(Design(), "fp32"), (Design(use_int8=True), "int8"), (Design(use_w8=True), "w8")],
 )
-def test_precision_is_what_the_graph_computes_in(
+def test_precision_is_that_of_the_graph(
     design: Design, precision: Precision, options: Maker, tmp_path: Path
 ) -> None:
-    folder = wrap_classifier(options(design), tmp_path / "repository", "stranger")
+    folder = wrap_classifier(options(design), tmp_path / "repository", "wrapped")
     assert read_manifest(folder).precisions == (precision,)
     assert (folder / f"classifier.{precision}.onnx").exists()
     assert load_model(folder, Device("cpu")).precision == precision
 
 
-def test_names_and_kind_can_be_given(options: Maker, tmp_path: Path) -> None:
+def test_names_and_output_kind_can_be_given(options: Maker, tmp_path: Path) -> None:
     wrapped = options(
         Design(use_softmax=True),
         input_ids="tokens",
@@ -320,7 +320,7 @@ def test_names_and_kind_can_be_given(options: Maker, tmp_path: Path) -> None:
         output_kind="logits",
         pad_id=1,
     )
-    manifest = read_manifest(wrap_classifier(wrapped, tmp_path / "repository", "stranger"))
+    manifest = read_manifest(wrap_classifier(wrapped, tmp_path / "repository", "wrapped"))
     assert (manifest.output_kind, manifest.ids.pad_id) == ("logits", 1)
 
 
@@ -357,12 +357,12 @@ def test_without_a_padding_section_the_padding_is_zero(options: Maker) -> None:
         (Design(), {"max_tokens": 3}, "no golden text has 1 to 3 tokens"),
     ],
 )
-def test_what_cannot_be_served_is_refused(
+def test_model_that_cannot_be_served_is_rejected(
     design: Design, more: dict[str, Any], reason: str, options: Maker, tmp_path: Path
 ) -> None:
     repository = tmp_path / "repository"
     with pytest.raises(ArtefactError, match=reason):
-        wrap_classifier(options(design, **more), repository, "stranger")
+        wrap_classifier(options(design, **more), repository, "wrapped")
     assert not list(repository.rglob(MANIFEST))
     assert not list(repository.iterdir() if repository.exists() else [])
 
@@ -378,51 +378,55 @@ def test_what_cannot_be_served_is_refused(
         ({"pad_id": -1}, "pad_id at least 0"),
     ],
 )
-def test_options_that_make_no_sense_are_refused(
-    more: dict[str, Any], reason: str, options: Maker
-) -> None:
+def test_invalid_options_are_rejected(more: dict[str, Any], reason: str, options: Maker) -> None:
     with pytest.raises(ArtefactError, match=reason):
         options(**more)
 
 
-def test_ids_above_the_embedding_are_found_behind_holes(options: Maker, tmp_path: Path) -> None:
+def test_ids_above_the_embedding_are_found_in_a_vocabulary_with_gaps(
+    options: Maker, tmp_path: Path
+) -> None:
     wrapped = options()
     fields = json.loads(wrapped.tokenizer.read_text(encoding="utf-8"))
-    fields["model"]["vocab"]["bad"] = 5000  # the count of words is still that of the embedding
+    fields["model"]["vocab"]["bad"] = 5000  # the number of words still equals that of the embedding
     wrapped.tokenizer.write_text(json.dumps(fields), encoding="utf-8")
     with pytest.raises(ArtefactError, match="the graph fails on"):
-        wrap_classifier(wrapped, tmp_path / "repository", "stranger")
+        wrap_classifier(wrapped, tmp_path / "repository", "wrapped")
 
 
 @pytest.mark.parametrize("content", [b"", b"no graph", b"\x08\x07", b"{}"])
-def test_what_is_no_graph_is_refused(content: bytes, options: Maker, tmp_path: Path) -> None:
+def test_file_that_is_not_a_graph_is_rejected(
+    content: bytes, options: Maker, tmp_path: Path
+) -> None:
     wrapped = options()
     wrapped.graph.write_bytes(content)
     with pytest.raises(ArtefactError, match="cannot be read as an ONNX graph"):
-        wrap_classifier(wrapped, tmp_path / "repository", "stranger")
+        wrap_classifier(wrapped, tmp_path / "repository", "wrapped")
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[1]", '{"model": {"type": "Psychic"}}', "\x00"])
-def test_what_is_no_tokenizer_is_refused(content: str, options: Maker, tmp_path: Path) -> None:
+def test_file_that_is_not_a_tokenizer_is_rejected(
+    content: str, options: Maker, tmp_path: Path
+) -> None:
     wrapped = options()
     wrapped.tokenizer.write_text(content, encoding="utf-8")
     with pytest.raises(ArtefactError, match="cannot be read as a tokenizer"):
-        wrap_classifier(wrapped, tmp_path / "repository", "stranger")
+        wrap_classifier(wrapped, tmp_path / "repository", "wrapped")
 
 
 @pytest.mark.parametrize(("field", "word"), [("graph", "graph"), ("tokenizer", "tokenizer")])
-def test_a_missing_file_is_named(field: str, word: str, options: Maker, tmp_path: Path) -> None:
+def test_missing_file_is_named(field: str, word: str, options: Maker, tmp_path: Path) -> None:
     absent: dict[str, Any] = {field: tmp_path / "absent"}
     wrapped = replace(options(), **absent)
     with pytest.raises(ArtefactError, match=rf"absent cannot be read as an? .*{word}"):
-        wrap_classifier(wrapped, tmp_path / "repository", "stranger")
+        wrap_classifier(wrapped, tmp_path / "repository", "wrapped")
 
 
-def test_an_operator_that_nobody_knows_is_refused(options: Maker, tmp_path: Path) -> None:
+def test_unknown_operator_is_rejected(options: Maker, tmp_path: Path) -> None:
     wrapped = options()
     model = build_graph()
     model.graph.node[-1].op_type, model.graph.node[-1].domain = "Magic", "org.example"
     model.opset_import.append(helper.make_opsetid("org.example", 1))
     onnx.save(model, str(wrapped.graph))
     with pytest.raises(ArtefactError, match="cannot be loaded"):
-        wrap_classifier(wrapped, tmp_path / "repository", "stranger")
+        wrap_classifier(wrapped, tmp_path / "repository", "wrapped")

@@ -32,7 +32,7 @@ def test_configuration_survives_being_saved(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-def test_a_base_is_there_and_has_the_same_network_for_the_same_task(path: Path) -> None:
+def test_base_exists_and_has_the_same_network_for_the_same_task(path: Path) -> None:
     config = read_config(path)
     if not config.base:
         return
@@ -48,12 +48,12 @@ def test_a_base_is_there_and_has_the_same_network_for_the_same_task(path: Path) 
     assert (base.languages, base.labels) == (config.languages, config.labels)
 
 
-def test_what_has_a_base_has_no_pretraining_of_its_own() -> None:
-    with pytest.raises(ValueError, match="belongs to the base"):
+def test_configuration_with_a_base_has_no_pretraining() -> None:
+    with pytest.raises(ValueError, match="configure it in the base"):
         parse_config(SENTIMENT | {"base": "first.toml", "pretraining": {"epochs": 1}})
 
 
-def test_defaults_fill_what_is_left_out() -> None:
+def test_defaults_fill_omitted_fields() -> None:
     config = parse_config(SENTIMENT)
 
     assert config.model == ModelConfig()
@@ -82,12 +82,12 @@ def test_defaults_fill_what_is_left_out() -> None:
         ({"labels": ["good", "good"]}, "labels"),
     ],
 )
-def test_field_that_does_not_fit_is_named(change: dict[str, Any], named: str) -> None:
-    with pytest.raises(ValueError, match=rf"does not fit[\s\S]*{named}"):
+def test_invalid_field_is_named(change: dict[str, Any], named: str) -> None:
+    with pytest.raises(ValueError, match=rf"invalid configuration[\s\S]*{named}"):
         parse_config(SENTIMENT | change)
 
 
-def test_rows_are_held_out_only_where_there_is_no_validation_split() -> None:
+def test_rows_are_held_out_only_without_a_validation_split() -> None:
     source = SENTIMENT["sources"][0] | {"holdout": 50}
 
     with pytest.raises(ValueError, match="nsmc has a validation split"):

@@ -1,4 +1,4 @@
-"""The command: overrides, refusals, and a run that survives being killed."""
+"""The command: overrides, rejected input, and a run that survives a kill."""
 
 import json
 import signal
@@ -97,7 +97,7 @@ def kill_at(step: int, arguments: list[str], last: Path) -> None:
     assert process.wait() == -signal.SIGKILL
 
 
-def test_killed_run_ends_in_the_weights_of_an_undisturbed_one(
+def test_killed_run_ends_in_the_weights_of_an_uninterrupted_one(
     tmp_path: Path, command: Command
 ) -> None:
     main(command("whole"))
@@ -123,7 +123,7 @@ def test_killed_run_ends_in_the_weights_of_an_undisturbed_one(
     assert histories[0] == histories[1]
 
 
-def test_run_leaves_its_five_files(tmp_path: Path, command: Command) -> None:
+def test_run_writes_five_files(tmp_path: Path, command: Command) -> None:
     main(command("run", "--epochs", "1"))
 
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
@@ -158,7 +158,7 @@ def test_command_line_overrides_are_saved_with_the_run(tmp_path: Path, command: 
     assert not config.sources[0].commercial_use
 
 
-def test_data_of_ones_own_make_a_model_of_ones_own(tmp_path: Path, command: Command) -> None:
+def test_user_data_train_a_user_model(tmp_path: Path, command: Command) -> None:
     names = {"0": "malo", "1": "bueno"}
     folder = tmp_path / "data" / "reviews"
     folder.mkdir(parents=True)
@@ -182,7 +182,7 @@ def test_data_of_ones_own_make_a_model_of_ones_own(tmp_path: Path, command: Comm
     assert len(load(tmp_path / "mine" / BEST)["output.bias"]) == 3
 
 
-def test_other_sources_do_not_take_the_configured_name(command: Command) -> None:
+def test_other_sources_do_not_reuse_the_configured_name(command: Command) -> None:
     arguments = command("unused", "--sources", "nsmc")
     at = arguments.index("--out")
 
@@ -212,7 +212,7 @@ def test_true_vocabulary_size_is_saved_with_the_run(tmp_path: Path, command: Com
         ('labels = ["negative", "positive"]', "", "labels"),
     ],
 )
-def test_configuration_that_does_not_fit_is_refused_by_name(
+def test_invalid_configuration_is_rejected_by_name(
     tmp_path: Path, command: Command, old: str, new: str, named: str
 ) -> None:
     path = tmp_path / "tiny.toml"
@@ -235,7 +235,7 @@ def test_configuration_that_does_not_fit_is_refused_by_name(
         (("--device", "cuda:99"), "--device cuda:99"),
     ],
 )
-def test_argument_that_does_not_fit_is_refused_by_name(
+def test_invalid_argument_is_rejected_by_name(
     command: Command, arguments: tuple[str, ...], named: str
 ) -> None:
     with pytest.raises(SystemExit, match=named):
@@ -243,7 +243,7 @@ def test_argument_that_does_not_fit_is_refused_by_name(
 
 
 @pytest.mark.parametrize("argument", [("--epoch-count", "3"), ("--epochs", "0")])
-def test_unknown_argument_is_refused(
+def test_unknown_argument_is_rejected(
     argument: tuple[str, str], command: Command, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit, match="2"):
@@ -253,7 +253,7 @@ def test_unknown_argument_is_refused(
 
 
 @pytest.mark.parametrize("change", [("--seed", "2"), ("--epochs", "2"), ("--name", "b")])
-def test_folder_of_another_configuration_is_refused(
+def test_folder_of_another_configuration_is_rejected(
     tmp_path: Path, command: Command, change: tuple[str, str]
 ) -> None:
     main(command("run", "--epochs", "1"))
@@ -268,7 +268,7 @@ def test_folder_of_another_configuration_is_refused(
 @pytest.mark.parametrize(
     ("lost", "named"), [("config.json", r"no config\.json"), ("tokenizer.json", "tokenizer")]
 )
-def test_folder_that_lost_a_file_is_refused(
+def test_folder_with_a_missing_file_is_rejected(
     tmp_path: Path, command: Command, lost: str, named: str
 ) -> None:
     main(command("run", "--epochs", "1"))
@@ -278,7 +278,7 @@ def test_folder_that_lost_a_file_is_refused(
         main(command("run", "--epochs", "1"))
 
 
-def test_finished_run_is_left_alone(tmp_path: Path, command: Command) -> None:
+def test_finished_run_is_not_changed(tmp_path: Path, command: Command) -> None:
     main(command("run", "--epochs", "1"))
     before = (tmp_path / "run" / BEST).stat().st_mtime_ns
 
@@ -300,12 +300,12 @@ def test_default_folder_is_named_after_the_configuration(
     assert (tmp_path / "runs" / "tiny" / BEST).exists()
 
 
-def test_device_is_the_gpu_where_there_is_one() -> None:
+def test_device_is_the_gpu_if_available() -> None:
     assert choose_device(None).type == ("cuda" if torch.cuda.is_available() else "cpu")
     assert choose_device("cpu").type == "cpu"
 
 
-def test_bfloat16_is_decided_for_the_cpu_at_hand() -> None:
+def test_bfloat16_depends_on_the_cpu() -> None:
     assert isinstance(is_bf16_faster(torch.device("cpu")), bool)
 
 
@@ -317,7 +317,7 @@ crop_tokens = 20
 """
 
 
-def test_configured_pretraining_comes_first_and_hands_its_weights_on(
+def test_configured_pretraining_runs_first_and_provides_the_weights(
     tmp_path: Path, command: Command, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "tiny.toml"
@@ -328,12 +328,15 @@ def test_configured_pretraining_comes_first_and_hands_its_weights_on(
     folder = tmp_path / "run" / "pretraining"
     assert set(read_history(folder)[0]) >= {"perplexity", "score"}
     assert read_config_file(folder)["pretraining"]["seed"] == 4
-    assert f"starts from {folder}, except output.bias, output.weight" in capfd.readouterr().out
+    assert (
+        f"starts from the weights of {folder}; random: output.bias, output.weight"
+        in capfd.readouterr().out
+    )
     vocabularies = [(path / "tokenizer.json").read_bytes() for path in (folder, tmp_path / "run")]
     assert vocabularies[0] == vocabularies[1]
 
 
-def test_configured_pretraining_can_be_left_out(tmp_path: Path, command: Command) -> None:
+def test_configured_pretraining_can_be_skipped(tmp_path: Path, command: Command) -> None:
     path = tmp_path / "tiny.toml"
     path.write_text(path.read_text(encoding="utf-8") + PRETRAINING, encoding="utf-8")
 
@@ -343,7 +346,7 @@ def test_configured_pretraining_can_be_left_out(tmp_path: Path, command: Command
     assert read_config_file(tmp_path / "run")["pretraining"] is None
 
 
-def test_run_starts_from_another_with_its_vocabulary(tmp_path: Path, command: Command) -> None:
+def test_run_starts_from_another_run_with_its_vocabulary(tmp_path: Path, command: Command) -> None:
     main(command("base", "--epochs", "1"))
     base = tmp_path / "base"
     tokens = (base / "tokenizer.json").read_bytes()
@@ -376,7 +379,7 @@ def test_run_starts_from_another_with_a_vocabulary_of_its_own(
     assert read_config_file(tmp_path / "run")["new_vocabulary"] is True
 
 
-def test_configured_base_is_run_first(tmp_path: Path, command: Command) -> None:
+def test_configured_base_runs_first(tmp_path: Path, command: Command) -> None:
     path = tmp_path / "tiny.toml"
     text = path.read_text(encoding="utf-8")
     (tmp_path / "first.toml").write_text(text + PRETRAINING, encoding="utf-8")
@@ -394,9 +397,7 @@ def test_configured_base_is_run_first(tmp_path: Path, command: Command) -> None:
     assert seconds[1] > seconds[0]
 
 
-def test_another_run_takes_the_place_of_the_configured_base(
-    tmp_path: Path, command: Command
-) -> None:
+def test_another_run_replaces_the_configured_base(tmp_path: Path, command: Command) -> None:
     path = tmp_path / "tiny.toml"
     text = path.read_text(encoding="utf-8")
     main(command("other", "--epochs", "1"))
@@ -409,7 +410,7 @@ def test_another_run_takes_the_place_of_the_configured_base(
         main(command("again", "--epochs", "1"))
 
 
-def test_fault_of_a_later_stage_is_known_before_the_first(
+def test_fault_of_a_later_stage_is_found_before_the_first(
     tmp_path: Path, command: Command, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "tiny.toml"
@@ -432,9 +433,7 @@ def test_configuration_cannot_be_its_own_base(tmp_path: Path, command: Command) 
         main(command("run"))
 
 
-def test_start_that_failed_leaves_nothing_that_the_next_one_trusts(
-    tmp_path: Path, command: Command
-) -> None:
+def test_failed_start_does_not_affect_the_next_one(tmp_path: Path, command: Command) -> None:
     unfinished, other = tmp_path / "unfinished", tmp_path / "other"
     main(command("other", "--epochs", "1"))
     main(command("unfinished", "--epochs", "1", "--seed", "2"))
@@ -455,6 +454,6 @@ def test_start_that_failed_leaves_nothing_that_the_next_one_trusts(
     assert vocabularies[0] == vocabularies[1] != (unfinished / "tokenizer.json").read_bytes()
 
 
-def test_folder_to_start_from_must_be_a_run(tmp_path: Path, command: Command) -> None:
+def test_init_folder_must_be_a_run(tmp_path: Path, command: Command) -> None:
     with pytest.raises(SystemExit, match="tokenizer"):
         main(command("run", "--init", str(tmp_path / "absent")))

@@ -93,7 +93,7 @@ def test_devices_are_accepted_in_any_case(device: str) -> None:
     ],
 )
 def test_default_above_its_limit_is_refused(overrides: dict[str, Any]) -> None:
-    with pytest.raises(SettingsError, match="do not fit each other"):
+    with pytest.raises(SettingsError, match="contradict each other"):
         load_settings(overrides)
 
 

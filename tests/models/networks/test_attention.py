@@ -42,7 +42,7 @@ def test_scores_are_the_sharpened_cosine_of_query_and_key(attention: Attention) 
     torch.testing.assert_close(weights[0], (5.0 * cosines).softmax(dim=-1))
 
 
-def test_weights_are_float32_also_in_half_precision(attention: Attention) -> None:
+def test_weights_are_float32_even_in_half_precision(attention: Attention) -> None:
     attention = attention.bfloat16()
     values = torch.randn(2, 3, 8, dtype=torch.bfloat16)
     queries = torch.randn(2, 1, 6, dtype=torch.bfloat16)

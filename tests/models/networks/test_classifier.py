@@ -17,7 +17,7 @@ def make_classifier(cell: Cell) -> Classifier:
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_padding_and_company_never_change_an_answer(cell: Cell) -> None:
+def test_padding_and_other_rows_never_change_a_result(cell: Cell) -> None:
     model = make_classifier(cell)
     lengths = torch.arange(1, MAX_LENGTH + 1)
     input_ids = torch.randint(0, 50, (MAX_LENGTH, MAX_LENGTH + 30))  # padded with garbage
@@ -49,7 +49,7 @@ def test_order_of_the_words_does_matter() -> None:
     assert not torch.allclose(there, back, atol=1e-4)
 
 
-def test_pools_see_tokens_only() -> None:
+def test_pooling_ignores_padding() -> None:
     outputs = torch.tensor([[[-2.0], [-4.0], [0.0]], [[1.0], [2.0], [6.0]]])
     lengths = torch.tensor([2, 3])
 

@@ -23,7 +23,7 @@ def make_decoder(cell: Cell) -> Decoder:
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_initial_state_has_the_shapes_that_the_layers_take(cell: Cell) -> None:
+def test_initial_state_has_the_shapes_of_the_layers(cell: Cell) -> None:
     state = make_decoder(cell).initial_state(torch.randn(3, ENCODER))
 
     assert len(state) == NUM_LAYERS

@@ -20,7 +20,7 @@ def test_locked_dropout_keeps_the_mean() -> None:
     assert outputs.mean().item() == pytest.approx(1.0, abs=0.02)
 
 
-def test_word_dropout_silences_whole_tokens() -> None:
+def test_word_dropout_zeroes_whole_tokens() -> None:
     torch.manual_seed(1)
     outputs = WordDropout(0.3)(torch.ones(50, 40, 8))
 

@@ -1,4 +1,4 @@
-"""The encoder against torch's own packed sequences, and its independence of padding."""
+"""Compares the encoder with torch's packed sequences, and checks that padding has no effect."""
 
 import pytest
 import torch
@@ -20,7 +20,7 @@ def make_encoder(cell: Cell, num_layers: int = LAYERS, dropout: float = 0.0) -> 
 
 
 def run_packed(encoder: Encoder, cell: Cell, inputs: Tensor, lengths: Tensor) -> tuple[Tensor, ...]:
-    """The same weights in torch's bidirectional stack over packed sequences."""
+    """Runs the same weights in torch's bidirectional stack over packed sequences."""
     reference = KINDS[cell](
         INPUT, HIDDEN, len(encoder.layers), batch_first=True, bidirectional=True
     )
@@ -39,7 +39,7 @@ def run_packed(encoder: Encoder, cell: Cell, inputs: Tensor, lengths: Tensor) ->
 
 @pytest.mark.parametrize("num_layers", [1, LAYERS])
 @pytest.mark.parametrize("cell", CELLS)
-def test_outputs_are_those_of_packed_sequences(cell: Cell, num_layers: int) -> None:
+def test_outputs_equal_those_of_packed_sequences(cell: Cell, num_layers: int) -> None:
     encoder = make_encoder(cell, num_layers)
     inputs = torch.randn(len(LENGTHS), 12, INPUT)
 
@@ -51,7 +51,7 @@ def test_outputs_are_those_of_packed_sequences(cell: Cell, num_layers: int) -> N
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_gradients_are_those_of_packed_sequences(cell: Cell) -> None:
+def test_gradients_equal_those_of_packed_sequences(cell: Cell) -> None:
     encoder = make_encoder(cell)
     ours = torch.randn(len(LENGTHS), 12, INPUT, requires_grad=True)
     theirs = ours.detach().clone().requires_grad_()
@@ -65,7 +65,7 @@ def test_gradients_are_those_of_packed_sequences(cell: Cell) -> None:
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_padding_never_changes_an_answer(cell: Cell) -> None:
+def test_padding_never_changes_a_result(cell: Cell) -> None:
     encoder = make_encoder(cell)
     lengths = torch.arange(1, 16)
     inputs = torch.randn(15, 15, INPUT)

@@ -37,7 +37,7 @@ def random_batch() -> tuple[torch.Tensor, torch.Tensor]:
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_padding_and_company_never_change_the_logits(cell: Cell) -> None:
+def test_padding_and_other_rows_never_change_the_logits(cell: Cell) -> None:
     model = make_model(cell)
     input_ids, lengths = random_batch()
     target_ids = torch.randint(3, VOCABULARY, (MAX_LENGTH, 9))
@@ -68,7 +68,7 @@ def test_batched_translations_equal_single_ones(cell: Cell) -> None:
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_translation_takes_the_likeliest_token_at_each_step(cell: Cell) -> None:
+def test_translation_picks_the_likeliest_token_at_each_step(cell: Cell) -> None:
     model = make_model(cell)
     input_ids, lengths = random_batch()
 
@@ -124,14 +124,14 @@ def test_output_layer_is_the_embedding() -> None:
     )
 
 
-def test_several_models_choose_each_token_by_their_mean_log_probability() -> None:
+def test_ensemble_picks_each_token_by_its_mean_log_probability() -> None:
     models = [make_model("lstm"), make_model("rnn")]
     input_ids, lengths = random_batch()
 
     together = translate_greedily(models, input_ids, lengths, START, EOS, max_new_tokens=8)
 
     alone = [model.translate(input_ids, lengths, START, EOS, 8) for model in models]
-    # else one of them decided everywhere, and the test shows nothing
+    # otherwise one model decided every token, and the test would show nothing
     assert any(row not in others for row, *others in zip(together, *alone, strict=True))
     for row, token_ids in enumerate(together):
         one = slice(row, row + 1)

@@ -14,12 +14,12 @@ FolderMaker = Callable[[str, str], Path]
 
 @pytest.fixture
 def runs(tiny_run: FolderMaker) -> list[Run]:
-    """Translators of one vocabulary with weights of their own."""
+    """Translators with the same vocabulary and different weights."""
     return [read_run(tiny_run("translation", cell)) for cell in ("gru", "lstm")]
 
 
 class EchoEnsemble:
-    """Answers with the target language and the text, and with nothing to "?"."""
+    """Answers with the target language and the text; "?" has an empty translation."""
 
     def __init__(self, run: Run) -> None:
         self.config = run.config
@@ -28,7 +28,7 @@ class EchoEnsemble:
         return ["" if text == "?" else f"{target} {text}" for text in texts]
 
 
-def test_ensemble_of_one_says_what_the_model_says(runs: list[Run]) -> None:
+def test_ensemble_of_one_answers_like_the_model(runs: list[Run]) -> None:
     run = runs[0]
     texts = ["I like it.", "Where is the subway station?", "Yes."]
     encoded = [[*ids, run.tokenizer.token_id(EOS)] for ids in run.tokenizer.encode_batch(texts)]
@@ -47,7 +47,7 @@ def test_ensemble_of_one_says_what_the_model_says(runs: list[Run]) -> None:
     assert Ensemble([run]).translate(texts, "ko") == expected
 
 
-def test_what_is_empty_or_too_long_has_no_translation(runs: list[Run]) -> None:
+def test_empty_or_too_long_text_has_no_translation(runs: list[Run]) -> None:
     texts = ["", "no " * 200, "I like it."]
 
     empty, long, usual = Ensemble(runs).translate(texts, "ko")
@@ -56,14 +56,14 @@ def test_what_is_empty_or_too_long_has_no_translation(runs: list[Run]) -> None:
     assert usual
 
 
-def test_both_sides_are_translated_and_stay_where_they_were(runs: list[Run]) -> None:
+def test_both_sides_are_translated_and_keep_their_columns(runs: list[Run]) -> None:
     ensemble = EchoEnsemble(runs[0])
     made = distil_rows(ensemble, [("one", "하나"), ("?", "둘")])  # type: ignore[arg-type]
 
     assert made == [("one", "ko one"), ("en 하나", "하나"), ("en 둘", "둘")]
 
 
-def test_what_is_written_can_be_read_as_a_source(
+def test_output_can_be_read_as_a_source(
     tiny_run: FolderMaker, samples: Path, tmp_path: Path
 ) -> None:
     arguments = ["--runs", *(str(tiny_run("translation", cell)) for cell in ("gru", "lstm"))]
@@ -71,18 +71,18 @@ def test_what_is_written_can_be_read_as_a_source(
 
     rows = read_split(samples / "tatoeba", "train", ["en", "ko"])
     made = read_split(tmp_path, "train", ["en", "ko"])
-    # random weights may end at once and say nothing
+    # random weights may give an empty translation
     assert len(rows) / 2 < len(made) <= 2 * len(rows)
     originals = [{row[side] for row in rows} for side in (0, 1)]
     assert all(row[0] in originals[0] or row[1] in originals[1] for row in made)
 
 
-def test_runs_must_fit_together(runs: list[Run], tiny_run: FolderMaker) -> None:
+def test_runs_must_be_compatible(runs: list[Run], tiny_run: FolderMaker) -> None:
     swapped = replace(runs[1], config=replace(runs[1].config, languages=("ko", "en")))
     with pytest.raises(ValueError, match="translates other languages"):
         Ensemble([runs[0], swapped])
     classifier = read_run(tiny_run("sentiment", "gru"))
-    with pytest.raises(ValueError, match="is no translator"):
+    with pytest.raises(ValueError, match="is not a translator"):
         Ensemble([runs[0], classifier])
     other = replace(runs[1], tokenizer=classifier.tokenizer)
     with pytest.raises(ValueError, match="has another vocabulary"):
@@ -90,7 +90,7 @@ def test_runs_must_fit_together(runs: list[Run], tiny_run: FolderMaker) -> None:
 
 
 @pytest.mark.parametrize(("task", "source"), [("sentiment", "nsmc"), ("translation", "films")])
-def test_a_refusal_is_one_sentence(
+def test_error_is_one_sentence(
     task: str, source: str, tiny_run: FolderMaker, samples: Path, tmp_path: Path
 ) -> None:
     arguments = ["--runs", str(tiny_run(task, "gru")), "--data", str(samples), "--source", source]

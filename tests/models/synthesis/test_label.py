@@ -29,7 +29,7 @@ REVIEW = (
 
 
 class FixedTeacher:
-    """Says what it is told to say."""
+    """Returns given log-odds."""
 
     def __init__(self, *logits: float) -> None:
         self.logits = logits
@@ -41,7 +41,7 @@ class FixedTeacher:
 
 @pytest.fixture
 def reviews(tmp_path: Path) -> Path:
-    """A data folder with two reviews in one source."""
+    """Makes a data folder with two reviews in one source."""
     (tmp_path / "data" / "reviews").mkdir(parents=True)
     text = f"1\t{REVIEW}\n0\tI want all of my money back. Never again.\n"
     (tmp_path / "data" / "reviews" / "train.tsv").write_text(text, encoding="utf-8")
@@ -50,7 +50,7 @@ def reviews(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def run(tiny_run: FolderMaker, tmp_path: Path) -> Path:
-    """A run over those reviews, with random weights."""
+    """Makes a run over those reviews with random weights."""
     made = tiny_run("sentiment", "gru")
     config = parse_config(json.loads((made / "config.json").read_text(encoding="utf-8")))
     source = SourceConfig(path="reviews", licence="CC0-1.0", commercial_use=True)
@@ -63,7 +63,7 @@ def run(tiny_run: FolderMaker, tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_text_falls_into_sentences_of_some_words() -> None:
+def test_text_is_split_into_sentences_of_several_words() -> None:
     assert split_sentences(REVIEW) == [
         "I saw it twice in a week.",
         '"Not for me!" said Ann.',
@@ -72,7 +72,7 @@ def test_a_text_falls_into_sentences_of_some_words() -> None:
     ]
 
 
-def test_teachers_and_the_label_of_the_text_decide_together() -> None:
+def test_teachers_and_the_label_of_the_text_are_combined() -> None:
     sure, torn = MIN_LOGIT - PRIOR + 0.1, MIN_LOGIT - PRIOR - 0.1
     sentences = [(1, "a"), (0, "b"), (1, "c"), (0, "d"), (0, "e")]
     first = FixedTeacher(sure + 1.0, -sure, torn, sure, MIN_LOGIT + PRIOR + 0.1)
@@ -81,7 +81,7 @@ def test_teachers_and_the_label_of_the_text_decide_together() -> None:
     assert kept == [(1, "a"), (0, "b"), (1, "e")]
 
 
-def test_sentences_are_drawn_alike_at_every_call(run: Path, reviews: Path) -> None:
+def test_same_sentences_are_drawn_at_every_call(run: Path, reviews: Path) -> None:
     config = parse_config(json.loads((run / "config.json").read_text(encoding="utf-8")))
     drawn = draw_sentences(config, "reviews", reviews, 3)
     assert drawn == draw_sentences(config, "reviews", reviews, 3)
@@ -92,7 +92,7 @@ def test_sentences_are_drawn_alike_at_every_call(run: Path, reviews: Path) -> No
         draw_sentences(config, "films", reviews, 3)
 
 
-def test_what_is_written_can_be_trained_on(
+def test_output_can_be_trained_on(
     run: Path, reviews: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("models.synthesis.label.MIN_LOGIT", 0.0)
@@ -107,12 +107,12 @@ def test_teachers_must_have_the_same_labels_in_the_same_order(run: Path) -> None
     first, second = Teacher(read_run(run)), Teacher(read_run(run))
     check_labels([first, second])
     second.config = replace(second.config, labels=tuple(reversed(second.config.labels)))
-    with pytest.raises(ValueError, match="all runs need the same"):
+    with pytest.raises(ValueError, match="all runs must have the same labels"):
         check_labels([first, second])
 
 
 @pytest.mark.parametrize("task", ["translation", "sentiment"])
-def test_a_refusal_is_one_sentence(
+def test_error_is_one_sentence(
     task: str, tiny_run: FolderMaker, reviews: Path, tmp_path: Path
 ) -> None:
     arguments = ["--runs", str(tiny_run(task, "gru")), "--data", str(reviews), "--source", "films"]

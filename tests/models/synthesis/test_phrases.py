@@ -65,13 +65,13 @@ def small(tmp_path: Path) -> Grammar:
 
 
 def find_neutral(lines: Sequence[tuple[int, str]]) -> set[str]:
-    """Texts that stand there with both labels."""
+    """Finds texts that occur with both labels."""
     by_label = [{text for label, text in lines if label == each} for each in range(len(LABELS))]
     return by_label[0] & by_label[1]
 
 
 def reach_slots(pattern: str, topic: Lists) -> set[str]:
-    """The slots of a pattern and of all that may fill them."""
+    """Collects the slots of a pattern and of all entries that may fill them."""
     found: set[str] = set()
     waiting = SLOT.findall(pattern)
     while waiting:
@@ -93,16 +93,14 @@ def test_same_seed_writes_the_same_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("num_sentences", [100, 501])
-def test_file_has_as_many_lines_as_asked_for(num_sentences: int, tmp_path: Path) -> None:
+def test_file_has_the_requested_number_of_lines(num_sentences: int, tmp_path: Path) -> None:
     main(["--out", str(tmp_path), "--num-sentences", str(num_sentences)])
     lines = (tmp_path / "train.tsv").read_text(encoding="utf-8").splitlines()
     assert len(lines) == num_sentences
     assert all(re.fullmatch(r"[01]\t\S[^\t]*", line) for line in lines)
 
 
-def test_excluded_texts_are_not_written_in_whatever_way_they_are_typed(
-    tmp_path: Path, grammar: Grammar
-) -> None:
+def test_excluded_texts_are_not_written_in_any_typing(tmp_path: Path, grammar: Grammar) -> None:
     usual = {make_key(text) for _, text in write_sentences(grammar, 1000, random.Random(1))}
     excluded = sorted(usual)[::10]
     tests = tmp_path / "tests.tsv"
@@ -120,7 +118,7 @@ def test_labels_are_balanced(lines: list[tuple[int, str]]) -> None:
     assert Counter(label for label, _ in lines) == {0: NUM_SENTENCES / 2, 1: NUM_SENTENCES / 2}
 
 
-def test_each_neutral_sentence_stands_there_once_with_each_label(
+def test_each_neutral_sentence_occurs_once_with_each_label(
     lines: list[tuple[int, str]],
 ) -> None:
     neutral = find_neutral(lines)
@@ -128,12 +126,12 @@ def test_each_neutral_sentence_stands_there_once_with_each_label(
     assert {Counter(lines)[label, text] for text in neutral for label in (0, 1)} == {1}
 
 
-def test_nothing_but_neutral_sentences_is_repeated(lines: list[tuple[int, str]]) -> None:
+def test_only_neutral_sentences_are_repeated(lines: list[tuple[int, str]]) -> None:
     neutral = find_neutral(lines)
     assert max(Counter(text for _, text in lines if text not in neutral).values()) == 1
 
 
-def test_no_sentence_differs_from_another_in_typing_alone(grammar: Grammar) -> None:
+def test_sentences_differ_in_more_than_typing(grammar: Grammar) -> None:
     seen: set[str] = set()
     texts = [
         text
@@ -143,7 +141,7 @@ def test_no_sentence_differs_from_another_in_typing_alone(grammar: Grammar) -> N
     assert len({make_key(text) for text in texts}) == len(texts) == len(seen)
 
 
-def test_no_slot_is_left_and_no_space_is_doubled(lines: list[tuple[int, str]]) -> None:
+def test_all_slots_are_filled_and_spaces_are_single(lines: list[tuple[int, str]]) -> None:
     assert not [text for _, text in lines if re.search(r"[{}]|\s\s|\s[.,!?]|^\s|\s$", text)]
 
 
@@ -169,7 +167,7 @@ def test_labels_share_their_subjects(grammar: Grammar) -> None:
 
 
 @pytest.mark.parametrize("word", FUNCTION_WORDS)
-def test_function_word_gives_no_label_away(word: str, lines: list[tuple[int, str]]) -> None:
+def test_function_words_do_not_reveal_the_label(word: str, lines: list[tuple[int, str]]) -> None:
     labels = [label for label, text in lines if word in re.findall(r"[a-z']+", text.lower())]
     assert len(labels) >= 10
     assert 0.25 < sum(labels) / len(labels) < 0.75
@@ -192,7 +190,7 @@ def test_every_pattern_has_a_subject_and_a_list_for_each_slot(tone: str, grammar
     assert missing == set()
 
 
-def test_shapes_say_as_much_good_as_bad(grammar: Grammar) -> None:
+def test_shapes_are_balanced_between_the_labels(grammar: Grammar) -> None:
     lengths = [
         (len(shape.get("positive", ())), len(shape.get("negative", ()))) for shape in grammar.shapes
     ]
@@ -221,12 +219,12 @@ def test_words_agree_with_their_subject(small: Grammar) -> None:
     }
 
 
-def test_spent_patterns_are_told(small: Grammar) -> None:
-    with pytest.raises(ValueError, match="the patterns give 8 positive sentences of 9"):
+def test_exhausted_patterns_are_reported(small: Grammar) -> None:
+    with pytest.raises(ValueError, match="the patterns yield 8 positive sentences of 9"):
         draw_texts(small, "positive", 9, set(), random.Random(1))
 
 
-def test_word_is_not_repeated_while_there_is_another() -> None:
+def test_word_is_not_repeated_if_there_is_another() -> None:
     topic = {"the": ["the"], "good": ["good", "nice"]}
     texts = {fill_pattern("{good} and {good}", topic, random.Random(seed)) for seed in range(20)}
     assert texts == {"Good and nice", "Nice and good"}
@@ -258,7 +256,7 @@ def test_only_listed_words_are_stretched() -> None:
 
 
 @pytest.mark.parametrize("num_sentences", ["99", "0", "-5"])
-def test_too_few_sentences_are_refused(num_sentences: str, tmp_path: Path) -> None:
+def test_too_few_sentences_are_rejected(num_sentences: str, tmp_path: Path) -> None:
     with pytest.raises(
         SystemExit, match=r"models\.synthesis\.phrases: --num-sentences .*: at least 100"
     ):
@@ -266,10 +264,10 @@ def test_too_few_sentences_are_refused(num_sentences: str, tmp_path: Path) -> No
     assert not (tmp_path / "out").exists()
 
 
-def test_more_sentences_than_the_patterns_give_are_refused(tmp_path: Path) -> None:
+def test_more_sentences_than_the_patterns_yield_are_rejected(tmp_path: Path) -> None:
     path = tmp_path / "few.toml"
     path.write_text(SMALL + 'negative = ["no."]\nneutral = ["at {the} {thing}."]', encoding="utf-8")
-    with pytest.raises(SystemExit, match=r"--num-sentences: the patterns give 4 neutral .* of 8"):
+    with pytest.raises(SystemExit, match=r"--num-sentences: the patterns yield 4 neutral .* of 8"):
         main(["--out", str(tmp_path / "out"), "--num-sentences", "100", "--patterns", str(path)])
     assert not (tmp_path / "out").exists()
 
@@ -283,14 +281,14 @@ def test_more_sentences_than_the_patterns_give_are_refused(tmp_path: Path) -> No
         (SMALL.replace('"well"', '"{none}"') + 'neutral = ["{fit}."]', "no list for {none} in"),
     ],
 )
-def test_damaged_patterns_are_told(patterns: str, message: str, tmp_path: Path) -> None:
+def test_damaged_patterns_are_reported(patterns: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "damaged.toml"
     path.write_text(patterns, encoding="utf-8")
     with pytest.raises(SystemExit, match=r"models\.synthesis\.phrases: .*" + re.escape(message)):
         main(["--out", str(tmp_path / "out"), "--num-sentences", "100", "--patterns", str(path)])
 
 
-def test_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+def test_folder_that_cannot_be_created_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(SystemExit, match=r"models\.synthesis\.phrases: .*file"):
         main(["--out", str(tmp_path / "file"), "--num-sentences", "100"])

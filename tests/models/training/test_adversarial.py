@@ -21,7 +21,7 @@ def embed(model: Classifier) -> torch.Tensor:
     return embedded
 
 
-def test_a_perturbed_text_reads_worse() -> None:
+def test_perturbed_text_has_a_higher_loss() -> None:
     model = make_classifier()
     embedded = embed(model)
     losses = cross_entropy(model.read(embedded, LENGTHS), LABELS, reduction="none")
@@ -32,7 +32,7 @@ def test_a_perturbed_text_reads_worse() -> None:
     assert bool((worse > losses).all())
 
 
-def test_each_text_moves_by_its_share_of_its_own_norm() -> None:
+def test_each_text_moves_by_a_share_of_its_norm() -> None:
     model = make_classifier()
     embedded = embed(model) * torch.tensor([1.0, 10.0, 0.1])[:, None, None]
     loss = cross_entropy(model.read(embedded, LENGTHS), LABELS)
@@ -44,7 +44,7 @@ def test_each_text_moves_by_its_share_of_its_own_norm() -> None:
         assert not step[row, length:].any()
 
 
-def test_a_loss_without_slope_moves_nothing() -> None:
+def test_loss_without_gradient_moves_nothing() -> None:
     model = make_classifier()
     embedded = 1e3 * embed(model)
 
@@ -53,7 +53,7 @@ def test_a_loss_without_slope_moves_nothing() -> None:
     assert torch.equal(perturbed, embedded)
 
 
-def test_the_embeddings_learn_from_perturbed_texts() -> None:
+def test_embeddings_learn_from_perturbed_texts() -> None:
     model = make_classifier()
     embedded = embed(model)
     loss = cross_entropy(model.read(embedded, LENGTHS), LABELS)

@@ -12,13 +12,13 @@ def make_layer(value: float) -> nn.Linear:
     return layer
 
 
-def test_average_moves_by_what_the_decay_leaves() -> None:
+def test_average_moves_by_one_minus_the_decay() -> None:
     average = AverageModel(make_layer(1.0), 0.75)
     average.update(make_layer(5.0), step=1000)
     assert torch.equal(average.model.state_dict()["weight"], torch.full((2, 3), 2.0))
 
 
-def test_first_steps_weigh_more_than_the_decay_says() -> None:
+def test_first_steps_have_a_smaller_decay() -> None:
     average = AverageModel(make_layer(0.0), 0.999)
     average.update(make_layer(11.0), step=1)
     assert float(average.model.state_dict()["bias"][0]) == pytest.approx(9.0)  # 1 - 2 / 11

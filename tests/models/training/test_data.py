@@ -45,7 +45,7 @@ def test_table_is_read_in_order(tmp_path: Path) -> None:
     assert read_split(tmp_path, "train", ["en"]) == [("0", "bad"), ("1", "very good")]
 
 
-def test_further_columns_do_not_become_text(tmp_path: Path) -> None:
+def test_line_with_further_columns_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "train.tsv").write_text("one\tun\nhi\tsalut\tCC BY\n", encoding="utf-8")
 
     with pytest.raises(ValueError, match=r"train\.tsv, line 2: expected two columns .* found 3"):
@@ -53,14 +53,14 @@ def test_further_columns_do_not_become_text(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"no gzip", gzip.compress(b"1\tgood\n" * 99)[:-9]])
-def test_file_that_is_no_whole_gzip_file_is_named(tmp_path: Path, content: bytes) -> None:
+def test_incomplete_gzip_file_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "train.tsv.gz").write_bytes(content)
 
-    with pytest.raises(ValueError, match=r"train\.tsv\.gz is no whole gzip file"):
+    with pytest.raises(ValueError, match=r"train\.tsv\.gz is not a complete gzip file"):
         read_split(tmp_path, "train", ["en"])
 
 
-def test_limited_rows_are_of_the_whole_file_and_the_same_each_time() -> None:
+def test_limited_rows_are_from_the_whole_file_and_the_same_each_time() -> None:
     rows = list(range(1000))
 
     drawn = limit_rows(rows, 100)
@@ -71,7 +71,7 @@ def test_limited_rows_are_of_the_whole_file_and_the_same_each_time() -> None:
     assert limit_rows(rows, None) == limit_rows(rows, 1000) == rows
 
 
-def test_mark_of_a_spreadsheet_is_no_part_of_the_first_label(tmp_path: Path) -> None:
+def test_byte_order_mark_is_not_part_of_the_first_label(tmp_path: Path) -> None:
     (tmp_path / "train.tsv").write_bytes(b"\xef\xbb\xbf1\tgood\n")
 
     assert read_split(tmp_path, "train", ["en"]) == [("1", "good")]
@@ -85,7 +85,7 @@ def test_mark_of_a_spreadsheet_is_no_part_of_the_first_label(tmp_path: Path) -> 
         (("1", "2", "3"), ["1", "3"], [0, 2]),  # stars are names, not places
     ],
 )
-def test_labels_are_given_by_name_or_by_place(
+def test_labels_are_given_by_name_or_by_index(
     labels: tuple[str, ...], given: list[str], places: list[int]
 ) -> None:
     assert index_labels([(label, "text") for label in given], labels) == places
@@ -94,7 +94,7 @@ def test_labels_are_given_by_name_or_by_place(
 @pytest.mark.parametrize(
     ("labels", "given"), [(("bad", "good"), "great"), (("bad", "good"), "2"), (("1", "2"), "0")]
 )
-def test_unknown_label_is_refused_by_name(labels: tuple[str, ...], given: str) -> None:
+def test_unknown_label_is_rejected_by_name(labels: tuple[str, ...], given: str) -> None:
     with pytest.raises(ValueError, match=f"not '{given}'"):
         index_labels([(given, "text")], labels)
 
@@ -118,14 +118,14 @@ def test_parallel_files_are_zipped_one_of_them_compressed(tmp_path: Path) -> Non
     assert read_split(tmp_path, "train", ["en", "de"]) == [("one", "eins"), ("two", "zwei")]
 
 
-def test_table_comes_before_parallel_files(tmp_path: Path) -> None:
+def test_table_takes_precedence_over_parallel_files(tmp_path: Path) -> None:
     for name, text in [("train.tsv", "a\tb\n"), ("train.en", "c\n"), ("train.de", "d\n")]:
         (tmp_path / name).write_text(text, encoding="utf-8")
 
     assert read_split(tmp_path, "train", ["en", "de"]) == [("a", "b")]
 
 
-def test_parallel_files_of_different_length_are_refused_by_name(tmp_path: Path) -> None:
+def test_parallel_files_of_different_length_are_rejected_by_name(tmp_path: Path) -> None:
     (tmp_path / "train.en").write_text("one\ntwo\n", encoding="utf-8")
     (tmp_path / "train.de").write_text("eins\n", encoding="utf-8")
 
@@ -133,14 +133,14 @@ def test_parallel_files_of_different_length_are_refused_by_name(tmp_path: Path) 
         read_split(tmp_path, "train", ["en", "de"])
 
 
-def test_line_without_tab_is_refused_by_number(tmp_path: Path) -> None:
+def test_line_without_tab_is_rejected_by_number(tmp_path: Path) -> None:
     (tmp_path / "train.tsv").write_text("0\tbad\n\ngood\n", encoding="utf-8")
 
     with pytest.raises(ValueError, match=r"train\.tsv, line 3: .*TAB"):
         read_split(tmp_path, "train", ["en"])
 
 
-def test_file_in_another_encoding_is_refused_by_name(tmp_path: Path) -> None:
+def test_file_in_another_encoding_is_rejected_by_name(tmp_path: Path) -> None:
     (tmp_path / "train.tsv").write_bytes("1\t좋아요\n".encode("euc-kr"))
 
     with pytest.raises(ValueError, match=r"train\.tsv is not UTF-8"):
@@ -156,7 +156,7 @@ def test_missing_split_is_named(tmp_path: Path, present: Sequence[str]) -> None:
         read_split(tmp_path, "train", ["en", "de"])
 
 
-def test_source_takes_its_own_stem_and_style(tmp_path: Path) -> None:
+def test_source_has_its_own_stem_and_style(tmp_path: Path) -> None:
     (tmp_path / "films").mkdir()
     (tmp_path / "films" / "dev.tsv").write_text("1\tit 's good .\n", encoding="utf-8")
     config = make_config(valid="dev", style="ptb")
@@ -164,7 +164,7 @@ def test_source_takes_its_own_stem_and_style(tmp_path: Path) -> None:
     assert read_source(config, config.sources[0], tmp_path, "valid") == [("1", "it's good.")]
 
 
-def test_rows_held_out_are_validated_with_and_not_trained_on(tmp_path: Path) -> None:
+def test_held_out_rows_are_used_for_validation_only(tmp_path: Path) -> None:
     rows = [f"{number % 2}\ttext {number}" for number in range(40)]
     (tmp_path / "films").mkdir()
     (tmp_path / "films" / "train.tsv").write_text("\n".join(rows), encoding="utf-8")
@@ -179,7 +179,7 @@ def test_rows_held_out_are_validated_with_and_not_trained_on(tmp_path: Path) -> 
     assert read_source(config, source, tmp_path, "valid") == valid
 
 
-def test_plain_source_is_left_alone(tmp_path: Path) -> None:
+def test_plain_source_is_unchanged(tmp_path: Path) -> None:
     (tmp_path / "films").mkdir()
     (tmp_path / "films" / "test.tsv").write_text("1\tit 's  good .\n", encoding="utf-8")
     config = make_config()
@@ -201,7 +201,7 @@ def test_plain_source_is_left_alone(tmp_path: Path) -> None:
         ("", ""),
     ],
 )
-def test_treebank_tokens_are_joined_again(tokens: str, text: str) -> None:
+def test_treebank_tokens_are_joined(tokens: str, text: str) -> None:
     assert join_ptb(tokens) == text
 
 
@@ -210,7 +210,7 @@ def test_weight_sets_how_many_are_drawn(weight: float, expected: int) -> None:
     assert len(sample_weighted(range(10), weight, random.Random(1))) == expected
 
 
-def test_weight_above_one_shows_each_and_no_part_twice_over() -> None:
+def test_weight_above_one_repeats_each_item_and_draws_the_rest_once() -> None:
     counts = Counter(sample_weighted(range(10), 2.5, random.Random(1)))
 
     assert sorted(counts.values()) == [2] * 5 + [3] * 5
@@ -236,7 +236,7 @@ def test_batches_hold_each_index_once_within_the_budget(seed: int | None, budget
         assert len(batch) * max(lengths[index] for index in batch) <= budget or len(batch) == 1
 
 
-def test_batches_are_of_like_lengths() -> None:
+def test_batches_have_similar_lengths() -> None:
     lengths = [random.Random(5).randint(1, 50) for _ in range(2)] + list(range(1, 51)) * 20
 
     padded = kept = 0
@@ -270,7 +270,7 @@ def test_rows_are_padded_on_the_right() -> None:
     assert ids.dtype == lengths.dtype == torch.int64
 
 
-def test_typed_text_loses_casing_or_full_stop_and_nothing_else() -> None:
+def test_typing_noise_changes_only_case_and_full_stop() -> None:
     rng = random.Random(2)
     ways = {add_typing_noise("Is it Bonn?", rng) for _ in range(200)}
 

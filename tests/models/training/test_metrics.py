@@ -11,7 +11,7 @@ def test_accuracy_is_a_percentage_of_the_texts() -> None:
     assert "4 texts" in figure.signature
 
 
-def test_accuracy_refuses_lists_of_different_length() -> None:
+def test_accuracy_rejects_lists_of_different_length() -> None:
     with pytest.raises(ValueError, match="zip"):
         accuracy([1, 0], [1])
 
@@ -29,7 +29,7 @@ def test_figures_carry_their_signatures(target: str, tokenizer: str) -> None:
     assert "nc:6" in chrf.signature
 
 
-def test_right_translations_score_full_marks_and_wrong_ones_none() -> None:
+def test_correct_translations_score_100_and_wrong_ones_0() -> None:
     references = ["나는 커피를 정말 좋아해요.", "오늘 날씨가 아주 좋습니다."]
 
     right = translation_figures(references, references, "ko")
@@ -39,7 +39,7 @@ def test_right_translations_score_full_marks_and_wrong_ones_none() -> None:
     assert all(figure.value < 1.0 for figure in wrong)
 
 
-def test_lower_cased_figure_forgives_casing_alone() -> None:
+def test_lower_cased_figure_ignores_only_case() -> None:
     cased, _, lowered = translation_figures(
         ["ein Mann Fährt mit dem Rad."], ["Ein Mann fährt mit dem Rad."], "de"
     )
@@ -55,6 +55,6 @@ def test_calibration_error_is_the_gap_between_score_and_accuracy() -> None:
 
     assert calibration_error(np.array([sure] * 10), [0] * 9 + [1]).value == pytest.approx(0.0)
     assert calibration_error(np.array([sure] * 10), [0] * 4 + [1] * 6).value == pytest.approx(50.0)
-    # half of the texts in each bin, one of them right in full, the other by chance
+    # half of the texts in each bin; one bin is always correct, the other by chance
     mixed = calibration_error(np.array([sure, sure, fair, fair]), [0, 0, 0, 1])
     assert mixed.value == pytest.approx(5.0)

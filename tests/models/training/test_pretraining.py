@@ -1,4 +1,4 @@
-"""The language model learns real reviews, and the classifier starts from what it learnt."""
+"""The language model learns from real reviews, and the classifier starts from its weights."""
 
 import dataclasses
 import random
@@ -51,7 +51,7 @@ def test_no_prediction_sees_its_own_token(config: RunConfig) -> None:
     before, _ = model(torch.tensor([[5, 6, 7, 8]]), lengths)
     after, _ = model(torch.tensor([[5, 6, 99, 8]]), lengths)
     same = [torch.allclose(*pair, atol=1e-6) for pair in zip(before, after, strict=True)]
-    # ahead of 5 and 6 nothing has changed, nor behind 8 and the new token
+    # nothing has changed before 5 and 6, nor after 8 and the new token
     assert same == [True, True, False, False, False, True]
 
 
@@ -76,7 +76,7 @@ def test_loss_over_the_batch_estimates_the_one_over_the_vocabulary(task: Pretrai
     assert estimated == pytest.approx(total / count, rel=0.03)
 
 
-def test_epochs_cut_every_text_whole_but_elsewhere(task: PretrainingTask) -> None:
+def test_epochs_cover_every_text_with_different_windows(task: PretrainingTask) -> None:
     first, second = (task.sample_epoch(random.Random(seed)) for seed in (1, 2))
 
     def list_ids(examples: list[Example]) -> list[int]:
@@ -84,7 +84,7 @@ def test_epochs_cut_every_text_whole_but_elsewhere(task: PretrainingTask) -> Non
 
     assert max(map(len, first)) == 12
     assert first != second
-    # a window of a single token has nothing to predict and is left out
+    # a window of a single token has nothing to predict and is omitted
     assert abs(len(list_ids(first)) - len(list_ids(second))) < 0.02 * len(list_ids(first))
 
 
@@ -100,7 +100,7 @@ def test_windows_cover_a_text(first: int, windows: list[list[int]]) -> None:
     assert cut_windows([1, 2, 3], 3, first) == [[1, 2, 3]]
 
 
-def test_classifier_starts_from_a_language_model_that_has_learnt(
+def test_classifier_starts_from_the_trained_language_model(
     task: PretrainingTask, config: RunConfig, samples: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "pretraining"

@@ -50,7 +50,7 @@ def tokenizer(tiny_run: MakeRun) -> Tokenizer:
     return Tokenizer.load(tiny_run("translation", "gru") / "tokenizer.json")
 
 
-def test_task_decides_the_model(tiny_config: MakeConfig, tokenizer: Tokenizer) -> None:
+def test_task_determines_the_model(tiny_config: MakeConfig, tokenizer: Tokenizer) -> None:
     assert isinstance(build_model(tiny_config("sentiment")), Classifier)
     assert isinstance(build_model(tiny_config("translation")), Seq2Seq)
 
@@ -95,9 +95,7 @@ def test_both_directions_are_examples_with_start_token_and_eos(
     ]
 
 
-def test_typing_noise_changes_what_is_read_and_not_what_is_written(
-    tmp_path: Path, tokenizer: Tokenizer
-) -> None:
+def test_typing_noise_changes_sources_and_not_targets(tmp_path: Path, tokenizer: Tokenizer) -> None:
     for split in ("train", "valid"):
         write_rows(tmp_path / "a", f"{split}.tsv", *["I like it.\t나는 좋아해."] * 40)
     config = make_config("translation", {"path": "a"}, typing_noise=0.5)
@@ -109,7 +107,7 @@ def test_typing_noise_changes_what_is_read_and_not_what_is_written(
     assert targets == {"I like it.", "나는 좋아해."}
 
 
-def test_bpe_dropout_spells_both_sides_anew_and_validates_without(
+def test_bpe_dropout_segments_both_sides_differently_except_in_validation(
     tmp_path: Path, tokenizer: Tokenizer
 ) -> None:
     text = "The man likes it."
@@ -127,9 +125,7 @@ def test_bpe_dropout_spells_both_sides_anew_and_validates_without(
     assert task.tokenizer.encode(text) == tokenizer.encode(text)
 
 
-def test_empty_and_too_long_sides_are_left_out_of_training(
-    tmp_path: Path, tokenizer: Tokenizer
-) -> None:
+def test_empty_and_too_long_sides_are_not_trained_on(tmp_path: Path, tokenizer: Tokenizer) -> None:
     rows = ["I like it.\t나는 좋아해.", "\t나는", "I\t", "I\t" + "가" * 50, "no " * 50 + "\t나"]
     write_rows(tmp_path / "a", "train.tsv", *rows)
     write_rows(tmp_path / "a", "valid.tsv", rows[0])
@@ -198,7 +194,7 @@ def test_adversarial_training_adds_a_harder_half_to_the_loss(
     assert losses[0.0] < losses[0.01] < losses[0.2]
 
 
-def test_empty_texts_are_left_out(tmp_path: Path, tokenizer: Tokenizer) -> None:
+def test_empty_texts_are_omitted(tmp_path: Path, tokenizer: Tokenizer) -> None:
     for split in ("train", "valid"):
         write_rows(tmp_path / "a", f"{split}.tsv", "1\tgood", "0\t")
     task = build_task(make_config("sentiment", {"path": "a"}), tokenizer, tmp_path)
@@ -207,7 +203,7 @@ def test_empty_texts_are_left_out(tmp_path: Path, tokenizer: Tokenizer) -> None:
 
 
 @pytest.mark.parametrize("label", ["2", "-1", "fair", ""])
-def test_label_outside_the_configuration_is_refused(
+def test_label_outside_the_configuration_is_rejected(
     tmp_path: Path, tokenizer: Tokenizer, label: str
 ) -> None:
     write_rows(tmp_path / "a", "train.tsv", "1\tgood", f"{label}\tbad")
@@ -219,7 +215,7 @@ def test_label_outside_the_configuration_is_refused(
 
 
 @pytest.mark.parametrize("task", ["sentiment", "translation"])
-def test_nothing_to_train_on_is_said_at_once(
+def test_missing_training_rows_are_reported_at_once(
     tmp_path: Path, tokenizer: Tokenizer, task: str
 ) -> None:
     write_rows(tmp_path / "a", "train.tsv", "1\t")
@@ -230,15 +226,15 @@ def test_nothing_to_train_on_is_said_at_once(
 
 
 @pytest.mark.parametrize("task", ["sentiment", "translation"])
-def test_nothing_to_validate_with_is_said_at_once(
+def test_missing_validation_rows_are_reported_at_once(
     tmp_path: Path, tokenizer: Tokenizer, task: str
 ) -> None:
     write_rows(tmp_path / "a", "train.tsv", "1\tgood")
     write_rows(tmp_path / "a", "valid.tsv")
 
-    with pytest.raises(ValueError, match="the validation split of a has no usable row"):
+    with pytest.raises(ValueError, match="the validation split of a has no usable rows"):
         build_task(make_config(task, {"path": "a"}), tokenizer, tmp_path)
-    with pytest.raises(ValueError, match="no source names a validation split"):
+    with pytest.raises(ValueError, match="no source has a validation split"):
         build_task(make_config(task, {"path": "a", "valid": ""}), tokenizer, tmp_path)
 
 
@@ -257,7 +253,7 @@ def test_source_of_weight_zero_is_validated_but_not_trained_on(
 
 
 @pytest.mark.parametrize("task", ["sentiment", "translation"])
-def test_loss_does_not_depend_on_the_batch_around(
+def test_loss_does_not_depend_on_the_rest_of_the_batch(
     tiny_config: MakeConfig, tokenizer: Tokenizer, samples: Path, task: str
 ) -> None:
     built = build_task(tiny_config(task), tokenizer, samples)

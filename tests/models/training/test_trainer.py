@@ -1,4 +1,4 @@
-"""The loop over a task of five numbers, and over real text: the loss must fall there."""
+"""The training loop on a toy task, and on real text, where the loss must fall."""
 
 import copy
 import dataclasses
@@ -23,7 +23,7 @@ CPU = torch.device("cpu")
 
 
 class LineTask:
-    """Learns y = 2x from ten points; its validation scores are given beforehand."""
+    """Learns y = 2x from ten points; its validation scores are predefined."""
 
     def __init__(self, scores: Sequence[float] = (1.0, 2.0, 3.0), dropout: float = 0.0) -> None:
         self.scores = list(scores)
@@ -104,7 +104,7 @@ def test_training_stops_after_epochs_without_a_better_score(
     assert progress.best_score == max(scores[:epochs])
 
 
-def test_finished_run_does_nothing_more(tmp_path: Path) -> None:
+def test_finished_run_does_nothing(tmp_path: Path) -> None:
     make_trainer(tmp_path, LineTask()).train()
     again = LineTask([])
 
@@ -145,7 +145,7 @@ def test_seed_decides_the_run(tmp_path: Path) -> None:
     assert not torch.equal(weights[0], weights[2])
 
 
-def test_failed_write_leaves_the_checkpoint_before_it(
+def test_failed_write_keeps_the_previous_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_trainer(tmp_path, LineTask(), epochs=1).train()
@@ -165,7 +165,7 @@ def test_failed_write_leaves_the_checkpoint_before_it(
 
 
 @pytest.mark.parametrize("factor", [math.nan, math.inf])
-def test_loss_that_is_not_finite_stops_the_run_and_spares_the_checkpoint(
+def test_non_finite_loss_stops_the_run_and_keeps_the_checkpoint(
     tmp_path: Path, factor: float
 ) -> None:
     task = LineTask()
@@ -227,7 +227,7 @@ def test_warm_up_is_at_most_half_of_a_short_run(tmp_path: Path) -> None:
     assert rates.index(max(rates)) < len(rates) / 2
 
 
-def test_losses_are_told_as_means_of_stretches() -> None:
+def test_losses_are_reported_as_means_of_stretches() -> None:
     assert thin_out([1.0, 3.0, 5.0, 7.0, 9.0], 2) == [2.0, 7.0]
     assert thin_out([1.0, 3.0], 5) == [1.0, 3.0]
     assert thin_out([], 5) == []
@@ -269,11 +269,11 @@ def test_sentiment_is_learnt_from_real_reviews(
 
     history = read_history(tmp_path)
     assert history[-1]["loss"] < 0.7 * history[0]["loss"]
-    assert trainer.progress.best_score > 58.0  # of 100 reviews never seen, half of them positive
+    assert trainer.progress.best_score > 58.0  # of 100 unseen reviews, half of them positive
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
-def test_translation_learns_real_sentences_by_heart(
+def test_translation_memorizes_real_sentences(
     tmp_path: Path, samples: Path, tiny_config: Callable[..., RunConfig], cell: str
 ) -> None:
     training = {
@@ -350,7 +350,7 @@ def test_average_of_the_weights_is_validated_and_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fail_at", [2, 9])
-def test_resumed_run_goes_on_with_its_average(tmp_path: Path, fail_at: int) -> None:
+def test_resumed_run_continues_its_average(tmp_path: Path, fail_at: int) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     for folder in (whole, parts):
         folder.mkdir()
@@ -384,7 +384,7 @@ def test_run_starts_from_the_best_weights_of_another_and_counts_its_time(tmp_pat
     assert not torch.equal(load(run / BEST)["0.weight"], best["0.weight"])
 
 
-def test_run_that_shares_no_weight_is_refused(tmp_path: Path) -> None:
+def test_run_without_a_matching_weight_is_rejected(tmp_path: Path) -> None:
     weights = {"0.weight": torch.zeros(5, 5), "strange": torch.zeros(8, 1)}
     trainer = make_trainer(tmp_path, LineTask())
 

@@ -14,7 +14,7 @@ def make_tokenizer(vocab_size: int = 320, lowercase: bool = False) -> Tokenizer:
     return train_tokenizer(TEXTS, vocab_size, ["en", "ko"], lowercase)
 
 
-def test_ids_are_laid_out_as_promised() -> None:
+def test_ids_have_the_documented_layout() -> None:
     tokenizer = make_tokenizer()
 
     assert [tokenizer.token_id(token) for token in (PAD, EOS)] == [0, 1]
@@ -22,7 +22,7 @@ def test_ids_are_laid_out_as_promised() -> None:
     assert [tokenizer.token_id(token) for token in BYTES] == list(range(4, 260))
 
 
-def test_vocabulary_has_the_size_asked_for() -> None:
+def test_vocabulary_has_the_requested_size() -> None:
     assert make_tokenizer(300).vocab_size == 300
 
 
@@ -31,13 +31,13 @@ def test_small_data_gives_fewer_tokens() -> None:
 
 
 @pytest.mark.parametrize("vocab_size", [1, 260])
-def test_vocabulary_without_room_for_words_is_refused(vocab_size: int) -> None:
+def test_vocabulary_without_room_for_words_is_rejected(vocab_size: int) -> None:
     with pytest.raises(ValueError, match=f"vocab_size is {vocab_size}; it must be above 260"):
         make_tokenizer(vocab_size)
 
 
 def test_same_texts_give_the_same_vocabulary(samples: Path) -> None:
-    """Many syllables occur once, so which of them are learnt must not be left to chance."""
+    """Many syllables occur once, so the choice among them must be deterministic."""
     lines = (samples / "nsmc" / "train.tsv").read_text(encoding="utf-8").splitlines()
     vocabularies = []
     for _ in range(3):
@@ -62,7 +62,7 @@ def test_frequent_words_become_one_token() -> None:
     assert tokenizer.tokens(tokenizer.encode("the cat")) == ["▁the", "▁cat"]
 
 
-def test_punctuation_and_digits_stand_alone() -> None:
+def test_punctuation_and_digits_are_single_tokens() -> None:
     tokenizer = make_tokenizer()
 
     tokens = tokenizer.tokens(tokenizer.encode("mat.12!"))
@@ -89,7 +89,7 @@ def test_lowercase_is_a_setting() -> None:
     assert tokenizer.decode(tokenizer.encode("THE CAT")) == "the cat"
 
 
-def test_case_is_kept_unless_asked() -> None:
+def test_case_is_kept_by_default() -> None:
     tokenizer = make_tokenizer()
 
     assert tokenizer.decode(tokenizer.encode("THE Cat")) == "THE Cat"
@@ -111,7 +111,7 @@ def test_no_character_is_unknown() -> None:
         assert tokenizer.decode(ids) == unicodedata.normalize("NFC", text)
 
 
-def test_dropped_merges_spell_a_text_in_other_ways() -> None:
+def test_dropped_merges_give_other_segmentations() -> None:
     tokenizer = make_tokenizer()
     loose = drop_merges(tokenizer, 0.5)
     usual = tokenizer.encode(TEXTS[0])

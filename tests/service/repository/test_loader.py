@@ -132,7 +132,9 @@ def test_batched_int8_translation_scores_its_first_token_like_single(translation
 
     def translate(sentences: list[str]) -> list[float]:
         sequences = make_sequences(model, sentences, "ko")
-        for sequence in sequences:  # later tokens of a random model say little: errors add up
+        for (
+            sequence
+        ) in sequences:  # later tokens of a random model are not comparable: errors accumulate
             sequence.search = SearchOptions(max_new_tokens=1)
         results = run_sequences(model.runner, sequences)
         return [result[0].score for result in results if isinstance(result, list)]
@@ -163,7 +165,7 @@ def with_precisions(*precisions: Precision) -> Manifest:
         (CUDA, "auto", ["int8", "w8"], "w8"),
     ],
 )
-def test_precision_is_the_wanted_or_the_best_for_the_device(
+def test_precision_is_the_requested_one_or_the_best_for_the_device(
     device: Device, wanted: str, there: list[Precision], chosen: Precision
 ) -> None:
     assert choose_precision(with_precisions(*there), device, wanted) == chosen
@@ -177,7 +179,7 @@ def test_precision_is_the_wanted_or_the_best_for_the_device(
         (CUDA, "auto", ["int8"], "of which none can run there"),
     ],
 )
-def test_precision_that_is_not_there_is_refused(
+def test_missing_precision_is_rejected(
     device: Device, wanted: str, there: list[Precision], message: str
 ) -> None:
     with pytest.raises(ArtefactError, match=message):
@@ -202,7 +204,7 @@ def edit_manifest(folder: Path, edit: Callable[[dict[str, Any]], object]) -> Non
 
 
 @pytest.mark.parametrize("name", ["classifier.fp32.onnx", "weights.bin", "tokenizer.json"])
-def test_damaged_file_is_refused_before_it_is_opened(broken: Path, name: str) -> None:
+def test_damaged_file_is_rejected_before_it_is_opened(broken: Path, name: str) -> None:
     with (broken / name).open("r+b") as stream:
         stream.seek(5)
         stream.write(b"\x00\xff")
@@ -211,14 +213,14 @@ def test_damaged_file_is_refused_before_it_is_opened(broken: Path, name: str) ->
         load_model(broken, CPU)
 
 
-def test_unknown_name_of_an_output_is_refused_at_load(broken: Path) -> None:
+def test_unknown_output_name_is_rejected_at_load(broken: Path) -> None:
     edit_manifest(broken, lambda fields: fields["graphs"][0].update(outputs={"scores": "logits"}))
 
     with pytest.raises(ArtefactError, match="missing outputs: logits; the manifest can map names"):
         load_model(broken, CPU, precision="fp32")
 
 
-def test_unknown_name_of_an_input_is_refused_at_load(broken: Path) -> None:
+def test_unknown_input_name_is_rejected_at_load(broken: Path) -> None:
     edit_manifest(broken, lambda fields: fields["graphs"][0].update(inputs={"ids": "input_ids"}))
 
     with pytest.raises(ArtefactError, match="unknown inputs: ids"):
@@ -250,12 +252,12 @@ def falsify_golden(folder: Path, **update: object) -> LoadedModel:
     return load_model(folder, CPU, precision="fp32")
 
 
-def test_golden_with_a_falsified_score_is_refused(broken: Path) -> None:
+def test_golden_with_a_wrong_score_is_rejected(broken: Path) -> None:
     with pytest.raises(ArtefactError, match=r"fails its golden check .* expected .* \(0\.100\)"):
         check_goldens(falsify_golden(broken, score=0.1))
 
 
-def test_golden_with_a_falsified_label_is_refused(broken: Path) -> None:
+def test_golden_with_a_wrong_label_is_rejected(broken: Path) -> None:
     model = load_model(broken, CPU, precision="fp32")
     golden = model.manifest.goldens[0]
     (other,) = set(model.manifest.labels) - {golden.output}
@@ -264,7 +266,7 @@ def test_golden_with_a_falsified_label_is_refused(broken: Path) -> None:
         check_goldens(falsify_golden(broken, output=other, score=golden.score))
 
 
-def test_golden_translation_with_a_falsified_score_is_refused(
+def test_golden_translation_with_a_wrong_score_is_rejected(
     translation: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / translation.parent.name / translation.name
@@ -274,12 +276,12 @@ def test_golden_translation_with_a_falsified_score_is_refused(
         check_goldens(falsify_golden(folder, score=-9.0))
 
 
-def test_golden_without_tokens_is_refused(broken: Path) -> None:
+def test_golden_without_tokens_is_rejected(broken: Path) -> None:
     with pytest.raises(ArtefactError, match=r"fails its golden check .*no tokens"):
         check_goldens(falsify_golden(broken, text=""))
 
 
-def test_golden_on_which_the_engine_fails_is_refused() -> None:
+def test_golden_on_which_the_engine_fails_is_rejected() -> None:
     runner = FakeRunner()
     runner.failures = [InferenceFailed("out of memory")]
     golden = Golden(text="good", output="positive", score=0.9)
@@ -308,7 +310,7 @@ def test_source_of_a_translation_is_tokens_and_eos() -> None:
     assert (encoded[-1], len(encoded)) == (model.manifest.ids.eos_id, 3)
 
 
-def test_capitals_are_kept_where_the_model_says_so_and_for_classifiers() -> None:
+def test_capitals_are_kept_for_classifiers_and_if_the_manifest_says_so() -> None:
     lowering = make_model(make_manifest("translation"))
     keeping = make_model(make_manifest("translation", lower_capitals=False))
     classifier = make_model(make_manifest())
@@ -329,7 +331,7 @@ def test_text_without_tokens_encodes_to_nothing() -> None:
     assert make_model(make_manifest("translation")).encode(["  "]) == [[]]
 
 
-def test_sequences_of_an_empty_text_are_refused() -> None:
+def test_sequences_of_an_empty_text_are_rejected() -> None:
     with pytest.raises(ValueError, match="no tokens"):
         make_sequences(make_model(make_manifest()), [" "])
 
@@ -363,7 +365,7 @@ def test_softmax_survives_large_logits() -> None:
     assert scores.tolist() == [[1.0, 0.0], [0.5, 0.5]]
 
 
-def test_probabilities_of_a_graph_that_gives_them_are_left_alone() -> None:
+def test_probabilities_from_the_graph_are_unchanged() -> None:
     scores = np.array([0.25, 0.75], dtype=np.float32)
 
     assert make_model(make_manifest(output_kind="probabilities")).probabilities(scores) is scores

@@ -109,32 +109,32 @@ def test_defaults_are_not_written(tmp_path: Path) -> None:
         (lambda fields: fields.update(task="sentiment"), "at least two labels"),
     ],
 )
-def test_manifest_that_does_not_fit_is_refused_by_field(
+def test_invalid_manifest_is_rejected_by_field(
     tmp_path: Path, edit: Callable[[Fields], object], message: str
 ) -> None:
     folder = write_version(tmp_path)
     edit_manifest(folder, edit)
 
-    with pytest.raises(ArtefactError, match=rf"manifest\.json does not fit: .*{message}"):
+    with pytest.raises(ArtefactError, match=rf"manifest\.json is invalid: .*{message}"):
         read_manifest(folder)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b"null"])
-def test_manifest_that_is_no_json_object_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_manifest_that_is_not_a_json_object_is_rejected(tmp_path: Path, content: bytes) -> None:
     folder = write_version(tmp_path)
     (folder / MANIFEST).write_bytes(content)
 
-    with pytest.raises(ArtefactError, match="does not fit"):
+    with pytest.raises(ArtefactError, match="is invalid"):
         read_manifest(folder)
 
 
-def test_missing_manifest_is_refused(tmp_path: Path) -> None:
+def test_missing_manifest_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(ArtefactError, match=r"manifest\.json cannot be read: No such file"):
         read_manifest(tmp_path)
 
 
 @pytest.mark.parametrize("place", ["words/2", "other/1"])
-def test_manifest_in_the_wrong_folder_is_refused(tmp_path: Path, place: str) -> None:
+def test_manifest_in_the_wrong_folder_is_rejected(tmp_path: Path, place: str) -> None:
     folder = write_version(tmp_path)
     target = tmp_path / place
     target.parent.mkdir(exist_ok=True)
@@ -145,7 +145,7 @@ def test_manifest_in_the_wrong_folder_is_refused(tmp_path: Path, place: str) -> 
 
 
 @pytest.mark.parametrize("name", ["encoder.onnx", "decoder.onnx", "tokenizer.json"])
-def test_missing_file_is_refused_by_name(tmp_path: Path, name: str) -> None:
+def test_missing_file_is_rejected_by_name(tmp_path: Path, name: str) -> None:
     folder = write_version(tmp_path)
     (folder / name).unlink()
 
@@ -163,7 +163,7 @@ def test_missing_file_is_refused_by_name(tmp_path: Path, name: str) -> None:
     ],
     ids=["cut", "longer", "one byte changed", "emptied"],
 )
-def test_damaged_file_is_refused_by_name(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+def test_damaged_file_is_rejected_by_name(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
     folder = write_version(tmp_path)
     path = folder / "encoder.onnx"
     path.write_bytes(damage(path.read_bytes()))
@@ -172,7 +172,7 @@ def test_damaged_file_is_refused_by_name(tmp_path: Path, damage: Callable[[bytes
         check_files(read_manifest(folder), folder)
 
 
-def test_wrong_hash_is_refused_even_if_the_size_is_right(tmp_path: Path) -> None:
+def test_wrong_hash_is_rejected_even_if_the_size_is_right(tmp_path: Path) -> None:
     folder = write_version(tmp_path)
     edit_manifest(folder, lambda fields: fields["files"][1].update(sha256="0" * 64))
 
@@ -190,7 +190,7 @@ def test_shipped_size_is_the_sum_of_all_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("weights", "is_commercial"), [((1.0, 1.0), False), ((1.0, 0.0), True), ((0.0, 0.0), True)]
 )
-def test_sets_for_evaluation_only_do_not_bind_the_weights(
+def test_evaluation_only_sets_do_not_restrict_commercial_use(
     weights: tuple[float, float], is_commercial: bool
 ) -> None:
     free, unfree = (
@@ -201,7 +201,7 @@ def test_sets_for_evaluation_only_do_not_bind_the_weights(
     assert make_manifest(sources=(free, unfree)).commercial_use is is_commercial
 
 
-def test_headlines_are_the_best_search_as_served() -> None:
+def test_headlines_are_those_of_the_widest_beam() -> None:
     quality = tuple(
         Quality(
             data=data,
@@ -229,7 +229,7 @@ def test_headlines_are_the_best_search_as_served() -> None:
     ]
 
 
-def test_greedy_is_the_headline_where_nothing_else_was_measured() -> None:
+def test_greedy_is_the_headline_if_nothing_else_was_measured() -> None:
     figure = Quality(
         data="", metric="bleu", value=1.0, precision="fp32", signature="", decoding="greedy"
     )

@@ -261,7 +261,7 @@ def test_verification_tells_every_fault(repository: Path) -> None:
 
     assert len(faults) == 2
     assert "tokenizer.json is missing" in faults[0]
-    assert "manifest.json does not fit" in faults[1]
+    assert "manifest.json is invalid" in faults[1]
 
 
 @pytest.mark.parametrize(

@@ -55,16 +55,16 @@ def attend(page: str, translation: str, links: str) -> FloatArray:
         # inner elements stay inside
         ("<a>A <b>man</b></a> is here", "0 1 2 3", "<a>hier <b>die</b></a> Frau."),
         ("<a><b>A</b> man</a> is here", "2 1 0 3", "hier <a>die <b>Frau</b></a>."),
-        # a word that strayed is left out, a gap between two that did not is filled
+        # a stray word is left out, a gap between two words of the element is filled
         ("<b>A man is</b> here so", "0 3 1 2", "<b>hier</b> die Frau."),
         ("<b>A man is</b> here so", "0 - 2 4", "<b>hier die Frau</b>."),
-        # a punctuation mark goes with the words beside it, not with its attention
+        # a punctuation mark follows the words beside it, not its attention
         ("A <b>man</b> is here.", "0 1 2 1", "hier <b>die</b> Frau."),
         ("A man <b>is here.</b>", "2 0 1 0", "<b>hier</b> die Frau."),
         # nothing is lost
         ("<a>A</a> <b>man</b> is here", "0 0 0 0", "<a>hier die Frau</a>.<b></b>"),
         ("A <b>man</b> is here.", "0 2 3 4", "<b>hier</b> die Frau."),
-        # what is empty goes before the word that followed it
+        # an empty element goes before the word that followed it
         ("A <img>man is here", "2 1 3 3", "hier <img>die Frau."),
         ("A <i></i><b>man</b> is here", "2 1 3 3", "hier <i></i><b>die</b> Frau."),
         ("<a>A man<img></a> is here", "0 1 3 3", "<a>hier die<img></a> Frau."),
@@ -115,7 +115,7 @@ def test_bytes_of_one_character_are_one_word() -> None:
     assert words.weights.tolist() == [[0, 1], [1, 0]]
 
 
-def test_words_keep_together_what_belongs_together() -> None:
+def test_a_word_includes_its_inner_punctuation() -> None:
     text = "„Don't“ (3.14), dog-house—now! 나는 👩\u200d👧 e\u0301."
     assert find_words(text) == [
         *("„", "Don't", "“", "(", "3.14", ")", ",", "dog-house", "—", "now", "!", "나는"),
@@ -134,7 +134,7 @@ def test_tags_are_shared_among_sentences() -> None:
     ]
 
 
-def test_element_that_leaves_the_sentence_reaches_to_its_end() -> None:
+def test_element_that_leaves_the_sentence_extends_to_its_end() -> None:
     source = Source("is two.", [(0, 2), (3, 6), (6, 7)])
     words = weigh_words("zwei ist.", [4, 8, 9], np.eye(3, dtype=np.float32)[[1, 0, 2]], 3)
 
@@ -162,7 +162,7 @@ def test_best_run_is_found(
     assert find_run(np.array(scores, dtype=np.float64), is_first, is_last) == expected
 
 
-# --- whatever the nesting and the attention ---
+# --- any nesting, any attention ---
 
 
 def make_page(rng: random.Random, depth: int = 0) -> str:

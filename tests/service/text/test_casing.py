@@ -36,7 +36,7 @@ def test_capitals_become_sentence_case(text: str, expected: str) -> None:
         ("İKİ ADAM", "small letters take more characters"),
     ],
 )
-def test_other_texts_stay(text: str, reason: str) -> None:
+def test_other_texts_are_unchanged(text: str, reason: str) -> None:
     assert normalize_caps([text]) == [text], reason
 
 
@@ -50,11 +50,13 @@ def test_other_texts_stay(text: str, reason: str) -> None:
         ([], []),
     ],
 )
-def test_one_word_follows_the_rest_of_its_text(sentences: list[str], expected: list[str]) -> None:
+def test_single_word_follows_the_rest_of_its_text(
+    sentences: list[str], expected: list[str]
+) -> None:
     assert normalize_caps(sentences) == expected
 
 
-def test_every_offset_stays() -> None:
+def test_offsets_do_not_change() -> None:
     rng = random.Random(1)
     capitals = [chr(code) for code in range(sys.maxunicode) if chr(code).isupper()]
     num_respelled = 0
@@ -66,6 +68,6 @@ def test_every_offset_stays() -> None:
     assert num_respelled > 200
 
 
-def test_letter_that_is_no_capital_is_seen_anywhere() -> None:
+def test_letter_that_is_not_a_capital_is_found_anywhere() -> None:
     assert is_in_capitals("A" * 1000)
     assert not is_in_capitals("A" * 1000 + "a")

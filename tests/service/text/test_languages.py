@@ -1,6 +1,8 @@
+import sys
+
 import pytest
 
-from service.text.languages import detect, display_name, dominant_script, warm_up
+from service.text.languages import detect, display_name, dominant_script, script_of, warm_up
 
 SERVED = ("en", "de", "ko")
 
@@ -21,11 +23,11 @@ SERVED = ("en", "de", "ko")
         ("ㅋㅋㅋㅋ", "ko"),
     ],
 )
-def test_short_texts_are_told_apart(text: str, language: str) -> None:
+def test_short_texts_are_detected(text: str, language: str) -> None:
     assert detect(text, SERVED)[0][0] == language
 
 
-def test_every_language_asked_for_is_ranked() -> None:
+def test_every_requested_language_is_ranked() -> None:
     ranking = detect("Wo ist der Bahnhof?", SERVED)
     assert sorted(code for code, _ in ranking) == sorted(SERVED)
     assert ranking[0][1] > 90
@@ -38,7 +40,7 @@ def test_text_without_letters_gives_the_first_language_without_confidence(text: 
     assert detect(text, SERVED) == [("en", 0.0), ("de", 0.0), ("ko", 0.0)]
 
 
-def test_letters_far_behind_figures_are_found() -> None:
+def test_letters_after_pages_of_figures_are_found() -> None:
     text = "12.5, " * 1000 + "이 영화 정말 재미있어요"
     assert detect(text, SERVED)[0] == ("ko", 100.0)
     assert dominant_script(text) == "hangul"
@@ -53,12 +55,12 @@ def test_confidence_is_a_percentage() -> None:
     assert all(0.0 <= confidence <= 100.0 for _, confidence in detect("Hallo Welt", SERVED))
 
 
-def test_language_that_the_detector_does_not_know_is_ranked_all_the_same() -> None:
+def test_language_unknown_to_the_detector_is_still_ranked() -> None:
     ranking = dict(detect("Where is the station?", ("en", "tlh")))
     assert ranking == {"en": 50.0, "tlh": 50.0}
 
 
-def test_no_languages_give_no_ranking() -> None:
+def test_empty_list_of_languages_gives_an_empty_ranking() -> None:
     assert detect("Hallo", ()) == []
 
 
@@ -76,10 +78,26 @@ def test_no_languages_give_no_ranking() -> None:
         ("5 µl", "latin"),
         ("3 Ω", "greek"),
         ("ㅋㅋㅋ", "hangul"),
+        ("\u1112\u1161\u11ab", "hangul"),
+        ("\u0958\u0932\u092e", "devanagari"),
+        ("\ufb2a\u05dc\u05d5\u05dd", "hebrew"),
+        ("e\u0301\u0302", "latin"),
+        ("Բարև", "armenian"),
+        ("ⴰⵣⵓⵍ", "unknown"),
+        ("スーパーで牛乳を買いました", "kana"),
+        ("東京都庁へ行く", "han"),
+        ("iPhone 케이스 주세요", "hangul"),
+        ("😀👍🏽 ok", "latin"),
+        ("5º ⁿ ℵ", ""),
     ],
 )
-def test_script_is_read_off_the_letters(text: str, script: str) -> None:
+def test_script_is_that_of_most_letters(text: str, script: str) -> None:
     assert dominant_script(text) == script
+
+
+def test_every_letter_has_a_script_or_none() -> None:
+    letters = filter(str.isalpha, map(chr, range(sys.maxunicode + 1)))
+    assert {script_of(letter) for letter in letters} >= {"", "latin", "hangul", "unknown"}
 
 
 @pytest.mark.parametrize(("code", "name"), [("de", "German"), ("ko", "Korean"), ("tlh", "tlh")])
@@ -87,6 +105,6 @@ def test_languages_have_english_names(code: str, name: str) -> None:
     assert display_name(code) == name
 
 
-def test_warm_up_takes_any_languages() -> None:
+def test_warm_up_accepts_any_languages() -> None:
     warm_up(SERVED)
     warm_up(())

@@ -38,7 +38,7 @@ FRAGMENTS = [
 
 
 @pytest.mark.parametrize("seed", range(50))
-def test_untouched_page_comes_back_byte_for_byte(seed: int) -> None:
+def test_untranslated_page_is_preserved_byte_for_byte(seed: int) -> None:
     source = random.Random(seed)
     for _ in range(100):
         page = "".join(source.choice(FRAGMENTS) for _ in range(source.randrange(30)))
@@ -103,7 +103,7 @@ def test_character_references_are_resolved_for_the_model() -> None:
     ("digits", "expected"),
     [("0" * 5000 + "65", "A"), ("1" * 5000, "\ufffd"), ("0" * 5000, "\ufffd"), ("00000065", "A")],
 )
-def test_number_of_a_character_may_be_long(digits: str, expected: str) -> None:
+def test_numeric_reference_may_have_thousands_of_digits(digits: str, expected: str) -> None:
     assert texts(f"x&#{digits};y") == [f"x{expected}y"]
 
 
@@ -120,7 +120,7 @@ def test_translation_cannot_inject_markup() -> None:
         ("run <code>ls</code> <b>now</b>", ["run ", " now"]),
         ("a <span translate=no>b</span> c", ["a ", " c"]),
         ("<b>a <!-- c --> b</b>", ["a ", " b"]),
-        # no partner in the same text: cut as before
+        # unpaired within the text: it ends the text
         ("<p>a <b>b<p>c</b> d", ["a ", "b", "c", " d"]),
         ("a</b> c <i>d", ["a", " c ", "d"]),
         ("a <b>b <i>c</b> d</i> <u>e</u> f", ["a ", "b ", "c", " d", " e f"]),
@@ -128,7 +128,7 @@ def test_translation_cannot_inject_markup() -> None:
         ("caf&eacute;<b>&amp;</b>s", ["café&s"]),
     ],
 )
-def test_text_goes_on_over_inline_elements(page: str, expected: list[str]) -> None:
+def test_text_continues_across_inline_elements(page: str, expected: list[str]) -> None:
     assert texts(page) == expected
 
 
@@ -147,7 +147,7 @@ def test_tags_of_a_text_are_balanced(seed: int) -> None:
             assert not opened
 
 
-def test_tags_know_their_places() -> None:
+def test_tags_have_offsets_in_the_text() -> None:
     (node,) = split_markup("&lt;<b>two</b> <img> <I>x</I>")
 
     assert node.text == "<two x"

@@ -34,7 +34,7 @@ def test_parts_concatenated_are_the_text(seed: int, language: str) -> None:
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_sentences_carry_no_outer_space_and_spaces_no_text(seed: int) -> None:
+def test_sentences_have_no_outer_space_and_spaces_no_text(seed: int) -> None:
     source = random.Random(seed)
     for _ in range(100):
         for sentence, space in split(random_text(source), "en"):
@@ -53,39 +53,39 @@ def test_sentences_carry_no_outer_space_and_spaces_no_text(seed: int) -> None:
         ("One. Two.", "xx", ["One.", "Two."]),
     ],
 )
-def test_sentences_are_cut_by_the_rules_of_the_language(
+def test_sentences_are_split_by_the_rules_of_the_language(
     text: str, language: str, sentences: list[str]
 ) -> None:
     assert [sentence for sentence, _ in split(text, language)] == sentences
 
 
-def test_line_ends_separate_and_white_space_is_kept() -> None:
+def test_line_breaks_separate_and_white_space_is_kept() -> None:
     assert split("  one\n\ntwo \r\n", "en") == [("", "  "), ("one", "\n\n"), ("two", " \r\n")]
 
 
 @pytest.mark.parametrize(("text", "pairs"), [("", []), (" \n ", [("", " \n ")])])
-def test_nothing_to_translate_gives_no_sentence(text: str, pairs: list[tuple[str, str]]) -> None:
+def test_blank_text_gives_no_sentence(text: str, pairs: list[tuple[str, str]]) -> None:
     assert split(text, "en") == pairs
 
 
 @pytest.mark.parametrize("unit", [".", "(", '"', "a", "a. ", "?!", "Dr. ", "«", "\n", " "])
-def test_long_monotonous_text_is_cut_in_reasonable_time(unit: str) -> None:
+def test_long_monotonous_text_is_split_in_reasonable_time(unit: str) -> None:
     text = unit * (100_000 // len(unit))
     started = time.monotonic()
     assert join(split(text, "en")) == text
     assert time.monotonic() - started < 5
 
 
-def test_long_line_is_cut_where_a_short_one_is() -> None:
+def test_long_line_is_split_like_a_short_one() -> None:
     text = "This is one sentence, and Dr. Smith wrote it. " * 500
     assert {sentence for sentence, _ in split(text, "en")} == {text[:45]}
 
 
-def test_endless_sentence_is_cut_between_words() -> None:
+def test_endless_sentence_is_split_between_words() -> None:
     text = "word " * 3000
     assert all(set(sentence.split()) == {"word"} for sentence, _ in split(text, "en"))
 
 
-def test_panic_of_the_library_costs_no_text() -> None:
+def test_panic_of_sentencex_loses_no_text() -> None:
     line = "Plan B\u3000. Go on."  # sentencex 1.0.32 panics here
     assert "".join(call_sentencex(line, "en")) == line

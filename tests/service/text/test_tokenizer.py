@@ -111,17 +111,17 @@ def test_text_cannot_become_a_byte_token(tokenizer: Tokenizer) -> None:
     assert tokenizer.token_id("<0x41>") not in tokenizer.encode("<0x41>")
 
 
-def test_batch_gives_what_single_texts_give(tokenizer: Tokenizer) -> None:
+def test_batch_encodes_like_single_texts(tokenizer: Tokenizer) -> None:
     texts = ["", "I like it.", "나는 좋아해 " * 50, *(random_text(seed) for seed in range(20))]
 
     assert tokenizer.encode_batch(texts) == [tokenizer.encode(text) for text in texts]
 
 
-def test_no_texts_give_no_ids(tokenizer: Tokenizer) -> None:
+def test_empty_batch_gives_no_ids(tokenizer: Tokenizer) -> None:
     assert tokenizer.encode_batch([]) == []
 
 
-def test_lone_surrogate_is_the_clients_mistake(tokenizer: Tokenizer) -> None:
+def test_lone_surrogate_is_invalid_input(tokenizer: Tokenizer) -> None:
     with pytest.raises(InvalidInput, match="surrogate"):
         tokenizer.encode("a\ud800b")
     with pytest.raises(InvalidInput, match="surrogate"):
@@ -160,7 +160,7 @@ def test_saving_changes_nothing(tokenizer: Tokenizer, tmp_path: Path) -> None:
     assert again.vocab_size == tokenizer.vocab_size
 
 
-def test_padding_and_truncation_of_a_foreign_file_are_off(path: Path, tmp_path: Path) -> None:
+def test_padding_and_truncation_of_a_file_are_turned_off(path: Path, tmp_path: Path) -> None:
     fields = json.loads(path.read_text(encoding="utf-8"))
     fields["truncation"] = {
         "direction": "Right",
@@ -184,7 +184,7 @@ def test_padding_and_truncation_of_a_foreign_file_are_off(path: Path, tmp_path: 
 
 
 @pytest.mark.parametrize("content", [None, "", "{}", "not json", '{"model": {"type": "BPE"}}'])
-def test_damaged_file_is_refused_by_name(tmp_path: Path, content: str | None) -> None:
+def test_damaged_file_is_rejected_by_name(tmp_path: Path, content: str | None) -> None:
     path = tmp_path / "tokenizer.json"
     if content is not None:
         path.write_text(content, encoding="utf-8")
@@ -207,7 +207,7 @@ def test_spans_are_the_words_that_tokens_came_from(tokenizer: Tokenizer, text: s
     assert not any(text[start : start + 1] == " " for start, end in spans if start < end)
 
 
-def test_spans_of_a_lone_surrogate_are_refused(tokenizer: Tokenizer) -> None:
+def test_spans_of_a_lone_surrogate_are_rejected(tokenizer: Tokenizer) -> None:
     with pytest.raises(InvalidInput, match="surrogate"):
         tokenizer.spans("a\ud800b")
 
