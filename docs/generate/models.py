@@ -40,14 +40,23 @@ def describe_models(root: Path) -> str:
 
 
 def describe_model(manifest: Manifest) -> list[str]:
-    arrows = ", ".join(f"{source} → {target}" for source, target in manifest.pairs)
     return [
         f"`{manifest.name}`",
-        f"{manifest.task}, {arrows or ', '.join(manifest.languages)}",
+        f"{manifest.task}, {describe_languages(manifest)}",
         describe_headline(manifest),
         f"{manifest.num_bytes / 2**20:.1f} MiB",
         "yes" if manifest.commercial_use else "no",
     ]
+
+
+def describe_languages(manifest: Manifest) -> str:
+    """Languages, or pairs with one arrow for both directions."""
+    pairs = [
+        f"{source} {'↔' if (target, source) in manifest.pairs else '→'} {target}"
+        for source, target in manifest.pairs
+        if (target, source) not in manifest.pairs or source < target
+    ]
+    return ", ".join(pairs or manifest.languages)
 
 
 def describe_headline(manifest: Manifest) -> str:
@@ -83,27 +92,24 @@ def name_data(figure: Quality) -> str:
 
 
 def describe_quality(root: Path) -> str:
-    """All figures on test sets: a row per model, set, direction and metric, a column per search."""
+    """The translators on all test sets, with a column per search."""
     rows: dict[tuple[str, ...], dict[str, float]] = {}
-    for manifest in read_shipped(root):
+    translators = [each for each in read_shipped(root) if each.task == "translation"]
+    for manifest in translators:
         for figure in served_figures(manifest):
-            row = (manifest.name, name_data(figure), figure.pair or "-", METRICS[figure.metric])
-            rows.setdefault(row, {})[figure.decoding or "-"] = figure.value
+            row = (manifest.name, name_data(figure), figure.pair or "", METRICS[figure.metric])
+            rows.setdefault(row, {})[figure.decoding or ""] = figure.value
     searches = sorted({search for row in rows.values() for search in row}, key=order_search)
-    columns = ("model", "test set", "direction", "metric", *map(name_search, searches))
+    columns = ("model", "test set", "direction", "metric", *searches)
     cells = (
         [*row, *(show(found.get(search)) for search in searches)] for row, found in rows.items()
     )
     return format_table(columns, cells)
 
 
-def order_search(search: str) -> tuple[bool, bool, int]:
-    width = search.rpartition(" ")[2]
-    return search != "-", search != "greedy", int(width) if width.isdecimal() else 0
-
-
-def name_search(search: str) -> str:
-    return "figure" if search == "-" else search
+def order_search(search: str) -> int:
+    """Greedy first, then beams by their width."""
+    return 1 if search == "greedy" else int(search.removeprefix("beam "))
 
 
 def show(value: float | None) -> str:

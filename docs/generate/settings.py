@@ -19,7 +19,7 @@ HEADINGS = {
     "shutdown_delay_ms": "Shutdown",
     "log_level": "Logs and traces",
 }
-COLUMNS = ("variable", "flag", "default", "allowed values", "meaning")
+COLUMNS = ("variable", "default", "allowed values", "meaning")
 
 
 def describe_settings() -> str:
@@ -37,7 +37,6 @@ def describe_settings() -> str:
 def describe_field(name: str, field: dict[str, Any]) -> list[str]:
     return [
         f"`{ENV_PREFIX}{name.upper()}`",
-        f"`--{name.replace('_', '-')}`",
         describe_default(field.get("default")),
         describe_values(field),
         field["description"],
@@ -49,9 +48,11 @@ def describe_default(value: object) -> str:
 
 
 def describe_values(field: dict[str, Any]) -> str:
-    """Choices or bounds, where the field has them."""
+    """Choices or bounds, if the field has them; else its kind."""
     if "enum" in field:
         return ", ".join(f"`{value}`" for value in field["enum"])
     if "minimum" in field:
         return f"{field['minimum']:,} to {field['maximum']:,}"
-    return "URL" if "URL" in field["description"] else "text"
+    if "pattern" in field:
+        return "URL" if "http" in field["pattern"] else "as described"
+    return "path" if field.get("format") == "path" else "text"

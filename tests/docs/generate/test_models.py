@@ -16,7 +16,11 @@ def test_a_translator_shows_the_figure_of_every_search() -> None:
     assert "| translation-en-de | Multi30k test_2016_flickr | en-de | BLEU |" in quality
 
 
-def test_searches_are_ordered_from_none_to_the_widest_beam() -> None:
-    searches = ["beam 10", "beam 4", "greedy", "-"]
+def test_searches_are_ordered_from_greedy_to_the_widest_beam() -> None:
+    searches = ["beam 10", "beam 4", "greedy"]
 
-    assert sorted(searches, key=order_search) == ["-", "greedy", "beam 4", "beam 10"]
+    assert sorted(searches, key=order_search) == ["greedy", "beam 4", "beam 10"]
+
+
+def test_both_directions_of_a_pair_share_an_arrow() -> None:
+    assert "| `translation-en-ko` | translation, en ↔ ko |" in describe_models(ROOT)
