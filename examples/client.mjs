@@ -1,6 +1,8 @@
-// Classifies, translates and streams with fetch alone: Node 20 or newer, or a browser.
+// Classifies, translates and streams with fetch alone; Node 20 or newer.
 //
 //     node examples/client.mjs http://localhost:8000 [API_KEY]
+
+import { pathToFileURL } from "node:url";
 
 export class Client {
   #url;
@@ -58,8 +60,7 @@ async function* readEvents(body) {
   }
 }
 
-const isProgram = globalThis.process?.argv[1]?.endsWith("client.mjs");
-if (isProgram) {
+if (import.meta.url === pathToFileURL(process.argv[1]).href) {
   const [url = "http://localhost:8000", apiKey] = process.argv.slice(2);
   const client = new Client(url, apiKey);
   const texts = ["a delight from start to finish", "a waste of two hours"];
