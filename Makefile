@@ -185,6 +185,16 @@ chart-schema: $(DEV_READY) ## tell the chart's schema of the server's settings, 
 .PHONY: check
 check: fmt-check lint types imports test ## format, lint, types, imports, tests (.ci/run is all of CI)
 
+# --- documentation ---
+
+.PHONY: docs
+docs: $(DEV_READY) ## the documentation as a site, in site/ (strict: a broken link fails)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict $(ARGS)
+
+.PHONY: docs-generate
+docs-generate: $(DEV_READY) ## write the generated parts of the documentation and docs/openapi.json anew
+	$(BIN)/python -m docs.generate
+
 # --- build ---
 
 .PHONY: dist
@@ -227,5 +237,5 @@ lock: $(VENV)/.created ## make requirements.lock again (ARGS=--upgrade for newer
 
 .PHONY: clean
 clean: ## remove .venv, caches and build results (never runs/ or models/)
-	rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage .coverage.*
+	rm -rf $(VENV) dist build site .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage .coverage.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -5,8 +5,6 @@ Run by `make image-test`, which builds the image first.
 
 import json
 import re
-import shlex
-import subprocess
 import sys
 import time
 import uuid
@@ -28,6 +26,7 @@ from tests.integration.containers import (
     run_container,
     run_once,
 )
+from tests.integration.pages import assert_alike, read_examples, run_curl
 
 pytestmark = pytest.mark.image
 
@@ -35,8 +34,6 @@ ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 MAX_IMAGE_BYTES = 450_000_000
 MEMORY = "640m"
-# What a curl of the README prints depends a little on the CPU: int8 kernels differ in rounding.
-SCORE_TOLERANCE = 0.02
 REFUSED, CUT = 0, 1
 LOAD_SECONDS, NUM_CLIENTS = 3.0, 16
 MAX_CROSSING_SECONDS = 0.3
@@ -125,38 +122,11 @@ def test_container_is_ready_soon_and_healthy(container: Container) -> None:
     assert container.is_healthy()
 
 
-def read_examples() -> list[tuple[str, str]]:
-    """The commands of the README and what it says they print."""
-    text = README.read_text(encoding="utf-8")
-    return re.findall(r"^\$ (curl .+)\n(.+)$", text, flags=re.MULTILINE)
-
-
-@pytest.mark.parametrize(("command", "printed"), read_examples())
+@pytest.mark.parametrize(("command", "printed"), read_examples(README))
 def test_curls_of_the_readme_answer_as_it_says(
     container: Container, command: str, printed: str
 ) -> None:
-    arguments = [
-        part.replace("localhost:8000", container.url.removeprefix("http://"))
-        for part in shlex.split(command)
-    ]
-    answer = subprocess.run(arguments, capture_output=True, text=True, check=True).stdout
-
-    assert_alike(json.loads(answer), json.loads(printed))
-
-
-def assert_alike(answer: Any, expected: Any) -> None:
-    if isinstance(expected, float):
-        assert answer == pytest.approx(expected, abs=SCORE_TOLERANCE)
-    elif isinstance(expected, list):
-        assert len(answer) == len(expected)
-        for one, other in zip(answer, expected, strict=True):
-            assert_alike(one, other)
-    elif isinstance(expected, dict):
-        assert answer.keys() == expected.keys()
-        for key, value in expected.items():
-            assert_alike(answer[key], value)
-    else:
-        assert answer == expected
+    assert_alike(run_curl(command, container.url), json.loads(printed))
 
 
 @dataclass

@@ -1,0 +1,127 @@
+"""The shipped models as tables, from their manifests."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from docs.generate.tables import format_table
+from service.repository.manifest import Manifest, Quality, read_manifest
+from service.repository.registry import find_versions
+
+REPOSITORY = "models/repository"
+SHIPPED = ("sentiment-en", "sentiment-ko", "translation-en-de", "translation-en-ko")
+METRICS = {
+    "accuracy": "accuracy, %",
+    "bleu": "BLEU",
+    "chrf": "chrF",
+    "bleu-lc": "BLEU, lower-cased",
+}
+TEST_SETS = {
+    "flores devtest": "FLORES devtest",
+    "imdb test": "IMDB test",
+    "kss_koen test": "KSS test",
+    "multi30k test_2016_flickr": "Multi30k test_2016_flickr",
+    "nsmc test": "NSMC test",
+    "sst2 test": "SST-2 test",
+    "stylekqc_koen test": "StyleKQC test",
+    "tatoeba_koen test": "Tatoeba test",
+}
+
+
+def read_shipped(root: Path) -> list[Manifest]:
+    """The newest version of each model in git; what was exported here besides is left out."""
+    folders = find_versions(root / REPOSITORY)
+    return [read_manifest(folder) for folder in folders if folder.parent.name in SHIPPED]
+
+
+def describe_models(root: Path) -> str:
+    """One row per model, with its first test set."""
+    columns = ("model", "task", "quality of the int8 graphs", "size", "commercial use")
+    return format_table(columns, map(describe_model, read_shipped(root)))
+
+
+def describe_model(manifest: Manifest) -> list[str]:
+    return [
+        f"`{manifest.name}`",
+        f"{manifest.task}, {describe_languages(manifest)}",
+        describe_headline(manifest),
+        f"{manifest.num_bytes / 2**20:.1f} MiB",
+        "yes" if manifest.commercial_use else "no",
+    ]
+
+
+def describe_languages(manifest: Manifest) -> str:
+    """Languages, or pairs with one arrow for both directions."""
+    pairs = [
+        f"{source} {'↔' if (target, source) in manifest.pairs else '→'} {target}"
+        for source, target in manifest.pairs
+        if (target, source) not in manifest.pairs or source < target
+    ]
+    return ", ".join(pairs or manifest.languages)
+
+
+def describe_headline(manifest: Manifest) -> str:
+    """Accuracy on each set, or BLEU of each direction on the first set by each search."""
+    figures = list(served_figures(manifest))
+    if manifest.task == "sentiment":
+        found = [figure for figure in figures if figure.metric == "accuracy"]
+        return "; ".join(f"{name_data(each)}: accuracy {each.value:.1f} %" for each in found)
+    first = [
+        figure for figure in figures if (figure.data, figure.metric) == (figures[0].data, "bleu")
+    ]
+    pairs = dict.fromkeys(figure.pair for figure in first)
+    said = "; ".join(f"{pair} {list_searches(first, pair)}" for pair in pairs)
+    return f"{name_data(figures[0])}: BLEU {said}"
+
+
+def list_searches(figures: Iterable[Quality], pair: str | None) -> str:
+    return ", ".join(
+        f"{figure.value:.1f} ({figure.decoding})" for figure in figures if figure.pair == pair
+    )
+
+
+def served_figures(manifest: Manifest) -> Iterable[Quality]:
+    """Those of the precision that is served first, on test sets."""
+    for figure in manifest.quality:
+        if figure.precision == manifest.quality[0].precision and figure.metric in METRICS:
+            yield figure
+
+
+def name_data(figure: Quality) -> str:
+    name = figure.data.rpartition("/")[2]
+    return TEST_SETS.get(name, name)
+
+
+def describe_quality(root: Path) -> str:
+    """The translators on all test sets, with a column per search."""
+    rows: dict[tuple[str, ...], dict[str, float]] = {}
+    translators = [each for each in read_shipped(root) if each.task == "translation"]
+    for manifest in translators:
+        for figure in served_figures(manifest):
+            row = (manifest.name, name_data(figure), figure.pair or "", METRICS[figure.metric])
+            rows.setdefault(row, {})[figure.decoding or ""] = figure.value
+    searches = sorted({search for row in rows.values() for search in row}, key=order_search)
+    columns = ("model", "test set", "direction", "metric", *searches)
+    cells = (
+        [*row, *(show(found.get(search)) for search in searches)] for row, found in rows.items()
+    )
+    return format_table(columns, cells)
+
+
+def order_search(search: str) -> int:
+    """Greedy first, then beams by their width."""
+    return 1 if search == "greedy" else int(search.removeprefix("beam "))
+
+
+def show(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+def describe_licences(root: Path) -> str:
+    """The data sets that the weights were trained on."""
+    rows = [
+        [manifest.name, source.name, source.licence, "yes" if source.commercial_use else "no"]
+        for manifest in read_shipped(root)
+        for source in manifest.sources
+        if source.weight
+    ]
+    return format_table(("model", "data set", "licence", "commercial use"), rows)

@@ -1,0 +1,53 @@
+"""Which pages have generated parts, and what goes between their markers.
+
+A page marks a part as `<!-- generated: NAME -->` ... `<!-- end -->`, so that it also reads well
+where nothing is built.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from docs.generate import metrics, models, performance, settings
+from service.http.app import create_app
+from service.settings import Settings
+
+PAGES = (
+    "README.md",
+    "docs/capacity.md",
+    "docs/models.md",
+    "docs/observability.md",
+    "docs/performance.md",
+    "docs/settings.md",
+)
+PART = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+PARTS: dict[str, Callable[[Path], str]] = {
+    "settings": lambda _: settings.describe_settings(),
+    "metrics": lambda _: metrics.describe_metrics(),
+    "models": models.describe_models,
+    "quality": models.describe_quality,
+    "licences": models.describe_licences,
+    "http": performance.describe_http,
+    "latency": performance.describe_latency,
+    "translation": performance.describe_translation,
+    "goals": performance.describe_goals,
+    "load": performance.describe_load,
+    "costs": performance.describe_costs,
+}
+
+
+def fill_page(text: str, root: Path) -> str:
+    """The page with every marked part written anew.
+
+    Raises:
+        KeyError: a marker names an unknown part.
+    """
+    return PART.sub(lambda found: found[1] + PARTS[found[2]](root) + "\n" + found[3], text)
+
+
+def build_openapi() -> str:
+    """The OpenAPI document of the service; no models are loaded for it."""
+    document = create_app(Settings()).openapi()
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
