@@ -8,7 +8,6 @@ recorders are added up by the master.
 
 import argparse
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -16,23 +15,33 @@ from pathlib import Path
 from random import Random
 from typing import Any, ClassVar
 
-from bodies import DEFAULT_MIX, KINDS, Draft, Pair, find_pairs, parse_mix
-from curve import Span
 from gevent.lock import RLock
 from gevent.pool import Group
 from geventhttpclient.client import HTTPClientPool
-from load_report import add_suffix, describe_load, print_load
 from locust import FastHttpUser, LoadTestShape, events, task
 from locust.argument_parser import LocustArgumentParser
 from locust.contrib.fasthttp import FAILURE_EXCEPTIONS, ResponseContextManager
 from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
-from machine import describe_machine
-from options import parse_seconds
-from recorder import FAILED, FIRST, LATE, LATENCY, OK, OUTCOMES, Recorder, read_stages
-from shapes import CLOSED, OPEN, SHAPES, Shape, Step, find_step
-from slo import Slo, parse_slo
-from tables import write_json
+
+from loadtests.load.bodies import DEFAULT_MIX, KINDS, Draft, Pair, find_pairs, parse_mix
+from loadtests.load.curve import Span
+from loadtests.load.options import parse_seconds
+from loadtests.load.recorder import (
+    FAILED,
+    FIRST,
+    LATE,
+    LATENCY,
+    OK,
+    OUTCOMES,
+    Recorder,
+    read_stages,
+)
+from loadtests.load.report import add_suffix, describe_load, print_load, write_page
+from loadtests.load.shapes import CLOSED, OPEN, SHAPES, Shape, Step, find_step
+from loadtests.load.slo import Slo, parse_slo
+from loadtests.measuring.machine import describe_machine
+from loadtests.measuring.tables import write_json
 
 # Monotonic time is for measuring; workers on other machines understand only the epoch's.
 EPOCH = time.time() - time.monotonic()
@@ -392,9 +401,7 @@ def conclude(environment: Environment, **_: Any) -> None:
     print_load(results)
     if options["report"]:
         write_json(results, add_suffix(Path(options["report"]), ".json"))
-        # by another process: locust has taken this folder off the path of imports
-        command = [sys.executable, str(Path(__file__).with_name("load_report.py"))]
-        subprocess.run([*command, options["report"]], check=False)
+        write_page(Path(options["report"]))
     if RUN.slo is not None:
         is_met = all(verdict["is_met"] for verdict in results["slo"])
         environment.process_exit_code = 0 if is_met else 1

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from bench_http import Turn, summarize
-from bench_open import summarize_open
-from bench_translation import summarize_translation
-from servers import FLOOR, PLAIN, ours_name
-from wrk import ClosedLoop
+from loadtests.bench.contestants.servers import FLOOR, PLAIN, ours_name
+from loadtests.bench.overload import summarize_open
+from loadtests.bench.throughput import Turn, summarize
+from loadtests.bench.translation import summarize_translation
+from loadtests.clients.wrk import ClosedLoop
 
 FP32, INT8 = ours_name("fp32"), ours_name("int8")
 __all__ = ["FLOOR", "FP32", "INT8", "PLAIN", "make_results", "make_turn"]

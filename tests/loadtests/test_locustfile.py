@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import find_port
 
+from loadtests.measuring.processes import find_port
 from tests.loadtests.stub import Service
 
 LOCUSTFILE = Path(__file__).parents[2] / "loadtests" / "locustfile.py"
