@@ -4,12 +4,12 @@ A client that costs as much as the server is measured instead of it; over asynci
 same took a quarter to a half more.
 """
 
-import ctypes
 import errno
 import os
 import re
 import select
 import socket
+import time
 from collections.abc import Callable
 
 HEAD_END = b"\r\n\r\n"
@@ -23,7 +23,7 @@ class Connection:
     """One request under way at a time.
 
     Attributes:
-        tag: of the request under way, for whoever sent it; negative where there is none.
+        tag: of the request under way, for the sender; negative if there is none.
         unsent: a request that waits until the connection is made.
     """
 
@@ -48,8 +48,6 @@ class Client:
     def __init__(self, port: int, on_answer: Callable[[Connection, int, int], None]) -> None:
         self._port, self._on_answer = port, on_answer
         self._epoll = select.epoll()
-        self._timer = Timer()
-        self._epoll.register(self._timer.descriptor, select.EPOLLIN)
         self._connections: dict[int, Connection] = {}
 
     @property
@@ -98,11 +96,10 @@ class Client:
         Args:
             until: monotonic seconds.
         """
-        self._timer.set(until)
-        for descriptor, events in self._epoll.poll():
-            connection = self._connections.get(descriptor)
-            if connection is None:
-                continue  # the timer
+        # epoll's own timeout counts whole milliseconds; select on the epoll counts microseconds
+        select.select((self._epoll,), (), (), max(0.0, until - time.monotonic()))
+        for descriptor, events in self._epoll.poll(0):
+            connection = self._connections[descriptor]
             if connection.is_connecting:
                 self._finish_connect(connection, events)
             else:
@@ -111,7 +108,6 @@ class Client:
     def close(self) -> None:
         for connection in self._connections.values():
             connection.socket.close()
-        self._timer.close()
         self._epoll.close()
 
     def _finish_connect(self, connection: Connection, events: int) -> None:
@@ -177,41 +173,3 @@ def format_request(path: str, body: str, headers: str = "") -> bytes:
 
 def format_get(path: str) -> bytes:
     return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
-
-
-class TimeSpec(ctypes.Structure):
-    _fields_ = (("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long))
-
-
-class TimerSpec(ctypes.Structure):
-    _fields_ = (("interval", TimeSpec), ("value", TimeSpec))
-
-
-class Timer:
-    """A Linux timer that can be waited for like a socket; epoll's own timeout counts milliseconds.
-
-    os.timerfd_create is in Python from 3.13 on, so the calls go through the C library.
-    """
-
-    _CLOCK_MONOTONIC, _ABSOLUTE = 1, 1
-
-    def __init__(self) -> None:
-        self._library = ctypes.CDLL(None, use_errno=True)
-        self.descriptor: int = self._library.timerfd_create(self._CLOCK_MONOTONIC, os.O_NONBLOCK)
-        if self.descriptor < 0:
-            raise OSError(ctypes.get_errno(), "timerfd_create failed")
-        self._spec = TimerSpec()
-        self._until = -1.0
-
-    def set(self, until: float) -> None:
-        """Arms it for a time, monotonic seconds; setting another time takes back the first."""
-        if until != self._until:
-            self._until = until
-            self._spec.value.seconds = int(until)
-            self._spec.value.nanoseconds = int(1e9 * (until % 1.0))
-            self._library.timerfd_settime(
-                self.descriptor, self._ABSOLUTE, ctypes.byref(self._spec), None
-            )
-
-    def close(self) -> None:
-        os.close(self.descriptor)

@@ -1,6 +1,7 @@
 """The load clients against a real socket: a server that counts, and answers as it is told."""
 
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
@@ -8,7 +9,7 @@ from typing import ClassVar
 import pytest
 
 from loadtests.clients.closed_loop import ClosedLoop, Group, describe_group
-from loadtests.clients.http_client import FAILED, format_request, read_status
+from loadtests.clients.http_client import FAILED, Client, format_request, read_status
 from loadtests.clients.open_loop import OpenLoop, describe_run, draw_arrivals
 
 BODY = b'{"a": 1}'
@@ -76,6 +77,19 @@ def test_status_is_read_once_the_answer_is_whole() -> None:
 def test_answer_without_a_length_is_refused() -> None:
     with pytest.raises(ValueError, match="Content-Length"):
         read_status(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+
+
+def test_wait_ends_at_its_time_though_that_is_a_part_of_a_millisecond(port: int) -> None:
+    client = Client(port, lambda *_: None)
+    late_seconds = []
+    for _ in range(30):
+        until = time.monotonic() + 0.0004
+        client.wait(until)
+        late_seconds.append(time.monotonic() - until)
+    client.close()
+
+    assert min(late_seconds) >= 0
+    assert min(late_seconds) < 0.0004  # epoll's own timeout would end 0.6 ms late
 
 
 def test_open_loop_sends_the_bodies_in_turn(port: int) -> None:
