@@ -32,10 +32,6 @@ from service.telemetry.metrics import Metrics
 LOCAL_SETTINGS = ("models_dir", "device", "precision", "threads_per_engine")
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 
-# How long a thread may keep the interpreter while another wants it. An engine whose step is over
-# would wait for 5 ms by default, longer than the step took, while the event loop parses requests.
-SWITCH_SECONDS = 0.0001
-
 # What a command does with models in this process.
 Work = Callable[[Registry, Metrics], Awaitable[None]]
 
@@ -158,7 +154,6 @@ def run_serve(_: argparse.Namespace, settings: Settings) -> int:
     # As the first process of a container it would otherwise not hear a signal while models load.
     signal.signal(signal.SIGTERM, stop_loading)
     listener = open_listener(settings.host, settings.port)
-    sys.setswitchinterval(SWITCH_SECONDS)
     num_workers = settings.workers or default_workers(settings.device)
     if num_workers > 1:
         return run_workers(settings, listener, num_workers)
