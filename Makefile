@@ -127,6 +127,10 @@ bench: $(DEV_READY) ## the service against its peers and its own engine, 12 minu
 	@$(BIN)/python -m loadtests.bench.run \
 	  $$(test ! -e $(LITSERVE)/.ready || echo --litserve $(LITSERVE)/bin/python) $(ARGS)
 
+.PHONY: bench-smoke
+bench-smoke: $(DEV_READY) ## show that every part of the benchmark runs, in about a minute (without wrk, those that need none)
+	$(PYTEST) -m slow -rs -s tests/loadtests/bench/test_run.py $(ARGS)
+
 # --- check ---
 
 # The tests' models are tiny: on two busy cores torch took 148 s with two threads for what took 35 s with one.

@@ -7,19 +7,21 @@ Search and encoder are included, as in every use of it. Depends on `load_model`,
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from loadtests.bench.captions import draw_counts, make_sentences
 from loadtests.bench.contestants.runners import find_runners
 from loadtests.bench.engine import list_layouts
-from loadtests.measuring.places import ROOT
+from loadtests.measuring.places import MODELS_DIR
 from service.engine.batch import Request, Result
 from service.engine.device import Device
 from service.engine.runner import Runner, run_requests
 from service.repository.loader import load_model
 from service.repository.model import LoadedModel, make_requests
+from service.repository.registry import newest_version
 
-TRANSLATOR = ROOT / "models" / "repository" / "translation-en-de" / "1"
+TRANSLATOR = "translation-en-de"
 TARGET = "de"
 PRECISIONS = ("int8", "w8")  # w8 computes in float32; the model ships without plain fp32
 ROWS = (1, 2, 4, 8, 16, 32, 64)
@@ -33,14 +35,24 @@ def measure_decoder(num_rounds: int, num_sentences: int, num_cpus: int) -> dict[
     by_rows = measure_rows(num_rounds, num_sentences)
     print("  decoder, instances x threads", flush=True)
     parallel = measure_parallel(num_rounds, num_sentences, num_cpus)
-    return {"num_sentences": num_sentences, "rows": by_rows, "parallel": parallel}
+    return {
+        "model_version": find_translator().name,
+        "num_sentences": num_sentences,
+        "rows": by_rows,
+        "parallel": parallel,
+    }
+
+
+def find_translator(models_dir: Path = MODELS_DIR) -> Path:
+    """Finds the folder of the newest version of the translator."""
+    return newest_version(models_dir, TRANSLATOR)
 
 
 def load_translator(
     precision: str, max_rows: int, num_runners: int = 1, num_threads: int = 1
 ) -> LoadedModel:
     return load_model(
-        TRANSLATOR,
+        find_translator(),
         Device("cpu"),
         precision=precision,
         num_threads=num_threads,

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from loadtests.bench.plan import Stage
+from loadtests.bench.plan import BenchContext
 from loadtests.bench.shape_model import ShapeModel
 from loadtests.measuring.figures import median
 from service.arrays import Array
@@ -160,10 +160,10 @@ def time_batches(session: OnnxSession, batches: Sequence[Feeds]) -> float:
     return num_texts / (time.perf_counter() - started)
 
 
-def measure_ceiling(stage: Stage) -> float:
+def measure_ceiling(context: BenchContext) -> float:
     """Texts per second of one fp32 thread in sorted batches: no server can do better on it."""
-    session = OnnxSession(stage.shapes["fp32"].graph, Device("cpu"))
-    batches = make_batches(sorted(stage.lengths), CEILING_BATCH)
+    session = OnnxSession(context.shapes["fp32"].graph, Device("cpu"))
+    batches = make_batches(sorted(context.lengths), CEILING_BATCH)
     run_batches(session, batches[-1:])
     return median([time_batches(session, batches) for _ in range(2)])
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from loadtests.bench.plan import Stage
-from loadtests.bench.throughput import PATH, WARM_UP_SECONDS, measure_turn, rotate
+from loadtests.bench.plan import BenchContext
+from loadtests.bench.throughput import PATH, measure_turn, rotate, warm_up
 from loadtests.clients.open_loop import READY
 from loadtests.clients.wrk import run_wrk
 from loadtests.measuring.figures import median
@@ -20,8 +20,6 @@ from loadtests.measuring.processes import Server
 
 LOAD_SHARE, OVERLOAD = 0.6, 3.0
 MAXIMUM_LEVELS = (32, 128)
-# As many as there can be requests in the queue, and some for those that are refused meanwhile.
-OVERLOAD_CONNECTIONS = 6000
 WATCH_SECONDS = 0.5
 CLIENT = "loadtests.clients.open_loop"
 
@@ -69,12 +67,12 @@ def run_client(
     return found
 
 
-def find_maximum(server: Server, bodies: Path, seconds: float) -> float:
+def find_maximum(server: Server, context: BenchContext) -> float:
     """Requests per second in closed loop, at the number of connections that suits it best."""
     server.resume()
-    run_wrk(server.url(PATH), bodies, MAXIMUM_LEVELS[0], WARM_UP_SECONDS)
+    warm_up(server, context, MAXIMUM_LEVELS[0])
     rates = [
-        run_wrk(server.url(PATH), bodies, level, seconds).requests_per_second
+        run_wrk(server.url(PATH), context.bodies, level, context.plan.seconds).requests_per_second
         for level in MAXIMUM_LEVELS
     ]
     server.pause()
@@ -82,17 +80,17 @@ def find_maximum(server: Server, bodies: Path, seconds: float) -> float:
 
 
 def measure_open(
-    servers: Sequence[Server], stage: Stage, maxima: Mapping[str, float]
+    servers: Sequence[Server], context: BenchContext, maxima: Mapping[str, float]
 ) -> list[dict[str, Any]]:
     """Rounds; in each the client's figures by server, the others standing still meanwhile."""
-    plan, bodies = stage.plan, stage.bodies
+    plan, bodies = context.plan, context.bodies
     rounds = []
     for index in range(plan.num_rounds):
         print(f"  round {index + 1} of {plan.num_rounds}", flush=True)
         found = {}
         for server in rotate(servers, index):
             server.resume()
-            run_wrk(server.url(PATH), bodies, MAXIMUM_LEVELS[0], WARM_UP_SECONDS)
+            warm_up(server, context, MAXIMUM_LEVELS[0])
             rate = LOAD_SHARE * maxima[server.name]
             load = OpenLoad(rate, plan.open_seconds, seed=index)
             found[server.name] = run_client(server, bodies, load)
@@ -159,22 +157,25 @@ class ServerWatch:
         self.noted_at.append(time.monotonic())
 
 
-def measure_overload(server: Server, stage: Stage) -> dict[str, Any]:
+def measure_overload(server: Server, context: BenchContext) -> dict[str, Any]:
     """Three times the maximum that was measured just before.
 
     Memory is compared from when all connections are made and have been used. Where client and
     server share the machine, the one takes from the other what it needs for three times as many
     requests; hence the processors that the server had, and its processor time per good answer.
     """
-    plan = stage.plan
-    maximum = find_maximum(server, stage.bodies, plan.seconds)
+    plan = context.plan
+    maximum = find_maximum(server, context)
     server.resume()
-    top = measure_turn(server, stage.bodies, MAXIMUM_LEVELS[-1], plan.seconds)
+    top = measure_turn(server, context.bodies, MAXIMUM_LEVELS[-1], plan.seconds)
     load = OpenLoad(
-        OVERLOAD * maximum, plan.overload_seconds, OVERLOAD_CONNECTIONS, plan.timeout_ms
+        OVERLOAD * maximum,
+        plan.overload_seconds,
+        plan.num_overload_connections,
+        plan.timeout_ms,
     )
     with ServerWatch(server) as watch:
-        found = run_client(server, stage.bodies, load, watch.start)
+        found = run_client(server, context.bodies, load, watch.start)
     server.pause()
     spent = watch.cpu_seconds[-1] - watch.cpu_seconds[0]
     return found | {

@@ -27,8 +27,8 @@ LIST_VERSIONS = (
     "    except metadata.PackageNotFoundError: pass\n"
     "print(json.dumps(found))"
 )
-# Processors that strangers may take before the figures are called disturbed.
-MAX_STRANGERS = 0.15
+# Processors that other programs may take before the figures are called disturbed.
+MAX_OTHER_CPUS = 0.15
 
 
 def describe_run(num_cpus: int, litserve: Path | None) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def print_http(summary: Mapping[str, Mapping[int, Mapping[str, float]]]) -> None
         ("p99, ms", "p99_ms"),
         ("Processor microseconds per request", "cpu_us"),
         ("Failures", "num_failures"),
-        ("Processors busy with neither server nor client, at worst", "strangers"),
+        ("Processors busy with neither server nor client, at worst", "other_cpus"),
     ):
         rows = [[name, *(each[level][key] for level in levels)] for name, each in summary.items()]
         parts += [f"{title}:", format_table(["", *(f"c={level}" for level in levels)], rows)]
@@ -179,16 +179,16 @@ def print_goals(results: Mapping[str, Any]) -> None:
     if rows:
         table = format_table(["", "value", "goal", "met"], rows)
         print_section("Ratios, taken in each round, median of the rounds", table)
-    if (strangers := find_strangers(results)) > MAX_STRANGERS:
+    if (other_cpus := find_other_cpus(results)) > MAX_OTHER_CPUS:
         print(
-            f"Other programs took up to {strangers:.2f} processors meanwhile: do not trust these "
+            f"Other programs took up to {other_cpus:.2f} processors meanwhile: do not trust these "
             "figures, measure again on a quiet machine.\n"
         )
 
 
-def find_strangers(results: Mapping[str, Any]) -> float:
+def find_other_cpus(results: Mapping[str, Any]) -> float:
     """The most that other programs took in any turn over HTTP, in processors."""
     summary = results.get("http", {}).get("summary", {})
     return max(
-        (each["strangers"] for levels in summary.values() for each in levels.values()), default=0.0
+        (each["other_cpus"] for levels in summary.values() for each in levels.values()), default=0.0
     )

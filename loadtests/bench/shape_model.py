@@ -5,8 +5,6 @@ direction, mean and maximum over the text, two labels. The answers mean nothing,
 """
 
 import shutil
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +13,13 @@ import onnx
 from numpy.typing import NDArray
 
 from export.to_onnx import build_classifier
-from loadtests.measuring.places import ROOT
+from export.wrap import WrapOptions, wrap_classifier
+from loadtests.measuring.places import MODELS_DIR
 from service.repository.manifest import TOKENIZER, Precision, read_manifest
+from service.repository.registry import newest_version
 from service.text.tokenizer import Tokenizer
 
-(DONOR,) = (ROOT / "models" / "repository" / "sentiment-en").iterdir()  # the version that ships
+DONOR = "sentiment-en"
 EMBEDDING_SIZE = HIDDEN_SIZE = 256
 LABELS = ("negative", "positive")
 SEED = 7
@@ -48,34 +48,26 @@ class ShapeModel:
         return self.folder / TOKENIZER
 
 
+def find_tokenizer(models_dir: Path = MODELS_DIR) -> Path:
+    """Finds the tokenizer that the shape takes over: of the newest version of a shipped model."""
+    return newest_version(models_dir, DONOR) / TOKENIZER
+
+
 def make_shape(folder: Path, precision: Precision) -> ShapeModel:
-    """Makes the graph and brings it into a repository by the command that users have for it.
+    """Makes the graph and brings it into a repository as `python -m export wrap` does.
 
     The weights of all precisions are the same. `wrap` takes an int8 graph as it takes any other.
     """
     folder.mkdir(parents=True)
     tokenizer, graph = folder / TOKENIZER, folder / "brought.onnx"
-    shutil.copyfile(DONOR / TOKENIZER, tokenizer)
+    shutil.copyfile(find_tokenizer(), tokenizer)
     weights = draw_weights(Tokenizer.load(tokenizer).vocab_size)
     onnx.save(build_classifier(weights, "lstm", 1, precision), str(graph))
     models_dir = folder / "repository"
-    wrap_graph(graph, tokenizer, models_dir)
-    version = models_dir / "shape" / "1"
+    version = wrap_classifier(
+        WrapOptions(graph, tokenizer, LABELS, languages=("en",)), models_dir, "shape"
+    )
     return ShapeModel(models_dir, version, precision)
-
-
-def wrap_graph(graph: Path, tokenizer: Path, models_dir: Path) -> None:
-    """Runs `python -m export wrap`.
-
-    Raises:
-        RuntimeError: with what the command said.
-    """
-    command = [sys.executable, "-m", "export", "wrap", "--name", "shape"]
-    command += ["--graph", str(graph), "--tokenizer", str(tokenizer)]
-    command += ["--labels", *LABELS, "--languages", "en", "--repository", str(models_dir)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"the shape model cannot be wrapped: {done.stderr[-2000:]}")
 
 
 def draw_weights(vocab_size: int) -> dict[str, NDArray[np.float32]]:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from loadtests.bench.plan import Stage
+from loadtests.bench.plan import BenchContext
 from loadtests.clients.wrk import ClosedLoop, run_wrk
 from loadtests.measuring.figures import median, median_ratio
 from loadtests.measuring.processes import OPENER, CpuAccount, Server
@@ -22,19 +22,19 @@ class Turn:
 
     Attributes:
         cpu_us: processor microseconds of the whole process tree per answered request.
-        strangers: processors that were busy with neither server nor client; more than a few
+        other_cpus: processors that were busy with neither server nor client; more than a few
             hundredths disturb.
     """
 
     loop: ClosedLoop
     cpu_us: float
-    strangers: float
+    other_cpus: float
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self.loop) | {
             "requests_per_second": self.loop.requests_per_second,
             "cpu_us": self.cpu_us,
-            "strangers": self.strangers,
+            "other_cpus": self.other_cpus,
         }
 
 
@@ -64,25 +64,28 @@ def check_answer(server: Server, body: str) -> None:
 def measure_turn(server: Server, bodies: Path, num_connections: int, seconds: float) -> Turn:
     account = CpuAccount(server)
     loop = run_wrk(server.url(PATH), bodies, num_connections, seconds)
-    spent, strangers = account.close()
-    return Turn(loop, 1e6 * spent / max(1, loop.num_requests), strangers)
+    spent, other_cpus = account.close()
+    return Turn(loop, 1e6 * spent / max(1, loop.num_requests), other_cpus)
+
+
+def warm_up(server: Server, context: BenchContext, num_connections: int) -> None:
+    """Sends load that is not counted, unless the run is a smoke."""
+    if not context.plan.is_smoke:
+        run_wrk(server.url(PATH), context.bodies, num_connections, WARM_UP_SECONDS)
 
 
 def run_round(
-    servers: Sequence[Server],
-    bodies: Path,
-    num_connections: int,
-    seconds: float,
-    *,
-    warm_up: bool = True,
+    servers: Sequence[Server], context: BenchContext, num_connections: int, *, is_first: bool = True
 ) -> Round:
-    """Measures each server in turn; the others stand still meanwhile."""
+    """Measures each server in turn, after a warm-up if it is the first; the others stand still."""
     turns: Round = {}
     for server in servers:
         server.resume()
-        if warm_up:
-            run_wrk(server.url(PATH), bodies, num_connections, WARM_UP_SECONDS)
-        turns[server.name] = measure_turn(server, bodies, num_connections, seconds)
+        if is_first:
+            warm_up(server, context, num_connections)
+        turns[server.name] = measure_turn(
+            server, context.bodies, num_connections, context.plan.seconds
+        )
         server.pause()
     return turns
 
@@ -94,16 +97,16 @@ def rotate(servers: Sequence[Server], by: int) -> list[Server]:
 
 
 def measure_http(
-    servers: Sequence[Server], stage: Stage, measure_ceiling: Callable[[], float]
+    servers: Sequence[Server], context: BenchContext, measure_ceiling: Callable[[], float]
 ) -> dict[str, Any]:
     """Rounds by number of connections, and in each round the engine's ceiling.
 
     Args:
         servers: all of them stand still when they are given, and after.
-        stage: what is sent, how often and for how long.
+        context: what is sent, how often and for how long.
         measure_ceiling: texts per second of the engine alone.
     """
-    plan = stage.plan
+    plan = context.plan
     rounds: dict[int, list[Round]] = {level: [] for level in plan.levels}
     ceilings = []
     for index in range(plan.num_rounds):
@@ -112,15 +115,13 @@ def measure_http(
         for level in plan.levels:
             print(f"  round {index + 1} of {plan.num_rounds}, {level} connections", flush=True)
             is_first = level == plan.levels[0]
-            rounds[level].append(
-                run_round(order, stage.bodies, level, plan.seconds, warm_up=is_first)
-            )
+            rounds[level].append(run_round(order, context, level, is_first=is_first))
     return {"rounds": rounds, "ceilings": ceilings}
 
 
-def choose_faster(servers: Sequence[Server], bodies: Path, seconds: float) -> Server:
+def choose_faster(servers: Sequence[Server], context: BenchContext) -> Server:
     """The server with the most requests per second at 32 connections; all stand still after."""
-    found = run_round(servers, bodies, 32, seconds)
+    found = run_round(servers, context, 32)
     return max(servers, key=lambda server: found[server.name].loop.requests_per_second)
 
 
@@ -136,7 +137,7 @@ def summarize(rounds: Mapping[int, Sequence[Round]]) -> dict[str, dict[int, dict
                 "p99_ms": median([turn.loop.p99_ms for turn in turns]),
                 "cpu_us": median([turn.cpu_us for turn in turns]),
                 "num_failures": sum(turn.loop.num_failures for turn in turns),
-                "strangers": max(turn.strangers for turn in turns),
+                "other_cpus": max(turn.other_cpus for turn in turns),
             }
     return summary
 

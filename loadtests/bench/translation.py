@@ -14,17 +14,19 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from loadtests.bench.captions import draw_counts, make_kind, make_sentences
 from loadtests.bench.contestants.servers import start, start_ours
-from loadtests.bench.decoder import TARGET, TRANSLATOR, load_translator
-from loadtests.bench.plan import Stage
+from loadtests.bench.decoder import TARGET, find_translator, load_translator
+from loadtests.bench.plan import BenchContext, BenchPlan
+from loadtests.bench.throughput import rotate
 from loadtests.measuring.figures import median, median_ratio
 from loadtests.measuring.places import ROOT
 from loadtests.measuring.processes import OPENER, Server, enlist
 
 PATH = "/translate"
 CONTINUOUS, STATIC = "continuous", "static"
+STATIC_DROPPING = "static, ended rows dropped"
 NUM_CONNECTIONS, NUM_SHORT = 32, 1
 NUM_TEXTS = 512
-WARM_UP_SECONDS, TAIL_SECONDS = 1.0, 0.3
+TAIL_SECONDS = 0.3
 CLIENT = "loadtests.clients.closed_loop"
 STATIC_SERVER = "loadtests.bench.contestants.static_server"
 
@@ -49,30 +51,37 @@ class Contest:
 CONTESTS = (Contest("w8", 1), Contest("int8", 1), Contest("int8", None))
 
 
-def measure_translation(stage: Stage) -> dict[str, Any]:
-    """Rounds by contest, each with both loads on both servers."""
-    folder = stage.folder
-    models_dir = folder / "translator"
-    (models_dir / TRANSLATOR.parent.name).mkdir(parents=True)
-    (models_dir / TRANSLATOR.parent.name / TRANSLATOR.name).symlink_to(TRANSLATOR)
+def measure_translation(context: BenchContext) -> dict[str, Any]:
+    """Measures rounds by contest, each with both loads on every server."""
+    models_dir = link_translator(find_translator(), context.folder / "translator")
+    contests = CONTESTS[-context.plan.num_contests :]
     results = {}
-    for precision in dict.fromkeys(contest.precision for contest in CONTESTS):
+    for precision in dict.fromkeys(contest.precision for contest in contests):
         with ExitStack() as stack:
-            servers = start_both(models_dir, precision, folder, stack)
-            for contest in CONTESTS:
+            servers = start_servers(models_dir, precision, context.folder, stack)
+            for contest in contests:
                 if contest.precision == precision:
                     print(f"  {contest.title}", flush=True)
-                    results[contest.title] = run_contest(servers, contest, stage)
+                    results[contest.title] = run_contest(servers, contest, context)
     return results
 
 
-def start_both(models_dir: Path, precision: str, logs: Path, stack: ExitStack) -> list[Server]:
+def link_translator(version: Path, models_dir: Path) -> Path:
+    """Makes a model repository that holds this version alone."""
+    name = version.parent.name
+    (models_dir / name).mkdir(parents=True)
+    (models_dir / name / version.name).symlink_to(version)
+    return models_dir
+
+
+def start_servers(models_dir: Path, precision: str, logs: Path, stack: ExitStack) -> list[Server]:
+    """Starts one process of each kind: it is the batches that are compared."""
     command = [sys.executable, "-m", STATIC_SERVER, "--port", "{port}"]
     command += ["--models-dir", str(models_dir), "--precision", precision]
     servers = [
-        # one process each: the other server knows no more, and it is the batches that are compared
         enlist(start_ours(models_dir, precision, logs, CONTINUOUS, ("--workers", "1")), stack),
         enlist(start(STATIC, command, {}, logs), stack),
+        enlist(start(STATIC_DROPPING, [*command, "--drop-ended"], {}, logs), stack),
     ]
     for server in servers:
         server.wait_ready()
@@ -80,9 +89,10 @@ def start_both(models_dir: Path, precision: str, logs: Path, stack: ExitStack) -
     return servers
 
 
-def run_contest(servers: Sequence[Server], contest: Contest, stage: Stage) -> list[dict[str, Any]]:
-    seconds = stage.plan.translation_seconds
-    mixed, short, long = write_bodies(contest, stage.folder)
+def run_contest(
+    servers: Sequence[Server], contest: Contest, context: BenchContext
+) -> list[dict[str, Any]]:
+    mixed, short, long = write_bodies(contest, context.folder)
     loads = {
         "mixed": [f"all:{NUM_CONNECTIONS}:{mixed}"],
         "among_long": [
@@ -91,12 +101,12 @@ def run_contest(servers: Sequence[Server], contest: Contest, stage: Stage) -> li
         ],
     }
     rounds = []
-    for index in range(stage.plan.num_rounds):
+    for index in range(context.plan.num_rounds):
         found: dict[str, Any] = {}
-        for server in servers if index % 2 == 0 else servers[::-1]:
+        for server in rotate(servers, index):
             server.resume()
             found[server.name] = {
-                load: run_load(server, groups, seconds) for load, groups in loads.items()
+                load: run_load(server, groups, context.plan) for load, groups in loads.items()
             }
             server.pause()
         rounds.append(found)
@@ -124,15 +134,16 @@ def write_bodies(contest: Contest, folder: Path) -> tuple[Path, Path, Path]:
     return mixed, short, long
 
 
-def run_load(server: Server, groups: Sequence[str], seconds: float) -> dict[str, Any]:
-    """The client's figures by group, and the output tokens per second meanwhile."""
+def run_load(server: Server, groups: Sequence[str], plan: BenchPlan) -> dict[str, Any]:
+    """Returns the client's figures by group, and the output tokens per second meanwhile."""
+    warm_up, seconds = plan.translation_warm_up_seconds, plan.translation_seconds
     command = [sys.executable, "-m", CLIENT, "--port", str(server.port)]
-    command += ["--path", PATH, "--warm-up", f"{WARM_UP_SECONDS:g}", "--seconds", f"{seconds:g}"]
+    command += ["--path", PATH, "--warm-up", f"{warm_up:g}", "--seconds", f"{seconds:g}"]
     command += ["--tail", f"{TAIL_SECONDS:g}"]
     for group in groups:
         command += ["--group", group]
     client = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    time.sleep(WARM_UP_SECONDS)
+    time.sleep(warm_up)
     started, num_tokens = time.monotonic(), read_tokens(server)
     time.sleep(seconds)
     num_tokens = read_tokens(server) - num_tokens

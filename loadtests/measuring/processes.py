@@ -175,7 +175,7 @@ class CpuAccount:
         self._before = self._read()
 
     def close(self) -> tuple[float, float]:
-        """Seconds that the server took, and processors that strangers kept busy meanwhile."""
+        """Seconds that the server took, and processors that other programs kept busy meanwhile."""
         ours, client, machine = (
             after - before for after, before in zip(self._read(), self._before, strict=True)
         )

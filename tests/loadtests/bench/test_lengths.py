@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 
 from loadtests.bench.lengths import MAX_TOKENS, MIN_TOKENS, draw_lengths, find_words, make_texts
-from loadtests.bench.shape_model import DONOR
-from service.repository.manifest import TOKENIZER
+from loadtests.bench.shape_model import find_tokenizer
 from service.text.tokenizer import Tokenizer
 
 
@@ -19,7 +18,7 @@ def test_same_seed_gives_the_same_lengths() -> None:
 
 
 def test_texts_have_as_many_tokens_as_wanted() -> None:
-    tokenizer = Tokenizer.load(DONOR / TOKENIZER)
+    tokenizer = Tokenizer.load(find_tokenizer())
     lengths = draw_lengths(50).tolist()
     texts = make_texts(tokenizer, lengths)
     assert [len(tokenizer.encode(text)) for text in texts] == lengths

@@ -1,4 +1,4 @@
-from loadtests.bench.report import find_strangers, pivot
+from loadtests.bench.report import find_other_cpus, pivot
 from tests.loadtests.samples import make_results
 
 
@@ -9,5 +9,5 @@ def test_pivot_makes_columns_of_the_last_part() -> None:
 
 
 def test_disturbed_runs_are_told() -> None:
-    assert find_strangers(make_results()) == 0.25
-    assert find_strangers({}) == 0.0
+    assert find_other_cpus(make_results()) == 0.25
+    assert find_other_cpus({}) == 0.0

@@ -4,11 +4,18 @@ import numpy as np
 import pytest
 
 from loadtests.bench.lengths import draw_lengths, make_texts
-from loadtests.bench.shape_model import EMBEDDING_SIZE, HIDDEN_SIZE, draw_weights, make_shape
+from loadtests.bench.shape_model import (
+    DONOR,
+    EMBEDDING_SIZE,
+    HIDDEN_SIZE,
+    draw_weights,
+    find_tokenizer,
+    make_shape,
+)
 from service.engine.device import Device
 from service.engine.runner import run_requests
 from service.repository.loader import load_model
-from service.repository.manifest import Precision
+from service.repository.manifest import MANIFEST, TOKENIZER, Precision
 from service.repository.model import LoadedModel, make_requests
 
 
@@ -20,6 +27,15 @@ def test_weights_have_the_shape_of_the_comparison() -> None:
     assert np.array_equal(
         recurrent, draw_weights(100)["encoder.layers.0.backward_layer.weight_hh_l0"]
     )
+
+
+def test_tokenizer_is_that_of_the_newest_version(tmp_path: Path) -> None:
+    for version in ("4", "10"):
+        folder = tmp_path / DONOR / version
+        folder.mkdir(parents=True)
+        (folder / MANIFEST).write_text("{}", encoding="utf-8")
+
+    assert find_tokenizer(tmp_path) == tmp_path / DONOR / "10" / TOKENIZER
 
 
 @pytest.mark.slow
