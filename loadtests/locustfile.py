@@ -47,11 +47,11 @@ from loadtests.measuring.tables import write_json
 EPOCH = time.time() - time.monotonic()
 MESSAGE_KEY = "seqserve"
 EVENT_END = b"\n\n"
-# Workers report every 3 seconds: the last report has come after so long.
+# Workers report every 3 seconds: by then the last report has come.
 REPORT_SECONDS = 4.0
-# Users started or stopped per second: whatever a step asks for.
+# Users started or stopped per second: as many as a step asks for.
 AT_ONCE = 10_000.0
-# What reading an answer raises that is not what it should be.
+# The exceptions that reading a malformed answer raises.
 MALFORMED = (AttributeError, ValueError, KeyError, TypeError, IndexError)
 
 
@@ -59,7 +59,7 @@ class Run:
     """This process's part of the run.
 
     Attributes:
-        recorder: of what was done here; on the master, of what all workers did.
+        recorder: of this process; on the master, of all workers.
         under_way: requests of an open loop.
         spans: steps of load as they were run; the last one is open.
         ended: when the last step was over, monotonic; None before.
@@ -187,7 +187,7 @@ class ServiceUser(FastHttpUser):
         """Its own in an open loop, where users of all kinds send equally often.
 
         In a closed one the weights are of requests, too: else users who ask for little would come
-        round sooner, and the mix would lean to what is cheap.
+        round sooner, and the mix would lean to the cheap kinds.
         """
         if RUN.is_open:
             return self.kind
@@ -338,7 +338,7 @@ def add_options(parser: LocustArgumentParser) -> None:
     add("--slo", type=checked(lambda text: parse_slo(text, tuple(KINDS))), help="objectives like "
         "p99=1500ms,errors=0.1%%; when the run misses one, the exit code is 1")  # fmt: skip
     add("--report", help="write PATH.json, PATH.html and, with matplotlib, PATH.png")
-    add("--drain", type=span, default="10s", help="wait so long for the last answers; default 10s")
+    add("--drain", type=span, default="10s", help="time to wait for the last answers; default 10s")
     add("--connections", type=int, default=900, help="of one process at most; above 1000 they are "
         "not used again; default 900")  # fmt: skip
     add("--timeout-ms", type=int, default=0, help="deadline sent along with each request")

@@ -57,7 +57,7 @@ def make_kind(model: LoadedModel, kind: str, num_texts: int, seed: int = SEED) -
 
 
 def make_sentences(model: LoadedModel, counts: Sequence[int], seed: int = SEED) -> list[str]:
-    """A sentence for each count, the shortest beginning of one that has so many tokens."""
+    """Makes a sentence for each count: the shortest beginning that has that many tokens."""
     rng = np.random.default_rng(seed)
     return [make_sentence(model, rng, count) for count in counts]
 

@@ -1,7 +1,7 @@
 """Part (a): the translator's engine alone, no HTTP: output tokens per second.
 
 Search and encoder are included, as in every use of it. Depends on `load_model`, `make_requests` and
-`run_requests` alone, so that it measures whatever the search has become.
+`run_requests` alone, so that it goes on measuring when the search changes.
 """
 
 import time

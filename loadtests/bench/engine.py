@@ -65,7 +65,7 @@ def measure_engine(
     Args:
         shapes: the shape model by precision.
         lengths: token counts in order of arrival.
-        num_rounds: each figure is the median of so many.
+        num_rounds: each figure is the median of this many.
         num_cpus: that may be used.
     """
     texts = list(lengths)
@@ -113,7 +113,7 @@ def make_batch(lengths: Sequence[int]) -> Feeds:
 
 
 def schedule_batches(lengths: Sequence[int], depth: int) -> list[Feeds]:
-    """The batches that the service forms while so many texts always wait."""
+    """Returns the batches that the service forms with `depth` texts queued at all times."""
     arrivals = (
         Request([0] * length, arrived_at=float(order), deadline=math.inf)
         for order, length in enumerate(lengths)

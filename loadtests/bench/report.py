@@ -86,7 +86,7 @@ def print_engine(results: Mapping[str, Any]) -> None:
         format_table(*pivot(results["batch_size"])),
         f"One thread, batches of 32; padded tokens per token: {padding}.",
         format_table(*pivot({name: [value] for name, value in order.items()})),
-        "One thread, in the service's own batches, by texts that wait at a time:",
+        "One thread, in the service's own batches, by queue depth:",
         format_table(*pivot(results["waiting"])),
         "Instances x threads by batch size, sorted:",
         format_table(*pivot(results["parallel"])),

@@ -43,7 +43,7 @@ Round = dict[str, Turn]
 
 
 def check_answer(server: Server, body: str) -> None:
-    """Sends one request, so that nobody is measured on errors.
+    """Sends one request, so that no server is measured on errors.
 
     Raises:
         RuntimeError: the answer is not a list of labels with scores.
@@ -58,7 +58,7 @@ def check_answer(server: Server, body: str) -> None:
     except (IndexError, KeyError, TypeError) as exc:
         raise RuntimeError(f"{server.name} gives no labels: {answer}") from exc
     if not 0.99 < sum(scores) < 1.01:
-        raise RuntimeError(f"{server.name} gives scores that are no probabilities: {scores}")
+        raise RuntimeError(f"{server.name} gives scores that are not probabilities: {scores}")
 
 
 def measure_turn(server: Server, bodies: Path, num_connections: int, seconds: float) -> Turn:
@@ -103,7 +103,7 @@ def measure_http(
 
     Args:
         servers: all of them stand still when they are given, and after.
-        context: what is sent, how often and for how long.
+        context: bodies, number of rounds and seconds.
         measure_ceiling: texts per second of the engine alone.
     """
     plan = context.plan

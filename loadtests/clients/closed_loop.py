@@ -23,7 +23,7 @@ class Group:
     """Connections that send the same bodies in turn.
 
     Attributes:
-        latencies_ms: of what was answered with 200 within the window.
+        latencies_ms: of the requests that were answered with 200 within the window.
     """
 
     name: str
@@ -41,8 +41,8 @@ class ClosedLoop:
         port: of a server on this machine.
         groups: take the figures.
         warm_up_seconds: before the window.
-        seconds: length of the window: what is answered in it counts.
-        tail_seconds: for which the load goes on after the window, so that others can look.
+        seconds: length of the window; answers within it count.
+        tail_seconds: of load after the window, in which the caller can read metrics.
     """
 
     def __init__(

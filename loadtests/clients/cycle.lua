@@ -1,4 +1,4 @@
--- What wrk sends: the bodies of a file, one a line, over and over; and what it says in the end.
+-- What wrk sends: the bodies of a file, one a line, over and over; and the line that it prints at the end.
 -- WRK_BODIES names the file. One thread only: each thread would begin at the first body.
 
 local requests, position = {}, 0

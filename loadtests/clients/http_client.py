@@ -16,7 +16,7 @@ HEAD_END = b"\r\n\r\n"
 CONTENT_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 RECEIVE_BYTES = 65536
 FAILED = 0
-"""Stands for the status where there was no whole answer."""
+"""Stands for the status if there was no whole answer."""
 
 
 class Connection:

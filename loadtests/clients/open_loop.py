@@ -6,7 +6,7 @@ stalls is charged for all that should have come meanwhile.
 
 The connections are made and used once before, as a pool's are: a server on uvloop accepts one
 connection per turn of its loop (libuv pull request 3696), so that thousands that come at once wait
-in the kernel, unseen by whatever decides on admission.
+in the kernel, unseen by the server's admission.
 """
 
 import argparse
@@ -49,12 +49,12 @@ class OpenLoop:
         port: of the server, on this machine.
         requests: sent in turn.
         due: when each arrival is due, in seconds from the start, ascending.
-        max_connections: what is due while all are busy waits here, at its own expense.
+        max_connections: requests that are due while all are busy wait here; the wait counts.
 
     Connections are used in turn, so that none is closed for being idle while others are busy.
 
     Attributes:
-        sent_at, answered_at: by arrival, in seconds from the start; 0 where it never happened.
+        sent_at, answered_at: by arrival, in seconds from the start; 0 if it never happened.
         statuses: by arrival.
         num_connections_added: made on the way, since all there were were busy.
     """
@@ -156,8 +156,8 @@ def draw_arrivals(rate: float, seconds: float, seed: int = SEED) -> list[float]:
 def describe_run(run: OpenLoop, due: Sequence[float]) -> dict[str, Any]:
     """The run in figures; latencies in milliseconds from when each request was due.
 
-    `goodput` counts what was answered with 200 while requests still came; `late` is how far behind
-    its plan the client itself sent: large values say that the client was the bottleneck.
+    `goodput` counts the answers with 200 that came while requests were still due. `late` is how far
+    behind its plan the client itself sent: if it is large, the client was the bottleneck.
     """
     latencies: dict[int, list[float]] = {}
     end, num_in_time = due[-1], 0
@@ -197,7 +197,7 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
     run = OpenLoop(given.port, requests, due, max_connections)
     run.warm_up(min(given.connections, max_connections))
     time.sleep(SETTLE_SECONDS)
-    print(READY, flush=True)  # whoever looks at the server's memory may do so now
+    print(READY, flush=True)  # the caller reads the server's memory now
     time.sleep(SETTLE_SECONDS)
     started = time.process_time()
     run.run()

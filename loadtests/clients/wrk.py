@@ -19,10 +19,10 @@ MISSING = (
 
 @dataclass(frozen=True)
 class ClosedLoop:
-    """What wrk measured.
+    """The figures that wrk measured.
 
     Attributes:
-        num_requests: answered, with whatever status.
+        num_requests: answered, with any status.
         num_failures: no connection, no answer, or a status of 400 and above.
     """
 
@@ -77,7 +77,7 @@ def parse_wrk(output: str) -> ClosedLoop:
     """Reads the line that `cycle.lua` writes.
 
     Raises:
-        ValueError: there is none.
+        ValueError: the output has no such line.
     """
     match = LINE.search(output)
     if match is None:

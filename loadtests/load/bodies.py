@@ -1,4 +1,4 @@
-"""What each kind of user asks: the path and the JSON body, of the length that such users send.
+"""Requests of each kind of user: the path and the JSON body, of the length that such users send.
 
 The numbers of sentences are log-normal, as those of real texts are: most short, a few long.
 """
@@ -24,7 +24,7 @@ class Draft:
     """A request that could be sent.
 
     Attributes:
-        answer_key: member of the answer that must not be empty; None where the answer is a list.
+        answer_key: member of the answer that must not be empty; None if the answer is a list.
     """
 
     path: str
@@ -64,7 +64,7 @@ def draft_document(rng: Random, pairs: Sequence[Pair]) -> Draft:
 
 
 def draft_stream(rng: Random, pairs: Sequence[Pair]) -> Draft:
-    """A paragraph to translate for somebody who reads along."""
+    """Drafts a paragraph to translate for a reader who reads along."""
     draft = draft_text(rng, pairs, STREAM)
     return Draft(draft.path, draft.body | {"stream": True}, draft.answer_key)
 
@@ -76,7 +76,7 @@ def draft_text(rng: Random, pairs: Sequence[Pair], lengths: Lengths) -> Draft:
 
 
 def draft_batch(rng: Random, pairs: Sequence[Pair]) -> Draft:
-    """Messages that somebody gathered, translated in one request."""
+    """Drafts an array of messages, translated in one request."""
     source, target = rng.choice(pairs)
     texts = [choose_text(rng, SENTENCES[source]) for _ in range(BATCH.draw(rng))]
     return draft_translation(source, target, texts)
@@ -101,7 +101,7 @@ def make_review(rng: Random) -> str:
 
 
 def join_sentences(rng: Random, texts: Sequence[Sequence[str]], number: int) -> str:
-    """So many texts, mostly on one line."""
+    """Joins `number` texts, mostly on one line."""
     parts = [choose_text(rng, texts) for _ in range(number)]
     return "".join(
         part if index == 0 else f"{rng.choices((' ', chr(10)), (5, 1))[0]}{part}"
@@ -128,12 +128,12 @@ def parse_mix(text: str) -> dict[str, float]:
     """Weights of all kinds; those that are not named get none.
 
     Raises:
-        ValueError: the text is malformed, names no kind that there is, or no weight above 0.
+        ValueError: the text is malformed, names an unknown kind, or has no weight above 0.
     """
     weights = dict.fromkeys(KINDS, 0.0)
     for name, value in split_pairs(text):
         if name not in KINDS:
-            raise ValueError(f"there is no kind {name!r}; there are {', '.join(KINDS)}")
+            raise ValueError(f"unknown kind {name!r}; known are {', '.join(KINDS)}")
         weights[name] = parse_number(value)
     if not any(weights.values()):
         raise ValueError("no kind has a weight above 0")

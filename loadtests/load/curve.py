@@ -1,4 +1,4 @@
-"""A run as figures: what each step of load gave, where the knee is, what the service can take."""
+"""A run as figures: the figures of each step, the knee, the capacity of the service."""
 
 import math
 from collections.abc import Mapping, Sequence

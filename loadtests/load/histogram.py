@@ -38,7 +38,7 @@ class Histogram:
         return self.total_ms / self.count if self.counts else math.nan
 
     def percentile(self, percent: float) -> float:
-        """The end of the bucket that holds it, in milliseconds; nan where there is nothing."""
+        """Returns the end of the bucket that holds it, in milliseconds; nan if empty."""
         wanted, seen = self.count * percent / 100, 0
         for bucket in sorted(self.counts):
             seen += self.counts[bucket]

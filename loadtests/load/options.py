@@ -1,4 +1,4 @@
-"""What people type for the load test: spans of time, shares, `name=value` lists."""
+"""Options of the load test as they are typed: spans of time, shares, `name=value` lists."""
 
 import re
 from collections.abc import Iterator
@@ -11,11 +11,11 @@ def parse_seconds(text: str) -> float:
     """Seconds of `90s`, `5m`, `250ms`, `1h`.
 
     Raises:
-        ValueError: it has no unit, or is nothing of the kind.
+        ValueError: it has no unit, or is not a time.
     """
     match = SPAN.fullmatch(text.strip())
     if match is None:
-        raise ValueError(f"{text!r} is no time; write a number and ms, s, m or h, like 1500ms")
+        raise ValueError(f"{text!r} is not a time; write a number and ms, s, m or h, like 1500ms")
     return float(match[1]) * UNITS_SECONDS[match[2]]
 
 
@@ -27,7 +27,7 @@ def parse_share(text: str) -> float:
     """
     number, percent, rest = text.strip().partition("%")
     if not percent or rest or not re.fullmatch(r"\d+(\.\d+)?", number) or float(number) > 100:
-        raise ValueError(f"{text!r} is no share; write 0% to 100%, like 0.1%")
+        raise ValueError(f"{text!r} is not a share; write 0% to 100%, like 0.1%")
     return float(number) / 100
 
 
@@ -35,10 +35,10 @@ def parse_number(text: str) -> float:
     """A number that is not negative.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not.
     """
     if not re.fullmatch(r"\d+(\.\d+)?", text.strip()):
-        raise ValueError(f"{text!r} is no number")
+        raise ValueError(f"{text!r} is not a number")
     return float(text)
 
 

@@ -16,7 +16,7 @@ def plot_load(results: Mapping[str, Any], path: Path) -> None:
     """Draws a run.
 
     Args:
-        results: as in the JSON file: what is not known is None.
+        results: as in the JSON file: unknown figures are None.
         path: of a PNG file.
     """
     figure = Figure(figsize=(12.8, 8.4), layout="constrained")
@@ -41,7 +41,7 @@ def list_loads(results: Mapping[str, Any]) -> list[float]:
 
 
 def choose_line(results: Mapping[str, Any]) -> str:
-    """Points are joined where they make a curve; a spike comes back to where it was."""
+    """Joins the points if they make a curve; a spike returns to its first load."""
     loads = list_loads(results)
     return "-" if loads == sorted(set(loads)) else ""
 

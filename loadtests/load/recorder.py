@@ -1,4 +1,4 @@
-"""What became of each request, by kind and by the second in which it was due.
+"""The outcome of each request, by kind and by the second in which it was due.
 
 Workers keep a recorder each and send what is new to the master, which adds it up: so queue and
 inference time are known for a whole distributed run. Knows neither locust nor HTTP.

@@ -34,7 +34,7 @@ STYLE = (
 # Processors that other programs may take before the figures are called disturbed.
 MAX_OTHERS = 0.15
 LIMITS = (
-    "Latency counts from when a request was due. Client and service share this machine where the "
+    "Latency counts from when a request was due. Client and service share this machine if the "
     "service's address is a loopback one: then the client takes processor time from the service "
     "near saturation, network time is missing, and `late`, how long after its time a request was "
     "really sent, is part of the latency."
@@ -72,7 +72,7 @@ def describe_load(
 
 
 def tabulate_steps(results: Mapping[str, Any]) -> tuple[list[str], list[list[object]]]:
-    """A row for each step; processors only where somebody has watched the server."""
+    """Makes a row for each step; with processors if the server was watched."""
     steps = results["steps"]
     headings = ["load", "offered/s", "answered/s", "errors", "p50 ms", "p95 ms", "p99 ms"]
     headings += ["queue mean", "inference mean", "late p99"]
@@ -111,7 +111,7 @@ def show_share(share: float) -> str:
 
 
 def tabulate_costs(results: Mapping[str, Any]) -> tuple[list[str], list[list[object]]]:
-    """What each kind alone costs; only `make load` measures that."""
+    """Makes a row for each kind with its cost; only `make load` measures it."""
     keys = ("throughput", "server_cpus", "cpu_ms", "per_core")
     rows: list[list[object]] = [
         [kind, *(found[key] for key in keys)] for kind, found in results["costs"].items()
@@ -183,7 +183,7 @@ def print_load(results: Mapping[str, Any]) -> None:
 
 
 def write_page(path: Path) -> list[Path]:
-    """Writes PATH.html and, where matplotlib is there, PATH.png out of PATH.json."""
+    """Writes PATH.html and, if matplotlib is installed, PATH.png out of PATH.json."""
     results = json.loads(add_suffix(path, ".json").read_text(encoding="utf-8"))
     picture, page = add_suffix(path, ".png"), add_suffix(path, ".html")
     if find_spec("matplotlib"):
@@ -199,12 +199,12 @@ def write_page(path: Path) -> list[Path]:
 
 
 def add_suffix(path: Path, suffix: str) -> Path:
-    """A dot in the name is no suffix: load-1.5 becomes load-1.5.json."""
+    """Appends; a dot in the name does not begin a suffix: load-1.5 becomes load-1.5.json."""
     return path.with_name(path.name + suffix)
 
 
 def make_page(results: Mapping[str, Any], picture: Path | None) -> str:
-    """One HTML file that needs nothing beside it."""
+    """Makes one HTML file that needs no other."""
     parts = ["<!doctype html><html lang=en><meta charset=utf-8><title>Load test</title>"]
     parts += [f"<style>{STYLE}</style><h1>Load test of seqserve</h1>"]
     parts += [f"<p>{html.escape(sentence)}</p>" for sentence in list_findings(results)]

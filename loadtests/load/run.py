@@ -41,7 +41,7 @@ LOCUSTFILE = ROOT / "loadtests" / "locustfile.py"
 NUM_STEPS = 12
 COST_SHARE, MAXIMUM_SHARE = 0.025, 0.04
 START_SECONDS = 4.0
-"""What a run of locust takes beside its load."""
+"""What a run of locust takes in addition to its load."""
 COST_USERS, MAXIMUM_USERS = 8, 48
 BEYOND = 1.3
 JUDGED_SHARE = 0.6
@@ -100,10 +100,10 @@ class CpuSamples:
 
 @dataclass(frozen=True)
 class Target:
-    """What takes the load.
+    """The service under load.
 
     Attributes:
-        server: None where the host is somebody else's.
+        server: None if this program did not start it.
         options: for all runs of locust.
     """
 
@@ -113,7 +113,7 @@ class Target:
     scratch: Path
 
     def run_locust(self, options: Mapping[str, str]) -> dict[str, Any]:
-        """One run; its figures, with processors where the server is ours.
+        """One run; its figures, with processors if this program started the server.
 
         Raises:
             RuntimeError: locust gave no figures; with the end of its log.

@@ -34,7 +34,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Shape:
-    """What was asked for.
+    """The shape that the options ask for.
 
     Attributes:
         name: one of SHAPES.
@@ -54,7 +54,7 @@ class Shape:
         """Refuses what makes no sense.
 
         Raises:
-            ValueError: in words for who typed it.
+            ValueError: the message names the option and its bound.
         """
         if self.load < 1:
             raise ValueError("--load must be at least 1")
@@ -90,7 +90,7 @@ class Shape:
 
 
 def spread(first: int, last: int, number: int) -> list[int]:
-    """So many whole numbers from the first to the last, in even steps."""
+    """Spreads `number` whole numbers evenly from the first to the last."""
     if number < 2:
         return [last]
     return [round(first + (last - first) * index / (number - 1)) for index in range(number)]

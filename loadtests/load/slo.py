@@ -18,7 +18,7 @@ KNOWN = (
     "known are p50, p99, p99.9 and the like, mean, max (a time), errors, shed (a percentage), "
     "rate (answers per second, at least); before them a kind of user (chat.p99) or "
     f"{', '.join(f'{name}_' for name in (*STAGES, FIRST))} (queue_p99); "
-    "load=N judges only what was offered up to N"
+    "load=N judges only steps that offered up to N"
 )
 SHARES = ("errors", "shed")
 
@@ -30,7 +30,7 @@ class Objective:
     Attributes:
         name: as it was typed.
         kind: of user; None for all together.
-        time: which one is meant where the figure is a time.
+        time: which one is meant if the figure is a time.
         figure: p99, mean, max, errors, shed, rate.
         limit: milliseconds, a share of 1, or answers per second.
     """
@@ -42,7 +42,7 @@ class Objective:
     limit: float
 
     def read(self, cell: Cell, seconds: float) -> float:
-        """The figure; nan where there is nothing to tell it from."""
+        """Reads the figure; nan if there are no requests to tell it from."""
         if self.figure == "rate":
             return cell.num_ok / seconds if seconds else math.nan
         if self.figure in SHARES:
@@ -74,7 +74,7 @@ class Slo:
     """All objectives of one run.
 
     Attributes:
-        max_load: only what was offered up to this load is judged; None for all.
+        max_load: only steps that offered up to this load are judged; None for all.
     """
 
     objectives: tuple[Objective, ...]
@@ -83,7 +83,7 @@ class Slo:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of one objective."""
+    """Whether one objective was met."""
 
     name: str
     value: str
@@ -98,7 +98,7 @@ def parse_slo(text: str, kinds: Sequence[str]) -> Slo:
     """The objectives of `p99=1500ms,errors=0.1%,load=80`.
 
     Raises:
-        ValueError: the text is malformed; the message says where, and what is known.
+        ValueError: the text is malformed; the message names the place and the known figures.
     """
     objectives, max_load = [], None
     for name, value in split_pairs(text):
@@ -110,17 +110,17 @@ def parse_slo(text: str, kinds: Sequence[str]) -> Slo:
         except ValueError as exc:
             raise ValueError(f"{name}: {exc}") from None
     if not objectives:
-        raise ValueError("there is no objective beside the load")
+        raise ValueError("load needs an objective to go with it")
     return Slo(tuple(objectives), max_load)
 
 
 def parse_objective(name: str, value: str, kinds: Sequence[str]) -> Objective:
     match = NAME.fullmatch(name)
     if match is None:
-        raise ValueError(f"is no objective; {KNOWN}")
+        raise ValueError(f"is not an objective; {KNOWN}")
     kind, time, figure = match["kind"], match["time"], match["figure"]
     if kind is not None and kind not in kinds:
-        raise ValueError(f"there is no kind {kind!r}; there are {', '.join(kinds)}")
+        raise ValueError(f"unknown kind {kind!r}; known are {', '.join(kinds)}")
     if time and figure in (*SHARES, "rate"):
         raise ValueError(f"{figure} is of requests, not of {time} time")
     if figure.startswith("p") and not 0 < float(figure[1:]) <= 100:
@@ -139,7 +139,7 @@ def judge(slo: Slo, cells: Mapping[str | None, Cell], seconds: float) -> list[Ve
 
     Args:
         slo: see `parse_slo`.
-        cells: what was offered up to `max_load`, by kind; None holds all kinds together.
+        cells: the requests offered up to `max_load`, by kind; None holds all kinds together.
         seconds: that they cover.
     """
     verdicts = []

@@ -9,7 +9,7 @@ R = TypeVar("R")
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """The smallest value that at least `percent` % of all are not above; nan where there is none.
+    """Returns the smallest value that `percent` % of all do not exceed; nan if there are none.
 
     Args:
         values: in any order.
@@ -30,7 +30,7 @@ def median_ratio(
 ) -> float:
     """Median over the rounds of one contestant's figure divided by another's in the same round.
 
-    Dividing within a round takes out what slowed the machine down for both; nan where no round has
+    Dividing within a round cancels whatever slowed the machine down for both; nan if no round has
     both.
     """
     return median(

@@ -24,7 +24,7 @@ class Server:
     Args:
         name: what the tables call it.
         command: starts it; "{port}" in an argument stands for the port.
-        environment: beside ours.
+        environment: in addition to ours.
         ready_path: answers 200 when it can be asked.
         folder: where it is started.
         log: takes what it writes.
@@ -96,7 +96,7 @@ class Server:
         return sum(read_rss_bytes(pid) for pid in list_tree(self._process.pid))
 
     def stop(self) -> None:
-        """Lets it end by itself, and ends what is left of its session."""
+        """Lets it end by itself, then kills the rest of its session."""
         with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
             self.resume()
             self._process.terminate()
@@ -154,7 +154,7 @@ def read_rss_bytes(pid: int) -> int:
 
 
 def read_stat(pid: int) -> list[str]:
-    """Fields of /proc/PID/stat from the third (state) on; empty where the process is gone."""
+    """Fields of /proc/PID/stat from the third (state) on; empty if the process is gone."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
     except OSError:
@@ -191,7 +191,7 @@ class CpuAccount:
 
 
 def read_busy_seconds() -> float:
-    """Processor time of the whole machine since it started, in whatever state but idle."""
+    """Reads the busy time of all processors since the machine started."""
     with open("/proc/stat", encoding="ascii") as stream:
         user, nice, system, _idle, _wait, *others = map(int, stream.readline().split()[1:9])
     return (user + nice + system + sum(others)) / TICKS_PER_SECOND  # others: interrupts, steal

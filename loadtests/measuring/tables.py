@@ -42,7 +42,7 @@ def write_json(results: Mapping[str, Any], path: Path) -> None:
 
 
 def clean(value: Any) -> Any:
-    """The same for JSON: keys are text, floats short, what is not finite is null."""
+    """Prepares a value for JSON: keys become text, floats short, infinite ones null."""
     if isinstance(value, Mapping):
         return {str(key): clean(each) for key, each in value.items()}
     if isinstance(value, list | tuple):

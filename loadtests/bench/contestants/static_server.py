@@ -3,8 +3,8 @@
 A batch is admitted only when the one before has ended, and answered only when its longest sentence
 has: request-level batching, as Triton, TorchServe and a plain `generate` do. There the rows of
 sentences that ended are computed to the end of the batch, and so they are here, but for their
-attention; with `--drop-ended` they are not, which favours static batches over what is served
-elsewhere. All else is the same app.
+attention; with `--drop-ended` they are not, which favours static batches over those of other
+servers. All else is the same app.
 """
 
 import argparse
@@ -76,20 +76,20 @@ class FullBatchSession:
         num_rows = len(feeds["token_ids"])
         self.num_rows = max(self.num_rows, num_rows)
         gone = np.zeros(self.num_rows - num_rows, np.int64)
-        nobody = feeds["rows"] == num_rows
+        unused = feeds["rows"] == num_rows
         outputs = self._decoder.run(
             {
                 **feeds,
                 "token_ids": np.concatenate([feeds["token_ids"], gone]),
                 "parents": np.concatenate([feeds["parents"], gone]),
-                "rows": np.where(nobody, self.num_rows, feeds["rows"]),
+                "rows": np.where(unused, self.num_rows, feeds["rows"]),
             }
         )
         return {name: cut_rows(name, array, num_rows) for name, array in outputs.items()}
 
 
 def cut_rows(name: str, array: Array, num_rows: int) -> Array:
-    """An output of the decoder without the rows that nobody reads."""
+    """Cuts an output of the decoder down to the rows that are read."""
     if name == "attention":  # by pages
         return array
     return array[:, :num_rows] if name.startswith("next_") else array[:num_rows]

@@ -68,9 +68,9 @@ def test_mix_gives_weights_to_those_it_names() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("caht=3", "there is no kind 'caht'; there are chat, review"),
+        ("caht=3", "unknown kind 'caht'; known are chat, review"),
         ("chat=0", "no kind has a weight above 0"),
-        ("chat=many", "'many' is no number"),
+        ("chat=many", "'many' is not a number"),
         ("chat", "'chat' is not NAME=VALUE"),
     ],
 )

@@ -12,7 +12,7 @@ def test_time_has_a_unit(text: str, expected: float) -> None:
 
 @pytest.mark.parametrize("text", ["1500", "fast", "-1s", "1 s s", "", "1e3s", "nans"])
 def test_time_without_sense_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="is no time; write a number and ms, s, m or h"):
+    with pytest.raises(ValueError, match="is not a time; write a number and ms, s, m or h"):
         parse_seconds(text)
 
 
@@ -22,13 +22,13 @@ def test_share_is_a_percentage() -> None:
 
 @pytest.mark.parametrize("text", ["0.1", "101%", "%", "-1%", "1%%", "x%"])
 def test_share_without_sense_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="is no share"):
+    with pytest.raises(ValueError, match="is not a share"):
         parse_share(text)
 
 
 def test_number_is_not_negative() -> None:
     assert parse_number("2.5") == 2.5
-    with pytest.raises(ValueError, match="'-2' is no number"):
+    with pytest.raises(ValueError, match="'-2' is not a number"):
         parse_number("-2")
 
 
