@@ -28,6 +28,7 @@ MAX_ROWS, MAX_TOKENS = 64, 4096  # as the service has them unless told otherwise
 
 Feeds = Mapping[str, Array]
 Orders = dict[str, Callable[[list[int]], list[int]]]
+Cases = Mapping[str, tuple[OnnxSession, Sequence[Feeds]]]
 
 
 def sort_in_fours(lengths: list[int]) -> list[int]:
@@ -72,31 +73,40 @@ def measure_engine(
     sessions = {name: OnnxSession(shape.graph, Device("cpu")) for name, shape in shapes.items()}
     results: dict[str, Any] = {"num_texts": len(texts)}
     print("  classifier by batch size and length mix", flush=True)
-    cases = {
+    results["batch_size"] = run_cases(list_mixes(sessions, texts), num_rounds)
+    print(f"  classifier in batches of {CEILING_BATCH}", flush=True)
+    results["order"] = run_cases(list_orders(sessions, texts), num_rounds)
+    results["padding"] = {label: padding_factor(order(texts)) for label, order in ORDERS.items()}
+    print("  classifier in the batches of a queue", flush=True)
+    results["waiting"] = run_cases(list_queues(sessions, texts), num_rounds)
+    print("  instances x threads", flush=True)
+    results["parallel"] = measure_parallel(shapes, texts, num_rounds, num_cpus)
+    return results
+
+
+def list_mixes(sessions: Mapping[Precision, OnnxSession], texts: list[int]) -> Cases:
+    return {
         f"{name}|{mix}|{size}": (session, make_batches(order(texts), size))
         for name, session in sessions.items()
         for mix, order in MIXES.items()
         for size in BATCH_SIZES
     }
-    results["batch_size"] = run_cases(cases, num_rounds)
-    print(f"  classifier in batches of {CEILING_BATCH}", flush=True)
-    cases = {
+
+
+def list_orders(sessions: Mapping[Precision, OnnxSession], texts: list[int]) -> Cases:
+    return {
         f"{name}|{label}": (session, make_batches(order(texts), CEILING_BATCH))
         for name, session in sessions.items()
         for label, order in ORDERS.items()
     }
-    results["order"] = run_cases(cases, num_rounds)
-    results["padding"] = {label: padding_factor(order(texts)) for label, order in ORDERS.items()}
-    print("  classifier in the batches of a queue", flush=True)
-    cases = {
+
+
+def list_queues(sessions: Mapping[Precision, OnnxSession], texts: list[int]) -> Cases:
+    return {
         f"{name}|{depth}": (session, schedule_batches(texts, depth))
         for name, session in sessions.items()
         for depth in QUEUE_DEPTHS
     }
-    results["waiting"] = run_cases(cases, num_rounds)
-    print("  instances x threads", flush=True)
-    results["parallel"] = measure_parallel(shapes, texts, num_rounds, num_cpus)
-    return results
 
 
 def make_batches(lengths: Sequence[int], batch_size: int) -> list[Feeds]:
@@ -134,9 +144,7 @@ def padding_factor(lengths: Sequence[int]) -> float:
     return sum(len(row) * max(row) for row in rows) / sum(lengths)
 
 
-def run_cases(
-    cases: Mapping[str, tuple[OnnxSession, Sequence[Feeds]]], num_rounds: int
-) -> dict[str, list[float]]:
+def run_cases(cases: Cases, num_rounds: int) -> dict[str, list[float]]:
     """Texts per second of each case, a figure per round; the rounds go through all cases."""
     found: dict[str, list[float]] = {name: [] for name in cases}
     for session, batches in cases.values():

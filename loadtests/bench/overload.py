@@ -177,15 +177,25 @@ def measure_overload(server: Server, context: BenchContext) -> dict[str, Any]:
     with ServerWatch(server) as watch:
         found = run_client(server, context.bodies, load, watch.start)
     server.pause()
+    return (
+        found
+        | describe_watch(watch, found["num_ok"])
+        | {
+            "maximum_cpu_us": top.cpu_us,
+            "maximum_processors": top.cpu_us * top.loop.requests_per_second / 1e6,
+            "maximum_per_second": maximum,
+            "timeout_ms": plan.timeout_ms,
+            "goodput_share": found["goodput_per_second"] / maximum,
+        }
+    )
+
+
+def describe_watch(watch: ServerWatch, num_ok: int) -> dict[str, Any]:
+    """Describes what the server took, in all and per good answer."""
     spent = watch.cpu_seconds[-1] - watch.cpu_seconds[0]
-    return found | {
-        "maximum_cpu_us": top.cpu_us,
-        "maximum_processors": top.cpu_us * top.loop.requests_per_second / 1e6,
-        "good_cpu_us": 1e6 * spent / max(1, found["num_ok"]),
+    return {
+        "good_cpu_us": 1e6 * spent / max(1, num_ok),
         "processors": spent / (watch.noted_at[-1] - watch.noted_at[0]),
-        "maximum_per_second": maximum,
-        "timeout_ms": plan.timeout_ms,
-        "goodput_share": found["goodput_per_second"] / maximum,
         "rss_start_bytes": watch.rss_bytes[0],
         "rss_end_bytes": watch.rss_bytes[-1],
         "rss_bytes": watch.rss_bytes,

@@ -162,6 +162,12 @@ def list_findings(results: Mapping[str, Any]) -> list[str]:
         )
     if results["capacity"] is not None:
         found.append(f"Capacity: every step up to load {results['capacity']} met the objectives.")
+    return found + list_doubts(results)
+
+
+def list_doubts(results: Mapping[str, Any]) -> list[str]:
+    """Sentences on what disturbed the run or is missing from it."""
+    steps, found = results["steps"], list[str]()
     others = [each.get("other_cpus", 0.0) for each in (*steps, *results.get("costs", {}).values())]
     if (worst := max(others, default=0.0)) > MAX_OTHERS:
         found.append(
