@@ -113,7 +113,7 @@ export: $(DEV_READY) ## turn a trained run into a version of the model repositor
 
 .PHONY: load
 load: $(DEV_READY) ## five minutes of load on HOST=http://..., or on a service of its own [ARGS="--slo p99=1500ms"]
-	@$(BIN)/python loadtests/load.py $(if $(HOST),--host $(HOST)) $(ARGS)
+	@$(BIN)/python -m loadtests.load.run $(if $(HOST),--host $(HOST)) $(ARGS)
 
 LITSERVE := $(VENV)/litserve
 
@@ -122,10 +122,14 @@ bench: $(DEV_READY) ## the service against its peers and its own engine, 12 minu
 	@test -e $(LITSERVE)/.ready || { \
 	  echo "installing LitServe into $(LITSERVE), for the comparison"; \
 	  $(BIN)/python -m venv --clear $(LITSERVE) && $(LITSERVE)/bin/python -m pip install -q \
-	    --disable-pip-version-check -c requirements.lock -r loadtests/litserve.txt && \
+	    --disable-pip-version-check -c requirements.lock -r loadtests/bench/contestants/litserve.txt && \
 	  touch $(LITSERVE)/.ready; } || echo "note: LitServe cannot be installed here and is left out" >&2
-	@$(BIN)/python loadtests/bench.py \
+	@$(BIN)/python -m loadtests.bench.run \
 	  $$(test ! -e $(LITSERVE)/.ready || echo --litserve $(LITSERVE)/bin/python) $(ARGS)
+
+.PHONY: bench-smoke
+bench-smoke: $(DEV_READY) ## show that every part of the benchmark runs, in about a minute (without wrk, those that need none)
+	$(PYTEST) -m slow -rs -s tests/loadtests/bench/test_run.py $(ARGS)
 
 # --- check ---
 

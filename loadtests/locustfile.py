@@ -8,7 +8,6 @@ recorders are added up by the master.
 
 import argparse
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -16,33 +15,43 @@ from pathlib import Path
 from random import Random
 from typing import Any, ClassVar
 
-from bodies import DEFAULT_MIX, KINDS, Draft, Pair, find_pairs, parse_mix
-from curve import Span
 from gevent.lock import RLock
 from gevent.pool import Group
 from geventhttpclient.client import HTTPClientPool
-from load_report import add_suffix, describe_load, print_load
 from locust import FastHttpUser, LoadTestShape, events, task
 from locust.argument_parser import LocustArgumentParser
 from locust.contrib.fasthttp import FAILURE_EXCEPTIONS, ResponseContextManager
 from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
-from machine import describe_machine
-from options import parse_seconds
-from recorder import FAILED, FIRST, LATE, LATENCY, OK, OUTCOMES, Recorder, read_stages
-from shapes import CLOSED, OPEN, SHAPES, Shape, Step, find_step
-from slo import Slo, parse_slo
-from tables import write_json
+
+from loadtests.load.bodies import DEFAULT_MIX, KINDS, Draft, Pair, find_pairs, parse_mix
+from loadtests.load.curve import Span
+from loadtests.load.options import parse_seconds
+from loadtests.load.recorder import (
+    FAILED,
+    FIRST,
+    LATE,
+    LATENCY,
+    OK,
+    OUTCOMES,
+    Recorder,
+    read_stages,
+)
+from loadtests.load.report import add_suffix, describe_load, print_load, write_page
+from loadtests.load.shapes import CLOSED, OPEN, SHAPES, Shape, Step, find_step
+from loadtests.load.slo import Slo, parse_slo
+from loadtests.measuring.machine import describe_machine
+from loadtests.measuring.tables import write_json
 
 # Monotonic time is for measuring; workers on other machines understand only the epoch's.
 EPOCH = time.time() - time.monotonic()
 MESSAGE_KEY = "seqserve"
 EVENT_END = b"\n\n"
-# Workers report every 3 seconds: the last report has come after so long.
+# Workers report every 3 seconds: by then the last report has come.
 REPORT_SECONDS = 4.0
-# Users started or stopped per second: whatever a step asks for.
+# Users started or stopped per second: as many as a step asks for.
 AT_ONCE = 10_000.0
-# What reading an answer raises that is not what it should be.
+# The exceptions that reading a malformed answer raises.
 MALFORMED = (AttributeError, ValueError, KeyError, TypeError, IndexError)
 
 
@@ -50,7 +59,7 @@ class Run:
     """This process's part of the run.
 
     Attributes:
-        recorder: of what was done here; on the master, of what all workers did.
+        recorder: of this process; on the master, of all workers.
         under_way: requests of an open loop.
         spans: steps of load as they were run; the last one is open.
         ended: when the last step was over, monotonic; None before.
@@ -178,7 +187,7 @@ class ServiceUser(FastHttpUser):
         """Its own in an open loop, where users of all kinds send equally often.
 
         In a closed one the weights are of requests, too: else users who ask for little would come
-        round sooner, and the mix would lean to what is cheap.
+        round sooner, and the mix would lean to the cheap kinds.
         """
         if RUN.is_open:
             return self.kind
@@ -329,7 +338,7 @@ def add_options(parser: LocustArgumentParser) -> None:
     add("--slo", type=checked(lambda text: parse_slo(text, tuple(KINDS))), help="objectives like "
         "p99=1500ms,errors=0.1%%; when the run misses one, the exit code is 1")  # fmt: skip
     add("--report", help="write PATH.json, PATH.html and, with matplotlib, PATH.png")
-    add("--drain", type=span, default="10s", help="wait so long for the last answers; default 10s")
+    add("--drain", type=span, default="10s", help="time to wait for the last answers; default 10s")
     add("--connections", type=int, default=900, help="of one process at most; above 1000 they are "
         "not used again; default 900")  # fmt: skip
     add("--timeout-ms", type=int, default=0, help="deadline sent along with each request")
@@ -392,9 +401,7 @@ def conclude(environment: Environment, **_: Any) -> None:
     print_load(results)
     if options["report"]:
         write_json(results, add_suffix(Path(options["report"]), ".json"))
-        # by another process: locust has taken this folder off the path of imports
-        command = [sys.executable, str(Path(__file__).with_name("load_report.py"))]
-        subprocess.run([*command, options["report"]], check=False)
+        write_page(Path(options["report"]))
     if RUN.slo is not None:
         is_met = all(verdict["is_met"] for verdict in results["slo"])
         environment.process_exit_code = 0 if is_met else 1

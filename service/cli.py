@@ -32,10 +32,6 @@ from service.telemetry.metrics import Metrics
 LOCAL_SETTINGS = ("models_dir", "device", "precision", "threads_per_engine")
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 
-# How long a thread may hold the GIL while another one waits for it. By default an engine that has
-# finished a step would wait for 5 ms, longer than the step, while the event loop parses requests.
-SWITCH_SECONDS = 0.0001
-
 # The work of a command, given the models loaded in this process.
 Work = Callable[[Registry, Metrics], Awaitable[None]]
 
@@ -158,7 +154,6 @@ def run_serve(_: argparse.Namespace, settings: Settings) -> int:
     # PID 1 of a container ignores SIGTERM by default, also while models load.
     signal.signal(signal.SIGTERM, stop_loading)
     listener = open_listener(settings.host, settings.port)
-    sys.setswitchinterval(SWITCH_SECONDS)
     num_workers = settings.workers or default_workers(settings.device)
     if num_workers > 1:
         return run_workers(settings, listener, num_workers)

@@ -244,6 +244,18 @@ def find_versions(models_dir: Path) -> list[Path]:
     return [newest[name] for name in sorted(newest)]
 
 
+def newest_version(models_dir: Path, name: str) -> Path:
+    """Finds the folder of the highest version of one model.
+
+    Raises:
+        ArtefactError: the repository holds no version of it.
+    """
+    for folder in find_versions(models_dir):
+        if folder.parent.name == name:
+            return folder
+    raise ArtefactError(f"{models_dir} holds no model called {name!r}")
+
+
 def verify(models_dir: Path, settings: Settings) -> list[str]:
     """Checks hashes and goldens of every served version; returns one sentence per fault."""
     faults = []

@@ -4,6 +4,7 @@ import asyncio
 import math
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable
 from types import FrameType
@@ -16,6 +17,10 @@ from service.server.corked_transport import CorkedProtocol
 from service.settings import Settings
 
 TICKS_PER_SECOND = 10  # of uvicorn's main loop
+
+# How long a thread may keep the interpreter while another wants it. An engine whose step is over
+# would wait for 5 ms by default, longer than the step took, while the event loop parses requests.
+SWITCH_SECONDS = 0.0001
 
 # A key press reaches a worker twice: from the terminal, and from the process that watches it.
 SAME_SIGNAL_SECONDS = 0.5
@@ -82,6 +87,7 @@ def run_app(
         listener: a socket that is bound.
         heartbeat: see `GracefulServer`.
     """
+    sys.setswitchinterval(SWITCH_SECONDS)
     config = uvicorn.Config(
         app,
         http=CorkedProtocol,

@@ -9,6 +9,7 @@ from export.everyday import SENTENCES, has_words, judge_labels, judge_translatio
 from service.engine.device import Device
 from service.repository.loader import load_model
 from service.repository.model import LoadedModel
+from service.repository.registry import newest_version
 from tests.export.conftest import FolderMaker
 
 REPOSITORY = Path(__file__).parents[2] / "models" / "repository"
@@ -18,8 +19,7 @@ FLOORS |= {"en-ko": 50.0, "ko-en": 40.0}
 
 
 def load_shipped(name: str) -> LoadedModel:
-    (folder,) = (REPOSITORY / name).iterdir()
-    return load_model(folder, Device("cpu"))
+    return load_model(newest_version(REPOSITORY, name), Device("cpu"))
 
 
 def test_every_line_has_its_columns_and_texts_are_unique() -> None:

@@ -1,6 +1,7 @@
 """The chart of the load test: rendered, checked against the schemas, its Job's command run."""
 
 import itertools
+import os
 import re
 import subprocess
 import sys
@@ -74,7 +75,7 @@ def test_names_fit_in_labels_and_pods_find_what_they_mount(name: str) -> None:
     for job in (manifests["job"], manifests["job-workers"]):
         volumes = {each["name"]: each for each in job["spec"]["template"]["spec"]["volumes"]}
         assert (
-            volumes["loadtests"]["configMap"]["name"] == manifests["configmap"]["metadata"]["name"]
+            volumes["programs"]["configMap"]["name"] == manifests["configmap"]["metadata"]["name"]
         )
 
 
@@ -166,21 +167,48 @@ def test_image_is_the_locked_locust() -> None:
     assert f"\nlocust=={chart['appVersion']}\n" in lock
 
 
+def mount_programs(manifests: Manifests, folder: Path) -> Path:
+    """Writes the files of the ConfigMap where the Job's volume puts them; returns the folder."""
+    texts = manifests["configmap"]["data"]
+    volumes = manifests["job"]["spec"]["template"]["spec"]["volumes"]
+    (programs,) = (each for each in volumes if each["name"] == "programs")
+    for item in programs["configMap"]["items"]:
+        path = folder / item["path"]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(texts[item["key"]], encoding="utf-8")
+    return folder
+
+
+def test_volume_holds_every_program_as_the_package_it_is(tmp_path: Path) -> None:
+    folder = mount_programs(render_load(), tmp_path)
+    texts = {
+        path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8")
+        for path in folder.rglob("*.py")
+    }
+
+    assert len(texts) == len(render_load()["configmap"]["data"])
+    for name, text in texts.items():
+        assert text == (ROOT / name).read_text(encoding="utf-8")
+
+
 def test_the_job_s_command_runs_on_the_files_of_its_config_map(tmp_path: Path) -> None:
     with Service() as service:
         threading.Thread(target=service.serve_forever, args=(0.01,), daemon=True).start()
         url = f"http://127.0.0.1:{service.server_address[1]}"
         options = {"shape": "steady", "load": 20, "duration": "3s", "slo": "errors=0%"}
         manifests = render_load({"target": {"url": url}, "options": options})
-        for name, text in manifests["configmap"]["data"].items():
-            (tmp_path / name).write_text(text, encoding="utf-8")
+        programs = mount_programs(manifests, tmp_path / "programs")
+        container = containers_of(manifests)[0]
         arguments = [
-            argument.replace("/loadtests/", f"{tmp_path}/").replace("/results/", f"{tmp_path}/")
-            for argument in containers_of(manifests)[0]["args"]
+            argument.replace("/programs/", f"{programs}/").replace("/results/", f"{tmp_path}/")
+            for argument in container["args"]
         ]
+        variables = {each["name"]: each.get("value", "") for each in container["env"]}
+        path = variables["PYTHONPATH"].replace("/programs", str(programs))
         done = subprocess.run(
             [sys.executable, "-m", "locust", *arguments],
             cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": path},
             capture_output=True,
             text=True,
             timeout=60,

@@ -2,31 +2,42 @@
 
 from typing import Any
 
-from bench_http import Turn, summarize
-from bench_open import summarize_open
-from bench_translation import summarize_translation
-from servers import FLOOR, PLAIN, ours_name
-from wrk import ClosedLoop
+from loadtests.bench.contestants.servers import FLOOR, PLAIN, ours_name
+from loadtests.bench.overload import summarize_open
+from loadtests.bench.throughput import Turn, summarize
+from loadtests.bench.translation import (
+    CONTINUOUS,
+    STATIC,
+    STATIC_DROPPING,
+    summarize_translation,
+)
+from loadtests.clients.wrk import ClosedLoop
 
 FP32, INT8 = ours_name("fp32"), ours_name("int8")
 __all__ = ["FLOOR", "FP32", "INT8", "PLAIN", "make_results", "make_turn"]
 
 
-def make_turn(rate: int, p50_ms: float, cpu_us: float, strangers: float = 0.0) -> Turn:
-    return Turn(ClosedLoop(rate, 1.0, p50_ms, 2 * p50_ms, 3 * p50_ms, 0), cpu_us, strangers)
+def make_turn(rate: int, p50_ms: float, cpu_us: float, other_cpus: float = 0.0) -> Turn:
+    return Turn(ClosedLoop(rate, 1.0, p50_ms, 2 * p50_ms, 3 * p50_ms, 0), cpu_us, other_cpus)
 
 
 def make_results() -> dict[str, Any]:
     turns = {
         FLOOR: make_turn(6000, 1.0, 150.0),
-        PLAIN: make_turn(1000, 2.0, 1500.0, strangers=0.25),
+        PLAIN: make_turn(1000, 2.0, 1500.0, other_cpus=0.25),
         FP32: make_turn(2000, 2.0, 700.0),
         INT8: make_turn(3000, 1.5, 400.0),
     }
     rounds = {level: [turns] for level in (1, 32, 128)}
     open_rounds = [{name: make_open(index) for index, name in enumerate((PLAIN, FP32))}]
     translated = {
-        "int8, greedy": [{"continuous": make_load(2000, 10), "static": make_load(1000, 50)}]
+        "int8, greedy": [
+            {
+                CONTINUOUS: make_load(2000, 10),
+                STATIC: make_load(1000, 50),
+                STATIC_DROPPING: make_load(1500, 40),
+            }
+        ]
     }
     return {
         "about": {"cpu_model": "a processor", "num_cpus": 2, "date": "2025-01-01"},

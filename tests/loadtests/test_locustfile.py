@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import find_port
 
+from loadtests.measuring.processes import find_port
 from tests.loadtests.stub import Service
 
 LOCUSTFILE = Path(__file__).parents[2] / "loadtests" / "locustfile.py"
@@ -89,8 +89,8 @@ def test_stream_that_breaks_off_is_an_error(service: Service, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--slo", "p99=1500"), "argument --slo: p99: '1500' is no time"),
-        (("--mix", "caht=1"), "argument --mix: there is no kind 'caht'"),
+        (("--slo", "p99=1500"), "argument --slo: p99: '1500' is not a time"),
+        (("--mix", "caht=1"), "argument --mix: unknown kind 'caht'"),
         (("--shape", "spike", "--load", "9", "--peak", "9"), "--shape spike needs a --peak above"),
     ],
 )

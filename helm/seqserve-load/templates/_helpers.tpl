@@ -20,6 +20,11 @@ app.kubernetes.io/name: {{ .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
+{{/* The key of a program in the ConfigMap; keys cannot hold slashes, so that the volume puts them back. */}}
+{{- define "load.key" -}}
+{{- trimPrefix "files/" . | replace "/" "." -}}
+{{- end -}}
+
 {{- define "load.image" -}}
 {{- if .Values.image.digest -}}
 {{- printf "%s@%s" .Values.image.repository .Values.image.digest -}}
@@ -90,7 +95,7 @@ spec:
       imagePullPolicy: {{ .image.pullPolicy }}
       command: [locust]
       args:
-        - --locustfile=/loadtests/locustfile.py
+        - --locustfile=/programs/loadtests/locustfile.py
         - --headless
         - --only-summary
         - {{ printf "--host=%s" (include "load.host" $root) | quote }}
@@ -104,6 +109,9 @@ spec:
           value: /tmp
         - name: PYTHONDONTWRITEBYTECODE
           value: "1"
+        # The locustfile imports its neighbours as the package loadtests.
+        - name: PYTHONPATH
+          value: /programs
         {{- with .apiKey }}
         {{- if .secretName }}
         - name: LOADTEST_API_KEY
@@ -121,17 +129,22 @@ spec:
         capabilities:
           drop: [ALL]
       volumeMounts:
-        - name: loadtests
-          mountPath: /loadtests
+        - name: programs
+          mountPath: /programs
           readOnly: true
         - name: results
           mountPath: /results
         - name: tmp
           mountPath: /tmp
   volumes:
-    - name: loadtests
+    - name: programs
       configMap:
         name: {{ include "load.name" $root }}
+        items:
+          {{- range $path, $_ := $root.Files.Glob "files/**.py" }}
+          - key: {{ include "load.key" $path }}
+            path: {{ trimPrefix "files/" $path }}
+          {{- end }}
     - name: results
       {{- if and .results.claim (ne (index $ 2) "worker") }}
       persistentVolumeClaim:

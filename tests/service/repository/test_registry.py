@@ -15,6 +15,7 @@ from service.repository.registry import (
     batch_bounds,
     default_engines,
     find_versions,
+    newest_version,
     verify,
 )
 from service.settings import Settings
@@ -140,6 +141,19 @@ def test_what_is_no_version_is_passed_over(repository: Path) -> None:
     assert find_versions(repository) == [
         repository / name / "1" for name in (SENTIMENT, TRANSLATION)
     ]
+
+
+def test_newest_version_of_a_model_is_the_highest_number(repository: Path) -> None:
+    for version in ("9", "10"):
+        add_version(repository, SENTIMENT, version)
+
+    assert newest_version(repository, SENTIMENT) == repository / SENTIMENT / "10"
+    assert newest_version(repository, TRANSLATION) == repository / TRANSLATION / "1"
+
+
+def test_model_without_a_version_is_named(repository: Path) -> None:
+    with pytest.raises(ArtefactError, match="holds no model called 'nothing'"):
+        newest_version(repository, "nothing")
 
 
 @pytest.mark.parametrize("exists", [True, False])

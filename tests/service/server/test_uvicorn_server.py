@@ -2,12 +2,23 @@
 
 import asyncio
 import signal
+import sys
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
+import pytest
 import uvicorn
 
-from service.server.uvicorn_server import GracefulServer
-from tests.service.http.fakes import make_app
+from service.server.uvicorn_server import (
+    SWITCH_SECONDS,
+    GracefulServer,
+    announce,
+    open_listener,
+    run_app,
+)
+from service.settings import Settings
+from tests.service.http.fakes import FakeRegistry, make_app
 
 
 def make_server(delay_seconds: float = 0.0) -> GracefulServer:
@@ -64,3 +75,36 @@ def test_second_interrupt_drops_running_requests() -> None:
     server.handle_exit(signal.SIGINT, None)
 
     assert server.force_exit
+
+
+@pytest.fixture
+def _switch_interval() -> Iterator[None]:
+    before = sys.getswitchinterval()
+    yield
+    sys.setswitchinterval(before)
+
+
+class Stopped(Exception):  # noqa: N818 - nothing went wrong
+    """Ends the server before it listens."""
+
+
+class NotingRegistry(FakeRegistry):
+    """Notes the switch interval that models are loaded with, and ends the server."""
+
+    interval = 0.0
+
+    async def start(self) -> None:
+        self.interval = sys.getswitchinterval()
+        raise Stopped
+
+
+@pytest.mark.usefixtures("_switch_interval")
+def test_every_server_hands_the_interpreter_over_early(tmp_path: Path) -> None:
+    registry = NotingRegistry()
+    settings = Settings(models_dir=tmp_path)
+
+    with open_listener("127.0.0.1", 0) as listener, pytest.raises(Stopped):
+        run_app(make_app(registry=registry), settings, listener, announce(listener))
+
+    assert registry.interval == pytest.approx(SWITCH_SECONDS)
+    assert SWITCH_SECONDS < 0.001  # Python's own is 0.005

@@ -1,1 +1,0 @@
-../../../loadtests/figures.py

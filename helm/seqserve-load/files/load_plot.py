@@ -1,1 +1,0 @@
-../../../loadtests/load_plot.py

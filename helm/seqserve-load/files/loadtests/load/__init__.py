@@ -1,0 +1,1 @@
+../../../../../loadtests/load/__init__.py

@@ -1,0 +1,1 @@
+../../../../../loadtests/load/bodies.py

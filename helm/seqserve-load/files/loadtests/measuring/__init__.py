@@ -1,0 +1,1 @@
+../../../../../loadtests/measuring/__init__.py

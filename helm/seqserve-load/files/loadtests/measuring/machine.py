@@ -1,0 +1,1 @@
+../../../../../loadtests/measuring/machine.py

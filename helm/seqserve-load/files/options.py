@@ -1,1 +1,0 @@
-../../../loadtests/options.py

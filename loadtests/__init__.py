@@ -1,0 +1,1 @@
+"""Load tests (`load`) and benchmarks (`bench`); they measure the service from outside."""

@@ -1,0 +1,1 @@
+"""`make bench`: the engine alone, the service against its peers, continuous decoding."""

@@ -1,0 +1,1 @@
+"""The servers that the benchmark compares, and how they are started."""

@@ -1,0 +1,84 @@
+"""What the service promises as ratios, computed from what the parts measured."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from loadtests.bench.contestants.servers import FLOOR, PLAIN, ours_name
+from loadtests.bench.throughput import latency_ratio, overhead_ratio, throughput_ratio
+from loadtests.bench.translation import short_ratio, tokens_ratio
+
+FP32, INT8 = ours_name("fp32"), ours_name("int8")
+MAX_MEMORY_GROWTH = 1.1
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A figure with what it should be.
+
+    Attributes:
+        is_floor: the value should be at least `goal`; else at most.
+    """
+
+    title: str
+    value: float
+    goal: float
+    is_floor: bool = True
+
+    @property
+    def is_met(self) -> bool:
+        return self.value >= self.goal if self.is_floor else self.value <= self.goal
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self) | {"is_met": self.is_met}
+
+
+def find_goals(results: Mapping[str, Any]) -> list[Goal]:
+    """Those whose parts were run."""
+    goals: list[Goal] = []
+    if "http" in results:
+        goals += judge_http(results["http"]["rounds"], results["http"]["ceilings"])
+    for name, found in results.get("overload", {}).items():
+        goals += judge_overload(name, found)
+    if "translation" in results:
+        for title, rounds in results["translation"]["rounds"].items():
+            goals += judge_translation(title, rounds)
+    return goals
+
+
+def judge_http(rounds: Mapping[int, Sequence[Any]], ceilings: Sequence[float]) -> list[Goal]:
+    goals: list[Goal] = []
+    for level, least in ((32, 2.0), (128, 2.0)):
+        if level in rounds:
+            ratio = throughput_ratio(rounds[level], FP32, PLAIN)
+            goals.append(Goal(f"{FP32} / {PLAIN}, requests/s at c={level}", ratio, least))
+    if 128 in rounds:
+        ratio = throughput_ratio(rounds[128], INT8, PLAIN)
+        goals.append(Goal(f"{INT8} / {PLAIN} fp32, requests/s at c=128", ratio, 3.0))
+    if 1 in rounds:
+        ratio = latency_ratio(rounds[1], FP32, PLAIN)
+        goals.append(Goal(f"{FP32} / {PLAIN}, p50 at c=1", ratio, 1.1, is_floor=False))
+    for level in (32, 128):
+        if level in rounds:
+            ratio = overhead_ratio(rounds[level], ceilings, FP32, FLOOR)
+            title = f"{FP32} / (HTTP floor + engine ceiling), CPU per request at c={level}"
+            goals.append(Goal(title, ratio, 1.4, is_floor=False))
+    return goals
+
+
+def judge_overload(name: str, found: Mapping[str, Any]) -> list[Goal]:
+    goals = [Goal(f"{name} at 3x its maximum, goodput / maximum", found["goodput_share"], 0.9)]
+    if found["num_shed"]:
+        median_ms = float(found["shed_ms"]["p50"])
+        goals.append(Goal(f"{name} at 3x, median ms of a 429", median_ms, 50.0, is_floor=False))
+    growth = found["rss_end_bytes"] / found["rss_start_bytes"]
+    title = f"{name} at 3x, memory at the end / at the start"
+    goals.append(Goal(title, growth, MAX_MEMORY_GROWTH, is_floor=False))
+    return goals
+
+
+def judge_translation(title: str, rounds: Sequence[Any]) -> list[Goal]:
+    return [
+        Goal(f"continuous / static, output tokens/s, {title}", tokens_ratio(rounds), 1.5),
+        Goal(f"static / continuous, p50 of short among long, {title}", short_ratio(rounds), 3.0),
+    ]

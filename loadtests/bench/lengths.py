@@ -1,0 +1,39 @@
+"""Texts of a wanted number of tokens: the length mixes that the benchmark sends."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loadtests.load.texts import REVIEWS
+from service.text.tokenizer import Tokenizer
+
+SEED = 11
+MIN_TOKENS, MAX_TOKENS = 5, 60
+# Of a log-normal distribution: with the bounds above it gives a mean of 18 tokens.
+MEDIAN_TOKENS, SPREAD = 15.4, 0.58
+
+
+def draw_lengths(num_texts: int, seed: int = SEED) -> NDArray[np.int64]:
+    """Token counts, (num_texts): most texts are short, some are not."""
+    rng = np.random.default_rng(seed)
+    drawn = rng.lognormal(np.log(MEDIAN_TOKENS), SPREAD, num_texts)
+    return np.clip(np.rint(drawn), MIN_TOKENS, MAX_TOKENS).astype(np.int64)
+
+
+def make_texts(tokenizer: Tokenizer, lengths: Sequence[int], seed: int = SEED) -> list[str]:
+    """A text for each length, that many tokens long, of words from reviews."""
+    words = find_words(tokenizer)
+    rng = np.random.default_rng(seed)
+    return [" ".join(rng.choice(words, length)) for length in lengths]
+
+
+def find_words(tokenizer: Tokenizer) -> list[str]:
+    """Words that are one token each wherever they stand."""
+    texts = [text for group in REVIEWS["en"] for text in group]
+    words = sorted({word.strip(".,!") for text in texts for word in text.split()})
+    return [
+        word
+        for word in words
+        if len(tokenizer.encode(word)) == 1 and len(tokenizer.encode(f"{word} {word}")) == 2
+    ]

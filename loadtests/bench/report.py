@@ -1,0 +1,194 @@
+"""What the benchmark's parts measured as tables on the terminal, and what it ran on."""
+
+import json
+import math
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from loadtests.measuring.figures import median
+from loadtests.measuring.machine import find_own_versions, read_commit, read_cpu_model
+from loadtests.measuring.tables import format_table
+
+PACKAGES = (
+    *("seqserve", "onnxruntime", "onnxruntime-gpu", "tokenizers", "numpy"),
+    *("fastapi", "starlette", "uvicorn", "uvloop", "httptools"),
+)
+LITSERVE_PACKAGES = ("litserve", "onnxruntime", "tokenizers", "numpy", "fastapi", "uvicorn")
+LIST_VERSIONS = (
+    "import json, sys\nfrom importlib import metadata\nfound = {}\n"
+    "for name in sys.argv[1:]:\n"
+    "    try: found[name] = metadata.version(name)\n"
+    "    except metadata.PackageNotFoundError: pass\n"
+    "print(json.dumps(found))"
+)
+# Processors that other programs may take before the figures are called disturbed.
+MAX_OTHER_CPUS = 0.15
+
+
+def describe_run(num_cpus: int, litserve: Path | None) -> dict[str, Any]:
+    """Machine, versions, command and date."""
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": " ".join(["loadtests.bench.run", *sys.argv[1:]]),
+        "commit": read_commit(),
+        "device": "cpu",
+        "cpu_model": read_cpu_model(),
+        "num_cpus": num_cpus,
+        "load_average": os.getloadavg()[0],
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "versions": find_versions(Path(sys.executable), PACKAGES),
+        "litserve_versions": find_versions(litserve, LITSERVE_PACKAGES) if litserve else {},
+    }
+
+
+def find_versions(python: Path, packages: Sequence[str]) -> dict[str, str]:
+    """Versions in the environment of an interpreter."""
+    if python == Path(sys.executable):
+        return find_own_versions(packages)
+    done = subprocess.run(
+        [str(python), "-c", LIST_VERSIONS, *packages], capture_output=True, text=True, check=True
+    )
+    found: dict[str, str] = json.loads(done.stdout)
+    return found
+
+
+def pivot(figures: Mapping[str, Sequence[float]]) -> tuple[list[str], list[list[object]]]:
+    """Keys `a|b|column` -> a row for each `a, b` with the median of each column."""
+    rows: dict[str, dict[str, float]] = {}
+    for key, values in figures.items():
+        label, _, column = key.rpartition("|")
+        rows.setdefault(label.replace("|", ", "), {})[column] = median(values)
+    columns = list(dict.fromkeys(column for row in rows.values() for column in row))
+    return ["", *columns], [
+        [label, *(row.get(column, math.nan) for column in columns)] for label, row in rows.items()
+    ]
+
+
+def print_section(title: str, *parts: str) -> None:
+    print(f"\n## {title}\n")
+    for part in parts:
+        print(part + "\n", flush=True)
+
+
+def print_engine(results: Mapping[str, Any]) -> None:
+    order = {name: median(values) for name, values in results["order"].items()}
+    padding = ", ".join(f"{name} {value:.2f}" for name, value in results["padding"].items())
+    print_section(
+        "Engine alone: classifier 256/256, texts per second",
+        "One thread, by batch size and length mix:",
+        format_table(*pivot(results["batch_size"])),
+        f"One thread, batches of 32; padded tokens per token: {padding}.",
+        format_table(*pivot({name: [value] for name, value in order.items()})),
+        "One thread, in the service's own batches, by queue depth:",
+        format_table(*pivot(results["waiting"])),
+        "Instances x threads by batch size, sorted:",
+        format_table(*pivot(results["parallel"])),
+    )
+
+
+def print_decoder(results: Mapping[str, Any]) -> None:
+    print_section(
+        "Engine alone: translation-en-de, output tokens per second, greedy",
+        "One thread, by rows and length mix:",
+        format_table(*pivot(results["rows"])),
+        "Instances x threads by rows of each instance, mixed lengths:",
+        format_table(*pivot(results["parallel"])),
+    )
+
+
+def print_http(summary: Mapping[str, Mapping[int, Mapping[str, float]]]) -> None:
+    levels = list(next(iter(summary.values())))
+    parts = []
+    for title, key in (
+        ("Requests per second", "requests_per_second"),
+        ("p50, ms", "p50_ms"),
+        ("p99, ms", "p99_ms"),
+        ("Processor microseconds per request", "cpu_us"),
+        ("Failures", "num_failures"),
+        ("Processors busy with neither server nor client, at worst", "other_cpus"),
+    ):
+        rows = [[name, *(each[level][key] for level in levels)] for name, each in summary.items()]
+        parts += [f"{title}:", format_table(["", *(f"c={level}" for level in levels)], rows)]
+    print_section("Over HTTP, closed loop", *parts)
+
+
+def print_open(summary: Mapping[str, Mapping[str, float]], share: float) -> None:
+    keys = list(next(iter(summary.values())))
+    rows = [[name, *(each[key] for key in keys)] for name, each in summary.items()]
+    print_section(
+        f"Over HTTP, open loop at {share:.0%} of own maximum",
+        "Milliseconds from when a request was due; late is how far the client was behind its plan.",
+        format_table(["", *keys], rows),
+    )
+
+
+def print_overload(results: Mapping[str, Mapping[str, Any]]) -> None:
+    rows = [
+        [
+            name,
+            each["maximum_per_second"],
+            each["offered_per_second"],
+            each["goodput_per_second"],
+            each["goodput_share"],
+            f"{each['maximum_processors']:.2f} / {each['processors']:.2f}",
+            f"{each['maximum_cpu_us']:.0f} / {each['good_cpu_us']:.0f}",
+            each["num_shed"],
+            each["num_failures"],
+            float(each["shed_ms"]["p50"] or math.nan),
+            float(each["latency_ms"]["p50"] or math.nan),
+            float(each["late_ms"]["p99"] or math.nan),
+            each["rss_start_bytes"] / 2**20,
+            each["rss_end_bytes"] / 2**20,
+            max(each["rss_bytes"], default=0) / 2**20,
+            " ".join(f"{status}:{count}" for status, count in each["statuses"].items()),
+        ]
+        for name, each in results.items()
+    ]
+    headings = ["", "maximum", "offered", "goodput", "share", "processors at maximum / now"]
+    headings += ["their us per good answer", "shed", "failed"]
+    headings += ["shed p50 ms", "ok p50 ms", "late p99 ms", "MiB start", "end", "most", "statuses"]
+    print_section("Overload, open loop at three times own maximum", format_table(headings, rows))
+
+
+def print_translation(summary: Mapping[str, Mapping[str, Mapping[str, float]]]) -> None:
+    parts = []
+    for title, servers in summary.items():
+        keys = list(next(iter(servers.values())))
+        rows = [[name, *(each[key] for key in keys)] for name, each in servers.items()]
+        parts += [f"{title}:", format_table(["", *keys], rows)]
+    print_section("Translation, 32 connections", *parts)
+
+
+def print_goals(results: Mapping[str, Any]) -> None:
+    rows = [
+        [
+            goal.title,
+            goal.value,
+            f"{'>=' if goal.is_floor else '<='} {goal.goal:g}",
+            "yes" if goal.is_met else "no",
+        ]
+        for goal in results["goals"]
+    ]
+    if rows:
+        table = format_table(["", "value", "goal", "met"], rows)
+        print_section("Ratios, taken in each round, median of the rounds", table)
+    if (other_cpus := find_other_cpus(results)) > MAX_OTHER_CPUS:
+        print(
+            f"Other programs took up to {other_cpus:.2f} processors meanwhile: do not trust these "
+            "figures, measure again on a quiet machine.\n"
+        )
+
+
+def find_other_cpus(results: Mapping[str, Any]) -> float:
+    """The most that other programs took in any turn over HTTP, in processors."""
+    summary = results.get("http", {}).get("summary", {})
+    return max(
+        (each["other_cpus"] for levels in summary.values() for each in levels.values()), default=0.0
+    )

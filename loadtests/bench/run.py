@@ -1,0 +1,195 @@
+"""Measures the engine alone, the service against its peers over HTTP, and continuous decoding.
+
+Everything runs on this machine, on loopback addresses, on the processor. `--only` chooses parts:
+engine (texts per second against batch size, length mix, instances and threads), decoder (output
+tokens per second likewise), http (closed loop at 1 to 128 connections), open (open loop at 60 % of
+each server's own maximum), overload (open loop at three times the maximum), translation (continuous
+against static batches). Prints tables and writes loadtests/results/NAME.json after every part, and
+NAME.png at the end.
+"""
+
+import argparse
+import shutil
+import signal
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from types import FrameType
+
+from loadtests.bench.contestants.lineup import Contestants, start_contestants
+from loadtests.bench.decoder import find_translator, measure_decoder
+from loadtests.bench.engine import measure_ceiling, measure_engine
+from loadtests.bench.overload import (
+    LOAD_SHARE,
+    find_maximum,
+    measure_open,
+    measure_overload,
+    summarize_open,
+)
+from loadtests.bench.plan import OVER_HTTP, PARTS, BenchContext, BenchPlan, make_context
+from loadtests.bench.plot import plot_results
+from loadtests.bench.report import (
+    describe_run,
+    print_decoder,
+    print_engine,
+    print_goals,
+    print_http,
+    print_open,
+    print_overload,
+    print_translation,
+)
+from loadtests.bench.results import ResultsFile
+from loadtests.bench.throughput import measure_http, summarize
+from loadtests.bench.translation import measure_translation, summarize_translation
+from loadtests.clients.wrk import MISSING, require_wrk
+from loadtests.measuring.places import RESULTS
+from loadtests.measuring.processes import raise_file_limit
+from service.engine.device import available_cpus
+
+
+def main() -> None:
+    given = parse_arguments()
+    plan = make_plan(given)
+    skipped = find_skipped(plan) if given.smoke else {}
+    plan = plan.leave_out(skipped)
+    # not resolved: an environment's interpreter is a link to another one
+    litserve = given.litserve.absolute() if given.litserve else None
+    if set(OVER_HTTP) & set(plan.parts):
+        require_wrk()
+    # a stop is an exception: the servers, some of them standing still, are stopped on the way out
+    signal.signal(signal.SIGTERM, stop)
+    raise_file_limit()  # for the servers, too
+    about = describe_run(available_cpus(), litserve) | {"skipped": skipped}
+    results = ResultsFile(RESULTS / f"{given.name}.json", about)
+    with tempfile.TemporaryDirectory(prefix="seqserve-bench-") as scratch:
+        run_parts(make_context(plan, Path(scratch)), litserve, results)
+    print_goals(results.with_goals())
+    plot_results(results.figures, RESULTS / f"{given.name}.png")
+    print(f"wrote {RESULTS}/{given.name}.json and .png in {results.seconds:.0f} s")
+
+
+def stop(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a signal handler
+    raise SystemExit(128 + signum)
+
+
+def find_skipped(plan: BenchPlan) -> dict[str, str]:
+    """Finds the parts that cannot run here; prints and returns why, by part."""
+    if shutil.which("wrk"):
+        return {}
+    skipped = {part: MISSING for part in plan.parts if part in OVER_HTTP}
+    for part, reason in skipped.items():
+        print(f"{part} is skipped: {reason}", flush=True)
+    return skipped
+
+
+def run_parts(context: BenchContext, litserve: Path | None, results: ResultsFile) -> None:
+    """Runs the parts of the plan in turn; each prints its tables when it is done."""
+    parts = context.plan.parts
+    if "engine" in parts:
+        run_engine(context, results)
+    if "decoder" in parts:
+        run_decoder(context, results)
+    if set(OVER_HTTP) & set(parts):
+        with ExitStack() as stack:
+            print("starting the servers", flush=True)
+            contestants = start_contestants(context, litserve, stack)
+            results.figures["about"]["plain_endpoint"] = contestants.plain_endpoint
+            for part, run in HTTP_PARTS.items():
+                if part in parts:
+                    run(context, contestants, results)
+    if "translation" in parts:
+        run_translation(context, results)
+
+
+def run_engine(context: BenchContext, results: ResultsFile) -> None:
+    plan = context.plan
+    print("classifier's engine alone", flush=True)
+    lengths = context.lengths[: plan.num_texts // 2]
+    found = measure_engine(context.shapes, lengths, plan.num_rounds, available_cpus())
+    results.add("engine", found)
+    print_engine(found)
+
+
+def run_decoder(context: BenchContext, results: ResultsFile) -> None:
+    plan = context.plan
+    print("translator's engine alone", flush=True)
+    found = measure_decoder(plan.num_rounds, plan.num_sentences, available_cpus())
+    results.add("decoder", found)
+    print_decoder(found)
+
+
+def run_http(context: BenchContext, contestants: Contestants, results: ResultsFile) -> None:
+    print("over HTTP, closed loop", flush=True)
+    found = measure_http(contestants.servers, context, lambda: measure_ceiling(context))
+    summary = summarize(found["rounds"])
+    results.add("http", found | {"summary": summary})
+    print_http(summary)
+
+
+def run_open(context: BenchContext, contestants: Contestants, results: ResultsFile) -> None:
+    print(f"open loop at {LOAD_SHARE:.0%} of own maximum", flush=True)
+    maxima = {
+        name: max(each["requests_per_second"] for each in levels.values())
+        for name, levels in results.figures.get("http", {}).get("summary", {}).items()
+    }
+    for server in contestants.classifiers:
+        if server.name not in maxima:
+            maxima[server.name] = find_maximum(server, context)
+    rounds = measure_open(contestants.classifiers, context, maxima)
+    results.add("open", {"rounds": rounds, "summary": summarize_open(rounds)})
+    print_open(results.figures["open"]["summary"], LOAD_SHARE)
+
+
+def run_overload(context: BenchContext, contestants: Contestants, results: ResultsFile) -> None:
+    print("overload", flush=True)
+    found = {server.name: measure_overload(server, context) for server in contestants.ours}
+    results.add("overload", found)
+    print_overload(found)
+
+
+def run_translation(context: BenchContext, results: ResultsFile) -> None:
+    print("translation", flush=True)
+    rounds = measure_translation(context)
+    summary = {title: summarize_translation(each) for title, each in rounds.items()}
+    version = find_translator().name
+    results.add("translation", {"model_version": version, "rounds": rounds, "summary": summary})
+    print_translation(summary)
+
+
+HTTP_PARTS: dict[str, Callable[[BenchContext, Contestants, ResultsFile], None]] = {
+    "http": run_http,
+    "open": run_open,
+    "overload": run_overload,
+}
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="PART")
+    parser.add_argument("--rounds", type=int, default=3, help="of everything; default 3")
+    parser.add_argument("--seconds", type=int, default=3, help="of one turn of wrk; default 3")
+    parser.add_argument("--levels", type=int, nargs="+", default=[1, 8, 32, 128])
+    parser.add_argument("--timeout-ms", type=int, default=0, help="deadline of overload's requests")
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--quick", action="store_true", help="one short round")
+    length.add_argument(
+        "--smoke",
+        action="store_true",
+        help="only show that every part runs; skip those whose programs are not installed",
+    )
+    parser.add_argument("--litserve", type=Path, help="python of an environment with LitServe")
+    parser.add_argument("--name", default="bench", help="of the files in loadtests/results")
+    return parser.parse_args()
+
+
+def make_plan(given: argparse.Namespace) -> BenchPlan:
+    parts = tuple(part for part in PARTS if part in given.only)
+    plan = BenchPlan(parts, given.rounds, given.seconds, tuple(given.levels), given.timeout_ms)
+    if given.smoke:
+        return plan.shorten_to_smoke()
+    return plan.shorten() if given.quick else plan
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+"""Part (b), closed loop: the service against its peers, same texts, same minute, in turns."""
+
+import json
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from loadtests.bench.plan import BenchContext
+from loadtests.clients.wrk import ClosedLoop, run_wrk
+from loadtests.measuring.figures import median, median_ratio
+from loadtests.measuring.processes import OPENER, CpuAccount, Server
+
+PATH = "/classify"
+WARM_UP_SECONDS = 1
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One server at one number of connections in one round.
+
+    Attributes:
+        cpu_us: processor microseconds of the whole process tree per answered request.
+        other_cpus: processors that were busy with neither server nor client; more than a few
+            hundredths disturb.
+    """
+
+    loop: ClosedLoop
+    cpu_us: float
+    other_cpus: float
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self.loop) | {
+            "requests_per_second": self.loop.requests_per_second,
+            "cpu_us": self.cpu_us,
+            "other_cpus": self.other_cpus,
+        }
+
+
+Round = dict[str, Turn]
+"""The turns of one round at one number of connections, by server."""
+
+
+def check_answer(server: Server, body: str) -> None:
+    """Sends one request, so that no server is measured on errors.
+
+    Raises:
+        RuntimeError: the answer is not a list of labels with scores.
+    """
+    request = urllib.request.Request(
+        server.url(PATH), body.encode(), {"Content-Type": "application/json"}
+    )
+    with OPENER.open(request, timeout=30) as response:
+        answer = json.load(response)
+    try:
+        scores = [float(label["score"]) for label in answer[0]]
+    except (IndexError, KeyError, TypeError) as exc:
+        raise RuntimeError(f"{server.name} gives no labels: {answer}") from exc
+    if not 0.99 < sum(scores) < 1.01:
+        raise RuntimeError(f"{server.name} gives scores that are not probabilities: {scores}")
+
+
+def measure_turn(server: Server, bodies: Path, num_connections: int, seconds: float) -> Turn:
+    account = CpuAccount(server)
+    loop = run_wrk(server.url(PATH), bodies, num_connections, seconds)
+    spent, other_cpus = account.close()
+    return Turn(loop, 1e6 * spent / max(1, loop.num_requests), other_cpus)
+
+
+def warm_up(server: Server, context: BenchContext, num_connections: int) -> None:
+    """Sends load that is not counted, unless the run is a smoke."""
+    if not context.plan.is_smoke:
+        run_wrk(server.url(PATH), context.bodies, num_connections, WARM_UP_SECONDS)
+
+
+def run_round(
+    servers: Sequence[Server], context: BenchContext, num_connections: int, *, is_first: bool = True
+) -> Round:
+    """Measures each server in turn, after a warm-up if it is the first; the others stand still."""
+    turns: Round = {}
+    for server in servers:
+        server.resume()
+        if is_first:
+            warm_up(server, context, num_connections)
+        turns[server.name] = measure_turn(
+            server, context.bodies, num_connections, context.plan.seconds
+        )
+        server.pause()
+    return turns
+
+
+def rotate(servers: Sequence[Server], by: int) -> list[Server]:
+    """The servers in another order, so that none always comes after the same one."""
+    by %= len(servers)
+    return [*servers[by:], *servers[:by]]
+
+
+def measure_http(
+    servers: Sequence[Server], context: BenchContext, measure_ceiling: Callable[[], float]
+) -> dict[str, Any]:
+    """Rounds by number of connections, and in each round the engine's ceiling.
+
+    Args:
+        servers: all of them stand still when they are given, and after.
+        context: bodies, number of rounds and seconds.
+        measure_ceiling: texts per second of the engine alone.
+    """
+    plan = context.plan
+    rounds: dict[int, list[Round]] = {level: [] for level in plan.levels}
+    ceilings = []
+    for index in range(plan.num_rounds):
+        ceilings.append(measure_ceiling())
+        order = rotate(servers, index)
+        for level in plan.levels:
+            print(f"  round {index + 1} of {plan.num_rounds}, {level} connections", flush=True)
+            is_first = level == plan.levels[0]
+            rounds[level].append(run_round(order, context, level, is_first=is_first))
+    return {"rounds": rounds, "ceilings": ceilings}
+
+
+def choose_faster(servers: Sequence[Server], context: BenchContext) -> Server:
+    """The server with the most requests per second at 32 connections; all stand still after."""
+    found = run_round(servers, context, 32)
+    return max(servers, key=lambda server: found[server.name].loop.requests_per_second)
+
+
+def summarize(rounds: Mapping[int, Sequence[Round]]) -> dict[str, dict[int, dict[str, float]]]:
+    """Medians over the rounds: by server, then by number of connections."""
+    summary: dict[str, dict[int, dict[str, float]]] = {}
+    for level, level_rounds in rounds.items():
+        for name in level_rounds[0]:
+            turns = [each[name] for each in level_rounds]
+            summary.setdefault(name, {})[level] = {
+                "requests_per_second": median([turn.loop.requests_per_second for turn in turns]),
+                "p50_ms": median([turn.loop.p50_ms for turn in turns]),
+                "p99_ms": median([turn.loop.p99_ms for turn in turns]),
+                "cpu_us": median([turn.cpu_us for turn in turns]),
+                "num_failures": sum(turn.loop.num_failures for turn in turns),
+                "other_cpus": max(turn.other_cpus for turn in turns),
+            }
+    return summary
+
+
+def throughput_ratio(rounds: Sequence[Round], over: str, under: str) -> float:
+    return median_ratio(rounds, over, under, lambda turn: turn.loop.requests_per_second)
+
+
+def latency_ratio(rounds: Sequence[Round], over: str, under: str) -> float:
+    return median_ratio(rounds, over, under, lambda turn: turn.loop.p50_ms)
+
+
+def overhead_ratio(
+    rounds: Sequence[Round], ceilings: Sequence[float], name: str, floor: str
+) -> float:
+    """Processor time of a request over the least there could be: HTTP floor plus engine ceiling."""
+    return median(
+        [
+            each[name].cpu_us / (each[floor].cpu_us + 1e6 / ceiling)
+            for each, ceiling in zip(rounds, ceilings, strict=True)
+        ]
+    )

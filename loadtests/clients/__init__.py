@@ -1,0 +1,1 @@
+"""Programs that send load: open loop, closed loop, wrk."""

@@ -1,0 +1,1 @@
+"""Tools of every measurement: processes, the machine, arithmetic, tables."""

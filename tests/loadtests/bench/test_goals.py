@@ -1,0 +1,54 @@
+import pytest
+
+from loadtests.bench.goals import Goal, find_goals, judge_http, judge_overload, judge_translation
+from tests.loadtests.samples import FLOOR, FP32, INT8, PLAIN, make_results, make_turn
+
+
+def test_goals_are_floors_or_ceilings() -> None:
+    assert Goal("rate", 2.0, 2.0).is_met
+    assert not Goal("rate", 1.9, 2.0).is_met
+    assert Goal("time", 1.1, 1.1, is_floor=False).is_met
+    assert not Goal("time", 1.2, 1.1, is_floor=False).is_met
+
+
+def test_http_is_judged_by_ratios_within_rounds() -> None:
+    one_round = {
+        FLOOR: make_turn(6000, 1.0, 150.0),
+        PLAIN: make_turn(1000, 2.0, 1500.0),
+        FP32: make_turn(2500, 2.1, 700.0),
+        INT8: make_turn(3500, 1.5, 400.0),
+    }
+    rounds = {level: [one_round] * 3 for level in (1, 32, 128)}
+    values = {goal.title: goal.value for goal in judge_http(rounds, [2500.0] * 3)}
+    assert values[f"{FP32} / {PLAIN}, requests/s at c=32"] == 2.5
+    assert values[f"{INT8} / {PLAIN} fp32, requests/s at c=128"] == 3.5
+    assert values[f"{FP32} / {PLAIN}, p50 at c=1"] == pytest.approx(1.05)
+    overhead = values[f"{FP32} / (HTTP floor + engine ceiling), CPU per request at c=128"]
+    assert overhead == pytest.approx(700 / (150 + 400))
+
+
+def test_overload_without_sheds_is_not_judged_by_them() -> None:
+    found = {
+        "goodput_share": 0.95,
+        "num_shed": 0,
+        "shed_ms": {"p50": None},
+        "rss_start_bytes": 100,
+        "rss_end_bytes": 105,
+    }
+    assert [goal.is_met for goal in judge_overload("x", found)] == [True, True]
+    shed = found | {"num_shed": 5, "shed_ms": {"p50": 80.0}}
+    assert [goal.is_met for goal in judge_overload("x", shed)] == [True, False, True]
+
+
+def test_translation_is_judged_by_tokens_and_short_sentences() -> None:
+    rounds = make_results()["translation"]["rounds"]["int8, greedy"]
+    tokens, short = judge_translation("int8, greedy", rounds)
+    assert (tokens.value, short.value) == (2.0, 5.0)
+
+
+def test_goals_are_those_of_the_parts_that_were_run() -> None:
+    results = make_results()
+    titles = [goal.title for goal in find_goals({"translation": results["translation"]})]
+    assert len(titles) == 2
+    assert len(find_goals(results)) > 4
+    assert find_goals({}) == []

@@ -1,0 +1,63 @@
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from loadtests.bench.contestants.servers import FLOOR, PLAIN, ours_name
+from loadtests.bench.plan import OVER_HTTP, PARTS, BenchPlan
+from loadtests.bench.run import find_skipped, parse_arguments
+from loadtests.bench.translation import CONTINUOUS, STATIC, STATIC_DROPPING
+from loadtests.measuring.places import MODELS_DIR, RESULTS, ROOT
+from service.repository.registry import newest_version
+
+
+def test_help_is_given(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["program", "--help"])
+
+    with pytest.raises(SystemExit, match="0"):
+        parse_arguments()
+
+    assert "--smoke" in capsys.readouterr().out
+
+
+def test_smoke_does_without_wrk_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    plan = BenchPlan(PARTS)
+    skipped = find_skipped(plan)
+
+    assert tuple(skipped) == OVER_HTTP
+    assert plan.leave_out(skipped).parts == ("engine", "decoder", "translation")
+    assert "overload is skipped: error: wrk is needed" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_every_part_runs_and_is_in_the_results(tmp_path: Path) -> None:
+    name = f"smoke-{tmp_path.name}"
+    command = [sys.executable, "-m", "loadtests.bench.run", "--smoke", "--name", name]
+    # not captured: the parts that are skipped are told on the terminal
+    done = subprocess.run(command, cwd=ROOT, timeout=300, check=False)
+    written = {path.suffix: path for path in RESULTS.glob(f"{name}.*")}
+    try:
+        assert done.returncode == 0
+        assert set(written) == {".json", ".png"}
+        found = json.loads(written[".json"].read_text(encoding="utf-8"))
+    finally:
+        for path in written.values():
+            path.unlink()
+
+    assert set(found) == {*PARTS, "about", "goals"} - set(found["about"]["skipped"])
+    version = newest_version(MODELS_DIR, "translation-en-de").name
+    assert found["decoder"]["model_version"] == found["translation"]["model_version"] == version
+    for servers in found["translation"]["summary"].values():
+        assert list(servers) == [CONTINUOUS, STATIC, STATIC_DROPPING]
+        assert all(each["num_failures"] == 0 for each in servers.values())
+    if shutil.which("wrk"):
+        ours = {ours_name("fp32"), ours_name("int8")}
+        assert set(found["http"]["summary"]) >= {FLOOR, PLAIN} | ours
+        assert set(found["open"]["summary"]) >= {PLAIN} | ours
+        assert set(found["overload"]) == ours
