@@ -1,6 +1,6 @@
 """Measures how long translations get, so that the server cuts loops and no real translation.
 
-What a model may write is a base and so many tokens per source token. Both are high quantiles over
+A translation may have a base of tokens and a number of tokens per source token. Both are high quantiles over
 its training pairs: the slope of the longer half, where single words do not distort it, and the base
 that short pairs need on top of that.
 """

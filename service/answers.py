@@ -46,7 +46,7 @@ class Timings:
     Attributes:
         arrived_at: monotonic seconds.
         dispatched_at, finished_at: of the first part to run and of the last one to be done;
-            infinite where no model was needed.
+            infinite if no model was needed.
     """
 
     tokenize_seconds: float

@@ -99,7 +99,7 @@ class DecoderSession:
         Args:
             token_ids: (R), the last token of each, at first the start token.
             parents: (R), the state row that each continues, of the step before or of `encode`.
-            rows: (G, B), the hypotheses that read each page; R where there are fewer than B.
+            rows: (G, B), the hypotheses that read each page; padded with R.
             num_candidates: K.
 
         Raises:

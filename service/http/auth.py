@@ -1,4 +1,4 @@
-"""API keys: where they stand in a request, and whether they are known."""
+"""API keys: finds the key of a request and checks that it is known."""
 
 import hmac
 

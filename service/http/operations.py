@@ -72,7 +72,7 @@ async def ready(request: Request) -> dict[str, str]:
 
 @operations.get("/metrics", response_class=Response)
 async def show_metrics(request: Request) -> Response:
-    """Prometheus metrics; in OpenMetrics, with exemplars, for who accepts that."""
+    """Prometheus metrics; in OpenMetrics, with exemplars, for clients that accept it."""
     return MetricsResponse(get_context(request).metrics_app)
 
 

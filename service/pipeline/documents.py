@@ -24,7 +24,7 @@ class Sentence:
 
     Attributes:
         spelled: the sentence as the model reads it.
-        tags: those within the sentence; where one of a pair is missing, it is elsewhere.
+        tags: those within the sentence; the other one of a pair may be elsewhere.
         space_tags: those before, within and after the white space.
     """
 
@@ -55,7 +55,7 @@ class Document:
 
     Attributes:
         model: the translator; None if the text is in the target language already.
-        detected: set where the source was `auto`.
+        detected: set if the source was `auto`.
     """
 
     model: LoadedModel | None

@@ -83,7 +83,7 @@ async def offload(
 
 
 def detect_language(text: str, codes: Sequence[str]) -> Detection:
-    """The likeliest of the languages; the first of them where the text has no letters.
+    """The likeliest of the languages; the first of them if the text has no letters.
 
     Raises:
         LanguageNotSupported: the text is in a script that none of them uses.

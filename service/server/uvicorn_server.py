@@ -119,7 +119,7 @@ def open_listener(host: str, port: int) -> socket.socket:
         OSError: in one sentence, for instance that the port is in use.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio turns Nagle's algorithm off only where the protocol is named; with it on, an answer
+    # asyncio turns Nagle's algorithm off only if the protocol is named; with it on, an answer
     # on a connection that is kept open took 44 ms instead of 1.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

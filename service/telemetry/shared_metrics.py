@@ -45,7 +45,7 @@ class MetricsSegment:
         """Replaces what is there.
 
         Raises:
-            ValueError: there is no room for so much.
+            ValueError: the segment is too small for them.
         """
         content = pickle.dumps(families)
         if HEADER.size + len(content) > SEGMENT_BYTES:

@@ -59,7 +59,7 @@ def segment_window(window: str, language: str) -> list[str]:
 
 
 def cut_words(window: str) -> str:
-    """As many whole words as there are, or all where there is only one."""
+    """As many whole words as fit, or the whole window if it is a single word."""
     return window[: window.rfind(" ") + 1] or window
 
 

@@ -62,7 +62,7 @@ def run_server(
         flags: further arguments; the last one wins.
         num_workers: with one its metrics are of this very moment; several see each other's a
             second late.
-        variables: of its environment; nobody else's settings are there.
+        variables: of its environment, which has no other settings.
 
     Raises:
         AssertionError: it does not become ready; the message holds its log.

@@ -476,7 +476,7 @@ BAD_TRANSLATIONS: dict[str, tuple[dict[str, Any], int, str]] = {
     "unknown target": ({"target": "tlh"}, 404, "no model translates en-tlh; there are .*en-de"),
     "no such pair": ({"source": "de", "target": "ko"}, 404, "no model translates de-ko"),
     "source of a wrong type": ({"source": 3}, 422, "`source` must be a string, got a number"),
-    "script that nobody reads": ({"q": "สวัสดีครับ", "source": "auto"}, 422, "thai script"),
+    "script that no model reads": ({"q": "สวัสดีครับ", "source": "auto"}, 422, "thai script"),
     "beam of zero": ({"beam_size": 0}, 422, "`beam_size` must be at least 1"),
     "beam too wide": ({"beam_size": 99}, 422, "beam_size is 99, above the limit of 8"),
     "too many alternatives": ({"alternatives": 99}, 422, "alternatives is 99, above the limit"),
@@ -606,7 +606,7 @@ def test_requests_in_flight_are_answered_after_sigterm(models_dir: Path, tmp_pat
 
 
 def wait_busy(client: httpx.Client, at_least: int) -> None:
-    """Until so many sentences are in the server, or have had the time to arrive."""
+    """Waits until `count` sentences are in the server, or have had the time to arrive."""
     deadline = time.monotonic() + 1.0
     in_server = 0.0
     while in_server < at_least and time.monotonic() < deadline:

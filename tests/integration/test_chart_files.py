@@ -140,7 +140,7 @@ def test_a_store_that_is_away_for_a_moment_is_asked_again(store: Store, tmp_path
         (make_tar({"/etc/fr/3/x": b""}), "is not <name>/<version>/<file>"),
         (make_zip({"../fr/3/x": b""}), "is not <name>/<version>/<file>"),
         (make_tar({"weights.bin": b""}), "is not <name>/<version>/<file>"),
-        (make_link(), "is no regular file"),
+        (make_link(), "is not a regular file"),
         (make_tar({}), "the archive is empty"),
         (b"<html>not here</html>" * 99, "neither tar nor zip"),
     ],

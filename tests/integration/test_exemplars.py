@@ -24,7 +24,7 @@ STAGES = "seqserve_stage_duration_seconds_bucket"
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     log = tmp_path_factory.mktemp("exemplars") / "log"
-    # Nobody listens there: exemplars are of the traces that are made, whoever takes them.
+    # No collector listens there: exemplars name the traces that are made, taken or not.
     flags = ("--otlp-endpoint", f"http://127.0.0.1:{find_port()}")
     with run_server(MODELS_DIR, log, *flags) as running:
         yield running

@@ -134,7 +134,7 @@ class Load:
     """Clients that ask until told to stop, and what became of each request.
 
     Attributes:
-        answers: status by request id; REFUSED where nobody listened, CUT where a connection that
+        answers: status by request id; REFUSED if no server listened, CUT if a connection that
             was taken gave no answer.
         cut_seconds: how long each request that was cut had been under way.
     """

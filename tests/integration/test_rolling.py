@@ -223,7 +223,7 @@ def test_replica_that_hangs_is_left_out_and_comes_back(replicas: Replicas, url: 
     ejected_at = stopped_at + READ_SECONDS + QUICK_SECONDS
     left_out = load.begun_between(ejected_at, stopped_at + READ_SECONDS + EJECTED_SECONDS - 1.0)
     slow = [outcome for outcome in load.outcomes if outcome.seconds > QUICK_SECONDS]
-    # Each that times out makes room for another there, until so many have that it is left out.
+    # Each request that times out lets another one in, until nginx has seen enough failures.
     followed = [outcome for outcome in slow if outcome.started >= stopped_at + READ_SECONDS - 1.0]
     longest = max(outcome.seconds for outcome in left_out)
     report(f"hung: {load.describe()}; {len(slow)} waited; longest later {1000 * longest:.0f} ms")

@@ -96,7 +96,7 @@ def read_members(file: IO[bytes], url: str) -> Iterator[tuple[str, IO[bytes]]]:
                     continue
                 content = archive.extractfile(member) if member.isfile() else None
                 if content is None:  # links and devices have no place among models
-                    raise SystemExit(f"{url}: {member.name} is no regular file")
+                    raise SystemExit(f"{url}: {member.name} is not a regular file")
                 yield member.name, content
     except tarfile.TarError as exc:
         raise SystemExit(f"{url}: neither tar nor zip: {exc}") from None

@@ -43,7 +43,7 @@ async def test_metrics_come_in_the_format_that_is_accepted(accepted: str, kind: 
 
 
 class Workers(Collector):
-    """Metrics that are no registry's own, as those of several processes."""
+    """Metrics that do not come from a registry, like those of several processes."""
 
     def collect(self) -> list[Metric]:
         return [

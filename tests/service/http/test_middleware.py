@@ -116,7 +116,7 @@ async def test_hung_up_request_is_logged_and_counted_as_cancelled(
         return {"type": "http.disconnect"}
 
     async def send(message: Any) -> None:
-        raise AssertionError("nobody listens")
+        raise AssertionError("the client has gone")
 
     scope = {
         **{"type": "http", "method": "POST", "path": "/classify", "headers": []},

@@ -11,7 +11,7 @@ from service.settings import Settings
 
 
 def test_no_worker_is_started_once_all_are_to_stop(tmp_path: Path) -> None:
-    """A signal may come while a dead worker is waited for, and nobody would tell the new one."""
+    """A signal may come while a dead worker is replaced, and the new one would not hear of it."""
     settings = Settings(models_dir=tmp_path, device="cpu", workers=2)
     with open_listener("127.0.0.1", 0) as listener:
         supervisor = Supervisor(settings, listener)
