@@ -1,8 +1,8 @@
 """Measures how long translations get, so that the server cuts loops and no real translation.
 
-A translation may have a base of tokens and a number of tokens per source token. Both are high quantiles over
-its training pairs: the slope of the longer half, where single words do not distort it, and the base
-that short pairs need on top of that.
+A translation may have a base of tokens and a number of tokens per source token. Both are high
+quantiles over the training pairs: the slope of the longer half, in which single words do not
+distort it, and the base that short pairs need on top of that.
 """
 
 import math
