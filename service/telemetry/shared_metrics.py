@@ -1,6 +1,6 @@
 """What the worker processes of one server know of each other: their metrics, and that they live.
 
-Each worker writes into its own place of memory that all of them share; whoever is asked for the
+Each worker writes into its own place of memory that all of them share; the one asked for the
 metrics adds up what is there. prometheus_client's own way over files would take the exemplars away,
 and twice the time for every observation.
 """
