@@ -161,6 +161,19 @@ imports: $(DEV_READY) ## the import contracts
 test: $(DEV_READY) ## the tests, with the coverage gate
 	$(PYTEST) -m "not slow and not gpu and not image" --cov --cov-fail-under=85 $(ARGS)
 
+# What a machine that only serves has, and what pytest needs; never torch, never onnx.
+SERVE_VENV := .venv-serve
+
+.PHONY: test-serve
+test-serve: $(VENV)/.created ## the tests of service/ in an environment of its own without torch and onnx
+	@test $(SERVE_VENV)/.ready -nt pyproject.toml -a $(SERVE_VENV)/.ready -nt requirements.lock || { \
+	  echo "installing seqserve[cpu,otel] and pytest into $(SERVE_VENV)" && \
+	  $(BIN)/python -m venv --clear $(SERVE_VENV) && \
+	  $(SERVE_VENV)/bin/python -m pip install -q --disable-pip-version-check -c requirements.lock \
+	    -e ".[cpu,otel]" httpx pytest pytest-asyncio pytest-cov && \
+	  touch $(SERVE_VENV)/.ready; }
+	OMP_NUM_THREADS=1 $(SERVE_VENV)/bin/python -m pytest -q -m "not slow and not gpu and not image" tests/service $(ARGS)
+
 .PHONY: test-slow
 test-slow: $(DEV_READY) ## the tests that take longer
 	$(PYTEST) -m "slow and not gpu and not image" $(ARGS)
@@ -240,6 +253,6 @@ lock: $(VENV)/.created ## make requirements.lock again (ARGS=--upgrade for newer
 	  --output-file requirements.lock $(ARGS) pyproject.toml
 
 .PHONY: clean
-clean: ## remove .venv, caches and build results (never runs/ or models/)
-	rm -rf $(VENV) dist build site .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage .coverage.*
+clean: ## remove environments, caches and build results (never runs/ or models/)
+	rm -rf $(VENV) $(SERVE_VENV) dist build site .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage .coverage.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -208,6 +208,15 @@ class Settings(BaseSettings):
             description="How long a stopping server lets running requests finish.",
         ),
     ] = 20.0
+    max_failed_boots: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=1000,
+            description="Workers in a row that may end before they are ready; then the server "
+            "stops. More keeps it trying longer.",
+        ),
+    ] = 8
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
         Field(description="Least severity that is logged: debug, info, warning or error."),

@@ -1,12 +1,15 @@
-"""One server process: listens, tells when it is ready, stops politely."""
+"""One server process: listens, tells when it is ready, stops without losing a request."""
 
 import asyncio
+import faulthandler
+import logging
 import math
 import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 import uvicorn
@@ -14,13 +17,18 @@ import uvicorn
 from service.http.app import SeqserveApp
 from service.http.context import AppContext
 from service.server.corked_transport import CorkedProtocol
+from service.server.hangup import ends_with_terminal, has_terminal
 from service.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 TICKS_PER_SECOND = 10  # of uvicorn's main loop
 
 # How long a thread may keep the interpreter while another wants it. An engine whose step is over
 # would wait for 5 ms by default, longer than the step took, while the event loop parses requests.
 SWITCH_SECONDS = 0.0001
+# The supervisor sends it to a worker whose replacement is ready.
+RETIRE_SIGNAL = signal.SIGUSR1
 
 # A key press reaches a worker twice: from the terminal, and from the process that watches it.
 SAME_SIGNAL_SECONDS = 0.5
@@ -29,15 +37,22 @@ Heartbeat = Callable[[], None]
 
 
 class GracefulServer(uvicorn.Server):
-    """uvicorn, but it stops politely, and its exit code is then 0.
+    """uvicorn, but it stops without losing a request, and its exit code is then 0.
 
-    Told to stop, it is unready at once and asks each client to close its connection; for
-    `delay_seconds` it goes on taking requests, so that balancers notice before it closes.
+    There are two ways to stop:
+
+    - SIGTERM, when the whole server is to go: it is unready at once and asks each client to close
+      its connection; for `delay_seconds` it takes further requests, so that balancers notice
+      before it closes.
+    - `RETIRE_SIGNAL`, when other workers go on accepting from the same socket: it accepts no more
+      connections, stays ready, and asks each client to close its connection. Idle connections are
+      left open until they time out as they always do, because a client may be about to send on
+      one; a connection that is closed at that moment loses the request.
 
     Args:
         config: of uvicorn.
         context: of the app; learns that it is draining.
-        delay_seconds: between being told and closing.
+        delay_seconds: between SIGTERM and closing.
         heartbeat: called once it listens, and every second from then on.
     """
 
@@ -52,6 +67,13 @@ class GracefulServer(uvicorn.Server):
         self.context = context
         self.delay_seconds, self.heartbeat = delay_seconds, heartbeat
         self.stop_requested_at, self.close_at = math.inf, math.inf
+        self.is_retiring, self.retire_by = False, math.inf
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        signal.signal(RETIRE_SIGNAL, self.handle_retire)
+        with super().capture_signals():
+            yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -60,14 +82,17 @@ class GracefulServer(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         if counter % TICKS_PER_SECOND == 0:
             self.heartbeat()
-        self.should_exit = self.should_exit or time.monotonic() >= self.close_at
+        if self.is_retiring:
+            self._retire()
+        if time.monotonic() >= self.close_at:
+            self._close()
         return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
         # uvicorn's own raises the signal once more in the end, which would spoil the exit code.
         now = time.monotonic()
         if sig == signal.SIGTERM and not self.context.is_draining:
-            self.close_at = now + self.delay_seconds
+            self.close_at = min(self.close_at, now + self.delay_seconds)
         elif now - self.stop_requested_at > SAME_SIGNAL_SECONDS or not self.should_exit:
             # from a terminal, or a second request to stop
             self.force_exit = self.should_exit and sig == signal.SIGINT
@@ -75,11 +100,37 @@ class GracefulServer(uvicorn.Server):
         self.context.is_draining = True
         self.stop_requested_at = min(self.stop_requested_at, now)
 
+    def handle_retire(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        self.is_retiring = True  # the rest is done between two callbacks of the event loop
+
+    def _retire(self) -> None:
+        """Stops accepting; from the next tick on, closes once no connection is left."""
+        if math.isinf(self.retire_by):
+            # uvicorn closes a connection that has been idle for `timeout_keep_alive`; only one
+            # that has never carried a request lasts longer.
+            self.retire_by = time.monotonic() + self.config.timeout_keep_alive + 1
+            self.close_at = min(self.close_at, self.retire_by)
+            for server in self.servers:
+                server.close()
+            self.config.encoded_headers.append((b"connection", b"close"))
+            headers = self.server_state.default_headers
+            self.server_state.default_headers = [*headers, (b"connection", b"close")]
+        elif not self.server_state.connections:
+            self._close()
+
+    def _close(self) -> None:
+        self.context.is_draining = True
+        self.should_exit = True
+
 
 def run_app(
     app: SeqserveApp, settings: Settings, listener: socket.socket, heartbeat: Heartbeat
 ) -> None:
     """Serves until a signal; running requests get `drain_seconds` to finish.
+
+    A process killed by SIGABRT or by a fault writes the stacks of all its threads to stderr.
+    SIGHUP is ignored, with a line in the log, unless it says that the terminal was closed: one
+    process cannot be replaced by another. A handler that was set before is kept.
 
     Args:
         app: its lifespan loads the models.
@@ -88,6 +139,8 @@ def run_app(
         heartbeat: see `GracefulServer`.
     """
     sys.setswitchinterval(SWITCH_SECONDS)
+    faulthandler.enable()
+    handle_hangup()
     config = uvicorn.Config(
         app,
         http=CorkedProtocol,
@@ -106,6 +159,24 @@ def run_app(
 async def serve_app(app: SeqserveApp, server: uvicorn.Server, listener: socket.socket) -> None:
     async with app.router.lifespan_context(app):
         await server.serve(sockets=[listener])
+
+
+def handle_hangup() -> None:
+    """Sets what SIGHUP does to a server of one process; a worker ignores it already."""
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_DFL:
+        return
+    is_bound = ends_with_terminal()
+
+    def handler(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        if is_bound and not has_terminal():
+            signal.raise_signal(signal.SIGTERM)
+            return
+        logger.warning(
+            "SIGHUP is ignored: a server of one process has no other to take its requests; start "
+            "it with --workers 2 or more to have workers replaced"
+        )
+
+    signal.signal(signal.SIGHUP, handler)
 
 
 def stop_loading(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a signal handler

@@ -1,6 +1,6 @@
 """What the worker processes of one server know of each other: their metrics, and that they live.
 
-Each worker writes into its own place of memory that all of them share; whoever is asked for the
+Each worker writes into its own place of memory that all of them share; the one asked for the
 metrics adds up what is there. prometheus_client's own way over files would take the exemplars away,
 and twice the time for every observation.
 """
@@ -65,6 +65,10 @@ class MetricsSegment:
                 return families
         return []
 
+    def keep_counters(self) -> None:
+        """Drops the gauges of a worker that has ended: its queue, for instance, ended with it."""
+        self.write(select_counters(self.read()))
+
 
 class SharedMetrics(Collector):
     """The metrics of all workers as seen by one of them: its own of now, the others' last.
@@ -80,13 +84,15 @@ class SharedMetrics(Collector):
         self, own: CollectorRegistry, segments: Sequence[MetricsSegment], index: int
     ) -> None:
         self._own, self._segments, self._index = own, segments, index
-        self._inherited = [
-            family for family in segments[index].read() if family.type in ("counter", "histogram")
-        ]
+        self._inherited = select_counters(segments[index].read())
 
     def publish(self) -> None:
         """Shows this worker's metrics to the others."""
         self._segments[self._index].write(merge_families(self._own_parts()))
+
+    def conclude(self) -> None:
+        """Publishes what was counted up to the end; a worker calls it as its last act."""
+        self._segments[self._index].write(select_counters(merge_families(self._own_parts())))
 
     def collect(self) -> list[Metric]:
         others = (
@@ -96,6 +102,10 @@ class SharedMetrics(Collector):
 
     def _own_parts(self) -> list[list[Metric]]:
         return [self._inherited, list(self._own.collect())]
+
+
+def select_counters(families: Iterable[Metric]) -> list[Metric]:
+    return [family for family in families if family.type in ("counter", "histogram")]
 
 
 def merge_families(parts: Iterable[Sequence[Metric]]) -> list[Metric]:

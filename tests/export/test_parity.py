@@ -7,9 +7,9 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-import export.layers
 from export.parity import BATCH_SIZES, Comparison, ParityError, make_batches, round_weights
 from export.publish import build_graphs, check_graphs, check_run
+from models.networks.gates import GATE_ORDER
 from models.training.runs import Run
 from service.engine.device import Device, resolve_device
 from service.repository.manifest import Parity, Precision, Role
@@ -116,7 +116,7 @@ def edit_weights(
 def restore_torch_order(model: onnx.ModelProto) -> int:
     count = 0
     for node in recurrent_nodes(model):
-        order = list(np.argsort(export.layers.GATE_ORDER[node.op_type.lower()]))
+        order = list(np.argsort(GATE_ORDER[node.op_type.lower()]))
 
         def reorder(stacked: np.ndarray, order: list[int] = order) -> np.ndarray:
             repeats = 2 if stacked.ndim == 2 else 1  # the bias consists of two stacks

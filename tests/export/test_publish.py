@@ -42,8 +42,8 @@ from service.repository.manifest import (
 )
 from service.repository.model import LoadedModel
 from service.repository.registry import find_versions
-from tests.conftest import SAMPLES
 from tests.export.conftest import FolderMaker
+from tests.models.tiny_runs import SAMPLES
 
 TASKS = ("sentiment", "translation")
 CELLS = ("lstm", "gru", "rnn")

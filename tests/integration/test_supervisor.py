@@ -1,10 +1,13 @@
 """Several workers behind one port, as real processes."""
 
+import json
 import os
+import pty
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -109,7 +112,7 @@ def test_dead_worker_is_replaced_and_nothing_it_counted_is_forgotten(server: Ser
 
     wait_until(lambda: len(set(list_workers(server)) - {victim}) == 2, WAIT_SECONDS)
     assert survivor in list_workers(server)
-    assert "ended with code -9; it is replaced" in server.read_log()
+    assert "ended with code -9; it is replaced in 1 s" in server.read_log()
     wait_until(lambda: count_answers(server) == 51, 10.0)
 
 
@@ -168,6 +171,127 @@ def test_models_that_cannot_be_loaded_are_said_once(tmp_path: Path) -> None:
     assert result.stdout == ""
 
 
+def test_aborted_worker_writes_the_stacks_of_its_threads(server: Server) -> None:
+    victim, _ = list_workers(server)
+    os.kill(victim, signal.SIGABRT)
+    wait_until(lambda: "ended with code -6; it is replaced" in server.read_log(), WAIT_SECONDS)
+
+    log = server.read_log()
+    assert "Fatal Python error: Aborted" in log
+    assert "uvicorn_server.py" in log  # the event loop
+    assert "service/engine/" in log  # an engine's thread
+
+
+def ask_until(server: Server, is_over: threading.Event, statuses: list[int]) -> None:
+    """Requests over a connection that is kept open, with pauses in which it is idle."""
+    with server.open_client() as client:
+        for number in range(1_000_000):
+            if is_over.wait(0.002 * (number % 50)):
+                return
+            statuses.append(client.post("/classify", json={"inputs": "a fine film"}).status_code)
+
+
+def has_new_workers(server: Server, before: list[int]) -> bool:
+    found = list_workers(server)
+    return len(found) == len(before) and not set(found) & set(before)
+
+
+def test_hangup_replaces_all_workers_and_no_request_is_lost(server: Server) -> None:
+    before = list_workers(server)
+    is_over, statuses = threading.Event(), list[int]()
+    with ThreadPoolExecutor(6) as threads:
+        clients = [threads.submit(ask_until, server, is_over, statuses) for _ in range(6)]
+        try:
+            time.sleep(0.3)
+            server.process.send_signal(signal.SIGHUP)
+            wait_until(lambda: has_new_workers(server, before), WAIT_SECONDS)
+            wait_until(lambda: len(statuses) >= 300, WAIT_SECONDS)
+        finally:
+            is_over.set()
+        for client in clients:
+            client.result(60)  # raises what the client saw of a lost request
+
+    assert set(statuses) == {200}
+    wait_until_all_count(server, len(statuses))  # nor is one forgotten that the old ones counted
+
+
+def test_idle_connection_outlives_the_worker_that_was_told_to_retire(server: Server) -> None:
+    """A client may send its next request when its worker is to go; it is answered, then closed."""
+    before = list_workers(server)
+    with server.open_client() as client:
+        assert client.get("/readyz").status_code == 200
+        server.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: server.read_log().count("takes over from") == 1, WAIT_SECONDS)
+        time.sleep(1.0)
+        answers = [client.get("/readyz") for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    wait_until(lambda: has_new_workers(server, before), WAIT_SECONDS)
+
+
+def test_replacements_read_the_models_again(models_dir: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(models_dir, tmp_path / "repository")
+    (version,) = (folder / MODEL).iterdir()
+    with run_server(folder, tmp_path / "log", num_workers=2) as server:
+        wait_until(lambda: count_workers(server) == 2, WAIT_SECONDS)
+        before = list_workers(server)
+        add_version(version, "99")
+        server.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: has_new_workers(server, before), WAIT_SECONDS)
+        assert {ask(server).headers["x-model-version"] for _ in range(10)} == {"99"}
+
+
+def add_version(version: Path, name: str) -> None:
+    newer = Path(shutil.copytree(version, version.with_name(name)))
+    manifest = json.loads((newer / "manifest.json").read_text(encoding="utf-8"))
+    manifest["version"] = name
+    (newer / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+
+
+def test_models_that_are_broken_on_disk_do_not_replace_serving_ones(
+    models_dir: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(models_dir, tmp_path / "repository")
+    with run_server(folder, tmp_path / "log", num_workers=2) as server:
+        wait_until(lambda: count_workers(server) == 2, WAIT_SECONDS)
+        before = list_workers(server)
+        shutil.rmtree(folder / MODEL)
+        server.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: "the restart is off" in server.read_log(), WAIT_SECONDS)
+        assert set(ask_often(server, 20)) == {200}
+        assert list_workers(server) == before
+
+
+def test_server_of_one_process_ignores_a_hangup(models_dir: Path, tmp_path: Path) -> None:
+    with run_server(models_dir, tmp_path / "log", num_workers=1) as server:
+        server.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: "SIGHUP is ignored" in server.read_log(), 10.0)
+        assert ask(server).status_code == 200
+        assert server.stop() == 0
+
+
+@pytest.mark.parametrize("num_workers", [1, 2])
+def test_server_ends_with_its_terminal(models_dir: Path, tmp_path: Path, num_workers: int) -> None:
+    command = [sys.executable, "-m", "service", "--port", "0", "--models-dir", str(models_dir)]
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(ROOT)
+        os.execv(command[0], [*command, "--workers", str(num_workers), "--device", "cpu"])
+    read_until(terminal, b"/docs)\r\n")
+    workers = list_children(pid)
+    os.close(terminal)
+
+    wait_until(lambda: not is_alive(pid), 30.0)
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    wait_until(lambda: not any(map(is_alive, workers)), 10.0)
+
+
+def read_until(terminal: int, words: bytes) -> None:
+    found = b""
+    while words not in found:
+        found += os.read(terminal, 1024)
+
+
 @pytest.mark.slow
 def test_worker_that_hangs_is_replaced(server: Server) -> None:
     hung, survivor = list_workers(server)
@@ -178,4 +302,6 @@ def test_worker_that_hangs_is_replaced(server: Server) -> None:
     wait_until(lambda: set(ask_often(server, 20)) == {200}, WAIT_SECONDS)
 
     assert survivor in list_workers(server)
-    assert "does not answer; it is replaced" in server.read_log()
+    log = server.read_log()
+    assert "does not answer; it is aborted" in log
+    assert "ignores SIGABRT; it is killed" in log  # a stopped process does not take it

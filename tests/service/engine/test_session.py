@@ -5,9 +5,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
-from onnx import TensorProto
 
-from export.graph import GraphBuilder, save_graphs
 from service.arrays import Array
 from service.engine.device import Device, available_cpus, resolve_device
 from service.engine.session import OnnxSession
@@ -19,16 +17,12 @@ without_cuda = pytest.mark.skipif(HAS_CUDA, reason="this onnxruntime has the CUD
 
 
 @pytest.fixture(scope="module")
-def graph_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A graph that gathers: table (N, 2) float32 and rows (R) int64 -> chosen (R, 2), count (1)."""
-    graph = GraphBuilder("gather")
-    table = graph.input("table", TensorProto.FLOAT, ["N", 2])
-    rows = graph.input("rows", TensorProto.INT64, ["R"])
-    graph.output(graph.op("Gather", table, rows, axis=0), "chosen", TensorProto.FLOAT, ["R", 2])
-    graph.output(graph.op("Shape", rows), "count", TensorProto.INT64, [1])
-    folder = tmp_path_factory.mktemp("graph")
-    save_graphs({"gather.onnx": graph.build()}, folder)
-    return folder / "gather.onnx"
+def graph_path() -> Path:
+    """A graph that gathers: table (N, 2) float32 and rows (R) int64 -> chosen (R, 2), count (1).
+
+    tests/export/test_service_files.py makes the same one and compares.
+    """
+    return Path(__file__).parent / "gather.onnx"
 
 
 def make_feeds(*rows: int) -> dict[str, Array]:

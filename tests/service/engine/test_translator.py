@@ -1,29 +1,23 @@
 import random
 import zlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
-from models.config import Cell
 from service.arrays import Array, FloatArray
 from service.engine.batch import Hypothesis, Result, SearchOptions, TokenSequence
 from service.engine.decoder_session import DecoderSession
 from service.engine.runner import run_sequences
 from service.engine.translator import TranslatorRunner
 from service.errors import InferenceFailed
-from tests.conftest import TinyTranslator
 from tests.fakes import EOS_ID, NEVER, PAD_ID, START_ID, FakeSession
 
 VOCAB_SIZE = 12
-CELLS: list[Cell] = ["lstm", "gru", "rnn"]
 SCORE_TOLERANCE = 1e-4
 
 Ids = tuple[int, ...]
 LanguageModel = Callable[[Ids, Ids], FloatArray]
-MakeTranslator = Callable[[Cell], TinyTranslator]
 
 
 def log_probabilities(source: Ids, prefix: Ids) -> FloatArray:
@@ -651,136 +645,3 @@ def test_a_loop_ends_at_the_same_step_whatever_else_runs() -> None:
     results = run_staggered(make_runner(FakeGraphs(make_looper(2, prelude=3))), arrivals)
 
     assert {len(hypotheses[0].token_ids) for hypotheses in results.values()} == {32}
-
-
-# --- over real graphs of tiny models ---
-
-
-def random_sequences(
-    translator: TinyTranslator, lengths: Iterable[int], limit: int = 24, beam_size: int = 1
-) -> list[TokenSequence]:
-    rng = random.Random(11)
-    low, high = translator.first_free_id, translator.model.config.vocab_size
-    return [
-        make_sentence((rng.randrange(low, high) for _ in range(length)), beam_size, limit)
-        for length in lengths
-    ]
-
-
-def translate_by_torch(
-    translator: TinyTranslator, sequences: list[TokenSequence], limit: int
-) -> list[list[int]]:
-    width = max(sequence.num_tokens for sequence in sequences)
-    input_ids = torch.tensor(
-        [[*sequence.input_ids, *[0] * (width - sequence.num_tokens)] for sequence in sequences]
-    )
-    lengths = torch.tensor([sequence.num_tokens for sequence in sequences])
-    return translator.model.translate(
-        input_ids, lengths, translator.start_id, translator.eos_id, limit
-    )
-
-
-@pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("batch_size", [1, 2, 7, 32])
-def test_greedy_search_equals_torch_token_by_token(
-    tiny_translator: MakeTranslator, cell: Cell, batch_size: int
-) -> None:
-    translator = tiny_translator(cell)
-    rng = random.Random(batch_size)
-    sequences = random_sequences(
-        translator, [rng.randint(1, 40) for _ in range(batch_size)], limit=24
-    )
-
-    results = translate(sequences, translator.make_runner())
-
-    expected = translate_by_torch(translator, sequences, limit=24)
-    assert [result[0].token_ids for result in results] == expected
-
-
-def test_target_languages_share_a_batch(tiny_translator: MakeTranslator) -> None:
-    translator = tiny_translator("gru")
-    sequences = random_sequences(translator, [5, 9, 5, 9], limit=24)
-    for sequence, start_id in zip(sequences, [3, 4, 4, 3], strict=True):
-        sequence.start_id = start_id
-
-    results = translate(sequences, translator.make_runner())
-
-    for sequence, result in zip(sequences, results, strict=True):
-        (expected,) = translate_by_torch(
-            replace(translator, start_id=sequence.start_id), [sequence], limit=24
-        )
-        assert result[0].token_ids == expected
-
-
-@pytest.mark.parametrize("cell", CELLS)
-def test_tiny_model_ends_its_sentences_at_different_steps(
-    tiny_translator: MakeTranslator, cell: Cell
-) -> None:
-    translator = tiny_translator(cell)
-
-    results = translate(random_sequences(translator, range(1, 33)), translator.make_runner())
-
-    assert len({len(result[0].token_ids) for result in results}) > 3
-    assert any(result[0].is_complete for result in results)
-
-
-@pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("beam_size", [1, 4])
-def test_sentences_joining_one_by_one_get_the_tokens_they_get_alone(
-    tiny_translator: MakeTranslator, cell: Cell, beam_size: int
-) -> None:
-    translator = tiny_translator(cell)
-    sequences = random_sequences(translator, [3, 17, 1, 30, 8, 8, 25, 2], beam_size=beam_size)
-    runner = translator.make_runner()
-    alone = [translate([copy_sequence(sequence)], runner)[0] for sequence in sequences]
-
-    together = run_staggered(runner, {3 * n: [sequence] for n, sequence in enumerate(sequences)})
-
-    for sequence, expected in zip(sequences, alone, strict=True):
-        found = together[sequence]
-        assert [one.token_ids for one in found] == [one.token_ids for one in expected]
-        assert [one.score for one in found] == pytest.approx(
-            [one.score for one in expected], abs=SCORE_TOLERANCE
-        )
-
-
-def torch_log_probabilities(translator: TinyTranslator) -> LanguageModel:
-    """The torch model under teacher forcing, a whole prefix at a time."""
-
-    @torch.inference_mode()
-    def score(source: Ids, prefix: Ids) -> FloatArray:
-        input_ids, target_ids = (
-            torch.tensor([ids]) for ids in (source, (translator.start_id, *prefix))
-        )
-        logits = translator.model(input_ids, torch.tensor([len(source)]), target_ids)
-        result: FloatArray = logits[0, -1].log_softmax(dim=-1).numpy()
-        return result
-
-    return score
-
-
-@pytest.mark.parametrize("cell", CELLS)
-def test_beam_search_over_real_graphs_equals_the_textbook_over_torch(
-    tiny_translator: MakeTranslator, cell: Cell
-) -> None:
-    translator = tiny_translator(cell)
-    sequences = random_sequences(translator, [1, 4, 9, 20], limit=6, beam_size=3)
-
-    results = translate(sequences, translator.make_runner())
-
-    score = torch_log_probabilities(translator)
-    for sequence, result in zip(sequences, results, strict=True):
-        expected = reference_beam(tuple(sequence.input_ids), 3, 6, score, eos_id=translator.eos_id)
-        assert_same(result, expected)
-
-
-def test_real_attention_rows_sum_to_one(tiny_translator: MakeTranslator) -> None:
-    translator = tiny_translator("gru")
-    sequence = make_sentence([9, 10, 11, 12], with_attention=True)
-    mate = make_sentence(range(9, 40))
-
-    attention = translate([sequence, mate], translator.make_runner())[0][0].attention
-
-    assert attention is not None
-    assert attention.shape[1] == 4
-    assert attention.sum(axis=1) == pytest.approx(1.0, abs=1e-5)

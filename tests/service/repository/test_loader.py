@@ -6,10 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
-from models.networks.classifier import Classifier
-from models.training.runs import read_run
 from service.arrays import FloatArray
 from service.engine.batch import SearchOptions, TokenSequence
 from service.engine.device import Device
@@ -27,7 +24,6 @@ PRECISIONS: list[Precision] = ["fp32", "w8", "int8"]
 # Largest difference of a probability. int8 scales the activations of a whole batch together, so
 # its answers do depend on the batch, within rounding.
 BATCH_TOLERANCES: dict[Precision, float] = {"fp32": 1e-5, "w8": 1e-5, "int8": 0.03}
-TORCH_TOLERANCES: dict[Precision, float] = {"fp32": 1e-5, "w8": 0.04, "int8": 0.06}
 
 TEXTS = [
     "이 영화 정말 재미있어요",
@@ -83,29 +79,6 @@ def test_pad_length_changes_no_classification(
     padded = probabilities_of(model, [*make_sequences(model, TEXTS[1:2]), mate])[:1]
 
     assert np.abs(alone - padded).max() <= BATCH_TOLERANCES[precision]
-
-
-@pytest.mark.parametrize("precision", PRECISIONS)
-def test_torch_equals_onnx_equals_quantised(
-    sentiment: Path, torch_classifier: Classifier, precision: Precision
-) -> None:
-    model = load_model(sentiment, CPU, precision=precision)
-    served = probabilities_of(model, make_sequences(model, TEXTS))
-
-    encoded = model.encode(TEXTS)
-    expected = [
-        torch_classifier(torch.tensor([ids]), torch.tensor([len(ids)])).softmax(dim=-1)[0].numpy()
-        for ids in encoded
-    ]
-
-    assert np.abs(served - np.stack(expected)).max() <= TORCH_TOLERANCES[precision]
-
-
-@pytest.fixture(scope="module")
-def torch_classifier(tiny_repository_runs: dict[str, Path]) -> Classifier:
-    model = read_run(tiny_repository_runs["sentiment"]).model
-    assert isinstance(model, Classifier)
-    return model.requires_grad_(False)
 
 
 @pytest.mark.parametrize("beam_size", [1, 3])

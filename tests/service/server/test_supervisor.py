@@ -1,17 +1,34 @@
+import logging
+import re
 import signal
-from multiprocessing.context import ForkProcess
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import cast
 
+import httpx
 import pytest
 
-from service.server.supervisor import TICK_SECONDS, Supervisor, WorkerProcess
+from service.server.supervisor import Supervisor
 from service.server.uvicorn_server import open_listener
 from service.settings import Settings
+from tests.service.server.processes import serve_for_a_moment, serve_one_but_fail_others
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def kept_handlers() -> Iterator[None]:
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    handlers = [signal.getsignal(number) for number in numbers]
+    yield
+    for number, handler in zip(numbers, handlers, strict=True):
+        signal.signal(number, handler)
 
 
 def test_no_worker_is_started_once_all_are_to_stop(tmp_path: Path) -> None:
-    """A signal may come while a dead worker is replaced, and the new one would not hear of it."""
+    """A signal may come before a dead worker is replaced, and the new one would not learn of it."""
     settings = Settings(models_dir=tmp_path, device="cpu", workers=2)
     with open_listener("127.0.0.1", 0) as listener:
         supervisor = Supervisor(settings, listener)
@@ -19,31 +36,79 @@ def test_no_worker_is_started_once_all_are_to_stop(tmp_path: Path) -> None:
         assert supervisor.run() == 0  # a worker would end with 1: there are no models
 
 
-@pytest.mark.parametrize(("is_stopping", "seconds"), [(False, 30.0), (True, 70.0)])
-def test_silent_worker_is_killed_but_not_while_it_may_still_drain(
-    tmp_path: Path, is_stopping: bool, seconds: float
-) -> None:
-    settings = Settings(models_dir=tmp_path, device="cpu", workers=2, drain_seconds=40.0)
-    process = FakeProcess()
-    worker = WorkerProcess(cast(ForkProcess, process), 0.0, heartbeats=0, is_ready=True)
+@pytest.mark.usefixtures("kept_handlers")
+def test_server_gives_up_after_failed_boots_in_a_row(caplog: pytest.LogCaptureFixture) -> None:
+    settings = Settings(workers=2, device="cpu", max_failed_boots=2)
+    started = time.monotonic()
     with open_listener("127.0.0.1", 0) as listener:
-        supervisor = Supervisor(settings, listener)
-    if is_stopping:
-        supervisor.stop(signal.SIGTERM, None)
+        supervisor = Supervisor(settings, listener, serve_one_but_fail_others)
+        supervisor.handle_signals()
+        assert supervisor.run() == 3
 
-    num_ticks = 0
-    while not process.is_killed:
-        supervisor._look_at(0, worker)
-        num_ticks += 1
+    assert time.monotonic() - started > 1.0
+    assert [record.message for record in caplog.records] == [
+        "worker 1 ended with code 3; it is replaced in 1 s",
+        "worker 1 ended with code 3 before it was ready, as did all of the last 2; "
+        "the server stops",
+    ]
 
-    assert num_ticks * TICK_SECONDS == pytest.approx(seconds)
+
+@pytest.mark.usefixtures("kept_handlers")
+def test_worker_that_dies_soon_is_replaced_with_a_growing_delay(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    settings = Settings(workers=1, device="cpu", max_failed_boots=1)
+    with caplog.at_level(logging.ERROR), open_listener("127.0.0.1", 0) as listener:
+        supervisor = Supervisor(settings, listener, serve_for_a_moment)
+        supervisor.handle_signals()
+        assert supervisor.run() == 0
+    delays = [vars(record)["delay_seconds"] for record in caplog.records]
+    assert delays == [1.0, 2.0]
 
 
-class FakeProcess:
-    """It runs, and says nothing."""
+@pytest.fixture
+def hanging_server() -> Iterator["subprocess.Popen[str]"]:
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.service.server.hanging_server"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        yield process
+        process.kill()
 
-    exitcode = None
-    is_killed = False
 
-    def kill(self) -> None:
-        self.is_killed = True
+def read_url(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout is not None
+    found = re.search(r"ready on (http://\S+)", process.stdout.readline())
+    assert found is not None
+    return found[1]
+
+
+def test_stacks_of_a_hung_worker_are_in_the_log(hanging_server: "subprocess.Popen[str]") -> None:
+    url = read_url(hanging_server)
+    with httpx.Client(base_url=url, timeout=30.0, trust_env=False) as client:
+        with pytest.raises(httpx.RemoteProtocolError):  # the worker is gone
+            client.get("/block")
+        retry_until(lambda: client.get("/livez").status_code == 200)
+    hanging_server.terminate()
+    _, log = hanging_server.communicate(timeout=30)
+
+    assert hanging_server.returncode == 0
+    assert "does not answer; it is aborted, its stacks follow" in log
+    assert "Fatal Python error: Aborted" in log
+    assert 'hanging_server.py", line' in log
+    assert "in block_event_loop" in log
+    assert "ended with code -6; it is replaced in 1 s" in log
+
+
+def retry_until(condition: Callable[[], bool]) -> None:
+    for _ in range(100):
+        try:
+            if condition():
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    raise AssertionError("it has not come about in time")

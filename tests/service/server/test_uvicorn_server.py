@@ -1,80 +1,247 @@
-"""What a signal does to a server; that of whole processes is tests/service/test_cli.py's."""
-
 import asyncio
+import contextlib
 import signal
+import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
 import pytest
 import uvicorn
 
 from service.server.uvicorn_server import (
+    RETIRE_SIGNAL,
     SWITCH_SECONDS,
     GracefulServer,
     announce,
+    format_url,
     open_listener,
     run_app,
+    serve_app,
+    stop_loading,
 )
 from service.settings import Settings
-from tests.service.http.fakes import FakeRegistry, make_app
+from tests.service.http.fakes import FakePipeline, FakeRegistry, make_app
+
+KEEP_ALIVE_SECONDS = 1
+BODY = {"inputs": "a fine film"}
 
 
-def make_server(delay_seconds: float = 0.0) -> GracefulServer:
-    app = make_app()
-    return GracefulServer(uvicorn.Config(app), app.context, delay_seconds, lambda: None)
+@dataclass
+class Running:
+    """A server in this process, on a real socket; signals are calls of its handlers."""
+
+    server: GracefulServer
+    task: "asyncio.Task[None]"
+    url: str
+    pipeline: FakePipeline
+    heartbeats: list[float] = field(default_factory=list)
+
+    def connect(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(base_url=self.url, trust_env=False, timeout=10.0)
+
+    def terminate(self, number: int = signal.SIGTERM) -> None:
+        self.server.handle_exit(number, None)
+
+    def retire(self) -> None:
+        self.server.handle_retire(RETIRE_SIGNAL, None)
+
+    async def wait_end(self) -> None:
+        await asyncio.wait_for(self.task, 10.0)
 
 
-def tick(server: GracefulServer) -> bool:
-    return asyncio.run(server.on_tick(1))
+@pytest.fixture
+def kept_handlers() -> Iterator[None]:
+    handler = signal.getsignal(RETIRE_SIGNAL)
+    yield
+    signal.signal(RETIRE_SIGNAL, handler)
 
 
-def test_told_to_stop_it_drains_the_context_that_it_was_given() -> None:
-    server = make_server(delay_seconds=60.0)
+@pytest.fixture
+async def running(kept_handlers: None) -> AsyncIterator[Running]:
+    pipeline, heartbeats, is_listening = FakePipeline(), list[float](), asyncio.Event()
+    app = make_app(pipeline)
+    listener = open_listener("127.0.0.1", 0)
+    config = uvicorn.Config(
+        app,
+        lifespan="off",
+        log_config=None,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=5,
+    )
 
-    server.handle_exit(signal.SIGTERM, None)
+    def heartbeat() -> None:
+        heartbeats.append(time.monotonic())
+        is_listening.set()
 
-    assert server.context.is_draining
-    assert not tick(server)
-
-
-def test_it_closes_when_the_delay_is_over() -> None:
-    server = make_server()
-
-    server.handle_exit(signal.SIGTERM, None)
-
-    assert tick(server)
-    assert not server.force_exit
-
-
-def test_interrupt_closes_at_once() -> None:
-    server = make_server(delay_seconds=60.0)
-
-    server.handle_exit(signal.SIGINT, None)
-
-    assert server.context.is_draining
-    assert server.should_exit
-    assert not server.force_exit
-
-
-def test_same_signal_from_two_sources_counts_once() -> None:
-    server = make_server(delay_seconds=60.0)
-
-    server.handle_exit(signal.SIGINT, None)
-    server.handle_exit(signal.SIGINT, None)
-
-    assert not server.force_exit
+    server = GracefulServer(config, app.context, 0.5, heartbeat)
+    url = format_url(listener)
+    task = asyncio.create_task(serve_app(app, server, listener))
+    await asyncio.wait_for(is_listening.wait(), 10.0)
+    yield Running(server, task, url, pipeline, heartbeats)
+    server.should_exit = True
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.wait_for(task, 10.0)
 
 
-def test_second_interrupt_drops_running_requests() -> None:
-    server = make_server(delay_seconds=60.0)
+async def test_heartbeat_comes_once_it_listens_and_every_second(running: Running) -> None:
+    assert len(running.heartbeats) >= 1
+    seen = len(running.heartbeats)
+    await asyncio.sleep(1.3)
+    assert len(running.heartbeats) > seen
 
-    server.handle_exit(signal.SIGINT, None)
-    server.stop_requested_at = time.monotonic() - 1.0
-    server.handle_exit(signal.SIGINT, None)
 
-    assert server.force_exit
+async def test_told_to_stop_it_is_unready_and_closes_connections_but_answers(
+    running: Running,
+) -> None:
+    async with running.connect() as client:
+        assert (await client.get("/readyz")).status_code == 200
+        running.terminate()
+        answer = await client.post("/classify", json=BODY)
+        assert (answer.status_code, answer.headers["connection"]) == (200, "close")
+        assert (await client.get("/readyz")).status_code == 503
+    started = time.monotonic()
+    await running.wait_end()
+    assert time.monotonic() - started < 2.0
+
+
+async def test_running_request_is_answered_after_the_order_to_stop(running: Running) -> None:
+    running.pipeline.gate = asyncio.Event()
+    async with running.connect() as client:
+        request = asyncio.create_task(client.post("/classify", json=BODY))
+        await running.pipeline.is_asked.wait()
+        running.terminate()
+        await asyncio.sleep(0.8)  # beyond the delay
+        running.pipeline.gate.set()
+        assert (await request).status_code == 200
+    await running.wait_end()
+
+
+async def test_key_press_closes_at_once(running: Running) -> None:
+    started = time.monotonic()
+    running.terminate(signal.SIGINT)
+    await running.wait_end()
+    assert time.monotonic() - started < 0.45
+
+
+async def test_same_signal_twice_within_a_moment_counts_once(running: Running) -> None:
+    """A key press reaches a worker from the terminal and from its supervisor."""
+    running.terminate(signal.SIGINT)
+    running.terminate(signal.SIGINT)
+    assert not running.server.force_exit
+    await running.wait_end()
+
+
+async def test_second_term_after_a_while_closes_without_the_rest_of_the_delay(
+    running: Running,
+) -> None:
+    running.server.delay_seconds = 60.0
+    running.terminate()
+    await asyncio.sleep(0.6)
+    running.terminate()
+    await running.wait_end()
+
+
+async def test_retiring_server_stays_ready_and_asks_to_close(running: Running) -> None:
+    async with running.connect() as client:
+        await client.get("/readyz")
+        running.retire()
+        await asyncio.sleep(0.3)
+        answer = await client.get("/readyz")
+    assert (answer.status_code, answer.headers["connection"]) == (200, "close")
+    await running.wait_end()
+
+
+async def test_retiring_server_accepts_no_more_connections(running: Running) -> None:
+    async with running.connect() as client:
+        await client.get("/livez")  # a connection that keeps it alive
+        running.retire()
+        await asyncio.sleep(0.3)
+        async with running.connect() as late:
+            with pytest.raises(httpx.ConnectError):
+                await late.get("/livez")
+
+
+async def test_retiring_server_without_connections_ends_at_once(running: Running) -> None:
+    started = time.monotonic()
+    running.retire()
+    await running.wait_end()
+    assert time.monotonic() - started < 0.9
+
+
+async def test_idle_connection_of_a_retiring_server_lasts_until_its_usual_time_out(
+    running: Running,
+) -> None:
+    async with running.connect() as client:
+        await client.get("/livez")
+        running.retire()
+        started = time.monotonic()
+        await running.wait_end()
+    assert KEEP_ALIVE_SECONDS * 0.7 < time.monotonic() - started < KEEP_ALIVE_SECONDS + 1.5
+
+
+async def test_connection_that_never_asks_does_not_keep_a_retiring_server(
+    running: Running,
+) -> None:
+    host, port = running.url.removeprefix("http://").split(":")
+    _, writer = await asyncio.open_connection(host, int(port))
+    running.retire()
+    await running.wait_end()
+    writer.close()
+
+
+async def test_retiring_server_can_still_be_told_to_stop(running: Running) -> None:
+    async with running.connect() as client:
+        await client.get("/livez")
+        started = time.monotonic()
+        running.retire()
+        running.terminate()
+        await running.wait_end()
+    assert time.monotonic() - started < KEEP_ALIVE_SECONDS
+
+
+def test_port_in_use_is_an_error_in_one_sentence() -> None:
+    with open_listener("127.0.0.1", 0) as taken:
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError, match=rf"Cannot listen on 127\.0\.0\.1 port {port}: .* in use"):
+            open_listener("127.0.0.1", port)
+
+
+def test_listener_sends_small_answers_at_once() -> None:
+    """asyncio turns Nagle's algorithm off if the protocol is named."""
+    with open_listener("127.0.0.1", 0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP
+
+
+@pytest.mark.parametrize(
+    ("host", "start"), [("127.0.0.1", "http://127.0.0.1:"), ("::1", "http://[::1]:")]
+)
+def test_address_is_a_url(host: str, start: str) -> None:
+    try:
+        listener = open_listener(host, 0)
+    except OSError as exc:
+        pytest.skip(str(exc))  # a machine without IPv6
+    with listener:
+        assert format_url(listener) == f"{start}{listener.getsockname()[1]}"
+
+
+def test_ready_line_is_printed_once(capsys: pytest.CaptureFixture[str]) -> None:
+    with open_listener("127.0.0.1", 0) as listener:
+        heartbeat = announce(listener)
+        heartbeat()
+        heartbeat()
+        url = format_url(listener)
+    assert capsys.readouterr().out == f"seqserve is ready on {url} (documentation: {url}/docs)\n"
+
+
+def test_signal_while_models_load_ends_the_process_with_success() -> None:
+    with pytest.raises(SystemExit) as raised:
+        stop_loading(signal.SIGTERM, None)
+    assert raised.value.code == 0
 
 
 @pytest.fixture
@@ -98,7 +265,7 @@ class NotingRegistry(FakeRegistry):
         raise Stopped
 
 
-@pytest.mark.usefixtures("_switch_interval")
+@pytest.mark.usefixtures("_switch_interval", "kept_handlers")
 def test_every_server_hands_the_interpreter_over_early(tmp_path: Path) -> None:
     registry = NotingRegistry()
     settings = Settings(models_dir=tmp_path)

@@ -1,39 +1,100 @@
 import json
 import logging
-from typing import Any
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 
-from service.telemetry.logs import JsonFormatter, TextFormatter, configure_logging
+from service.telemetry.logs import JsonFormatter, TextFormatter, configure_logging, extra_fields
 
 
-def make_record(**extra: Any) -> logging.LogRecord:
-    record = logging.LogRecord("seqserve", logging.INFO, "file", 1, "hello %s", ("you",), None)
-    vars(record).update(extra)
-    return record
+@pytest.fixture(autouse=True)
+def kept_logging() -> Iterator[None]:
+    """Gives the root logger its handlers back, pytest's among them."""
+    root, uvicorn = logging.getLogger(), logging.getLogger("uvicorn.error")
+    handlers, levels = list(root.handlers), (root.level, uvicorn.level)
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(levels[0])
+    uvicorn.setLevel(levels[1])
 
 
-def test_json_lines_carry_the_extra_fields() -> None:
-    line = json.loads(JsonFormatter().format(make_record(status=200)))
-    assert (line["message"], line["level"], line["status"]) == ("hello you", "info", 200)
+def make_record(message: str = "loaded %s", *args: object, **extra: object) -> logging.LogRecord:
+    return logging.getLogger("test").makeRecord(
+        "service.x", logging.INFO, __file__, 1, message, args or ("it",), None, extra=extra
+    )
 
 
-def test_json_lines_carry_the_exception() -> None:
-    record = make_record()
-    record.exc_info = (ValueError, ValueError("x"), None)
-    assert "ValueError: x" in json.loads(JsonFormatter().format(record))["exception"]
+def test_record_without_extra_has_no_fields() -> None:
+    assert extra_fields(make_record()) == {}
 
 
-def test_text_lines_end_with_the_extra_fields() -> None:
-    assert TextFormatter().format(make_record(status=200)).endswith("hello you status=200")
+def test_fields_of_extra_are_found_and_colours_of_uvicorn_are_not() -> None:
+    record = make_record(status=200, color_message="\x1b[36mx")
+    assert extra_fields(record) == {"status": 200}
 
 
-@pytest.mark.parametrize("log_format", ["text", "json"])
-def test_logging_goes_to_stderr(log_format: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    before = logging.root.handlers[:], logging.root.level
+def test_text_line_ends_with_the_fields() -> None:
+    line = TextFormatter().format(make_record(status=200, path="/classify"))
+    assert line.endswith(" INFO service.x: loaded it status=200 path=/classify")
+
+
+def test_formatting_twice_adds_no_field() -> None:
+    """The first time leaves `message` and `asctime` in the record."""
+    record, formatter = make_record(status=200), TextFormatter()
+    assert formatter.format(record) == formatter.format(record)
+
+
+def test_json_line_holds_message_and_fields() -> None:
+    record = make_record(status=200, ratio=0.5)
+    line = json.loads(JsonFormatter().format(record))
+    assert datetime.fromisoformat(line.pop("time")).tzinfo == UTC
+    assert line == {
+        **{"level": "info", "logger": "service.x", "message": "loaded it"},
+        **{"status": 200, "ratio": 0.5},
+    }
+
+
+def test_json_keeps_one_line_and_letters_as_they_are() -> None:
+    line = JsonFormatter().format(make_record("%s", "영화\nb"))
+    assert "\n" not in line
+    assert "영화" in line
+
+
+def test_json_of_a_value_that_json_does_not_know_is_its_text() -> None:
+    line = json.loads(JsonFormatter().format(make_record(error=ValueError("odd"))))
+    assert line["error"] == "odd"
+
+
+def test_json_holds_the_traceback() -> None:
     try:
-        configure_logging("info", log_format)
-        logging.getLogger("service.test").info("hello", extra={"status": 200})
-        assert "hello" in capsys.readouterr().err
-    finally:
-        logging.root.handlers[:], logging.root.level = before
+        raise ValueError("odd")
+    except ValueError:
+        record = make_record()
+        record.exc_info = sys.exc_info()
+    line = json.loads(JsonFormatter().format(record))
+    assert line["exception"].startswith("Traceback")
+    assert line["exception"].endswith("ValueError: odd")
+
+
+def test_lines_go_to_stderr_from_the_level_on(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("info", "json")
+    logging.getLogger("service.y").debug("hidden")
+    logging.getLogger("service.y").info("shown")
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert json.loads(captured.err)["message"] == "shown"
+
+
+def test_start_and_stop_lines_of_uvicorn_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("debug", "text")
+    logging.getLogger("uvicorn.error").info("Started server process")
+    logging.getLogger("uvicorn.error").error("broken")
+    assert [line.rsplit(": ", 1)[1] for line in capsys.readouterr().err.splitlines()] == ["broken"]
+
+
+def test_level_above_warning_holds_for_uvicorn_too(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("error", "text")
+    logging.getLogger("uvicorn.error").warning("odd")
+    assert capsys.readouterr().err == ""

@@ -108,6 +108,32 @@ def test_successor_counts_on_from_where_the_dead_one_was() -> None:
     assert witness.read("queue_requests", model="m") is None  # its queue died with it
 
 
+def test_gauges_of_a_worker_that_ended_can_be_dropped() -> None:
+    segments = [MetricsSegment(), MetricsSegment()]
+    ended, witness = Process(segments, 0), Process(segments, 1)
+    witness.metrics.ready.set(1)
+    ended.metrics.ready.set(0)
+    count(ended, 2)
+    ended.shared.publish()
+    assert witness.read("ready") == 0
+
+    segments[0].keep_counters()
+
+    assert witness.read("ready") == 1
+    assert witness.read("requests_total", model="m", outcome="ok") == 2
+
+
+def test_last_act_of_a_worker_publishes_what_it_counted_but_no_gauges() -> None:
+    one, other = make_processes()
+    one.metrics.ready.set(1)
+    other.metrics.ready.set(0)
+    count(other, 3)
+    other.shared.conclude()
+
+    assert one.read("ready") == 1
+    assert one.read("requests_total", model="m", outcome="ok") == 3
+
+
 def test_other_process_sees_what_is_published() -> None:
     one, other = make_processes()
 

@@ -3,7 +3,6 @@
 import json
 import random
 import unicodedata
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -31,8 +30,8 @@ CONTROLS = "\x00\t\n\r\x1b\x7f\x85\u2028\ufeff"
 
 
 @pytest.fixture(scope="module")
-def path(tiny_run: Callable[[str, str], Path]) -> Path:
-    return tiny_run("translation", "gru") / "tokenizer.json"
+def path(tiny_repository: Path) -> Path:
+    return tiny_repository / "tiny-translation-lstm" / "1" / "tokenizer.json"
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,50 @@
+"""That the service answers as torch does, in every precision."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from models.networks.classifier import Classifier
+from models.training.runs import read_run
+from service.engine.device import Device
+from service.engine.runner import run_sequences
+from service.repository.loader import load_model
+from service.repository.manifest import Precision
+from service.repository.model import make_sequences
+
+TOLERANCES: dict[Precision, float] = {"fp32": 1e-5, "w8": 0.04, "int8": 0.06}
+TEXTS = [
+    "이 영화 정말 재미있어요",
+    "별로",
+    "시간이 아까웠다. 다시는 안 본다.",
+    "좋아요 좋아요 좋아요",
+    "a",
+    "배우들의 연기가 좋았고 음악도 훌륭했습니다",
+    "돈이 아깝다",
+]
+
+
+@pytest.mark.parametrize("precision", TOLERANCES)
+def test_torch_equals_onnx_equals_quantised(
+    tiny_repository: Path, torch_classifier: Classifier, precision: Precision
+) -> None:
+    folder = tiny_repository / "tiny-sentiment-gru" / "1"
+    model = load_model(folder, Device("cpu"), precision=precision)
+    results = run_sequences(model.runner, make_sequences(model, TEXTS))
+    served = np.stack([model.probabilities(np.asarray(result)) for result in results])
+
+    expected = [
+        torch_classifier(torch.tensor([ids]), torch.tensor([len(ids)])).softmax(dim=-1)[0].numpy()
+        for ids in model.encode(TEXTS)
+    ]
+
+    assert np.abs(served - np.stack(expected)).max() <= TOLERANCES[precision]
+
+
+@pytest.fixture(scope="module")
+def torch_classifier(tiny_repository_runs: dict[str, Path]) -> Classifier:
+    model = read_run(tiny_repository_runs["sentiment"]).model
+    assert isinstance(model, Classifier)
+    return model.requires_grad_(False)

@@ -1,0 +1,44 @@
+"""The models that tests/service has in git are as made today; it has neither torch nor onnx."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from onnx import TensorProto
+
+from export.graph import GraphBuilder, save_graphs
+from service.repository.manifest import MANIFEST
+
+SERVICE_TESTS = Path(__file__).parents[1] / "service"
+# Differ with the machine and the versions of tools: rounding, hence hashes of weights and scores.
+MADE_HERE = ("created", "files", "goldens", "parity", "quality", "tools")
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    fields: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    names = [entry["name"] for entry in fields["files"]]
+    return {name: fields[name] for name in fields if name not in MADE_HERE} | {"names": names}
+
+
+@pytest.mark.parametrize("name", ["tiny-sentiment-gru", "tiny-translation-lstm"])
+def test_tiny_repository_in_git_is_what_the_export_makes(tiny_repository: Path, name: str) -> None:
+    kept, made = (
+        repository / name / "1"
+        for repository in (SERVICE_TESTS / "tiny_repository", tiny_repository)
+    )
+    assert read_manifest(kept) == read_manifest(made), (
+        f"renew it: cp -r {tiny_repository}/. {kept.parents[1]}"
+    )
+
+
+def test_gather_graph_in_git_is_what_the_builder_makes(tmp_path: Path) -> None:
+    graph = GraphBuilder("gather")
+    table = graph.input("table", TensorProto.FLOAT, ["N", 2])
+    rows = graph.input("rows", TensorProto.INT64, ["R"])
+    graph.output(graph.op("Gather", table, rows, axis=0), "chosen", TensorProto.FLOAT, ["R", 2])
+    graph.output(graph.op("Shape", rows), "count", TensorProto.INT64, [1])
+    save_graphs({"gather.onnx": graph.build()}, tmp_path)
+
+    kept, made = SERVICE_TESTS / "engine" / "gather.onnx", tmp_path / "gather.onnx"
+    assert kept.read_bytes() == made.read_bytes(), f"renew it: cp {made} {kept}"
