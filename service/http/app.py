@@ -23,11 +23,11 @@ from service.http.failures import FailureMiddleware
 from service.http.fast_path import FastPath
 from service.http.metrics import make_metrics_app
 from service.http.middleware import RequestContextMiddleware
-from service.http.operations import operations
-from service.http.pages import pages
 from service.http.problems import answer_http_error, answer_serving_error, document_errors
+from service.http.routes.operations import operations
+from service.http.routes.pages import pages
+from service.http.routes.tasks import tasks
 from service.http.schemas import REQUESTS
-from service.http.tasks import tasks
 from service.pipeline.classify import ClassifyPipeline
 from service.pipeline.translate import TranslatePipeline
 from service.repository.registry import Registry

@@ -6,7 +6,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service import errors
 from service.http.problems import answer_serving_error
-from service.http.tasks import tasks
+from service.http.routes.tasks import tasks
 
 
 class FastPath:

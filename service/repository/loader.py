@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from service.engine.classifier import ClassifierRunner
-from service.engine.decoder_session import DecoderSession
 from service.engine.device import Device
 from service.engine.runner import Runner
+from service.engine.search.decoder_session import DecoderSession
+from service.engine.search.translator import TranslatorRunner
 from service.engine.session import OnnxSession
-from service.engine.translator import TranslatorRunner
 from service.errors import ArtefactError
 from service.repository.manifest import (
     TOKENIZER,

@@ -18,10 +18,10 @@ from models.networks.seq2seq import Seq2Seq
 from models.training.runs import Run, read_run
 from models.training.trainer import BEST
 from models.training.vocabulary import EOS
-from service.engine.decoder_session import DecoderSession
 from service.engine.device import Device
+from service.engine.search.decoder_session import DecoderSession
+from service.engine.search.translator import TranslatorRunner
 from service.engine.session import OnnxSession
-from service.engine.translator import TranslatorRunner
 from service.repository.manifest import TOKENIZER
 from service.text.tokenizer import Tokenizer
 from tests.models.tiny_runs import samples, tiny_config, tiny_run

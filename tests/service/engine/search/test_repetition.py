@@ -2,7 +2,12 @@ import random
 
 import pytest
 
-from service.engine.repetition import MAX_PERIOD, MIN_REPEATED_TOKENS, find_repetition, is_loop
+from service.engine.search.repetition import (
+    MAX_PERIOD,
+    MIN_REPEATED_TOKENS,
+    find_repetition,
+    is_loop,
+)
 
 SOURCE = list(range(100, 130))
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from service.engine.batch import Hypothesis, SearchOptions, TokenSequence
-from service.engine.beams import (
+from service.engine.search.beams import (
     BeamGroup,
     History,
     RunningSequence,

@@ -11,7 +11,7 @@ import numpy as np
 
 from service.arrays import FloatArray, IntArray
 from service.engine.batch import TokenSequence, pad_sequences
-from service.engine.paged_memory import PagedMemory
+from service.engine.search.paged_memory import PagedMemory
 from service.engine.session import Session
 
 STATES = ("hidden", "cell")

@@ -12,7 +12,7 @@ import numpy as np
 
 from service.arrays import FloatArray, IntArray, ScoreArray
 from service.engine.batch import Hypothesis, SearchOptions, TokenSequence
-from service.engine.repetition import is_loop
+from service.engine.search.repetition import is_loop
 
 
 class Continuations(NamedTuple):

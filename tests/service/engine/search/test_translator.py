@@ -7,9 +7,9 @@ import pytest
 
 from service.arrays import Array, FloatArray
 from service.engine.batch import Hypothesis, Result, SearchOptions, TokenSequence
-from service.engine.decoder_session import DecoderSession
 from service.engine.runner import run_sequences
-from service.engine.translator import TranslatorRunner
+from service.engine.search.decoder_session import DecoderSession
+from service.engine.search.translator import TranslatorRunner
 from service.errors import InferenceFailed
 from tests.fakes import EOS_ID, NEVER, PAD_ID, START_ID, FakeSession
 

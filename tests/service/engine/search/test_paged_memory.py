@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from service.arrays import FloatArray
-from service.engine.paged_memory import MIN_PAGES, PAGE_SIZE, PagedMemory
+from service.engine.search.paged_memory import MIN_PAGES, PAGE_SIZE, PagedMemory
 
 ATTENTION_SIZE, MEMORY_SIZE = 3, 5
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from service.arrays import BoolArray, FloatArray, IntArray
 from service.engine.batch import Defect, Hypothesis, Result, TokenSequence
-from service.engine.beams import (
+from service.engine.search.beams import (
     BeamGroup,
     Continuations,
     History,
@@ -18,8 +18,8 @@ from service.engine.beams import (
     stack_rows,
     start_beam_group,
 )
-from service.engine.decoder_session import DecoderOutputs, DecoderSession
-from service.engine.repetition import MAX_PERIOD
+from service.engine.search.decoder_session import DecoderOutputs, DecoderSession
+from service.engine.search.repetition import MAX_PERIOD
 
 # A hypothesis loops if its last LOOP_TOKENS tokens repeat a period of at most MAX_PERIOD; checked
 # every LOOP_INTERVAL steps.
