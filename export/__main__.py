@@ -72,7 +72,7 @@ def add_torch(parser: argparse.ArgumentParser) -> None:
         "--beam",
         type=positive,
         default=4,
-        help="beam size to measure in addition to greedy (default: %(default)s)",
+        help="beam size to measure besides greedy and the server's default (default: %(default)s)",
     )
     parser.set_defaults(command=run_torch)
 
@@ -89,7 +89,7 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
         "--beam",
         type=positive,
         default=4,
-        help="beam size to measure in addition to greedy (default: %(default)s)",
+        help="beam size to measure besides greedy and the server's default (default: %(default)s)",
     )
     parser.set_defaults(command=run_evaluate)
 

@@ -12,8 +12,8 @@ LIMITS = {
     "subjects, irony and mixed feelings are read less well. It always gives one of its labels, "
     "also for text that fits none.",
     "translation": "A small recurrent model trained on the sets above: good on text like theirs, "
-    "unreliable elsewhere. Names and numbers can be wrong, and rare words may be left out or "
-    "replaced. Not for text where an error does harm.",
+    "unreliable elsewhere. Names, numbers and links can be wrong, and rare words may be left out "
+    "or replaced. Not for text where an error does harm.",
 }
 BROUGHT = "Trained elsewhere and wrapped unchanged: ask its owner about intended use."
 

@@ -35,8 +35,8 @@ def evaluate_version(folder: Path, run_folder: Path, data: Path, beam_size: int)
         folder: the version.
         run_folder: the training run, for the configured sources.
         data: the data folder.
-        beam_size: beam size to measure in addition to greedy, for translation; 1 measures greedy
-            only.
+        beam_size: beam size to measure in addition to greedy and the server's default, for
+            translation; 1 measures greedy only.
     """
     config = read_run_config(run_folder)
     model = load_model(folder, Device("cpu"), num_threads=available_cpus())
@@ -101,7 +101,7 @@ def evaluate_source(
         return [as_quality(model, name, figure) for figure in classify_rows(model, rows)]
     quality = []
     for side, (first, second) in enumerate(config.pairs):
-        for beam in dict.fromkeys([1, beam_size]):
+        for beam in choose_beams(beam_size):
             started = time.monotonic()
             texts = translate_texts(model, [row[side] for row in rows], first, second, beam)
             decoding = "greedy" if beam == 1 else f"beam {beam}"
@@ -116,13 +116,22 @@ def evaluate_source(
     return quality
 
 
+def choose_beams(beam_size: int) -> list[int]:
+    """Beam sizes to measure: greedy, the server's default, and the one asked for."""
+    return [1] if beam_size == 1 else sorted({1, default_beam_size(), beam_size})
+
+
+def default_beam_size() -> int:
+    return int(Settings.model_fields["default_beam_size"].default)
+
+
 def evaluate_everyday(model: LoadedModel) -> list[Quality]:
     """Measures the everyday sentences as served, and prints the misses."""
     if model.manifest.task == "sentiment":
         figure = judge_labels(model)
         return [as_quality(model, EVERYDAY, figure)] if figure else []
     quality = []
-    beam_size = int(Settings.model_fields["default_beam_size"].default)
+    beam_size = default_beam_size()
     for source, target in model.manifest.pairs:
         judged = judge_translations(model, source, target, beam_size)
         if judged:

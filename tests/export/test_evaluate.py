@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from export.evaluate import EVERYDAY, check_tests, evaluate_version
+from export.evaluate import EVERYDAY, check_tests, choose_beams, evaluate_version
 from export.publish import export_run
 from models.config import SourceConfig, dump_config, parse_config
 from service.repository.manifest import Quality, read_manifest
@@ -62,6 +62,11 @@ def test_bleu_and_chrf_of_both_directions_and_decodings(
     signatures = {figure.pair: figure.signature for figure in quality if figure.metric == "bleu"}
     assert "tok:char" in signatures["en-ko"]
     assert "tok:13a" in signatures["ko-en"]
+
+
+@pytest.mark.parametrize(("beam_size", "measured"), [(1, [1]), (2, [1, 2]), (4, [1, 2, 4])])
+def test_the_servers_default_beam_is_always_measured(beam_size: int, measured: list[int]) -> None:
+    assert choose_beams(beam_size) == measured
 
 
 def test_beam_of_one_is_measured_once(

@@ -304,18 +304,20 @@ def test_concurrent_requests_share_batches(client: httpx.Client) -> None:
 # --- translations that are cut or loop ---
 
 PLANETS = "Mercury, Venus, Earth, Mars, Jupiter, Saturn, Uranus, Neptune, Pluto."
-ADDRESS = "https://example.com/a/b/c?query=1&other=2#fragment"
+KEYS = "Qwghlm zxcvb asdfgh poiuyt lkjhgf mnbvcx qazwsx edcrfv tgbyhn ujmikol"
+GODS = (
+    "Poseidon, Hephaestus, Aphrodite, Artemis, Dionysus, Persephone, Demeter, Hermes, Athena, Ares"
+)
 FRUIT = (
     "apples, pears, bananas, cherries, plums, peaches, grapes, oranges, lemons, limes, kiwis, "
     "melons"
 )
-DIGITS = "0123456789" * 5
 
 
 @pytest.mark.parametrize("beam_size", [1, 2, 4])
 @pytest.mark.parametrize(
     ("target", "text"),
-    [("ko", ADDRESS), ("ko", FRUIT), ("de", FRUIT), ("de", DIGITS)],
+    [("ko", KEYS), ("ko", FRUIT), ("de", KEYS), ("de", GODS)],
 )
 def test_a_loop_is_not_passed_off_as_a_translation(
     target: str, text: str, beam_size: int, client: httpx.Client
@@ -346,7 +348,7 @@ def test_a_translation_cut_by_the_client_is_not_complete(target: str, client: ht
 def test_each_text_of_an_array_says_whether_it_is_complete(
     extra: dict[str, Any], client: httpx.Client
 ) -> None:
-    texts = [ENGLISH, f"{ENGLISH} {DIGITS}"]
+    texts = [ENGLISH, f"{ENGLISH} {GODS}"]
     assert translate(client, texts, **extra)["complete"] == [True, False]
 
 
@@ -356,7 +358,7 @@ def test_loops_and_cut_sentences_are_counted(client: httpx.Client) -> None:
         return read_metric(client, "seqserve_incomplete_translations_total", **labels)
 
     loops, cut = count("loop"), count("length")
-    translate(client, [DIGITS, ENGLISH, FRUIT])
+    translate(client, [KEYS, ENGLISH, GODS])
     translate(client, ENGLISH, max_new_tokens=3)
 
     assert (count("loop"), count("length")) == (loops + 2, cut + 1)
