@@ -11,7 +11,7 @@ from models.config import Cell
 from service.arrays import FloatArray
 from service.engine.batch import TokenSequence
 from tests.export.conftest import TinyTranslator
-from tests.service.engine.test_translator import (
+from tests.service.engine.search.test_translator import (
     SCORE_TOLERANCE,
     Ids,
     LanguageModel,
