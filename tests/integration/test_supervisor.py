@@ -274,6 +274,7 @@ def test_server_ends_with_its_terminal(models_dir: Path, tmp_path: Path, num_wor
     command = [sys.executable, "-m", "service", "--port", "0", "--models-dir", str(models_dir)]
     pid, terminal = pty.fork()
     if pid == 0:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
         os.chdir(ROOT)
         os.execv(command[0], [*command, "--workers", str(num_workers), "--device", "cpu"])
     read_until(terminal, b"/docs)\r\n")
