@@ -29,6 +29,14 @@ MODEL = "sentiment-en"
 WAIT_SECONDS = 60.0
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _hangup_as_usual() -> Iterator[None]:
+    """Servers started here heed SIGHUP, also if the tests run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.fixture(scope="module")
 def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One small model: these tests start many servers."""
@@ -274,7 +282,6 @@ def test_server_ends_with_its_terminal(models_dir: Path, tmp_path: Path, num_wor
     command = [sys.executable, "-m", "service", "--port", "0", "--models-dir", str(models_dir)]
     pid, terminal = pty.fork()
     if pid == 0:
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
         os.chdir(ROOT)
         os.execv(command[0], [*command, "--workers", str(num_workers), "--device", "cpu"])
     read_until(terminal, b"/docs)\r\n")
