@@ -114,6 +114,11 @@ class Quality(Part):
     pair: str | None = None
     decoding: str | None = None
 
+    def beam_size(self) -> int:
+        """Of the search that was measured; greedy, and tasks without a search, have 1."""
+        name, _, size = (self.decoding or "").partition(" ")
+        return int(size) if name == "beam" else 1
+
 
 class Parity(Part):
     """Agreement of a graph with the float32 torch model over batch sizes and mixed lengths.
@@ -229,12 +234,12 @@ class Manifest(Part):
     @property
     def headlines(self) -> tuple[Quality, ...]:
         """The most telling figures, at most two: accuracy, or BLEU with the widest beam."""
-        said = [
-            figure
-            for figure in self.quality
-            if figure.metric in HEADLINE_METRICS and figure.precision == self.quality[0].precision
-        ]
-        return tuple([figure for figure in said if figure.decoding != "greedy"] or said)[:2]
+        widest: dict[tuple[str, str | None, str], Quality] = {}
+        for figure in self.quality:
+            if figure.metric in HEADLINE_METRICS and figure.precision == self.quality[0].precision:
+                key = (figure.data, figure.pair, figure.metric)
+                widest[key] = max(widest.get(key, figure), figure, key=Quality.beam_size)
+        return tuple(widest.values())[:2]
 
     def graph(self, role: Role, precision: Precision) -> Graph:
         return next(

@@ -201,6 +201,25 @@ def test_evaluation_only_sets_do_not_restrict_commercial_use(
     assert make_manifest(sources=(free, unfree)).commercial_use is is_commercial
 
 
+def test_each_pair_has_a_headline_even_if_several_beams_were_measured() -> None:
+    quality = tuple(
+        Quality(
+            data="test",
+            metric="bleu",
+            value=float(beam),
+            precision="fp32",
+            signature="x",
+            pair=pair,
+            decoding="greedy" if beam == 1 else f"beam {beam}",
+        )
+        for pair in ("en-de", "de-en")
+        for beam in (1, 2, 4)
+    )
+    found = make_manifest("translation", quality=quality).headlines
+
+    assert [(figure.pair, figure.value) for figure in found] == [("en-de", 4.0), ("de-en", 4.0)]
+
+
 def test_headlines_are_those_of_the_widest_beam() -> None:
     quality = tuple(
         Quality(
