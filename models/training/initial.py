@@ -39,7 +39,10 @@ def load_initial(folder: Path, tokenizer: Tokenizer) -> tuple[dict[str, Tensor],
         ArtefactError: the version's manifest or tokenizer is damaged.
     """
     if (folder / MANIFEST).is_file():
-        weights, seconds = read_version(folder), 60.0 * (trained_minutes(folder) or 0.0)
+        weights, seconds = (
+            read_version(folder),
+            60.0 * (read_manifest(folder).trained_minutes or 0.0),
+        )
     else:
         weights = torch.load(folder / BEST, map_location="cpu", weights_only=True)
         seconds = read_seconds(folder) or 0.0
@@ -52,10 +55,6 @@ def load_initial(folder: Path, tokenizer: Tokenizer) -> tuple[dict[str, Tensor],
                 if name in weights
             }
     return weights, seconds
-
-
-def trained_minutes(folder: Path) -> float | None:
-    return read_manifest(folder).trained_minutes
 
 
 def read_version(folder: Path) -> dict[str, Tensor]:

@@ -32,7 +32,7 @@ class WaitingQueue:
         metrics: where batches and refusals are counted.
         on_expired: told which sequences were dropped and when, with the lock held, on whatever
             thread noticed.
-        wakes_workers: whether a new sequence wakes a worker; if not, `hand_over` does.
+        wakes_workers: whether a new sequence wakes a worker; if not, `take_if` does.
     """
 
     def __init__(

@@ -1,7 +1,6 @@
 """Takes batches, steps a runner, reports: on a thread of its own, or on the event loop."""
 
 import asyncio
-import logging
 import threading
 from collections.abc import Callable
 from typing import Protocol
@@ -10,8 +9,6 @@ from service.engine.batch import Result, TokenSequence
 from service.engine.runner import Runner
 from service.engine.step_time import StepTimeEstimator
 from service.engine.waiting_queue import QueueClosed, WaitingQueue
-
-logger = logging.getLogger(__name__)
 
 Clock = Callable[[], float]
 

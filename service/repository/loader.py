@@ -59,7 +59,7 @@ def load_model(
         precision: `auto` takes the best for the device.
         num_threads: within an operator.
         num_runners: over the same sessions, which may be run from several threads.
-        max_rows: rows that each runner takes at a time.
+        max_rows: rows that each runner takes at a time; the manifest may ask for fewer.
 
     Raises:
         ArtefactError: files are damaged, or the version lacks the precision.
@@ -78,6 +78,7 @@ def load_model(
         return session
 
     ids = manifest.ids
+    max_rows = min(max_rows, manifest.limits.max_batch_size or max_rows)
     runners: list[Runner]
     if manifest.task == "sentiment":
         graph = open_graph("classifier")

@@ -14,7 +14,7 @@ from service.engine.scheduler import Scheduler
 from service.errors import ArtefactError, ModelNotFound, ServingError
 from service.repository.goldens import check_goldens
 from service.repository.loader import load_model
-from service.repository.manifest import MANIFEST, Manifest, read_manifest
+from service.repository.manifest import MANIFEST, Manifest
 from service.repository.model import LoadedModel
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
@@ -194,14 +194,13 @@ def prepare_model(folder: Path, device: Device, settings: Settings) -> LoadedMod
         ArtefactError: the version is damaged or does not answer as it should.
         DeviceUnavailable: the device cannot be used.
     """
-    manifest = read_manifest(folder)
     model = load_model(
         folder,
         device,
         precision=settings.precision,
         num_threads=settings.threads_per_engine,
         num_runners=settings.engines_per_model or default_engines(device, settings.workers),
-        max_rows=batch_bounds(manifest, settings)[0],
+        max_rows=settings.max_batch_size,
     )
     check_goldens(model)
     return model
