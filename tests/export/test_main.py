@@ -1,5 +1,4 @@
 import shutil
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,14 +12,14 @@ from models.training.trainer import HISTORY
 from service.repository.manifest import read_manifest
 from tests.export.conftest import FolderMaker
 from tests.export.test_wrap import LABELS, build_graph, build_tokenizer
+from tests.signals import usual_signals
 
 
 @pytest.fixture(autouse=True)
 def keep_signals() -> Iterator[None]:
     """Restores the SIGTERM handler of the test process, which `main` replaces."""
-    before = signal.getsignal(signal.SIGTERM)
-    yield
-    signal.signal(signal.SIGTERM, before)
+    with usual_signals():
+        yield
 
 
 def test_run_becomes_a_measured_version(

@@ -24,17 +24,17 @@ from tests.integration.server import (
     run_server,
     wait_until,
 )
+from tests.signals import usual_signals
 
 MODEL = "sentiment-en"
 WAIT_SECONDS = 60.0
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _hangup_as_usual() -> Iterator[None]:
+def _usual_signals() -> Iterator[None]:
     """Servers started here heed SIGHUP, also if the tests run under nohup."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    yield
-    signal.signal(signal.SIGHUP, before)
+    with usual_signals():
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -54,14 +54,7 @@ class Running:
 
 
 @pytest.fixture
-def kept_handlers() -> Iterator[None]:
-    handler = signal.getsignal(RETIRE_SIGNAL)
-    yield
-    signal.signal(RETIRE_SIGNAL, handler)
-
-
-@pytest.fixture
-async def running(kept_handlers: None) -> AsyncIterator[Running]:
+async def running() -> AsyncIterator[Running]:
     pipeline, heartbeats, is_listening = FakePipeline(), list[float](), asyncio.Event()
     app = make_app(pipeline)
     listener = open_listener("127.0.0.1", 0)
@@ -265,7 +258,7 @@ class NotingRegistry(FakeRegistry):
         raise Stopped
 
 
-@pytest.mark.usefixtures("_switch_interval", "kept_handlers")
+@pytest.mark.usefixtures("_switch_interval")
 def test_every_server_hands_the_interpreter_over_early(tmp_path: Path) -> None:
     registry = NotingRegistry()
     settings = Settings(models_dir=tmp_path)
