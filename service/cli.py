@@ -6,7 +6,6 @@ Handles arguments, exit codes and output lines; the app and the pipelines do the
 import argparse
 import asyncio
 import json
-import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -23,7 +22,7 @@ from service.pipeline.translate import TranslatePipeline
 from service.repository.manifest import Manifest, read_manifest
 from service.repository.registry import Registry, find_versions, verify
 from service.server.supervisor import default_workers, run_workers
-from service.server.uvicorn_server import announce, open_listener, run_app, stop_loading
+from service.server.uvicorn_server import announce, open_listener, reset_signals, run_app
 from service.settings import Settings, SettingsError, load_settings
 from service.telemetry.logs import configure_logging
 from service.telemetry.metrics import Metrics
@@ -151,8 +150,7 @@ def positive(value: str) -> int:
 
 def run_serve(_: argparse.Namespace, settings: Settings) -> int:
     configure_logging(settings.log_level, settings.log_format)
-    # PID 1 of a container ignores SIGTERM by default, also while models load.
-    signal.signal(signal.SIGTERM, stop_loading)
+    reset_signals()
     listener = open_listener(settings.host, settings.port)
     num_workers = settings.workers or default_workers(settings.device)
     if num_workers > 1:

@@ -138,10 +138,17 @@ class Supervisor:
         return None
 
     def _start(self, place: int) -> WorkerProcess | None:
-        """Forks; no signal comes between the question whether to and the note that it was done."""
+        """Forks, unless a signal to stop has come; one that comes meanwhile reaches the worker.
+
+        Signals are blocked until the worker has handlers of its own: Python forgets those that
+        arrive while a fork begins.
+        """
         signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED_SIGNALS)
         if not self._is_stopping:
             self._workers[place] = self._fork(place)
+        # a thread of numpy's may have let one in although this thread blocks them
+        if self._is_stopping and (worker := self._workers.get(place)):
+            worker.send(signal.SIGTERM)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED_SIGNALS)
         return self._workers.get(place)
 

@@ -179,6 +179,19 @@ def handle_hangup() -> None:
     signal.signal(signal.SIGHUP, handler)
 
 
+def reset_signals() -> None:
+    """Undoes what the parent of a server did to its signals; to be called before anything else.
+
+    A process inherits which signals are blocked and ignored: with SIGTERM blocked it could not be
+    stopped, with SIGCHLD ignored a supervisor would not learn that a worker has ended. SIGHUP stays
+    as it is, because `nohup` ignores it on purpose. PID 1 of a container ignores SIGTERM unless it
+    has a handler, also while models load.
+    """
+    signal.signal(signal.SIGTERM, stop_loading)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+
+
 def stop_loading(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a signal handler
     raise SystemExit(0)
 

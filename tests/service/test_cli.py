@@ -62,9 +62,10 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @contextmanager
-def start_server() -> Iterator[tuple[subprocess.Popen[str], str]]:
+def start_script(script: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A server in a process of its own, and its URL."""
     process = subprocess.Popen(
-        [sys.executable, "-c", SLOW_SERVER],
+        [sys.executable, "-c", script],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -81,7 +82,7 @@ def start_server() -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    with start_server() as (_, found):
+    with start_script(SLOW_SERVER) as (_, found):
         yield found
 
 
@@ -152,6 +153,27 @@ def test_server_that_cannot_start_says_why_in_one_sentence(tmp_path: Path) -> No
     assert re.fullmatch(r"seqserve: .*holds no model.*\n", result.stderr)
 
 
+INHERITED = {
+    "blocked": "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])",
+    "ignored": "signal.signal(signal.SIGTERM, signal.SIG_IGN)",
+    "child": "signal.signal(signal.SIGCHLD, signal.SIG_IGN)",
+}
+
+
+@pytest.mark.parametrize("num_workers", ["1", "2"])
+@pytest.mark.parametrize("inherited", INHERITED.values(), ids=INHERITED)
+def test_server_stops_whatever_its_parent_did_to_its_signals(
+    inherited: str, num_workers: str, tiny_repository: Path
+) -> None:
+    command = ["serve", "--port", "0", "--workers", num_workers, "--device", "cpu"]
+    command += ["--models-dir", str(tiny_repository), "--shutdown-delay-ms", "0"]
+    serve = f"from service.cli import main; raise SystemExit(main({command}))"
+    with start_script(f"import signal; {inherited}; {serve}") as (process, _):
+        process.send_signal(signal.SIGTERM)
+        _, error = process.communicate(timeout=30)
+    assert (process.returncode, error) == (0, "")
+
+
 def test_taken_port_is_one_sentence() -> None:
     with open_listener("127.0.0.1", 0) as taken:
         taken.listen()
@@ -183,7 +205,7 @@ def test_url_names_the_port_that_was_chosen() -> None:
 
 
 def test_signal_lets_running_requests_finish_and_exits_cleanly() -> None:
-    with start_server() as (process, url), ThreadPoolExecutor() as client:
+    with start_script(SLOW_SERVER) as (process, url), ThreadPoolExecutor() as client:
         assert process.stdout is not None
         request = client.submit(httpx.post, f"{url}/classify", json={"inputs": "a"})
         assert process.stdout.readline() == "asked\n"

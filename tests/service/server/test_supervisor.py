@@ -1,4 +1,5 @@
 import logging
+import os
 import re
 import signal
 import subprocess
@@ -18,15 +19,6 @@ from tests.service.server.processes import serve_for_a_moment, serve_one_but_fai
 ROOT = Path(__file__).parents[3]
 
 
-@pytest.fixture
-def kept_handlers() -> Iterator[None]:
-    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-    handlers = [signal.getsignal(number) for number in numbers]
-    yield
-    for number, handler in zip(numbers, handlers, strict=True):
-        signal.signal(number, handler)
-
-
 def test_no_worker_is_started_once_all_are_to_stop(tmp_path: Path) -> None:
     """A signal may come before a dead worker is replaced, and the new one would not learn of it."""
     settings = Settings(models_dir=tmp_path, device="cpu", workers=2)
@@ -36,7 +28,6 @@ def test_no_worker_is_started_once_all_are_to_stop(tmp_path: Path) -> None:
         assert supervisor.run() == 0  # a worker would end with 1: there are no models
 
 
-@pytest.mark.usefixtures("kept_handlers")
 def test_server_gives_up_after_failed_boots_in_a_row(caplog: pytest.LogCaptureFixture) -> None:
     settings = Settings(workers=2, device="cpu", max_failed_boots=2)
     started = time.monotonic()
@@ -53,7 +44,6 @@ def test_server_gives_up_after_failed_boots_in_a_row(caplog: pytest.LogCaptureFi
     ]
 
 
-@pytest.mark.usefixtures("kept_handlers")
 def test_worker_that_dies_soon_is_replaced_with_a_growing_delay(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -77,6 +67,37 @@ def hanging_server() -> Iterator["subprocess.Popen[str]"]:
     ) as process:
         yield process
         process.kill()
+
+
+# The signal comes as the fork begins; this thread blocks it, the other one does not.
+STOPPED_AT_FORK = """
+import os, signal, sys, threading, time
+from service.server.supervisor import Supervisor
+from service.server.uvicorn_server import open_listener
+from service.settings import Settings
+from tests.service.server.processes import serve_one_but_fail_others
+
+def stop():
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(0.2)
+
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+os.register_at_fork(before=stop)
+with open_listener("127.0.0.1", 0) as listener:
+    supervisor = Supervisor(Settings(workers=1, device="cpu"), listener, serve_one_but_fail_others)
+    supervisor.handle_signals()
+    sys.exit(supervisor.run())
+"""
+
+
+def test_signal_that_comes_during_a_fork_reaches_the_new_worker() -> None:
+    command = [sys.executable, "-c", STOPPED_AT_FORK]
+    with subprocess.Popen(command, cwd=ROOT, start_new_session=True) as process:
+        try:
+            assert process.wait(20) == 0
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def read_url(process: "subprocess.Popen[str]") -> str:
