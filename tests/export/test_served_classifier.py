@@ -13,17 +13,9 @@ from service.engine.runner import run_sequences
 from service.repository.loader import load_model
 from service.repository.manifest import Precision
 from service.repository.model import make_sequences
+from tests.reviews import REVIEWS
 
 TOLERANCES: dict[Precision, float] = {"fp32": 1e-5, "w8": 0.04, "int8": 0.06}
-TEXTS = [
-    "이 영화 정말 재미있어요",
-    "별로",
-    "시간이 아까웠다. 다시는 안 본다.",
-    "좋아요 좋아요 좋아요",
-    "a",
-    "배우들의 연기가 좋았고 음악도 훌륭했습니다",
-    "돈이 아깝다",
-]
 
 
 @pytest.mark.parametrize("precision", TOLERANCES)
@@ -32,12 +24,12 @@ def test_torch_equals_onnx_equals_quantised(
 ) -> None:
     folder = tiny_repository / "tiny-sentiment-gru" / "1"
     model = load_model(folder, Device("cpu"), precision=precision)
-    results = run_sequences(model.runner, make_sequences(model, TEXTS))
+    results = run_sequences(model.runner, make_sequences(model, REVIEWS))
     served = np.stack([model.probabilities(np.asarray(result)) for result in results])
 
     expected = [
         torch_classifier(torch.tensor([ids]), torch.tensor([len(ids)])).softmax(dim=-1)[0].numpy()
-        for ids in model.encode(TEXTS)
+        for ids in model.encode(REVIEWS)
     ]
 
     assert np.abs(served - np.stack(expected)).max() <= TOLERANCES[precision]

@@ -17,6 +17,7 @@ from service.repository.loader import choose_precision, load_model
 from service.repository.manifest import MANIFEST, Golden, Graph, Limits, Manifest, Precision
 from service.repository.model import LoadedModel, make_sequences, new_token_limit, softmax
 from tests.fakes import FakeRunner, make_manifest, make_model, make_sequence
+from tests.reviews import REVIEWS
 
 CPU, CUDA = Device("cpu"), Device("cuda")
 PRECISIONS: list[Precision] = ["fp32", "w8", "int8"]
@@ -25,15 +26,6 @@ PRECISIONS: list[Precision] = ["fp32", "w8", "int8"]
 # its answers do depend on the batch, within rounding.
 BATCH_TOLERANCES: dict[Precision, float] = {"fp32": 1e-5, "w8": 1e-5, "int8": 0.03}
 
-TEXTS = [
-    "이 영화 정말 재미있어요",
-    "별로",
-    "시간이 아까웠다. 다시는 안 본다.",
-    "좋아요 좋아요 좋아요",
-    "a",
-    "배우들의 연기가 좋았고 음악도 훌륭했습니다",
-    "돈이 아깝다",
-]
 SENTENCES = ["A man is riding a bicycle.", "Hello.", "Where is the station?", "snow", "I see it"]
 
 
@@ -60,8 +52,8 @@ def probabilities_of(model: LoadedModel, sequences: list[TokenSequence]) -> Floa
 def test_batched_classification_equals_single(sentiment: Path, precision: Precision) -> None:
     model = load_model(sentiment, CPU, precision=precision)
 
-    together = probabilities_of(model, make_sequences(model, TEXTS))
-    alone = np.concatenate([probabilities_of(model, make_sequences(model, [t])) for t in TEXTS])
+    together = probabilities_of(model, make_sequences(model, REVIEWS))
+    alone = np.concatenate([probabilities_of(model, make_sequences(model, [t])) for t in REVIEWS])
 
     assert np.abs(together - alone).max() <= BATCH_TOLERANCES[precision]
     assert np.ptp(alone[:, 0]) > 0.2, "the texts must differ for this to mean anything"
@@ -75,8 +67,8 @@ def test_pad_length_changes_no_classification(
     model = load_model(sentiment, CPU, precision=precision)
     mate = make_sequence(num_tokens)
 
-    alone = probabilities_of(model, make_sequences(model, TEXTS[1:2]))
-    padded = probabilities_of(model, [*make_sequences(model, TEXTS[1:2]), mate])[:1]
+    alone = probabilities_of(model, make_sequences(model, REVIEWS[1:2]))
+    padded = probabilities_of(model, [*make_sequences(model, REVIEWS[1:2]), mate])[:1]
 
     assert np.abs(alone - padded).max() <= BATCH_TOLERANCES[precision]
 
