@@ -1,10 +1,13 @@
 """What a batch costs, learnt per model from its own steps. Knows no clock and no lock."""
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from service.arrays import ScoreArray
+
+Number = TypeVar("Number", float, ScoreArray)
 
 # Before a model has shown its own: a BiLSTM of 256 on one core has 2 in float32 and 1 in int8.
 PRIOR_ROWS_PER_POSITION = 2.0
@@ -59,8 +62,8 @@ class StepCost:
         if len(self._pending) >= FIT_INTERVAL:
             self._fit()
 
-    def predict_seconds(self, num_rows: int, length: int) -> float | None:
-        """Seconds that a batch will take; None before the first fit."""
+    def predict_seconds(self, num_rows: Number, length: Number) -> Number | None:
+        """Seconds that a batch will take, or each of several; None before the first fit."""
         if self._coefficients is None:
             return None
         fixed, per_position, per_cell = self._coefficients
@@ -68,9 +71,8 @@ class StepCost:
 
     def _fit(self) -> None:
         rows, lengths, seconds = np.array(self._pending).T
-        if self._coefficients is not None:
-            fixed, per_position, per_cell = self._coefficients
-            known = fixed + lengths * (per_position + per_cell * rows)
+        known = self.predict_seconds(rows, lengths)
+        if known is not None:
             seconds = np.minimum(seconds, MAX_RISE * known)
         weights = KEEP ** np.arange(len(seconds) - 1, -1, -1)
         features = np.stack([np.ones_like(lengths), lengths, lengths * rows]) / seconds

@@ -1,4 +1,4 @@
-"""The sequences of one model that wait for an engine. Its methods take its one lock."""
+"""The sequences of one model that wait for an engine. Its methods take its lock."""
 
 import threading
 from collections.abc import Callable
@@ -50,6 +50,7 @@ class WaitingQueue:
         self._wakes_workers = wakes_workers
         self._rate, self._cost = ServiceRate(), StepCost()
         self._condition = threading.Condition()
+        self._cost_lock = threading.Lock()  # a fit takes too long for the one of the queue
         self._is_closed = False
         metrics.queue_requests.set_function(lambda: scheduler.num_waiting)
         metrics.queue_tokens.set_function(lambda: scheduler.waiting_tokens)
@@ -143,8 +144,9 @@ class WaitingQueue:
 
     def learn_cost(self, num_rows: int, length: int, seconds: float) -> None:
         """Notes what a batch took; batches are cut by what the model's own have shown."""
-        with self._condition:
+        with self._cost_lock:
             self._cost.observe(num_rows, length, seconds)
+            # one immutable value for another: whoever cuts a batch meanwhile needs no lock for it
             self._scheduler.overhead = self._cost.overhead
 
     def close(self) -> None:

@@ -124,6 +124,21 @@ def show_cost(queue: WaitingQueue, rows_per_position: float) -> None:
         queue.learn_cost(num_rows, length, length * (rows_per_position + num_rows) * 1e-5)
 
 
+def test_cost_is_learnt_while_the_queue_is_in_use() -> None:
+    queue = make_queue(wakes_workers=False)
+    sequence = make_sequence()
+    queue.add([sequence], now=0.0)
+
+    def learn_elsewhere(batch: list[TokenSequence]) -> bool:
+        """Called with the lock of the queue held."""
+        thread = threading.Thread(target=show_cost, args=(queue, 2.0), daemon=True)
+        thread.start()
+        thread.join(10)
+        return not thread.is_alive()
+
+    assert queue.take_if(learn_elsewhere, 8, now=0.0) == [sequence]
+
+
 def batch_lengths(queue: WaitingQueue, lengths: range) -> list[list[int]]:
     queue.add([make_sequence(length) for length in lengths], now=0.0)
     batches = []
