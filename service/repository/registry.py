@@ -21,7 +21,8 @@ from service.telemetry.metrics import Metrics
 from service.text import languages
 
 STALL_SECONDS = 30.0
-MAX_ENGINES = 4
+# Of the default only: `engines_per_model` may ask for more.
+MAX_DEFAULT_ENGINES = 4
 
 
 @dataclass(frozen=True)
@@ -211,12 +212,12 @@ def default_engines(device: Device, num_workers: int) -> int:
 
     Measured on two processors: a second engine takes 10 to 20 % off the classifier's throughput,
     since three threads then share two processors and one interpreter, and a second thread within an
-    engine does little for a recurrent layer. More than `MAX_ENGINES` have not been measured. A GPU
-    takes one: it works through one stream, in batches.
+    engine does little for a recurrent layer. More than `MAX_DEFAULT_ENGINES` have not been
+    measured. A GPU takes one: it works through one stream, in batches.
     """
     if device.kind != "cpu":
         return 1
-    return max(1, min(MAX_ENGINES, cpus_per_worker(num_workers) - 1))
+    return max(1, min(MAX_DEFAULT_ENGINES, cpus_per_worker(num_workers) - 1))
 
 
 def cpus_per_worker(num_workers: int) -> int:
