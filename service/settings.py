@@ -45,6 +45,15 @@ class Settings(BaseSettings):
     port: Annotated[
         int, Field(ge=0, le=65535, description="Port to listen on; 0 lets the system choose one.")
     ] = 8000
+    keep_alive_seconds: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=3600,
+            description="How long an idle connection stays open; keep it above the time that a "
+            "proxy or load balancer in front keeps one (mostly 60 s).",
+        ),
+    ] = 75
     models_dir: Annotated[
         Path, Field(description="Model repository, <name>/<version>/ below it.")
     ] = Path("models/repository")

@@ -16,8 +16,8 @@ import uvicorn
 
 from service.http.app import SeqserveApp
 from service.http.context import AppContext
-from service.server.corked_transport import CorkedProtocol
 from service.server.hangup import ends_with_terminal, has_terminal
+from service.server.protocol import HttpProtocol
 from service.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -106,8 +106,7 @@ class GracefulServer(uvicorn.Server):
     def _retire(self) -> None:
         """Stops accepting; from the next tick on, closes once no connection is left."""
         if math.isinf(self.retire_by):
-            # uvicorn closes a connection that has been idle for `timeout_keep_alive`; only one
-            # that has never carried a request lasts longer.
+            # By then each connection has been used and closed, or idle for too long.
             self.retire_by = time.monotonic() + self.config.timeout_keep_alive + 1
             self.close_at = min(self.close_at, self.retire_by)
             for server in self.servers:
@@ -141,19 +140,25 @@ def run_app(
     sys.setswitchinterval(SWITCH_SECONDS)
     faulthandler.enable()
     handle_hangup()
-    config = uvicorn.Config(
+    config = make_config(app, settings)
+    server = GracefulServer(config, app.context, settings.shutdown_delay_ms / 1000, heartbeat)
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(serve_app(app, server, listener))
+
+
+def make_config(app: SeqserveApp, settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
         app,
-        http=CorkedProtocol,
+        http=HttpProtocol,
+        ws="none",
         lifespan="off",  # `serve_app` runs it: what fails there arrives here as an exception
         log_config=None,
         access_log=False,  # the app writes one line per request itself
         server_header=False,
         proxy_headers=False,  # nothing here depends on the client's address
+        timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=math.ceil(settings.drain_seconds),
     )
-    server = GracefulServer(config, app.context, settings.shutdown_delay_ms / 1000, heartbeat)
-    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(serve_app(app, server, listener))
 
 
 async def serve_app(app: SeqserveApp, server: uvicorn.Server, listener: socket.socket) -> None:

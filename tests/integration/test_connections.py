@@ -1,0 +1,87 @@
+"""How clients connect: upgrades, idle connections, sockets, TLS; with a real server process."""
+
+import json
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from service.settings import Settings
+from tests.integration.charts import read_values
+from tests.integration.nginx import read_seconds
+from tests.integration.server import ROOT, Server, run_server
+
+HERE = Path(__file__).parent
+TINY_REPOSITORY = ROOT / "tests" / "service" / "tiny_repository"
+KEEP_ALIVE_SECONDS = 2
+BODY = '{"inputs": "재미있어요"}'
+
+needs_java = pytest.mark.skipif(not shutil.which("java"), reason="java is not there")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    log = tmp_path_factory.mktemp("connections") / "log"
+    seconds = str(KEEP_ALIVE_SECONDS)
+    with run_server(TINY_REPOSITORY, log, "--keep-alive-seconds", seconds) as running:
+        yield running
+
+
+def connect(server: Server) -> socket.socket:
+    host, port = server.url.removeprefix("http://").split(":")
+    return socket.create_connection((host, int(port)), timeout=30)
+
+
+def run(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+
+
+def test_curl_that_offers_http2_is_answered(server: Server) -> None:
+    answer = run(
+        *("curl", "-s", "--noproxy", "*", "--http2", "-H", "content-type: application/json"),
+        *("-d", BODY, f"{server.url}/classify", "--next", "-s", f"{server.url}/livez"),
+    )
+    labels, live = answer.split("]]")
+    assert {found["label"] for found in json.loads(labels + "]]")[0]} == {"negative", "positive"}
+    assert json.loads(live) == {"status": "live"}
+
+
+@needs_java
+def test_java_client_that_offers_http2_is_answered(server: Server) -> None:
+    lines = run("java", str(HERE / "Post.java"), f"{server.url}/classify", BODY).splitlines()
+    assert len(lines) == 2
+    assert all(line.startswith('200 [[{"label":') for line in lines)
+
+
+def test_offers_leave_no_line_but_those_of_their_requests(server: Server) -> None:
+    with connect(server) as connection:
+        head = f"POST /classify HTTP/1.1\r\nHost: x\r\nContent-Length: {len(BODY.encode())}\r\n"
+        upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+        connection.sendall((head + upgrade + BODY).encode())
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+    with connect(server) as connection:
+        connection.sendall(b"this is not HTTP\r\n\r\n")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 400 ")
+    lines = server.read_log().splitlines()
+    assert [line for line in lines if " request " not in line] == []
+
+
+def test_idle_connection_is_closed_after_its_time_and_not_before(server: Server) -> None:
+    with connect(server) as connection:
+        for _ in range(3):
+            time.sleep(KEEP_ALIVE_SECONDS / 2)
+            connection.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+        started = time.monotonic()
+        assert connection.recv(65536) == b""
+        assert time.monotonic() - started > KEEP_ALIVE_SECONDS * 0.9
+
+
+def test_connections_are_kept_longer_than_by_what_stands_in_front() -> None:
+    seconds = Settings().keep_alive_seconds
+    assert seconds > read_seconds("keepalive_timeout")
+    assert read_values("values.yaml")["settings"]["keep_alive_seconds"] == seconds
