@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service import errors
 from service.http.auth import KEY_SCHEMES
+from service.http.codings import CompressionMiddleware
 from service.http.context import AppContext
 from service.http.failures import FailureMiddleware
 from service.http.fast_path import FastPath
@@ -98,7 +99,7 @@ class SeqserveApp(FastAPI):
 
 def build_entrance(app: ASGIApp, context: AppContext) -> ASGIApp:
     """What stands before FastAPI; the first has the last word on each answer."""
-    entrance: ASGIApp = FailureMiddleware(FastPath(app))
+    entrance: ASGIApp = CompressionMiddleware(FailureMiddleware(FastPath(app)))
     origins = [origin.strip() for origin in context.settings.cors_origins.split(",")]
     if any(origins):
         entrance = CORSMiddleware(

@@ -14,6 +14,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
 from service.errors import EmptyInput, InputTooLong, InvalidInput
+from service.http.codings import open_decoder
 from service.http.faults import kind_of
 
 FORM, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
@@ -26,12 +27,15 @@ MAX_DISCARDED_BYTES = 64 * 1024 * 1024
 
 
 async def read_body(request: Request, max_bytes: int) -> bytes:
-    """The body, as it was sent.
+    """The body, decoded if it was sent as gzip or deflate.
 
     Raises:
-        InputTooLong: it is longer than `max_bytes`, or says that it will be.
+        InputTooLong: it is longer than `max_bytes`, decoded or not, or says that it will be.
+        InvalidInput: it cannot be decoded.
+        UnsupportedCoding: it is coded in another way.
         ClientDisconnect: the client hung up meanwhile.
     """
+    decoder = open_decoder(request.headers)
     declared = declared_length(request.headers)
     if declared > max_bytes and is_discard_pointless(request.headers, declared):
         raise too_long(max_bytes)
@@ -44,12 +48,13 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
             raise ClientDisconnect
         chunk, has_more = message.get("body", b""), message.get("more_body", False)
         received += len(chunk)
-        if max(received, declared) <= max_bytes:
-            body += chunk
+        if max(received, declared, len(body)) <= max_bytes:
+            body += decoder.decode(chunk, max_bytes + 1 - len(body))
         elif received > MAX_DISCARDED_BYTES:
             break
-    if max(received, declared) > max_bytes:
+    if max(received, declared, len(body)) > max_bytes:
         raise too_long(max_bytes)
+    decoder.check_end()
     return bytes(body)
 
 
