@@ -1,5 +1,7 @@
 """Request bodies: read within a bound, then parsed from JSON or a form into a plain dictionary.
 
+A query string is a form, too; LibreTranslate's clients send fields in either place.
+
 Knows no field but what a form cannot say by itself. Whatever a client sends ends in a dictionary or
 in an `InvalidInput`.
 """
@@ -74,6 +76,21 @@ def too_long(max_bytes: int) -> InputTooLong:
     )
 
 
+async def parse_fields(body: bytes, query: bytes, headers: Headers) -> dict[str, object]:
+    """The fields of a body and of a query string; if both have one, the body's is taken.
+
+    Raises:
+        InvalidInput: one of them cannot be parsed, or both are empty.
+    """
+    if not query:
+        return await parse_body(body, headers)
+    asked = parse_form(query, "query string")
+    if not body.strip():
+        return asked
+    sent = await parse_body(body, headers)
+    return asked | {name: value for name, value in sent.items() if value is not None}
+
+
 async def parse_body(body: bytes, headers: Headers) -> dict[str, object]:
     """The fields of a body.
 
@@ -108,16 +125,16 @@ def parse_json(body: bytes) -> dict[str, object]:
     return value
 
 
-def parse_form(body: bytes) -> dict[str, object]:
+def parse_form(body: bytes, name: str = "form") -> dict[str, object]:
     try:
         text = body.decode("utf-8")
         pairs = parse_qsl(
             text, keep_blank_values=True, errors="strict", max_num_fields=MAX_FORM_FIELDS
         )
     except UnicodeDecodeError:
-        raise InvalidInput("The form is not UTF-8; encode it as UTF-8.") from None
+        raise InvalidInput(f"The {name} is not UTF-8; encode it as UTF-8.") from None
     except ValueError:
-        raise InvalidInput(f"The form has more than {MAX_FORM_FIELDS} fields.") from None
+        raise InvalidInput(f"The {name} has more than {MAX_FORM_FIELDS} fields.") from None
     return collect_fields(pairs)
 
 

@@ -17,6 +17,10 @@ logger = logging.getLogger(__name__)
 # What says where the body ends, and whether another request follows it.
 FRAMING_HEADERS = (b"content-length", b"transfer-encoding", b"connection")
 
+MAX_URL_BYTES = 65535  # httptools parses no longer one
+URL_TOO_LONG = f"The URL has more than {MAX_URL_BYTES} bytes; send the fields in the body."
+NOT_HTTP = "The request is not valid HTTP."
+
 
 class HttpProtocol(CorkedProtocol):
     """uvicorn's protocol over a corked transport, with these differences.
@@ -28,6 +32,8 @@ class HttpProtocol(CorkedProtocol):
     - An answer of unknown length to HTTP/1.0 ends with the connection: that version has no chunks.
     - What is not HTTP is answered with 400, without a line in the log.
     """
+
+    url = b""  # until a request begins
 
     def connection_made(self, transport: object) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
@@ -56,9 +62,9 @@ class HttpProtocol(CorkedProtocol):
             self.parser = self._open_body_parser()
             self._feed(data[upgrade.args[0] :])
         except httptools.HttpParserError:
-            message = "Invalid HTTP request received."
-            logger.debug(message)
-            self.send_400_response(message)
+            fault = URL_TOO_LONG if len(self.url) > MAX_URL_BYTES else NOT_HTTP
+            logger.debug(fault)
+            self.send_400_response(fault)
 
     def _open_body_parser(self) -> httptools.HttpRequestParser:
         """A parser that has read the head of the present request, without its upgrade."""

@@ -85,3 +85,12 @@ def test_connections_are_kept_longer_than_by_what_stands_in_front() -> None:
     seconds = Settings().keep_alive_seconds
     assert seconds > read_seconds("keepalive_timeout")
     assert read_values("values.yaml")["settings"]["keep_alive_seconds"] == seconds
+
+
+def test_parameters_of_the_url_are_enough(server: Server) -> None:
+    """As deep-translator sends them: a POST without a body."""
+    with server.open_client() as client:
+        query = {"q": "Two dogs.", "source": "en", "target": "ko", "format": "text"}
+        answer = client.post("/translate", params=query)
+        assert answer.status_code == 200
+        assert answer.json() == client.post("/translate", json=query).json()

@@ -118,6 +118,14 @@ async def test_what_is_no_request_is_refused_without_a_line_in_the_log(
     assert caplog.messages == []
 
 
+async def test_url_that_is_too_long_is_named(live: Live) -> None:
+    reader, writer = await live.open()
+    writer.write(post(b"", b"Content-Length: 0\r\n", path=b"/translate?q=" + b"a" * 65_536))
+    answer = await read_answer(reader)
+    assert (answer.status, b"more than 65535 bytes" in answer.body) == (400, True)
+    writer.close()
+
+
 async def test_upgrade_leaves_no_warning_in_the_log(
     live: Live, caplog: pytest.LogCaptureFixture
 ) -> None:
