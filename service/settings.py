@@ -24,7 +24,13 @@ from pydantic_settings import (
 ENV_PREFIX = "SEQSERVE_"
 # Variables defined by other standards; ours take precedence.
 STANDARD_VARIABLES = {"otlp_endpoint": "OTEL_EXPORTER_OTLP_ENDPOINT"}
+ROOT_PATH_PATTERN = r"^(/[A-Za-z0-9._~-]+)*$"
 ENDPOINT_PATTERN = r"^(https?://[^/].*)?$"
+# What a value should be, where a pattern says it.
+PATTERN_REASONS = {
+    "device": "auto, cpu, cuda or cuda:N",
+    "root_path": "a path like /translator, without a slash at its end",
+}
 
 
 class SettingsError(ValueError):
@@ -45,6 +51,14 @@ class Settings(BaseSettings):
     port: Annotated[
         int, Field(ge=0, le=65535, description="Port to listen on; 0 lets the system choose one.")
     ] = 8000
+    root_path: Annotated[
+        str,
+        Field(
+            pattern=ROOT_PATH_PATTERN,
+            description="Prefix of paths that a proxy passes on as they come, like /translator; "
+            "not needed for one that takes it off.",
+        ),
+    ] = ""
     keep_alive_seconds: Annotated[
         int,
         Field(
@@ -344,7 +358,7 @@ def describe_fault(error: ErrorDetails) -> str:
     if error["type"] == "extra_forbidden":
         return f"{name} is not a setting{suggest_name(name, Settings.model_fields)}."
     if error["type"] == "string_pattern_mismatch":
-        reason = "auto, cpu, cuda or cuda:N"  # `device` is the one field with a pattern
+        reason = PATTERN_REASONS[name]
     given = "" if name == "api_keys" else f", got {str(error['input'])[:100]!r}"
     flag = "--" + name.replace("_", "-")
     return f"{ENV_PREFIX}{name.upper()} ({flag}) must be {reason}{given}."

@@ -1,6 +1,7 @@
 """Puts the service together: lifespan, middleware, error handlers, routers."""
 
 import gc
+import http
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ from prometheus_client.registry import Collector
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import RedirectResponse
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -24,6 +26,7 @@ from service.http.failures import FailureMiddleware
 from service.http.fast_path import FastPath
 from service.http.metrics import make_metrics_app
 from service.http.middleware import RequestContextMiddleware
+from service.http.prefix import PrefixMiddleware
 from service.http.problems import answer_http_error, answer_serving_error, document_errors
 from service.http.routes.operations import operations
 from service.http.routes.pages import pages
@@ -67,6 +70,8 @@ class SeqserveApp(FastAPI):
             title="seqserve",
             version=read_version(),
             summary="Text classification and translation with recurrent models",
+            # Relative to the document, so that it is right below any prefix of a proxy.
+            servers=[{"url": "."}],
             lifespan=lambda _: run_lifespan(context),
             docs_url=None,
             redoc_url=None,
@@ -109,7 +114,12 @@ def build_entrance(app: ASGIApp, context: AppContext) -> ASGIApp:
             allow_headers=["*"],
             expose_headers=EXPOSED_HEADERS,
         )
-    return RequestContextMiddleware(entrance, context)
+    entrance = RequestContextMiddleware(entrance, context)
+    prefix = context.settings.root_path
+    if not prefix:
+        return entrance
+    folder = RedirectResponse(prefix.rpartition("/")[2] + "/", http.HTTPStatus.PERMANENT_REDIRECT)
+    return PrefixMiddleware(entrance, prefix, RequestContextMiddleware(folder, context))
 
 
 def create_app(
