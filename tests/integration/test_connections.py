@@ -18,7 +18,8 @@ from tests.integration.server import ROOT, Server, run_server
 HERE = Path(__file__).parent
 TINY_REPOSITORY = ROOT / "tests" / "service" / "tiny_repository"
 KEEP_ALIVE_SECONDS = 2
-BODY = '{"inputs": "재미있어요"}'
+BODY = json.dumps({"inputs": "재미있어요"})
+STREAM = json.dumps({"q": "Two dogs. " * 20, "source": "en", "target": "ko", "stream": True})
 
 needs_java = pytest.mark.skipif(not shutil.which("java"), reason="java is not there")
 
@@ -34,6 +35,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def connect(server: Server) -> socket.socket:
     host, port = server.url.removeprefix("http://").split(":")
     return socket.create_connection((host, int(port)), timeout=30)
+
+
+def request(body: str, headers: str, path: str = "/classify") -> str:
+    length = len(body.encode("latin-1"))
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n"
+    return f"{head}{headers}\r\n{body}"
 
 
 def run(*command: str) -> str:
@@ -57,16 +64,41 @@ def test_java_client_that_offers_http2_is_answered(server: Server) -> None:
     assert all(line.startswith('200 [[{"label":') for line in lines)
 
 
-def test_offers_leave_no_line_but_those_of_their_requests(server: Server) -> None:
-    with connect(server) as connection:
-        head = f"POST /classify HTTP/1.1\r\nHost: x\r\nContent-Length: {len(BODY.encode())}\r\n"
-        upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
-        connection.sendall((head + upgrade + BODY).encode())
-        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
-    with connect(server) as connection:
-        connection.sendall(b"this is not HTTP\r\n\r\n")
-        assert connection.recv(65536).startswith(b"HTTP/1.1 400 ")
-    lines = server.read_log().splitlines()
+FORM_HEADERS = "Content-Type: multipart/form-data; boundary=cut\r\n"
+CHUNKED = "Transfer-Encoding: chunked\r\n"
+RUDE: dict[str, str] = {
+    "upgrade": request(BODY, "Connection: Upgrade\r\nUpgrade: websocket\r\n"),
+    "not HTTP": "this is not HTTP\r\n\r\n",
+    "TLS": "\x16\x03\x01\x02\x00\x01",
+    "HTTP/2": "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "CONNECT": "CONNECT example.org:443 HTTP/1.1\r\nHost: example.org\r\n\r\n",
+    "form without parts": request("no parts", FORM_HEADERS),
+    "form that ends early": request("--cut\r\nContent-Disp", FORM_HEADERS),
+    "form with odd headers": request("--cut\r\nA B: c\r\n\r\nx\r\n--cut--", FORM_HEADERS),
+    "form with odd ends": request("--cut\n\r\n\r--cut--x", FORM_HEADERS),
+    "form of junk": request("--cut\r\n\x01\x02\r\n", FORM_HEADERS),
+    "odd chunk": "POST /classify HTTP/1.1\r\nHost: x\r\n" + CHUNKED + "\r\nzz\r\n",
+    "odd host": "GET /livez HTTP/1.1\r\nHost: [::\r\n\r\n",
+    "odd path": "GET /%ff%00 HTTP/1.1\r\nHost: x\r\n\r\n",
+    "odd coding": request(BODY, "Content-Encoding: gzip\r\n"),
+    "junk behind a request": request(STREAM, "", "/translate") + "junk\r\n" * 20,
+}
+
+
+@pytest.mark.parametrize("data", RUDE.values(), ids=RUDE)
+@pytest.mark.parametrize("waits", [True, False])
+def test_no_client_can_write_more_than_a_line_per_request(
+    data: str, waits: bool, server: Server
+) -> None:
+    before = len(server.read_log().splitlines())
+    for _ in range(3):
+        with connect(server) as connection:
+            connection.sendall(data.encode("latin-1"))
+            if waits:
+                assert connection.recv(65536).startswith(b"HTTP/1.1 ")
+    with server.open_client() as client:
+        client.get("/livez")
+    lines = server.read_log().splitlines()[before:]
     assert [line for line in lines if " request " not in line] == []
 
 
