@@ -46,11 +46,23 @@ class Settings(BaseSettings):
 
     host: Annotated[
         str,
-        Field(min_length=1, description="Address to listen on; 0.0.0.0 is reachable from outside."),
+        Field(
+            min_length=1,
+            description="Address to listen on; 0.0.0.0 is all of IPv4, :: of IPv6, too.",
+        ),
     ] = "127.0.0.1"
     port: Annotated[
         int, Field(ge=0, le=65535, description="Port to listen on; 0 lets the system choose one.")
     ] = 8000
+    unix_socket: Annotated[
+        str, Field(description="Path of a Unix socket to listen on instead of host and port.")
+    ] = ""
+    certfile: Annotated[
+        str, Field(description="Certificate chain in PEM; with it the server speaks TLS alone.")
+    ] = ""
+    keyfile: Annotated[
+        str, Field(description="Key of the certificate in PEM, unless that file has it.")
+    ] = ""
     root_path: Annotated[
         str,
         Field(
@@ -300,8 +312,14 @@ class Settings(BaseSettings):
     def lower_case(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
 
+    @property
+    def scheme(self) -> str:
+        return "https" if self.certfile else "http"
+
     @model_validator(mode="after")
     def check_defaults(self) -> Self:
+        if self.keyfile and not self.certfile:
+            raise ValueError("keyfile needs certfile")
         if self.default_timeout_ms > self.max_timeout_ms:
             raise ValueError("default_timeout_ms must not be above max_timeout_ms")
         if self.default_beam_size > self.max_beam_size:

@@ -3,6 +3,7 @@
 import json
 import shutil
 import socket
+import ssl
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from service.settings import Settings
 from tests.integration.charts import read_values
 from tests.integration.nginx import read_seconds
 from tests.integration.server import ROOT, Server, run_server
+from tests.service.server.certificates import make_certificate, needs_openssl
 
 HERE = Path(__file__).parent
 TINY_REPOSITORY = ROOT / "tests" / "service" / "tiny_repository"
@@ -30,6 +32,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     seconds = str(KEEP_ALIVE_SECONDS)
     with run_server(TINY_REPOSITORY, log, "--keep-alive-seconds", seconds) as running:
         yield running
+
+
+def has_ipv6() -> bool:
+    with socket.socket(socket.AF_INET6) as probe:
+        try:
+            probe.bind(("::1", 0))
+        except OSError:
+            return False
+    return True
 
 
 def connect(server: Server) -> socket.socket:
@@ -126,3 +137,83 @@ def test_parameters_of_the_url_are_enough(server: Server) -> None:
         answer = client.post("/translate", params=query)
         assert answer.status_code == 200
         assert answer.json() == client.post("/translate", json=query).json()
+
+
+@pytest.fixture(params=[1, 2], ids=["one worker", "two workers"])
+def num_workers(request: pytest.FixtureRequest) -> int:
+    number: int = request.param
+    return number
+
+
+def assert_serves(server: Server) -> None:
+    """A probe, a task, a stream, an upgrade, on connections that are kept."""
+    with server.open_client() as client:
+        assert client.get("/livez").status_code == 200
+        upgrade = {"Connection": "Upgrade", "Upgrade": "h2c"}
+        answer = client.post("/classify", content=BODY, headers=upgrade)
+        assert answer.json()[0][0]["label"] in ("negative", "positive")
+        stream = client.post("/translate", content=STREAM)
+        assert "event: done" in stream.text
+    assert server.stop() == 0
+    lines = server.read_log().splitlines()
+    assert [line for line in lines if " request " not in line] == []
+
+
+def test_unix_socket_serves_and_is_removed(num_workers: int, tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    flags = ("--unix-socket", str(path), "--keep-alive-seconds", "1")
+    with run_server(TINY_REPOSITORY, tmp_path / "log", *flags, num_workers=num_workers) as server:
+        assert server.url == f"http://unix:{path}"
+        with socket.socket(socket.AF_UNIX) as idle:
+            idle.connect(str(path))
+            assert idle.recv(1) == b""
+        assert_serves(server)
+    assert not path.exists()
+
+
+def connect_tls(port: int, context: ssl.SSLContext) -> ssl.SSLSocket:
+    with socket.create_connection(("127.0.0.1", port), 30) as raw:
+        return context.wrap_socket(raw, server_hostname="localhost")
+
+
+@needs_openssl
+def test_tls_serves_those_who_trust_the_certificate(num_workers: int, tmp_path: Path) -> None:
+    made = make_certificate(tmp_path)
+    flags = ("--certfile", str(made.certfile), "--keyfile", str(made.keyfile))
+    flags += ("--keep-alive-seconds", "1")
+    with run_server(
+        TINY_REPOSITORY, tmp_path / "log", *flags, num_workers=num_workers, tls=made.trust()
+    ) as server:
+        assert server.url.startswith("https://127.0.0.1:")
+        port = int(server.url.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port), 30) as plain:
+            plain.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert b"200" not in plain.recv(65536)
+        with pytest.raises(ssl.SSLCertVerificationError):
+            connect_tls(port, ssl.create_default_context())
+        with connect_tls(port, made.trust()) as idle:
+            assert idle.version() == "TLSv1.3"
+            assert idle.recv(1) == b""
+        assert_serves(server)
+
+
+@needs_openssl
+def test_unusable_certificate_ends_the_start_in_one_sentence(tmp_path: Path) -> None:
+    with (
+        pytest.raises(AssertionError, match=r"seqserve: Cannot serve TLS with .*No such file"),
+        run_server(TINY_REPOSITORY, tmp_path / "log", "--certfile", "none.pem"),
+    ):
+        pass
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="the machine has no IPv6")
+def test_ipv6_address_serves_both_families(num_workers: int, tmp_path: Path) -> None:
+    flags = ("--host", "::")
+    with run_server(TINY_REPOSITORY, tmp_path / "log", *flags, num_workers=num_workers) as server:
+        assert server.url.startswith("http://[::]:")
+        port = int(server.url.rpartition(":")[2])
+        for host in ("::1", "127.0.0.1"):
+            with socket.create_connection((host, port), 30) as connection:
+                connection.sendall(b"GET /livez HTTP/1.0\r\n\r\n")
+                assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+        assert_serves(server)

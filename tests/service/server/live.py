@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from service.server.listener import open_listener
 from service.server.uvicorn_server import (
     RETIRE_SIGNAL,
     GracefulServer,
     make_config,
-    open_listener,
     serve_app,
 )
 from service.settings import Settings
