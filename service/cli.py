@@ -21,8 +21,10 @@ from service.pipeline.classify import ClassifyPipeline
 from service.pipeline.translate import TranslatePipeline
 from service.repository.manifest import Manifest, read_manifest
 from service.repository.registry import Registry, find_versions, verify
+from service.server.listener import listen
 from service.server.supervisor import default_workers, run_workers
-from service.server.uvicorn_server import announce, open_listener, reset_signals, run_app
+from service.server.tls import open_tls
+from service.server.uvicorn_server import announce, reset_signals, run_app
 from service.settings import Settings, SettingsError, load_settings
 from service.telemetry.logs import configure_logging
 from service.telemetry.metrics import Metrics
@@ -151,11 +153,14 @@ def positive(value: str) -> int:
 def run_serve(_: argparse.Namespace, settings: Settings) -> int:
     configure_logging(settings.log_level, settings.log_format)
     reset_signals()
-    listener = open_listener(settings.host, settings.port)
+    if settings.certfile:
+        open_tls(settings.certfile, settings.keyfile)  # before models are loaded
     num_workers = settings.workers or default_workers(settings.device)
-    if num_workers > 1:
-        return run_workers(settings, listener, num_workers)
-    run_app(create_app(settings), settings, listener, announce(listener))
+    with listen(settings) as listener:
+        if num_workers > 1:
+            return run_workers(settings, listener, num_workers)
+        heartbeat = announce(listener, settings.scheme)
+        run_app(create_app(settings), settings, listener, heartbeat)
     return 0
 
 

@@ -5,6 +5,7 @@ ServingError
     InputTooLong
     EmptyInput
     LanguageNotSupported
+    UnsupportedCoding
   NotAuthorized
     KeyMissing
   BodyTimeout
@@ -36,6 +37,10 @@ class EmptyInput(InvalidInput):
 
 class LanguageNotSupported(InvalidInput):
     """The language of the text cannot be told or served."""
+
+
+class UnsupportedCoding(InvalidInput):
+    """The body is compressed in a way that is not read."""
 
 
 class NotAuthorized(ServingError):

@@ -24,7 +24,13 @@ from pydantic_settings import (
 ENV_PREFIX = "SEQSERVE_"
 # Variables defined by other standards; ours take precedence.
 STANDARD_VARIABLES = {"otlp_endpoint": "OTEL_EXPORTER_OTLP_ENDPOINT"}
+ROOT_PATH_PATTERN = r"^(/[A-Za-z0-9._~-]+)*$"
 ENDPOINT_PATTERN = r"^(https?://[^/].*)?$"
+# What a value should be, where a pattern says it.
+PATTERN_REASONS = {
+    "device": "auto, cpu, cuda or cuda:N",
+    "root_path": "a path like /translator, without a slash at its end",
+}
 
 
 class SettingsError(ValueError):
@@ -40,11 +46,40 @@ class Settings(BaseSettings):
 
     host: Annotated[
         str,
-        Field(min_length=1, description="Address to listen on; 0.0.0.0 is reachable from outside."),
+        Field(
+            min_length=1,
+            description="Address to listen on; 0.0.0.0 is all of IPv4, :: of IPv6, too.",
+        ),
     ] = "127.0.0.1"
     port: Annotated[
         int, Field(ge=0, le=65535, description="Port to listen on; 0 lets the system choose one.")
     ] = 8000
+    unix_socket: Annotated[
+        str, Field(description="Path of a Unix socket to listen on instead of host and port.")
+    ] = ""
+    certfile: Annotated[
+        str, Field(description="Certificate chain in PEM; with it the server speaks TLS alone.")
+    ] = ""
+    keyfile: Annotated[
+        str, Field(description="Key of the certificate in PEM, unless that file has it.")
+    ] = ""
+    root_path: Annotated[
+        str,
+        Field(
+            pattern=ROOT_PATH_PATTERN,
+            description="Prefix of paths that a proxy passes on as they come, like /translator; "
+            "not needed for one that takes it off.",
+        ),
+    ] = ""
+    keep_alive_seconds: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=3600,
+            description="How long an idle connection stays open; keep it above the time that a "
+            "proxy or load balancer in front keeps one (mostly 60 s).",
+        ),
+    ] = 75
     models_dir: Annotated[
         Path, Field(description="Model repository, <name>/<version>/ below it.")
     ] = Path("models/repository")
@@ -277,8 +312,14 @@ class Settings(BaseSettings):
     def lower_case(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
 
+    @property
+    def scheme(self) -> str:
+        return "https" if self.certfile else "http"
+
     @model_validator(mode="after")
     def check_defaults(self) -> Self:
+        if self.keyfile and not self.certfile:
+            raise ValueError("keyfile needs certfile")
         if self.default_timeout_ms > self.max_timeout_ms:
             raise ValueError("default_timeout_ms must not be above max_timeout_ms")
         if self.default_beam_size > self.max_beam_size:
@@ -335,7 +376,7 @@ def describe_fault(error: ErrorDetails) -> str:
     if error["type"] == "extra_forbidden":
         return f"{name} is not a setting{suggest_name(name, Settings.model_fields)}."
     if error["type"] == "string_pattern_mismatch":
-        reason = "auto, cpu, cuda or cuda:N"  # `device` is the one field with a pattern
+        reason = PATTERN_REASONS[name]
     given = "" if name == "api_keys" else f", got {str(error['input'])[:100]!r}"
     flag = "--" + name.replace("_", "-")
     return f"{ENV_PREFIX}{name.upper()} ({flag}) must be {reason}{given}."

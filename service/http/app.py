@@ -1,6 +1,7 @@
 """Puts the service together: lifespan, middleware, error handlers, routers."""
 
 import gc
+import http
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,16 +14,19 @@ from prometheus_client.registry import Collector
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import RedirectResponse
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service import errors
 from service.http.auth import KEY_SCHEMES
+from service.http.codings import CompressionMiddleware
 from service.http.context import AppContext
 from service.http.failures import FailureMiddleware
 from service.http.fast_path import FastPath
 from service.http.metrics import make_metrics_app
 from service.http.middleware import RequestContextMiddleware
+from service.http.prefix import PrefixMiddleware
 from service.http.problems import answer_http_error, answer_serving_error, document_errors
 from service.http.routes.operations import operations
 from service.http.routes.pages import pages
@@ -66,6 +70,8 @@ class SeqserveApp(FastAPI):
             title="seqserve",
             version=read_version(),
             summary="Text classification and translation with recurrent models",
+            # Relative to the document, so that it is right below any prefix of a proxy.
+            servers=[{"url": "."}],
             lifespan=lambda _: run_lifespan(context),
             docs_url=None,
             redoc_url=None,
@@ -98,7 +104,7 @@ class SeqserveApp(FastAPI):
 
 def build_entrance(app: ASGIApp, context: AppContext) -> ASGIApp:
     """What stands before FastAPI; the first has the last word on each answer."""
-    entrance: ASGIApp = FailureMiddleware(FastPath(app))
+    entrance: ASGIApp = CompressionMiddleware(FailureMiddleware(FastPath(app)))
     origins = [origin.strip() for origin in context.settings.cors_origins.split(",")]
     if any(origins):
         entrance = CORSMiddleware(
@@ -108,7 +114,12 @@ def build_entrance(app: ASGIApp, context: AppContext) -> ASGIApp:
             allow_headers=["*"],
             expose_headers=EXPOSED_HEADERS,
         )
-    return RequestContextMiddleware(entrance, context)
+    entrance = RequestContextMiddleware(entrance, context)
+    prefix = context.settings.root_path
+    if not prefix:
+        return entrance
+    folder = RedirectResponse(prefix.rpartition("/")[2] + "/", http.HTTPStatus.PERMANENT_REDIRECT)
+    return PrefixMiddleware(entrance, prefix, RequestContextMiddleware(folder, context))
 
 
 def create_app(

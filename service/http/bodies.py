@@ -1,5 +1,7 @@
 """Request bodies: read within a bound, then parsed from JSON or a form into a plain dictionary.
 
+A query string is a form, too; LibreTranslate's clients send fields in either place.
+
 Knows no field but what a form cannot say by itself. Whatever a client sends ends in a dictionary or
 in an `InvalidInput`.
 """
@@ -14,6 +16,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
 from service.errors import EmptyInput, InputTooLong, InvalidInput
+from service.http.codings import open_decoder
 from service.http.faults import kind_of
 
 FORM, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
@@ -26,12 +29,15 @@ MAX_DISCARDED_BYTES = 64 * 1024 * 1024
 
 
 async def read_body(request: Request, max_bytes: int) -> bytes:
-    """The body, as it was sent.
+    """The body, decoded if it was sent as gzip or deflate.
 
     Raises:
-        InputTooLong: it is longer than `max_bytes`, or says that it will be.
+        InputTooLong: it is longer than `max_bytes`, decoded or not, or says that it will be.
+        InvalidInput: it cannot be decoded.
+        UnsupportedCoding: it is coded in another way.
         ClientDisconnect: the client hung up meanwhile.
     """
+    decoder = open_decoder(request.headers)
     declared = declared_length(request.headers)
     if declared > max_bytes and is_discard_pointless(request.headers, declared):
         raise too_long(max_bytes)
@@ -44,12 +50,13 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
             raise ClientDisconnect
         chunk, has_more = message.get("body", b""), message.get("more_body", False)
         received += len(chunk)
-        if max(received, declared) <= max_bytes:
-            body += chunk
+        if max(received, declared, len(body)) <= max_bytes:
+            body += decoder.decode(chunk, max_bytes + 1 - len(body))
         elif received > MAX_DISCARDED_BYTES:
             break
-    if max(received, declared) > max_bytes:
+    if max(received, declared, len(body)) > max_bytes:
         raise too_long(max_bytes)
+    decoder.check_end()
     return bytes(body)
 
 
@@ -67,6 +74,21 @@ def too_long(max_bytes: int) -> InputTooLong:
     return InputTooLong(
         f"The body is above the limit of {max_bytes} bytes; split it over several requests."
     )
+
+
+async def parse_fields(body: bytes, query: bytes, headers: Headers) -> dict[str, object]:
+    """The fields of a body and of a query string; if both have one, the body's is taken.
+
+    Raises:
+        InvalidInput: one of them cannot be parsed, or both are empty.
+    """
+    if not query:
+        return await parse_body(body, headers)
+    asked = parse_form(query, "query string")
+    if not body.strip():
+        return asked
+    sent = await parse_body(body, headers)
+    return asked | {name: value for name, value in sent.items() if value is not None}
 
 
 async def parse_body(body: bytes, headers: Headers) -> dict[str, object]:
@@ -103,16 +125,16 @@ def parse_json(body: bytes) -> dict[str, object]:
     return value
 
 
-def parse_form(body: bytes) -> dict[str, object]:
+def parse_form(body: bytes, name: str = "form") -> dict[str, object]:
     try:
         text = body.decode("utf-8")
         pairs = parse_qsl(
             text, keep_blank_values=True, errors="strict", max_num_fields=MAX_FORM_FIELDS
         )
     except UnicodeDecodeError:
-        raise InvalidInput("The form is not UTF-8; encode it as UTF-8.") from None
+        raise InvalidInput(f"The {name} is not UTF-8; encode it as UTF-8.") from None
     except ValueError:
-        raise InvalidInput(f"The form has more than {MAX_FORM_FIELDS} fields.") from None
+        raise InvalidInput(f"The {name} has more than {MAX_FORM_FIELDS} fields.") from None
     return collect_fields(pairs)
 
 

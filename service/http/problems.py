@@ -9,6 +9,7 @@ from fastapi import Request, Response
 from starlette.exceptions import HTTPException
 
 from service import errors
+from service.http.codings import READ_CODINGS
 from service.http.schemas import Problem
 
 logger = logging.getLogger(__name__)
@@ -16,6 +17,7 @@ logger = logging.getLogger(__name__)
 STATUSES: dict[type[errors.ServingError], int] = {
     errors.InvalidInput: 422,
     errors.InputTooLong: 413,
+    errors.UnsupportedCoding: 415,
     errors.NotAuthorized: 403,
     errors.KeyMissing: 401,
     errors.BodyTimeout: 408,
@@ -68,6 +70,8 @@ def headers_of(error: errors.ServingError) -> dict[str, str]:
     """What HTTP has headers for."""
     if isinstance(error, errors.Overloaded):
         return {"Retry-After": str(max(1, math.ceil(error.retry_after_seconds)))}
+    if isinstance(error, errors.UnsupportedCoding):
+        return {"Accept-Encoding": READ_CODINGS}
     return {"WWW-Authenticate": "Bearer"} if isinstance(error, errors.KeyMissing) else {}
 
 

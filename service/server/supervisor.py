@@ -80,7 +80,7 @@ class Supervisor:
         self._worker_main, self._hung_seconds = worker_main, hung_seconds
         self._segments = [MetricsSegment() for _ in range(settings.workers + 1)]
         self._workers: dict[int, WorkerProcess] = {}
-        self._announce = announce(listener)
+        self._announce = announce(listener, settings.scheme)
         self._backoff = BootBackoff(settings.max_failed_boots)
         self._next_start_at = 0.0
         self._restart = RollingRestart()

@@ -10,14 +10,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 
 import uvicorn
 
 from service.http.app import SeqserveApp
 from service.http.context import AppContext
-from service.server.corked_transport import CorkedProtocol
 from service.server.hangup import ends_with_terminal, has_terminal
+from service.server.listener import format_url
+from service.server.protocol import HttpProtocol
+from service.server.tls import open_tls
 from service.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -34,6 +37,21 @@ RETIRE_SIGNAL = signal.SIGUSR1
 SAME_SIGNAL_SECONDS = 0.5
 
 Heartbeat = Callable[[], None]
+
+
+class StopLoading:
+    """Handles a signal to stop that arrives while models load: ends the process with success.
+
+    Python drops an exception that is raised inside a finalizer, so the order is also noted, and
+    the server closes as soon as it listens.
+    """
+
+    def __init__(self) -> None:
+        self.was_asked = False
+
+    def __call__(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        self.was_asked = True
+        raise SystemExit(0)
 
 
 class GracefulServer(uvicorn.Server):
@@ -71,6 +89,9 @@ class GracefulServer(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
+        loading = signal.getsignal(signal.SIGTERM)
+        if isinstance(loading, StopLoading) and loading.was_asked:
+            self._close()
         signal.signal(RETIRE_SIGNAL, self.handle_retire)
         with super().capture_signals():
             yield
@@ -106,8 +127,7 @@ class GracefulServer(uvicorn.Server):
     def _retire(self) -> None:
         """Stops accepting; from the next tick on, closes once no connection is left."""
         if math.isinf(self.retire_by):
-            # uvicorn closes a connection that has been idle for `timeout_keep_alive`; only one
-            # that has never carried a request lasts longer.
+            # By then each connection has been used and closed, or idle for too long.
             self.retire_by = time.monotonic() + self.config.timeout_keep_alive + 1
             self.close_at = min(self.close_at, self.retire_by)
             for server in self.servers:
@@ -141,19 +161,32 @@ def run_app(
     sys.setswitchinterval(SWITCH_SECONDS)
     faulthandler.enable()
     handle_hangup()
-    config = uvicorn.Config(
+    config = make_config(app, settings)
+    server = GracefulServer(config, app.context, settings.shutdown_delay_ms / 1000, heartbeat)
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(serve_app(app, server, listener))
+
+
+def make_config(app: SeqserveApp, settings: Settings) -> uvicorn.Config:
+    """Uvicorn's configuration; TLS files are read when the server starts.
+
+    Raises:
+        OSError: they cannot be used.
+    """
+    tls = partial(open_tls, settings.certfile, settings.keyfile) if settings.certfile else None
+    return uvicorn.Config(
         app,
-        http=CorkedProtocol,
+        http=HttpProtocol,
+        ws="none",
         lifespan="off",  # `serve_app` runs it: what fails there arrives here as an exception
         log_config=None,
         access_log=False,  # the app writes one line per request itself
         server_header=False,
         proxy_headers=False,  # nothing here depends on the client's address
+        ssl_context_factory=(lambda *_: tls()) if tls else None,
+        timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=math.ceil(settings.drain_seconds),
     )
-    server = GracefulServer(config, app.context, settings.shutdown_delay_ms / 1000, heartbeat)
-    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(serve_app(app, server, listener))
 
 
 async def serve_app(app: SeqserveApp, server: uvicorn.Server, listener: socket.socket) -> None:
@@ -187,45 +220,14 @@ def reset_signals() -> None:
     as it is, because `nohup` ignores it on purpose. PID 1 of a container ignores SIGTERM unless it
     has a handler, also while models load.
     """
-    signal.signal(signal.SIGTERM, stop_loading)
+    signal.signal(signal.SIGTERM, StopLoading())
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 
-def stop_loading(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a signal handler
-    raise SystemExit(0)
-
-
-def open_listener(host: str, port: int) -> socket.socket:
-    """Takes the address before models are loaded; no client can connect until uvicorn listens.
-
-    Raises:
-        OSError: in one sentence, for instance that the port is in use.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio turns Nagle's algorithm off only if the protocol is named; with it on, an answer
-    # on a connection that is kept open took 44 ms instead of 1.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as exc:
-        listener.close()
-        reason = exc.strerror or str(exc)
-        raise OSError(
-            f"Cannot listen on {host} port {port}: {reason}; choose another with --port."
-        ) from None
-    return listener
-
-
-def format_url(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def announce(listener: socket.socket) -> Heartbeat:
+def announce(listener: socket.socket, scheme: str = "http") -> Heartbeat:
     """A heartbeat that says once that the server is ready."""
-    url = format_url(listener)
+    url = format_url(listener, scheme)
     lines = [f"seqserve is ready on {url} (documentation: {url}/docs)"]
 
     def heartbeat() -> None:

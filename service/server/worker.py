@@ -11,7 +11,7 @@ from multiprocessing.context import ForkProcess
 
 from service.errors import ServingError
 from service.http.app import create_app, make_collectors
-from service.server.uvicorn_server import RETIRE_SIGNAL, run_app, stop_loading
+from service.server.uvicorn_server import RETIRE_SIGNAL, StopLoading, run_app
 from service.settings import Settings, SettingsError
 from service.telemetry.shared_metrics import MetricsSegment, SharedMetrics
 
@@ -105,6 +105,7 @@ def run_worker(
 
 def prepare_signals() -> None:
     """Replaces the handlers that a worker has from its supervisor, then lets signals in."""
+    stop_loading = StopLoading()
     for number in STOP_SIGNALS:
         signal.signal(number, stop_loading)
     # A terminal or `pkill` may send it to all processes; the supervisor alone acts on it.

@@ -17,6 +17,8 @@ def configure_logging(level: str, log_format: Literal["text", "json"]) -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     # Its start and stop messages repeat ours.
     logging.getLogger("uvicorn.error").setLevel(max(logging.WARNING, logging.root.level))
+    # It warns of each malformed form, at a client's will, and traces its texts; we answer 422.
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 
 
 def extra_fields(record: logging.LogRecord) -> dict[str, object]:

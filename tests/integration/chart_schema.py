@@ -11,7 +11,7 @@ from service.settings import Settings
 
 SCHEMA = Path(__file__).parents[2] / "helm" / "seqserve" / "values.schema.json"
 # The chart sets them, or they have a place of their own; templates/_checks.tpl says which.
-RESERVED = ("host", "port", "models_dir", "api_keys")
+RESERVED = ("port", "models_dir", "api_keys", "unix_socket", "certfile", "keyfile")
 KEPT = ("type", "enum", "pattern", "minimum", "maximum")
 
 

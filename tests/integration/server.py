@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 ROOT = Path(__file__).parents[2]
 MODELS_DIR = ROOT / "models" / "repository"
-READY_LINE = re.compile(r"ready on (http://\S+)")
+READY_LINE = re.compile(r"ready on (https?://\S+)")
 START_SECONDS = 120.0
 
 
@@ -27,15 +28,22 @@ class Server:
     Attributes:
         url: where it listens.
         log: the file that its stderr goes to.
+        tls: what its certificate is checked with.
     """
 
     process: subprocess.Popen[str]
     url: str
     log: Path
+    tls: ssl.SSLContext | None = None
 
     def open_client(self) -> httpx.Client:
+        scheme, _, unix_socket = self.url.partition("://unix:")
+        transport = httpx.HTTPTransport(
+            uds=unix_socket or None, verify=True if self.tls is None else self.tls
+        )
+        url = f"{scheme}://localhost" if unix_socket else self.url
         # a proxy of the environment is not for a server on this machine
-        return httpx.Client(base_url=self.url, timeout=120.0, trust_env=False)
+        return httpx.Client(base_url=url, timeout=120.0, trust_env=False, transport=transport)
 
     def stop(self, seconds: float = 60.0) -> int:
         """Sends SIGTERM and waits for the exit code."""
@@ -53,6 +61,7 @@ def run_server(
     *flags: str,
     num_workers: int = 1,
     variables: Mapping[str, str] | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> Iterator[Server]:
     """Starts a server on a free port and waits until it is ready; kills it in the end.
 
@@ -63,6 +72,7 @@ def run_server(
         num_workers: with one its metrics are of this very moment; several see each other's a
             second late.
         variables: of its environment, which has no other settings.
+        tls: what its certificate is checked with, if it has one.
 
     Raises:
         AssertionError: it does not become ready; the message holds its log.
@@ -84,7 +94,7 @@ def run_server(
             text=True,
         )
     try:
-        server = Server(process, find_url(process, log), log)
+        server = Server(process, find_url(process, log), log, tls)
         wait_ready(server)
         yield server
     finally:

@@ -65,6 +65,10 @@ COMBINATIONS: dict[str, dict[str, Any]] = {
     "production-gpu": read_values("values-gpu.yaml") | read_values("values-production.yaml"),
     "everything": EVERYTHING,
     "mig": {"gpu": {"enabled": True, "resource": "nvidia.com/mig-1g.10gb"}},
+    "ipv6": {
+        "settings": {"host": "::"},
+        "service": {"ipFamilyPolicy": "RequireDualStack", "ipFamilies": ["IPv6", "IPv4"]},
+    },
     "recreate": {"gpu": {"enabled": True}, "strategy": {"type": "Recreate"}},
     "adapter": {"autoscaling": {"enabled": True, "source": "adapter"}},
     "keda": {
@@ -380,6 +384,10 @@ def test_schema_knows_every_setting_of_the_server() -> None:
         ({"settings": {"max_batch_size": 0}}, r"/settings/max_batch_size.*got 0, want 1"),
         ({"settings": {"log_format": "xml"}}, r"/settings/log_format.*one of 'text', 'json'"),
         ({"settings": {"port": 9000}}, r"settings\.port is not set here: .*service\.port"),
+        ({"settings": {"host": "127.0.0.1"}}, r"settings\.host 127\.0\.0\.1 .*0\.0\.0\.0, or ::"),
+        ({"settings": {"unix_socket": "/tmp/s"}}, r"settings\.unix_socket is not set here"),
+        ({"settings": {"certfile": "/tls/a"}}, r"settings\.certfile .*ingress\.tls"),
+        ({"service": {"ipFamilies": ["ipv6"]}}, r"/service/ipFamilies/0.*'IPv4', 'IPv6'"),
         ({"settings": {"api_keys": "open"}}, r"settings\.api_keys .*apiKeys\.secretName"),
         ({"service": {"port": 0}}, r"/service/port.*got 0, want 1"),
         ({"models": {"source": "s3"}}, r"/models/source.*one of 'image', 'claim', 'oci', 'http'"),
@@ -418,6 +426,14 @@ def test_schema_knows_every_setting_of_the_server() -> None:
 def test_wrong_values_are_refused_in_words_that_help(values: dict[str, Any], message: str) -> None:
     with pytest.raises(helm_python.HelmError, match=message):
         render(values)
+
+
+def test_pods_of_ipv6_clusters_are_reached() -> None:
+    service = {"ipFamilyPolicy": "PreferDualStack", "ipFamilies": ["IPv6", "IPv4"]}
+    manifests = render({"settings": {"host": "::"}, "service": service})
+    assert manifests["configmap"]["data"]["SEQSERVE_HOST"] == "::"
+    assert manifests["service"]["spec"].items() >= service.items()
+    assert not {"ipFamilyPolicy", "ipFamilies"} & set(render()["service"]["spec"])
 
 
 def test_reserved_settings_are_settings() -> None:

@@ -26,7 +26,7 @@ from service.cli import (
 from service.pipeline.classify import ClassifyPipeline
 from service.pipeline.translate import TranslatePipeline
 from service.repository.manifest import write_manifest
-from service.server.uvicorn_server import format_url, open_listener
+from service.server.listener import format_url, open_listener
 from service.settings import Settings
 from tests.service.http.fakes import MANIFEST, FakePipeline
 
@@ -35,7 +35,8 @@ ROOT = Path(__file__).parents[2]
 # Answers of /classify wait half a second, so that a signal can arrive meanwhile.
 SLOW_SERVER = """
 import asyncio
-from service.server.uvicorn_server import announce, open_listener, run_app
+from service.server.listener import open_listener
+from service.server.uvicorn_server import announce, run_app
 from service.settings import Settings
 from tests.service.http.fakes import FakePipeline, make_app
 

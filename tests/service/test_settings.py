@@ -140,3 +140,9 @@ def test_standard_variable_of_opentelemetry_is_read_and_ours_wins(
 def test_endpoint_that_is_no_url_is_refused(endpoint: str) -> None:
     with pytest.raises(SettingsError, match="must be a URL like http://collector:4318"):
         load_settings({"otlp_endpoint": endpoint})
+
+
+@pytest.mark.parametrize("path", ["translator", "/", "/a/", "/a b", "//a", "/a?b"])
+def test_root_path_is_a_path(path: str) -> None:
+    with pytest.raises(SettingsError, match="must be a path like /translator, without a slash"):
+        load_settings({"root_path": path})

@@ -27,7 +27,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service.http.app import create_app
 from service.server.corked_transport import CorkedProtocol
-from service.server.uvicorn_server import open_listener
+from service.server.listener import open_listener
 from service.settings import Settings
 
 SECONDS, ROUNDS, CONNECTIONS = 1, 13, 16

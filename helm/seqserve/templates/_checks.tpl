@@ -4,7 +4,9 @@
 {{- $faults := list -}}
 
 {{- $remedies := dict
-  "host" "the image listens on all addresses"
+  "unix_socket" "other pods could not reach it"
+  "certfile" "pods speak HTTP; TLS ends at the ingress, see ingress.tls"
+  "keyfile" "pods speak HTTP; TLS ends at the ingress, see ingress.tls"
   "port" "pods listen on 8000; service.port is the one that clients see"
   "models_dir" "models are at /models; see models.source"
   "api_keys" "keys belong into a Secret; see apiKeys.secretName" -}}
@@ -12,6 +14,11 @@
 {{- if hasKey $values.settings $name -}}
 {{- $faults = append $faults (printf "settings.%s is not set here: %s" $name $remedy) -}}
 {{- end -}}
+{{- end -}}
+
+{{- $host := get $values.settings "host" | default "0.0.0.0" -}}
+{{- if not (has $host (list "0.0.0.0" "::")) -}}
+{{- $faults = append $faults (printf "settings.host %s would hide the server from the cluster; it is 0.0.0.0, or :: where pods have addresses of IPv6" $host) -}}
 {{- end -}}
 
 {{- $models := $values.models -}}

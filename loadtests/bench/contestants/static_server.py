@@ -23,7 +23,8 @@ from service.engine.session import Session
 from service.http.app import create_app
 from service.repository.model import LoadedModel
 from service.repository.registry import Registry
-from service.server.uvicorn_server import announce, open_listener, run_app
+from service.server.listener import open_listener
+from service.server.uvicorn_server import announce, run_app
 from service.settings import load_settings
 from service.telemetry.logs import configure_logging
 from service.telemetry.metrics import Metrics

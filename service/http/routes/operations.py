@@ -70,6 +70,14 @@ async def ready(request: Request) -> dict[str, str]:
     return {"status": "ready"}
 
 
+@operations.head("/health", include_in_schema=False)
+@operations.get("/health")
+async def health(request: Request) -> dict[str, str]:
+    """As `/readyz`, in the words of LibreTranslate."""
+    await ready(request)
+    return {"status": "ok"}
+
+
 @operations.get("/metrics", response_class=Response)
 async def show_metrics(request: Request) -> Response:
     """Prometheus metrics; in OpenMetrics, with exemplars, for clients that accept it."""

@@ -4,7 +4,7 @@ from importlib import resources
 
 from fastapi import APIRouter, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 
 PAGE_POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
@@ -21,6 +21,12 @@ async def show_page() -> Response:
         resources.files("service.http").joinpath("static", "page.html").read_text(encoding="utf-8")
     )
     return HTMLResponse(page, headers={"Content-Security-Policy": PAGE_POLICY})
+
+
+@pages.get("/spec")
+async def show_spec(request: Request) -> Response:
+    """The OpenAPI document, where LibreTranslate's clients look for it."""
+    return JSONResponse(request.app.openapi())
 
 
 @pages.api_route("/docs", methods=["GET", "HEAD"])

@@ -15,7 +15,7 @@ from service.answers import (
 )
 from service.errors import BodyTimeout, InvalidInput
 from service.http.auth import KEY_SCHEMES, authorize
-from service.http.bodies import parse_body, read_body
+from service.http.bodies import parse_fields, read_body
 from service.http.context import AppContext, find_request_context, get_context
 from service.http.disconnect import run_watched
 from service.http.faults import describe_faults
@@ -176,7 +176,9 @@ async def stream(
 
 
 async def receive(request: Request, settings: Settings, model: type[BodyT]) -> BodyT:
-    """The body of a request that may be served: read, parsed, authorized, checked.
+    """The fields of a request that may be served: read, parsed, authorized, checked.
+
+    They are in the body, in the query string, or in both.
 
     Raises:
         InvalidInput, InputTooLong, EmptyInput, KeyMissing, NotAuthorized, BodyTimeout.
@@ -186,7 +188,7 @@ async def receive(request: Request, settings: Settings, model: type[BodyT]) -> B
             body = await read_body(request, settings.max_body_bytes)
     except TimeoutError:
         raise BodyTimeout("The body did not arrive in time; send it faster.") from None
-    fields = await parse_body(body, request.headers)
+    fields = await parse_fields(body, request.scope["query_string"], request.headers)
     authorize(request, settings, fields.get("api_key"))
     try:
         return model.model_validate(fields)

@@ -5,7 +5,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 
 from service.errors import EmptyInput, InputTooLong, InvalidInput
-from service.http.bodies import MAX_DISCARDED_BYTES, parse_body, read_body
+from service.http.bodies import MAX_DISCARDED_BYTES, parse_body, parse_fields, read_body
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
@@ -144,3 +144,38 @@ async def test_endless_body_is_given_up() -> None:
     with pytest.raises(InputTooLong):
         await read_body(request, 10)
     assert num_read == [MAX_DISCARDED_BYTES // 2**20 + 1]
+
+
+async def parse_both(body: bytes, query: bytes, content_type: str = JSON) -> dict[str, object]:
+    return await parse_fields(body, query, Headers({"content-type": content_type}))
+
+
+@pytest.mark.parametrize(
+    ("body", "query", "fields"),
+    [
+        (b"", b"q=a+%C3%A9&q=b&target=de", {"q": ["a é", "b"], "target": "de"}),
+        (b" \n", b"q=a&empty=", {"q": "a", "empty": ""}),
+        (b'{"q": "x"}', b"", {"q": "x"}),
+        (b'{"q": "x"}', b"target=de", {"q": "x", "target": "de"}),
+        (b'{"q": "x", "target": null}', b"q=y&target=de", {"q": "x", "target": "de"}),
+    ],
+)
+async def test_query_string_adds_to_the_body(
+    body: bytes, query: bytes, fields: dict[str, object]
+) -> None:
+    assert await parse_both(body, query) == fields
+
+
+async def test_form_adds_to_the_query_string() -> None:
+    assert await parse_both(b"q=x", b"q=y&target=de", FORM) == {"q": "x", "target": "de"}
+
+
+@pytest.mark.parametrize("query", [b"q=%FF", b"q=\xff", b"&".join([b"q=x"] * 1001)])
+async def test_query_string_that_cannot_be_read_is_named(query: bytes) -> None:
+    with pytest.raises(InvalidInput, match="The query string"):
+        await parse_both(b"", query)
+
+
+async def test_query_string_does_not_excuse_a_bad_body() -> None:
+    with pytest.raises(InvalidInput, match="JSON"):
+        await parse_both(b"{", b"q=x")

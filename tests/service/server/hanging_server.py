@@ -5,8 +5,9 @@ import sys
 import time
 from collections.abc import Sequence
 
+from service.server.listener import open_listener
 from service.server.supervisor import Supervisor
-from service.server.uvicorn_server import open_listener, run_app
+from service.server.uvicorn_server import run_app
 from service.server.worker import prepare_signals
 from service.settings import Settings
 from service.telemetry.shared_metrics import MetricsSegment

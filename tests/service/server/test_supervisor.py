@@ -11,8 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from service.server.listener import open_listener
 from service.server.supervisor import Supervisor
-from service.server.uvicorn_server import open_listener
 from service.settings import Settings
 from tests.service.server.processes import serve_for_a_moment, serve_one_but_fail_others
 
@@ -73,7 +73,7 @@ def hanging_server() -> Iterator["subprocess.Popen[str]"]:
 STOPPED_AT_FORK = """
 import os, signal, sys, threading, time
 from service.server.supervisor import Supervisor
-from service.server.uvicorn_server import open_listener
+from service.server.listener import open_listener
 from service.settings import Settings
 from tests.service.server.processes import serve_one_but_fail_others
 

@@ -1,7 +1,6 @@
 import asyncio
 import contextlib
 import signal
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -12,16 +11,16 @@ import httpx
 import pytest
 import uvicorn
 
+from service.server.listener import format_url, open_listener
 from service.server.uvicorn_server import (
     RETIRE_SIGNAL,
     SWITCH_SECONDS,
     GracefulServer,
+    StopLoading,
     announce,
-    format_url,
-    open_listener,
+    make_config,
     run_app,
     serve_app,
-    stop_loading,
 )
 from service.settings import Settings
 from tests.service.http.fakes import FakePipeline, FakeRegistry, make_app
@@ -196,32 +195,6 @@ async def test_retiring_server_can_still_be_told_to_stop(running: Running) -> No
     assert time.monotonic() - started < KEEP_ALIVE_SECONDS
 
 
-def test_port_in_use_is_an_error_in_one_sentence() -> None:
-    with open_listener("127.0.0.1", 0) as taken:
-        taken.listen()
-        port = taken.getsockname()[1]
-        with pytest.raises(OSError, match=rf"Cannot listen on 127\.0\.0\.1 port {port}: .* in use"):
-            open_listener("127.0.0.1", port)
-
-
-def test_listener_sends_small_answers_at_once() -> None:
-    """asyncio turns Nagle's algorithm off if the protocol is named."""
-    with open_listener("127.0.0.1", 0) as listener:
-        assert listener.proto == socket.IPPROTO_TCP
-
-
-@pytest.mark.parametrize(
-    ("host", "start"), [("127.0.0.1", "http://127.0.0.1:"), ("::1", "http://[::1]:")]
-)
-def test_address_is_a_url(host: str, start: str) -> None:
-    try:
-        listener = open_listener(host, 0)
-    except OSError as exc:
-        pytest.skip(str(exc))  # a machine without IPv6
-    with listener:
-        assert format_url(listener) == f"{start}{listener.getsockname()[1]}"
-
-
 def test_ready_line_is_printed_once(capsys: pytest.CaptureFixture[str]) -> None:
     with open_listener("127.0.0.1", 0) as listener:
         heartbeat = announce(listener)
@@ -233,8 +206,26 @@ def test_ready_line_is_printed_once(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_signal_while_models_load_ends_the_process_with_success() -> None:
     with pytest.raises(SystemExit) as raised:
-        stop_loading(signal.SIGTERM, None)
+        StopLoading()(signal.SIGTERM, None)
     assert raised.value.code == 0
+
+
+async def test_order_to_stop_that_was_lost_while_models_load_closes_the_server() -> None:
+    """Python drops what a signal handler raises inside a finalizer."""
+    stop_loading = StopLoading()
+
+    class Finalized:
+        def __del__(self) -> None:
+            with contextlib.suppress(SystemExit):
+                signal.raise_signal(signal.SIGTERM)
+
+    signal.signal(signal.SIGTERM, stop_loading)
+    Finalized()
+    app = make_app()
+    with open_listener("127.0.0.1", 0) as listener:
+        server = GracefulServer(make_config(app, Settings()), app.context, 60.0, lambda: None)
+        await asyncio.wait_for(serve_app(app, server, listener), 10.0)
+    assert app.context.is_draining
 
 
 @pytest.fixture

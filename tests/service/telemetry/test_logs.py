@@ -12,12 +12,12 @@ from service.telemetry.logs import JsonFormatter, TextFormatter, configure_loggi
 @pytest.fixture(autouse=True)
 def kept_logging() -> Iterator[None]:
     """Gives the root logger its handlers back, pytest's among them."""
-    root, uvicorn = logging.getLogger(), logging.getLogger("uvicorn.error")
-    handlers, levels = list(root.handlers), (root.level, uvicorn.level)
+    loggers = [logging.getLogger(name) for name in (None, "uvicorn.error", "python_multipart")]
+    handlers, levels = list(loggers[0].handlers), [logger.level for logger in loggers]
     yield
-    root.handlers[:] = handlers
-    root.setLevel(levels[0])
-    uvicorn.setLevel(levels[1])
+    loggers[0].handlers[:] = handlers
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
 
 
 def make_record(message: str = "loaded %s", *args: object, **extra: object) -> logging.LogRecord:
@@ -97,4 +97,11 @@ def test_start_and_stop_lines_of_uvicorn_are_left_out(capsys: pytest.CaptureFixt
 def test_level_above_warning_holds_for_uvicorn_too(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("error", "text")
     logging.getLogger("uvicorn.error").warning("odd")
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("level", ["debug", "info"])
+def test_form_parser_has_nothing_to_say(level: str, capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(level, "text")
+    logging.getLogger("python_multipart.multipart").error("a form is malformed")
     assert capsys.readouterr().err == ""

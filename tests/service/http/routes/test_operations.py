@@ -49,3 +49,11 @@ async def test_probes_may_ask_with_head(reasons: list[str], status: int) -> None
     async with connect(make_app(None, FakeRegistry(reasons=reasons))) as client:
         assert (await client.head("/readyz")).status_code == status
         assert (await client.head("/livez")).status_code == 200
+
+
+@pytest.mark.parametrize(("reasons", "status"), [([], 200), (["x"], 503)])
+async def test_health_is_readiness(reasons: list[str], status: int) -> None:
+    async with connect(make_app(None, FakeRegistry(reasons=reasons))) as client:
+        answer = await client.get("/health")
+        assert (answer.status_code, (await client.head("/health")).status_code) == (status, status)
+    assert answer.json()["status"] == (503 if reasons else "ok")

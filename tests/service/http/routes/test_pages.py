@@ -27,3 +27,8 @@ async def test_documentation_needs_nothing_from_elsewhere() -> None:
         "q",
         "target",
     ]
+
+
+async def test_spec_is_the_openapi_document() -> None:
+    async with connect(make_app()) as client:
+        assert (await client.get("/spec")).json() == (await client.get("/openapi.json")).json()

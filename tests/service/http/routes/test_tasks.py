@@ -194,3 +194,31 @@ async def test_chunked_body_above_the_limit_is_too_long() -> None:
 @pytest.mark.parametrize("text", ["\x00", "a\x00b", "\ufffd", "\U0010ffff", "\u202e"])
 async def test_odd_characters_are_answered(text: str) -> None:
     assert (await classify(make_app(), json={"inputs": text})).status_code == 200
+
+
+PAIR = {"source": "de", "target": "en"}
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("/translate", {"q": "hund", **PAIR}),
+        ("/translate", {"q": ["a", "b"], "alternatives": 1, **PAIR}),
+        ("/detect", {"q": "hund"}),
+        ("/classify", {"inputs": ["a", "b"]}),
+    ],
+)
+async def test_fields_may_be_in_the_query_string(path: str, fields: dict[str, Any]) -> None:
+    async with connect(make_app()) as client:
+        asked = await client.post(path, params=fields)
+        sent = await client.post(path, json=fields)
+    assert asked.status_code == 200
+    assert asked.json() == sent.json()
+
+
+async def test_key_may_be_in_the_query_string() -> None:
+    async with connect(make_app(api_keys="secret")) as client:
+        body = {"q": "hund", "target": "en"}
+        known = await client.post("/translate?api_key=secret", json=body)
+        unknown = await client.post("/translate?api_key=other", json=body)
+    assert (known.status_code, unknown.status_code) == (200, 403)

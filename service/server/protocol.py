@@ -1,0 +1,164 @@
+"""HTTP/1.x on a connection: uvicorn's protocol, put right where clients of other makes meet it."""
+
+import logging
+import select
+import sys
+from collections.abc import Iterable
+
+import httptools
+from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, ASGISendEvent
+from uvicorn._types import Scope as UvicornScope
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+from service.server.corked_transport import CorkedProtocol
+
+logger = logging.getLogger(__name__)
+
+# What says where the body ends, and whether another request follows it.
+FRAMING_HEADERS = (b"content-length", b"transfer-encoding", b"connection")
+
+MAX_URL_BYTES = 65535  # httptools parses no longer one
+URL_TOO_LONG = f"The URL has more than {MAX_URL_BYTES} bytes; send the fields in the body."
+NOT_HTTP = "The request is not valid HTTP."
+
+
+class HttpProtocol(CorkedProtocol):
+    """uvicorn's protocol over a corked transport, with these differences.
+
+    - A request that asks for an upgrade (h2c, WebSocket) is served as if it had not asked, which
+      RFC 9110, section 7.8 allows. httptools skips its body; another parser reads that.
+    - A connection without a running request is closed once nothing has arrived on it for
+      `timeout_keep_alive`, and never while there is something to be read.
+    - An answer of unknown length to HTTP/1.0 ends with the connection: that version has no chunks.
+    - What is not HTTP is answered with 400, without a line in the log.
+    """
+
+    url = b""  # until a request begins
+
+    def connection_made(self, transport: object) -> None:
+        super().connection_made(transport)  # type: ignore[arg-type]
+        self._await_request()
+
+    def data_received(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        self._feed(data)
+        if self.cycle is None or self.cycle.response_complete:
+            self._await_request()
+
+    def on_message_complete(self) -> None:
+        # The parser takes a request with an upgrade for complete before it has seen the body.
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
+
+    def timeout_keep_alive_handler(self) -> None:
+        is_open = not self.transport.is_closing()
+        if is_open and not has_input(self.transport.get_extra_info("socket").fileno()):
+            super().timeout_keep_alive_handler()
+
+    def _feed(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self.parser = self._open_body_parser()
+            self._feed(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            fault = URL_TOO_LONG if len(self.url) > MAX_URL_BYTES else NOT_HTTP
+            logger.debug(fault)
+            self.send_400_response(fault)
+
+    def _open_body_parser(self) -> httptools.HttpRequestParser:
+        """A parser that has read the head of the present request, without its upgrade."""
+        parser = httptools.HttpRequestParser(AfterHead(self))
+        parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        parser.feed_data(format_head(self.scope["http_version"], self.headers))
+        return parser
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        if cycle.scope["http_version"] == "1.0":
+            app = end_by_closing(app, cycle)
+        super()._start_asgi_task(cycle, app)
+
+    def _await_request(self) -> None:
+        """Closes the connection if nothing arrives in time."""
+        if not self.transport.is_closing():
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
+
+class AfterHead:
+    """A parser's callbacks that pass on everything to a protocol but the head of the first request.
+
+    Args:
+        protocol: has been given that head by another parser.
+    """
+
+    def __init__(self, protocol: HttpProtocol) -> None:
+        self._protocol = protocol
+        self._is_past_head = False
+
+    def on_message_begin(self) -> None:
+        if self._is_past_head:
+            self._protocol.on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        if self._is_past_head:
+            self._protocol.on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._is_past_head:
+            self._protocol.on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        if self._is_past_head:
+            self._protocol.on_headers_complete()
+        self._is_past_head = True
+
+    def on_body(self, body: bytes) -> None:
+        self._protocol.on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._protocol.on_message_complete()
+
+
+def format_head(http_version: str, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """The head of a request that has a body like that of the one with these headers."""
+    kept = [b"%s: %s\r\n" % header for header in headers if header[0] in FRAMING_HEADERS]
+    return b"POST / HTTP/%s\r\n%s\r\n" % (http_version.encode(), b"".join(kept))
+
+
+def end_by_closing(app: ASGI3Application, cycle: RequestResponseCycle) -> ASGI3Application:
+    """The app, with answers of unknown length sent as they are instead of in chunks.
+
+    Args:
+        app: answers the request.
+        cycle: of the request; uvicorn closes the connection after it anyway.
+    """
+    is_unframed = False
+
+    async def answer(
+        scope: UvicornScope, receive: ASGIReceiveCallable, send: ASGISendCallable
+    ) -> None:
+        async def send_unframed(message: ASGISendEvent) -> None:
+            nonlocal is_unframed
+            if message["type"] == "http.response.start":
+                names = {name.lower() for name, _ in message.get("headers", [])}
+                is_unframed = b"content-length" not in names
+                if is_unframed:
+                    cycle.chunked_encoding, cycle.expected_content_length = False, sys.maxsize
+            elif is_unframed and message["type"] == "http.response.body":
+                has_more = message.get("more_body", False)
+                length = sys.maxsize if has_more else len(message.get("body", b""))
+                cycle.expected_content_length = length
+            await send(message)
+
+        await app(scope, receive, send_unframed)
+
+    return answer
+
+
+def has_input(file_number: int) -> bool:
+    """Whether bytes, or the end of the connection, wait to be read."""
+    poll = select.poll()
+    poll.register(file_number, select.POLLIN)
+    return bool(poll.poll(0))
