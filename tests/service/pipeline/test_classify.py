@@ -24,7 +24,7 @@ from tests.fakes import (
     make_model,
     read_metric,
 )
-from tests.service.pipeline.stand import ALL, TO_GERMAN, Stand, soon
+from tests.service.pipeline.stand import ALL, TO_GERMAN, Stand, Tiny, soon
 
 
 async def test_labels_come_best_first(stand: Stand) -> None:
@@ -125,3 +125,12 @@ async def test_classifier_writes_no_tokens(stand: Stand) -> None:
         for direction in ("input", "output")
     ]
     assert tokens == [4, 0]
+
+
+@pytest.mark.parametrize(
+    "text", ["정말 재미\n\n\n", " " * 3000 + "정말 재미", "정말 \t\n 재미", "정\u00ad말 재미"]
+)
+async def test_layout_does_not_change_a_classification(tiny: Tiny, text: str) -> None:
+    answer = await tiny.classifiers.classify(["정말 재미", text], ALL, soon())
+
+    assert answer.labels[1] == answer.labels[0]
