@@ -13,11 +13,15 @@ class ClassifyOptions:
         model: name of a model; None chooses by each text's language.
         top_k: best labels given; None gives all.
         function_to_apply: `softmax` (default), `sigmoid`, or `none` for the model's raw scores.
+        max_length: tokens that a text may have; None leaves it to the model's own limit.
+        truncate: cut what is longer instead of refusing it: `end` or `start` says which end is cut.
     """
 
     model: str | None = None
     top_k: int | None = None
     function_to_apply: Literal["softmax", "sigmoid", "none"] | None = None
+    max_length: int | None = None
+    truncate: Literal["end", "start"] | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,23 @@ class Timings:
 class LabelScore:
     label: str
     score: float
+
+
+@dataclass(frozen=True)
+class Classification:
+    """A text's labels.
+
+    Attributes:
+        labels: best first.
+        model_name: of the model that chose them.
+        num_tokens: that the model read.
+        is_truncated: the text had more tokens.
+    """
+
+    labels: list[LabelScore]
+    model_name: str
+    num_tokens: int
+    is_truncated: bool = False
 
 
 @dataclass(frozen=True)
@@ -116,7 +137,11 @@ class Answer:
 
 @dataclass(frozen=True)
 class ClassifyAnswer(Answer):
-    labels: list[list[LabelScore]]
+    classifications: list[Classification]
+
+    @property
+    def labels(self) -> list[list[LabelScore]]:
+        return [each.labels for each in self.classifications]
 
 
 @dataclass(frozen=True)

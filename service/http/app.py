@@ -47,7 +47,7 @@ GC_THRESHOLDS = (10_000, 10, 10)
 # What a page of another origin may read besides the body.
 EXPOSED_HEADERS = (
     *("X-Request-ID", "X-Model-Name", "X-Model-Version"),
-    *("Server-Timing", "Retry-After"),
+    *("Server-Timing", "Retry-After", "X-Truncated"),
 )
 
 

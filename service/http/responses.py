@@ -1,8 +1,9 @@
 """Answers of the pipeline as responses on the wire."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from typing import TypeVar
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 from fastapi import Request, Response
 from pydantic import TypeAdapter
@@ -10,6 +11,7 @@ from pydantic_core import to_json
 
 from service.answers import (
     Answer,
+    ClassifyAnswer,
     Delta,
     Detection,
     Started,
@@ -97,10 +99,39 @@ def show_attention(translation: Translation) -> list[AlignedSentence]:
     ]
 
 
-def reply(request: Request, answer: Answer, content: str | bytes) -> Response:
+def show_classifications(answer: ClassifyAnswer, *, with_details: bool) -> list[Any]:
+    """Hugging Face's lists of labels, or an object per text."""
+    shown = [
+        [{"label": found.label, "score": found.score} for found in labels]
+        for labels in answer.labels
+    ]
+    if not with_details:
+        return shown
+    return [
+        {
+            "labels": labels,
+            "model": each.model_name,
+            "num_tokens": each.num_tokens,
+            "truncated": each.is_truncated,
+        }
+        for labels, each in zip(shown, answer.classifications, strict=True)
+    ]
+
+
+def name_truncation(answer: ClassifyAnswer) -> dict[str, str]:
+    """A header that says that texts were cut."""
+    return {"X-Truncated": "true"} if any(e.is_truncated for e in answer.classifications) else {}
+
+
+def reply(
+    request: Request,
+    answer: Answer,
+    content: str | bytes,
+    more_headers: Mapping[str, str] = MappingProxyType({}),
+) -> Response:
     """A task's answer, with what made it in the headers."""
     find_request_context(request.scope).timings = answer.timings
-    headers = name_model(answer)
+    headers = {**name_model(answer), **more_headers}
     headers["Server-Timing"] = format_timings(answer.timings)
     return Response(content, headers=headers, media_type="application/json")
 

@@ -4,11 +4,12 @@ Limits that an operator sets are not known here: the pipeline checks them.
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
+from service.answers import ClassifyOptions
 from service.http.faults import fault, kind_of
 
 
@@ -37,10 +38,26 @@ def refuse_bool(value: object) -> object:
     return value
 
 
+def read_strategy(value: object) -> object:
+    """What transformers calls the ways to cut one text, as true or false."""
+    return STRATEGIES.get(value, value) if isinstance(value, str) else value
+
+
+Strategy = Literal["longest_first", "only_first", "do_not_truncate"]
+STRATEGIES: dict[str, bool] = {
+    strategy: strategy != "do_not_truncate" for strategy in get_args(Strategy)
+}
+Truncation = Annotated[bool, BeforeValidator(read_strategy, json_schema_input_type=bool | Strategy)]
 Texts = Annotated[str | list[str], BeforeValidator(check_texts)]
 # Far above every real limit; it keeps numbers with thousands of digits out of messages.
 Count = Annotated[int, BeforeValidator(refuse_bool), Field(le=10**9)]
 Code = Annotated[str, Field(min_length=1, max_length=35)]
+
+
+def drop_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: field for name, field in value.items() if field is not None}
+    return value
 
 
 class Body(BaseModel):
@@ -58,9 +75,7 @@ class Body(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def drop_nulls(cls, value: Any) -> Any:
-        if isinstance(value, dict):
-            return {name: field for name, field in value.items() if field is not None}
-        return value
+        return drop_nulls(value)
 
 
 class TimedBody(Body):
@@ -96,25 +111,57 @@ class DetectRequest(Body):
     q: Annotated[str, Field(min_length=1, description="the text whose language is wanted")]
 
 
-class ClassifyParameters(BaseModel):
+class Switches(BaseModel):
+    """What may be asked for in `parameters` or beside `inputs`."""
+
+    truncate: Annotated[
+        bool, Field(description="true to cut a text that is too long instead of refusing it")
+    ] = False
+    details: Annotated[bool, Field(description="true for an object per text instead of a list")] = (
+        False
+    )
+
+
+class ClassifyParameters(Switches):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     top_k: Annotated[Count | None, Field(ge=1, description="the number of labels wanted")] = None
+    return_all_scores: Annotated[
+        bool | None, Field(description="true for all labels, false for the best one, or top_k")
+    ] = None
     function_to_apply: Annotated[
         Literal["softmax", "sigmoid", "none"] | None, Field(description="softmax, sigmoid or none")
     ] = None
     model: Annotated[
         str | None, Field(max_length=128, description="the name of a model of GET /models")
     ] = None
+    truncation: Annotated[
+        Truncation, Field(description="true or false, or one of transformers' names; as truncate")
+    ] = False
+    max_length: Annotated[
+        Count | None, Field(ge=1, description="the number of tokens that a text may have")
+    ] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def drop_nulls(cls, value: Any) -> Any:
+        return drop_nulls(value)
+
+    @model_validator(mode="after")
+    def check_agreement(self) -> Self:
+        if self.return_all_scores is not None and self.top_k is not None:
+            raise fault("has both top_k and return_all_scores")
+        return self
 
 
-class ClassifyRequest(TimedBody):
+class ClassifyRequest(TimedBody, Switches):
     """Hugging Face's body; `text` is accepted for `inputs`."""
 
     inputs: Annotated[Texts, Field(description="a text, or an array of texts, to classify")]
-    parameters: Annotated[ClassifyParameters, Field(description="an object of parameters")] = (
-        ClassifyParameters()
-    )
+    parameters: Annotated[
+        ClassifyParameters,
+        Field(description="an object of parameters, with top_k or return_all_scores, not both"),
+    ] = ClassifyParameters()
 
     @model_validator(mode="before")
     @classmethod
@@ -124,6 +171,25 @@ class ClassifyRequest(TimedBody):
         if value.get("inputs") is not None:
             raise fault("send either `inputs` or `text`, not both")
         return {**value, "inputs": value["text"]}
+
+    @property
+    def texts(self) -> list[str]:
+        return [self.inputs] if isinstance(self.inputs, str) else self.inputs
+
+    @property
+    def wants_details(self) -> bool:
+        return self.details or self.parameters.details
+
+    @property
+    def options(self) -> ClassifyOptions:
+        asked = self.parameters
+        return ClassifyOptions(
+            model=asked.model,
+            top_k=1 if asked.return_all_scores is False else asked.top_k,
+            function_to_apply=asked.function_to_apply,
+            max_length=asked.max_length,
+            truncate="end" if self.truncate or asked.truncate or asked.truncation else None,
+        )
 
 
 REQUESTS: tuple[type[Body], ...] = (TranslateRequest, ClassifyRequest, DetectRequest)
@@ -167,6 +233,15 @@ class TranslateResponse(Reply):
 class LabelledScore(BaseModel):
     label: str
     score: float
+
+
+class DetailedClassification(BaseModel):
+    """What `details` gives for a text."""
+
+    labels: list[LabelledScore]
+    model: str
+    num_tokens: Annotated[int, Field(description="tokens that the model read")]
+    truncated: Annotated[bool, Field(description="whether the text had more tokens")]
 
 
 class LanguageInfo(BaseModel):

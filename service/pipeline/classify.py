@@ -4,15 +4,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from service.answers import (
-    ClassifyAnswer,
-    ClassifyOptions,
-)
+from service.answers import Classification, ClassifyAnswer, ClassifyOptions
 from service.engine.batch import TokenSequence
-from service.errors import (
-    EmptyInput,
-    ModelNotFound,
-)
+from service.errors import EmptyInput, InputTooLong, ModelNotFound
 from service.pipeline.intake import (
     check_texts,
     check_wait,
@@ -29,18 +23,31 @@ from service.telemetry.metrics import Metrics
 
 
 @dataclass(frozen=True)
+class EncodedText:
+    """A text as its model reads it.
+
+    Attributes:
+        is_truncated: the text has more tokens than the sequence.
+    """
+
+    served: ServedModel
+    sequence: TokenSequence
+    is_truncated: bool
+
+
+@dataclass(frozen=True)
 class ClassificationJob:
     """Texts on their way through the classifiers.
 
     Attributes:
-        encoded: each text's model and token ids.
-        work: the same by model.
+        encoded: the texts, in their order.
+        work: their sequences by model.
         model_names, model_versions: of the models that will answer, comma-separated.
         deadline, arrived_at, encoded_at: monotonic seconds.
     """
 
     options: ClassifyOptions
-    encoded: list[tuple[ServedModel, TokenSequence]]
+    encoded: list[EncodedText]
     work: list[ModelBatch]
     model_names: str
     model_versions: str
@@ -96,15 +103,14 @@ class ClassifyPipeline:
         arrived_at = self._clock()
         check_texts(texts, self._settings)
 
-        def encode_texts() -> list[tuple[ServedModel, TokenSequence]]:
-            chosen = [self._choose_classifier(text, options.model) for text in texts]
-            return [
-                (served, TokenSequence(encode_text(text, served.model), arrived_at, deadline))
-                for text, served in zip(texts, chosen, strict=True)
-            ]
+        def encode_one(text: str) -> EncodedText:
+            served = self._choose_classifier(text, options.model)
+            input_ids, is_truncated = encode_text(text, served.model, options)
+            sequence = TokenSequence(input_ids, arrived_at, deadline)
+            return EncodedText(served, sequence, is_truncated)
 
-        encoded = await offload(texts, encode_texts, deadline - arrived_at)
-        work = group_by_model((served, [sequence]) for served, sequence in encoded)
+        encoded = await offload(texts, lambda: list(map(encode_one, texts)), deadline - arrived_at)
+        work = group_by_model((each.served, [each.sequence]) for each in encoded)
         times = (deadline, arrived_at, self._clock())
         return ClassificationJob(options, encoded, work, *name_models(work), *times)
 
@@ -116,14 +122,19 @@ class ClassifyPipeline:
         """
         with Submission(job.work, job.deadline, self._clock) as submission:
             results = await submission.results()
-        labels = [
-            rank_labels(served.model, results[sequence], job.options)
-            for served, sequence in job.encoded
+        classifications = [
+            Classification(
+                rank_labels(each.served.model, results[each.sequence], job.options),
+                each.served.manifest.name,
+                each.sequence.num_tokens,
+                each.is_truncated,
+            )
+            for each in job.encoded
         ]
         timings = observe_stages(
             job.work, results, job.arrived_at, job.encoded_at, self._metrics, self._clock()
         )
-        return ClassifyAnswer(job.model_names, job.model_versions, timings, labels)
+        return ClassifyAnswer(job.model_names, job.model_versions, timings, classifications)
 
     def _choose_classifier(self, text: str, model_name: str | None) -> ServedModel:
         if model_name is not None:
@@ -134,8 +145,8 @@ class ClassifyPipeline:
         return self._registry.find_classifier(detect_language(text, codes).language)
 
 
-def encode_text(text: str, model: LoadedModel) -> list[int]:
-    """Input ids of a text to classify.
+def encode_text(text: str, model: LoadedModel, options: ClassifyOptions) -> tuple[list[int], bool]:
+    """Input ids of a text to classify, and whether they were cut.
 
     Raises:
         EmptyInput, InputTooLong.
@@ -143,5 +154,14 @@ def encode_text(text: str, model: LoadedModel) -> list[int]:
     (input_ids,) = model.encode([text])
     if not input_ids:
         raise EmptyInput("a text has nothing to classify; send at least one visible character")
-    check_length(input_ids, model)
-    return input_ids
+    limit = model.manifest.limits.max_input_tokens
+    limit = min(limit, options.max_length or limit)
+    if options.truncate is None:
+        check_length(input_ids, model)
+        if len(input_ids) > limit:
+            raise InputTooLong(
+                f"a text has {len(input_ids)} tokens, above the max_length of {limit}; truncate or "
+                "split it"
+            )
+    kept = input_ids[-limit:] if options.truncate == "start" else input_ids[:limit]
+    return kept, len(kept) < len(input_ids)

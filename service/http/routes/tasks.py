@@ -8,11 +8,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
 from pydantic_core import to_json
 
-from service.answers import (
-    ClassifyOptions,
-    Started,
-    TranslateOptions,
-)
+from service.answers import Started, TranslateOptions
 from service.errors import BodyTimeout, InvalidInput
 from service.http.auth import KEY_SCHEMES, authorize
 from service.http.bodies import parse_body, read_body
@@ -23,7 +19,9 @@ from service.http.responses import (
     DETECTIONS,
     json_response,
     name_model,
+    name_truncation,
     reply,
+    show_classifications,
     show_detection,
     show_stream,
     show_translations,
@@ -31,6 +29,7 @@ from service.http.responses import (
 from service.http.schemas import (
     Body,
     ClassifyRequest,
+    DetailedClassification,
     DetectedLanguage,
     DetectRequest,
     LabelledScore,
@@ -107,7 +106,7 @@ async def translate(request: Request) -> Response:
 
 @tasks.post(
     "/classify",
-    response_model=list[list[LabelledScore]],
+    response_model=list[list[LabelledScore]] | list[DetailedClassification],
     openapi_extra=document_body(ClassifyRequest),
 )
 async def classify(request: Request) -> Response:
@@ -115,17 +114,11 @@ async def classify(request: Request) -> Response:
     context = get_context(request)
     context.classify.check_wait()
     body = await receive(request, context.settings, ClassifyRequest)
-    wanted = body.parameters
-    options = ClassifyOptions(wanted.model, wanted.top_k, wanted.function_to_apply)
-    texts = [body.inputs] if isinstance(body.inputs, str) else body.inputs
     deadline = find_deadline(request, context, body)
-    work = perform(request, context.classify, texts, options, deadline)
+    work = perform(request, context.classify, body.texts, body.options, deadline)
     answer = await run_watched(request.receive, work)
-    labels = [
-        [{"label": found.label, "score": found.score} for found in scores]
-        for scores in answer.labels
-    ]
-    return reply(request, answer, to_json(labels))
+    shown = show_classifications(answer, with_details=body.wants_details)
+    return reply(request, answer, to_json(shown), name_truncation(answer))
 
 
 @tasks.post(

@@ -11,6 +11,7 @@ from service.answers import (
 from service.errors import (
     DeadlineExceeded,
     EmptyInput,
+    InputTooLong,
     LanguageNotSupported,
     ModelNotFound,
 )
@@ -134,3 +135,44 @@ async def test_layout_does_not_change_a_classification(tiny: Tiny, text: str) ->
     answer = await tiny.classifiers.classify(["정말 재미", text], ALL, soon())
 
     assert answer.labels[1] == answer.labels[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "read"),
+    [
+        (ClassifyOptions(truncate="end"), "0123456789"),
+        (ClassifyOptions(truncate="start"), "23456789!!"),
+        (ClassifyOptions(truncate="end", max_length=4), "0123"),
+        (ClassifyOptions(truncate="end", max_length=500), "0123456789"),
+    ],
+)
+async def test_long_text_is_cut_if_asked_for(
+    short: Stand, options: ClassifyOptions, read: str
+) -> None:
+    answer = await short.classifiers.classify(["0123456789!!", "ab"], options, soon())
+
+    cut, whole = answer.classifications
+    sequence = short.english.batches[0][0]
+    assert ByteTokenizer().decode(sequence.input_ids) == read
+    assert (cut.num_tokens, cut.is_truncated) == (len(read), True)
+    assert (whole.num_tokens, whole.is_truncated) == (2, False)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (ALL, "12 tokens, above the limit of 10 of model film-en; truncate or split it"),
+        (ClassifyOptions(max_length=500), "12 tokens, above the limit of 10 of model film-en"),
+        (ClassifyOptions(max_length=4), "12 tokens, above the limit of 10 of model film-en"),
+    ],
+)
+async def test_long_text_is_refused_otherwise(
+    short: Stand, options: ClassifyOptions, message: str
+) -> None:
+    with pytest.raises(InputTooLong, match=message):
+        await short.classifiers.classify(["0123456789!!"], options, soon())
+
+
+async def test_max_length_is_a_limit_of_its_own(stand: Stand) -> None:
+    with pytest.raises(InputTooLong, match="3 tokens, above the max_length of 2; truncate or"):
+        await stand.classifiers.classify(["abc"], ClassifyOptions(max_length=2), soon())

@@ -61,6 +61,27 @@ async def test_parameters_reach_the_pipeline() -> None:
     assert (given.top_k, given.function_to_apply, given.model) == (1, "sigmoid", "tiny")
 
 
+LABELS = [{"label": "positive", "score": 0.75}, {"label": "negative", "score": 0.25}]
+
+
+async def test_details_are_an_object_per_text() -> None:
+    parameters = {"details": True, "truncation": True, "max_length": 4}
+    response = await ask("/classify", {"inputs": ["short", "a"], "parameters": parameters})
+    assert response.json() == [
+        {"labels": LABELS, "model": "tiny", "num_tokens": 4, "truncated": True},
+        {"labels": LABELS, "model": "tiny", "num_tokens": 1, "truncated": False},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "header"), [("x" * 11, "true"), (["a", "x" * 11], "true"), (["a", "b"], None)]
+)
+async def test_header_says_that_a_text_was_cut(inputs: Any, header: str | None) -> None:
+    response = await ask("/classify", {"inputs": inputs, "truncate": True})
+    assert response.headers.get("x-truncated") == header
+    assert response.json()[0] == LABELS
+
+
 @pytest.mark.parametrize(
     ("path", "fields"),
     [
