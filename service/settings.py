@@ -180,6 +180,13 @@ class Settings(BaseSettings):
             description="Tokens a translated sentence may have; more takes longer at worst.",
         ),
     ] = 256
+    default_task: Annotated[
+        Literal["auto", "classify", "translate"],
+        Field(
+            description="What POST / does: classify or translate; auto takes the task of the "
+            "models, if all have the same."
+        ),
+    ] = "auto"
     api_keys: Annotated[
         tuple[SecretStr, ...],
         NoDecode,
@@ -272,7 +279,9 @@ class Settings(BaseSettings):
             raise ValueError("a URL like http://collector:4318")
         return value
 
-    @field_validator("log_level", "log_format", "device", "precision", mode="before")
+    @field_validator(
+        "log_level", "log_format", "device", "precision", "default_task", mode="before"
+    )
     @classmethod
     def lower_case(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value

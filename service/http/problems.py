@@ -19,6 +19,7 @@ STATUSES: dict[type[errors.ServingError], int] = {
     errors.NotAuthorized: 403,
     errors.KeyMissing: 401,
     errors.BodyTimeout: 408,
+    errors.TaskNotChosen: 404,
     errors.ModelNotFound: 404,
     errors.ModelNotReady: 503,
     errors.Overloaded: 429,

@@ -23,13 +23,19 @@ from service.answers import (
 )
 from service.errors import ServingError
 from service.http.context import find_request_context
-from service.http.schemas import AlignedSentence, DetectedLanguage, TranslateResponse
+from service.http.schemas import (
+    AlignedSentence,
+    DetectedLanguage,
+    PipelineTranslation,
+    TranslateResponse,
+)
 from service.http.sse import format_event
 
 T = TypeVar("T")
 
 
 DETECTIONS = TypeAdapter(list[DetectedLanguage])
+PIPELINE_TRANSLATIONS = TypeAdapter(list[PipelineTranslation])
 
 
 def show_translations(
@@ -48,6 +54,16 @@ def show_translations(
     if not all(each.is_complete for each in found):
         shown.complete = pick([each.is_complete for each in found], is_single)
     return shown
+
+
+def show_pipeline_translations(answer: TranslateAnswer) -> list[PipelineTranslation]:
+    """The answer in Hugging Face's shape, which is a list also for one text."""
+    return [
+        PipelineTranslation(
+            translation_text=each.text, complete=None if each.is_complete else False
+        )
+        for each in answer.translations
+    ]
 
 
 async def show_stream(

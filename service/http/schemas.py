@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from service.answers import ClassifyOptions
+from service.answers import ClassifyOptions, TranslateOptions
 from service.http.faults import fault, kind_of
 
 
@@ -54,6 +54,10 @@ Count = Annotated[int, BeforeValidator(refuse_bool), Field(le=10**9)]
 Code = Annotated[str, Field(min_length=1, max_length=35)]
 
 
+def list_texts(texts: str | list[str]) -> list[str]:
+    return [texts] if isinstance(texts, str) else texts
+
+
 def drop_nulls(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: field for name, field in value.items() if field is not None}
@@ -71,6 +75,20 @@ class Body(BaseModel):
     api_key: Annotated[str | None, Field(description="an API key, where the server wants one")] = (
         None
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def drop_nulls(cls, value: Any) -> Any:
+        return drop_nulls(value)
+
+
+class Parameters(BaseModel):
+    """An object of Hugging Face's within a body; null stands for a parameter that is not there.
+
+    Unknown parameters are refused: what they ask for would not be done.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     @model_validator(mode="before")
     @classmethod
@@ -106,6 +124,74 @@ class TranslateRequest(TimedBody):
         bool, Field(description="true for server-sent events: token, ..., token, done")
     ] = False
 
+    @property
+    def texts(self) -> list[str]:
+        return list_texts(self.q)
+
+    @property
+    def is_single(self) -> bool:
+        return isinstance(self.q, str)
+
+    @property
+    def options(self) -> TranslateOptions:
+        return TranslateOptions(
+            source=self.source,
+            target=self.target,
+            text_format=self.format,
+            alternatives=self.alternatives,
+            beam_size=self.beam_size,
+            max_new_tokens=self.max_new_tokens,
+            attention=self.attention,
+        )
+
+
+class GenerateParameters(Parameters):
+    num_beams: Annotated[
+        Count | None, Field(ge=1, description="the number of hypotheses to keep, 1 for greedy")
+    ] = None
+    max_new_tokens: Annotated[
+        Count | None, Field(ge=1, description="the most tokens that a sentence may have")
+    ] = None
+
+
+class TranslateParameters(Parameters):
+    src_lang: Annotated[Code, Field(description="a language code of GET /languages, or auto")] = (
+        "auto"
+    )
+    tgt_lang: Annotated[Code, Field(description="a language code of GET /languages")]
+    truncation: Annotated[
+        str | None, Field(description="one of transformers' names; no text needs to be cut")
+    ] = None
+    clean_up_tokenization_spaces: Annotated[
+        bool, Field(description="true or false; there are no such spaces")
+    ] = True
+    generate_parameters: Annotated[
+        GenerateParameters, Field(description="an object with num_beams and max_new_tokens")
+    ] = GenerateParameters()
+
+
+class PipelineTranslateRequest(TimedBody):
+    """Hugging Face's body for translations."""
+
+    inputs: Annotated[Texts, Field(description="a text, or an array of texts, to translate")]
+    parameters: Annotated[
+        TranslateParameters, Field(description="an object with tgt_lang, and src_lang or none")
+    ]
+
+    @property
+    def texts(self) -> list[str]:
+        return list_texts(self.inputs)
+
+    @property
+    def options(self) -> TranslateOptions:
+        asked = self.parameters
+        return TranslateOptions(
+            source=asked.src_lang,
+            target=asked.tgt_lang,
+            beam_size=asked.generate_parameters.num_beams,
+            max_new_tokens=asked.generate_parameters.max_new_tokens,
+        )
+
 
 class DetectRequest(Body):
     q: Annotated[str, Field(min_length=1, description="the text whose language is wanted")]
@@ -122,9 +208,7 @@ class Switches(BaseModel):
     )
 
 
-class ClassifyParameters(Switches):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
+class ClassifyParameters(Parameters, Switches):
     top_k: Annotated[Count | None, Field(ge=1, description="the number of labels wanted")] = None
     return_all_scores: Annotated[
         bool | None, Field(description="true for all labels, false for the best one, or top_k")
@@ -141,11 +225,6 @@ class ClassifyParameters(Switches):
     max_length: Annotated[
         Count | None, Field(ge=1, description="the number of tokens that a text may have")
     ] = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def drop_nulls(cls, value: Any) -> Any:
-        return drop_nulls(value)
 
     @model_validator(mode="after")
     def check_agreement(self) -> Self:
@@ -174,7 +253,7 @@ class ClassifyRequest(TimedBody, Switches):
 
     @property
     def texts(self) -> list[str]:
-        return [self.inputs] if isinstance(self.inputs, str) else self.inputs
+        return list_texts(self.inputs)
 
     @property
     def wants_details(self) -> bool:
@@ -192,7 +271,70 @@ class ClassifyRequest(TimedBody, Switches):
         )
 
 
-REQUESTS: tuple[type[Body], ...] = (TranslateRequest, ClassifyRequest, DetectRequest)
+def check_inputs(value: object) -> object:
+    """Refuses what is neither one text nor a batch; `["a", "b"]` is one input of two texts."""
+    if isinstance(value, list) and any(isinstance(item, list) for item in value):
+        for index, item in enumerate(value):
+            if not (isinstance(item, list) and len(item) == 1):
+                raise fault("has no array of one string at index {index}", index=index)
+        return [check_texts(item) for item in value]
+    if isinstance(value, list) and len(value) > 1:
+        raise fault("is a pair of texts, which no model reads")
+    return check_texts(value)
+
+
+def lower_case(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+class PredictRequest(TimedBody):
+    """The body of Hugging Face's text-embeddings-inference."""
+
+    inputs: Annotated[
+        str | list[str] | list[list[str]],
+        BeforeValidator(check_inputs),
+        Field(description="a text, or an array of arrays of one text each"),
+    ]
+    truncate: Annotated[
+        bool, Field(description="true to cut a text that is too long instead of refusing it")
+    ] = False
+    truncation_direction: Annotated[
+        Literal["right", "left"],
+        BeforeValidator(lower_case),
+        Field(description="right or left, the end that is cut"),
+    ] = "right"
+    raw_scores: Annotated[bool, Field(description="true for scores as the model gives them")] = (
+        False
+    )
+
+    @property
+    def is_single(self) -> bool:
+        """Whether the answer is one list of labels rather than a list of such lists."""
+        return not any(isinstance(item, list) for item in self.inputs)
+
+    @property
+    def texts(self) -> list[str]:
+        return [item if isinstance(item, str) else item[0] for item in self._items]
+
+    @property
+    def options(self) -> ClassifyOptions:
+        end: Literal["end", "start"] = "end" if self.truncation_direction == "right" else "start"
+        return ClassifyOptions(
+            function_to_apply="none" if self.raw_scores else None,
+            truncate=end if self.truncate else None,
+        )
+
+    @property
+    def _items(self) -> Sequence[str | list[str]]:
+        return [self.inputs] if isinstance(self.inputs, str) else self.inputs
+
+
+REQUESTS: tuple[type[Body], ...] = (
+    TranslateRequest,
+    ClassifyRequest,
+    PredictRequest,
+    DetectRequest,
+)
 
 
 class Reply(BaseModel):
@@ -228,6 +370,13 @@ class TranslateResponse(Reply):
             "absent if all translations are complete"
         ),
     ] = None
+
+
+class PipelineTranslation(BaseModel):
+    """Hugging Face's answer for a text."""
+
+    translation_text: str
+    complete: bool | None = None
 
 
 class LabelledScore(BaseModel):
@@ -280,6 +429,32 @@ class QualityFigure(BaseModel):
     precision: str
     pair: str | None = None
     decoding: str | None = None
+
+
+class ClassifierLabels(BaseModel):
+    id2label: dict[str, str]
+    label2id: dict[str, int]
+
+
+class ClassifierInfo(BaseModel):
+    classifier: ClassifierLabels
+
+
+class ServerInfo(BaseModel):
+    """What clients of text-embeddings-inference ask for first; of the first classifier by name."""
+
+    model_id: str
+    model_sha: str
+    model_dtype: str
+    model_type: ClassifierInfo
+    max_concurrent_requests: int
+    max_input_length: int
+    max_batch_tokens: int
+    max_batch_requests: int
+    max_client_batch_size: int
+    auto_truncate: bool = False
+    tokenization_workers: int = 1
+    version: str
 
 
 class ModelInfo(BaseModel):

@@ -3,16 +3,19 @@
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
-from service.errors import ModelNotReady
+from service.errors import ModelNotFound, ModelNotReady
 from service.http.context import get_context
 from service.http.metrics import MetricsResponse
 from service.http.schemas import (
+    ClassifierInfo,
+    ClassifierLabels,
     FrontendLanguages,
     FrontendSettings,
     LanguageInfo,
     LanguageName,
     ModelInfo,
     QualityFigure,
+    ServerInfo,
 )
 from service.repository.registry import ServedModel
 
@@ -44,6 +47,33 @@ async def show_frontend(request: Request) -> FrontendSettings:
             source=LanguageName(code="auto", name="Auto Detect"),
             target=LanguageName(code=target, name=names.get(target, target)),
         ),
+    )
+
+
+@operations.get("/info", tags=["tasks"])
+async def show_info(request: Request) -> ServerInfo:
+    """What clients of text-embeddings-inference ask for first."""
+    context = get_context(request)
+    settings = context.settings
+    served = next((s for s in context.registry.models() if s.manifest.task == "sentiment"), None)
+    if served is None:
+        raise ModelNotFound("no sentiment model is loaded; GET /models lists all models")
+    names = dict(enumerate(served.manifest.labels))
+    labels = ClassifierLabels(
+        id2label={str(index): label for index, label in names.items()},
+        label2id={label: index for index, label in names.items()},
+    )
+    return ServerInfo(
+        model_id=served.manifest.name,
+        model_sha=served.manifest.version,
+        model_dtype=served.precision,
+        model_type=ClassifierInfo(classifier=labels),
+        max_concurrent_requests=settings.max_queue_size,
+        max_input_length=served.manifest.limits.max_input_tokens,
+        max_batch_tokens=settings.max_batch_tokens,
+        max_batch_requests=settings.max_batch_size,
+        max_client_batch_size=settings.max_texts,
+        version=request.app.version,
     )
 
 

@@ -82,6 +82,7 @@ class FakeRegistry:
     start_error: Exception | None = None
     num_starts: int = 0
     num_stops: int = 0
+    manifests: Sequence[Manifest] = (MANIFEST,)
 
     async def start(self) -> None:
         if self.start_error:
@@ -95,7 +96,7 @@ class FakeRegistry:
         return self.reasons
 
     def models(self) -> list[FakeServed]:
-        return [FakeServed()]
+        return [FakeServed(manifest) for manifest in self.manifests]
 
 
 @dataclass(frozen=True)
