@@ -15,6 +15,7 @@ class ClassifyOptions:
         function_to_apply: `softmax` (default), `sigmoid`, or `none` for the model's raw scores.
         max_length: tokens that a text may have; None leaves it to the model's own limit.
         truncate: cut what is longer instead of refusing it: `end` or `start` says which end is cut.
+        explain: give the weight of each token.
     """
 
     model: str | None = None
@@ -22,6 +23,7 @@ class ClassifyOptions:
     function_to_apply: Literal["softmax", "sigmoid", "none"] | None = None
     max_length: int | None = None
     truncate: Literal["end", "start"] | None = None
+    explain: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,21 @@ class LabelScore:
 
 
 @dataclass(frozen=True)
+class Attribution:
+    """How much a stretch of a text adds to the probability of the text's best label.
+
+    Attributes:
+        start, end: in characters of the text as it was sent.
+        weight: -1 to 1; the probability with the stretch less the probability without it.
+    """
+
+    text: str
+    start: int
+    end: int
+    weight: float
+
+
+@dataclass(frozen=True)
 class Classification:
     """A text's labels.
 
@@ -77,12 +94,14 @@ class Classification:
         model_name: of the model that chose them.
         num_tokens: that the model read.
         is_truncated: the text had more tokens.
+        attributions: of the stretches that the model read, in their order, if asked for.
     """
 
     labels: list[LabelScore]
     model_name: str
     num_tokens: int
     is_truncated: bool = False
+    attributions: list[Attribution] | None = None
 
 
 @dataclass(frozen=True)

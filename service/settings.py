@@ -180,6 +180,15 @@ class Settings(BaseSettings):
             description="Tokens a translated sentence may have; more takes longer at worst.",
         ),
     ] = 256
+    max_explain_tokens: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=100_000_000,
+            description="Tokens that are read again to explain one classification; grows with the "
+            "square of a text. More lets one client fill the queue.",
+        ),
+    ] = 65_536
     default_task: Annotated[
         Literal["auto", "classify", "translate"],
         Field(

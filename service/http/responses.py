@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from dataclasses import asdict
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -11,6 +12,7 @@ from pydantic_core import to_json
 
 from service.answers import (
     Answer,
+    Classification,
     ClassifyAnswer,
     Delta,
     Detection,
@@ -129,9 +131,17 @@ def show_classifications(answer: ClassifyAnswer, *, with_details: bool) -> list[
             "model": each.model_name,
             "num_tokens": each.num_tokens,
             "truncated": each.is_truncated,
+            **show_attributions(each),
         }
         for labels, each in zip(shown, answer.classifications, strict=True)
     ]
+
+
+def show_attributions(classification: Classification) -> dict[str, list[dict[str, Any]]]:
+    """The weights of tokens, if they were asked for."""
+    if classification.attributions is None:
+        return {}
+    return {"tokens": [asdict(each) for each in classification.attributions]}
 
 
 def name_truncation(answer: ClassifyAnswer) -> dict[str, str]:

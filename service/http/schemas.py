@@ -206,6 +206,9 @@ class Switches(BaseModel):
     details: Annotated[bool, Field(description="true for an object per text instead of a list")] = (
         False
     )
+    explain: Annotated[
+        bool, Field(description="true for details with the weight of each token for the label")
+    ] = False
 
 
 class ClassifyParameters(Parameters, Switches):
@@ -257,7 +260,11 @@ class ClassifyRequest(TimedBody, Switches):
 
     @property
     def wants_details(self) -> bool:
-        return self.details or self.parameters.details
+        return self.details or self.parameters.details or self.wants_explanation
+
+    @property
+    def wants_explanation(self) -> bool:
+        return self.explain or self.parameters.explain
 
     @property
     def options(self) -> ClassifyOptions:
@@ -268,6 +275,7 @@ class ClassifyRequest(TimedBody, Switches):
             function_to_apply=asked.function_to_apply,
             max_length=asked.max_length,
             truncate="end" if self.truncate or asked.truncate or asked.truncation else None,
+            explain=self.wants_explanation,
         )
 
 
@@ -384,13 +392,23 @@ class LabelledScore(BaseModel):
     score: float
 
 
+class TokenWeight(BaseModel):
+    """How much a token adds to the probability of the first label."""
+
+    text: str
+    start: Annotated[int, Field(description="in characters (code points) of the text")]
+    end: int
+    weight: Annotated[float, Field(ge=-1, le=1)]
+
+
 class DetailedClassification(BaseModel):
-    """What `details` gives for a text."""
+    """What `details` gives for a text; `tokens` is there with `explain`."""
 
     labels: list[LabelledScore]
     model: str
     num_tokens: Annotated[int, Field(description="tokens that the model read")]
     truncated: Annotated[bool, Field(description="whether the text had more tokens")]
+    tokens: list[TokenWeight] | None = None
 
 
 class LanguageInfo(BaseModel):

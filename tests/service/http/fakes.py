@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from service.answers import (
     Alignment,
     Answer,
+    Attribution,
     Classification,
     ClassifyAnswer,
     ClassifyOptions,
@@ -197,7 +198,14 @@ class FakePipeline:
         num_tokens = len(text)
         limit = min(10, options.max_length or 10) if options.truncate else num_tokens
         kept = min(num_tokens, limit)
-        return Classification(labels[: options.top_k], self.model_name, kept, kept < num_tokens)
+        weights = [Attribution(text[i], i, i + 1, 0.5) for i in range(kept)]
+        return Classification(
+            labels[: options.top_k],
+            self.model_name,
+            kept,
+            kept < num_tokens,
+            weights if options.explain else None,
+        )
 
     def _translate(self, text: str, options: TranslateOptions) -> Translation:
         alternatives = [f"{text.upper()} {rank}" for rank in range(1, options.alternatives + 1)]

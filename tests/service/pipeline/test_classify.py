@@ -1,5 +1,6 @@
 import time
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from tests.fakes import (
     make_model,
     read_metric,
 )
-from tests.service.pipeline.stand import ALL, TO_GERMAN, Stand, Tiny, soon
+from tests.service.pipeline.stand import ALL, TO_GERMAN, MakeStand, Stand, Tiny, soon
 
 
 async def test_labels_come_best_first(stand: Stand) -> None:
@@ -176,3 +177,51 @@ async def test_long_text_is_refused_otherwise(
 async def test_max_length_is_a_limit_of_its_own(stand: Stand) -> None:
     with pytest.raises(InputTooLong, match="3 tokens, above the max_length of 2; truncate or"):
         await stand.classifiers.classify(["abc"], ClassifyOptions(max_length=2), soon())
+
+
+async def test_explanation_weighs_each_token_for_the_label(stand: Stand) -> None:
+    answer = await stand.classifiers.classify(["ab!!"], ClassifyOptions(explain=True), soon())
+
+    (found,) = answer.classifications
+    attributions = found.attributions
+    assert attributions is not None
+    assert [(each.text, each.start, each.end) for each in attributions] == [
+        *(("a", 0, 1), ("b", 1, 2), ("!", 2, 3), ("!", 3, 4))
+    ]
+    assert attributions[0].weight == attributions[1].weight == 0.0
+    assert attributions[2].weight == attributions[3].weight > 0.0
+    assert sum(map(len, stand.english.batches)) == 5
+
+
+async def test_explanation_is_of_what_was_read(short: Stand) -> None:
+    options = ClassifyOptions(explain=True, truncate="start", max_length=3)
+
+    answer = await short.classifiers.classify(["0123456789!!"], options, soon())
+
+    attributions = answer.classifications[0].attributions
+    assert attributions is not None
+    assert [(each.text, each.start) for each in attributions] == [("9", 9), ("!", 10), ("!", 11)]
+
+
+async def test_explanation_that_takes_too_long_is_refused(start: MakeStand) -> None:
+    stand = await start(max_explain_tokens=12)
+    options = ClassifyOptions(explain=True)
+
+    await stand.classifiers.classify(["0123"], options, soon())
+    with pytest.raises(InputTooLong, match="14 tokens would be read again, above the limit of 12"):
+        await stand.classifiers.classify(["0123", "01"], options, soon())
+    await stand.classifiers.classify(["0123456789"], ALL, soon())
+
+
+async def test_real_model_is_explained_in_the_texts_own_characters(tiny: Tiny) -> None:
+    text = "  정\u00ad말   재미 😀 있어요\n"
+
+    answer = await tiny.classifiers.classify([text], ClassifyOptions(explain=True), soon())
+
+    attributions = answer.classifications[0].attributions
+    assert attributions is not None
+    stretches = [(each.start, each.end) for each in attributions]
+    assert all(text[each.start : each.end] == each.text for each in attributions)
+    assert all(start < end for start, end in stretches)
+    assert all(end <= start for (_, end), (start, _) in pairwise(stretches))
+    assert "".join(each.text for each in attributions).replace("\u00ad", "") == "정말재미😀있어요"

@@ -75,6 +75,16 @@ async def test_details_are_an_object_per_text() -> None:
     ]
 
 
+@pytest.mark.parametrize("body", [{"explain": True}, {"parameters": {"explain": True}}])
+async def test_explanation_is_a_weight_per_token(body: dict[str, Any]) -> None:
+    (answer,) = (await ask("/classify", {"inputs": "ab", **body})).json()
+    assert answer["labels"] == LABELS
+    assert answer["tokens"] == [
+        {"text": "a", "start": 0, "end": 1, "weight": 0.5},
+        {"text": "b", "start": 1, "end": 2, "weight": 0.5},
+    ]
+
+
 @pytest.mark.parametrize(
     ("inputs", "header"), [("x" * 11, "true"), (["a", "x" * 11], "true"), (["a", "b"], None)]
 )
@@ -289,7 +299,7 @@ BAD_BODIES: list[bytes | dict[str, Any]] = [
     {"inputs": 5},
     {"inputs": ["a", 5]},
     {"inputs": "a", "parameters": []},
-    {"inputs": "a", "parameters": {"explain": True}},
+    {"inputs": "a", "parameters": {"topk": 1}},
     {"inputs": "a", "parameters": {"top_k": -1}},
     {"inputs": "a", "parameters": {"top_k": 10**400}},
     {"inputs": "a", "timeout_ms": -1},
