@@ -3,7 +3,6 @@
 import http
 import logging
 import math
-from typing import Any
 
 from fastapi import Request, Response
 from starlette.exceptions import HTTPException
@@ -46,10 +45,6 @@ DETAILS = {
     404: "There is no such route; GET /docs lists all.",
     405: "The route does not take this method; the header Allow names those that it takes.",
 }
-
-
-def document_errors() -> dict[int | str, dict[str, Any]]:
-    return {"default": {"model": Problem, "description": "What went wrong, as RFC 9457 says"}}
 
 
 def status_of(error: errors.ServingError) -> int:

@@ -48,9 +48,12 @@ STRATEGIES: dict[str, bool] = {
     strategy: strategy != "do_not_truncate" for strategy in get_args(Strategy)
 }
 Truncation = Annotated[bool, BeforeValidator(read_strategy, json_schema_input_type=bool | Strategy)]
-Texts = Annotated[str | list[str], BeforeValidator(check_texts)]
+Text = Annotated[str, Field(min_length=1)]
+Texts = Annotated[Text | Annotated[list[str], Field(min_length=1)], BeforeValidator(check_texts)]
 # Far above every real limit; it keeps numbers with thousands of digits out of messages.
-Count = Annotated[int, BeforeValidator(refuse_bool), Field(le=10**9)]
+Count = Annotated[int, Field(ge=0, le=10**9), BeforeValidator(refuse_bool)]
+PositiveCount = Annotated[int, Field(ge=1, le=10**9), BeforeValidator(refuse_bool)]
+ModelName = Annotated[str, Field(max_length=128)]
 Code = Annotated[str, Field(min_length=1, max_length=35)]
 
 
@@ -98,8 +101,8 @@ class Parameters(BaseModel):
 
 class TimedBody(Body):
     timeout_ms: Annotated[
-        Count | None,
-        Field(ge=1, description="the milliseconds after which the answer is of no use"),
+        PositiveCount | None,
+        Field(description="the milliseconds after which the answer is of no use"),
     ] = None
 
 
@@ -112,12 +115,12 @@ class TranslateRequest(TimedBody):
     )
     target: Annotated[Code, Field(description="a language code of GET /languages")]
     format: Annotated[Literal["text", "html"], Field(description="text or html")] = "text"
-    alternatives: Annotated[Count, Field(ge=0, description="the number of alternatives wanted")] = 0
+    alternatives: Annotated[Count, Field(description="the number of alternatives wanted")] = 0
     beam_size: Annotated[
-        Count | None, Field(ge=1, description="the number of hypotheses to keep, 1 for greedy")
+        PositiveCount | None, Field(description="the number of hypotheses to keep, 1 for greedy")
     ] = None
     max_new_tokens: Annotated[
-        Count | None, Field(ge=1, description="the most tokens that a sentence may have")
+        PositiveCount | None, Field(description="the most tokens that a sentence may have")
     ] = None
     attention: Annotated[bool, Field(description="true for the alignment weights")] = False
     stream: Annotated[
@@ -147,10 +150,10 @@ class TranslateRequest(TimedBody):
 
 class GenerateParameters(Parameters):
     num_beams: Annotated[
-        Count | None, Field(ge=1, description="the number of hypotheses to keep, 1 for greedy")
+        PositiveCount | None, Field(description="the number of hypotheses to keep, 1 for greedy")
     ] = None
     max_new_tokens: Annotated[
-        Count | None, Field(ge=1, description="the most tokens that a sentence may have")
+        PositiveCount | None, Field(description="the most tokens that a sentence may have")
     ] = None
 
 
@@ -212,21 +215,21 @@ class Switches(BaseModel):
 
 
 class ClassifyParameters(Parameters, Switches):
-    top_k: Annotated[Count | None, Field(ge=1, description="the number of labels wanted")] = None
+    top_k: Annotated[PositiveCount | None, Field(description="the number of labels wanted")] = None
     return_all_scores: Annotated[
         bool | None, Field(description="true for all labels, false for the best one, or top_k")
     ] = None
     function_to_apply: Annotated[
         Literal["softmax", "sigmoid", "none"] | None, Field(description="softmax, sigmoid or none")
     ] = None
-    model: Annotated[
-        str | None, Field(max_length=128, description="the name of a model of GET /models")
-    ] = None
+    model: Annotated[ModelName | None, Field(description="the name of a model of GET /models")] = (
+        None
+    )
     truncation: Annotated[
         Truncation, Field(description="true or false, or one of transformers' names; as truncate")
     ] = False
     max_length: Annotated[
-        Count | None, Field(ge=1, description="the number of tokens that a text may have")
+        PositiveCount | None, Field(description="the number of tokens that a text may have")
     ] = None
 
     @model_validator(mode="after")
@@ -242,8 +245,11 @@ class ClassifyRequest(TimedBody, Switches):
     inputs: Annotated[Texts, Field(description="a text, or an array of texts, to classify")]
     parameters: Annotated[
         ClassifyParameters,
-        Field(description="an object of parameters, with top_k or return_all_scores, not both"),
-    ] = ClassifyParameters()
+        Field(
+            description="an object of parameters, with top_k or return_all_scores, not both",
+            default_factory=ClassifyParameters,
+        ),
+    ]
 
     @model_validator(mode="before")
     @classmethod
@@ -299,7 +305,11 @@ class PredictRequest(TimedBody):
     """The body of Hugging Face's text-embeddings-inference."""
 
     inputs: Annotated[
-        str | list[str] | list[list[str]],
+        Text
+        | Annotated[list[Text], Field(min_length=1, max_length=1)]
+        | Annotated[
+            list[Annotated[list[Text], Field(min_length=1, max_length=1)]], Field(min_length=1)
+        ],
         BeforeValidator(check_inputs),
         Field(description="a text, or an array of arrays of one text each"),
     ]
@@ -438,6 +448,10 @@ class FrontendSettings(Reply):
     language: FrontendLanguages
     suggestions: bool = False
     supported_files_format: list[str] = []
+
+
+class ProbeStatus(BaseModel):
+    status: str
 
 
 class QualityFigure(BaseModel):

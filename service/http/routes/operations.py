@@ -1,6 +1,7 @@
 """Probes, metrics, and what is loaded."""
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
 from service.errors import ModelNotFound, ModelNotReady
@@ -14,15 +15,18 @@ from service.http.schemas import (
     LanguageInfo,
     LanguageName,
     ModelInfo,
+    ProbeStatus,
     QualityFigure,
     ServerInfo,
 )
 from service.repository.registry import ServedModel
 
 operations = APIRouter(tags=["operations"])
+# What clients of the tasks ask for before them.
+discovery = APIRouter(tags=["tasks"])
 
 
-@operations.get("/languages", tags=["tasks"])
+@discovery.get("/languages")
 async def list_languages(request: Request) -> list[LanguageInfo]:
     """Languages that can be translated, with where to."""
     return [
@@ -31,7 +35,7 @@ async def list_languages(request: Request) -> list[LanguageInfo]:
     ]
 
 
-@operations.get("/frontend/settings", tags=["tasks"])
+@discovery.get("/frontend/settings")
 async def show_frontend(request: Request) -> FrontendSettings:
     """What LibreTranslate's clients ask for first."""
     context = get_context(request)
@@ -50,7 +54,7 @@ async def show_frontend(request: Request) -> FrontendSettings:
     )
 
 
-@operations.get("/info", tags=["tasks"])
+@discovery.get("/info")
 async def show_info(request: Request) -> ServerInfo:
     """What clients of text-embeddings-inference ask for first."""
     context = get_context(request)
@@ -85,22 +89,22 @@ async def list_models(request: Request) -> list[ModelInfo]:
 
 @operations.head("/livez", include_in_schema=False)
 @operations.get("/livez")
-async def live() -> dict[str, str]:
+async def live() -> ProbeStatus:
     """Whether the process answers at all."""
-    return {"status": "live"}
+    return ProbeStatus(status="live")
 
 
 @operations.head("/readyz", include_in_schema=False)
 @operations.get("/readyz")
-async def ready(request: Request) -> dict[str, str]:
+async def ready(request: Request) -> ProbeStatus:
     """Whether the server should get traffic; 503 with the reasons where not."""
     faults = get_context(request).faults()
     if faults:
         raise ModelNotReady(f"Not ready: {'; '.join(faults)}.")
-    return {"status": "ready"}
+    return ProbeStatus(status="ready")
 
 
-@operations.get("/metrics", response_class=Response)
+@operations.get("/metrics", response_class=PlainTextResponse)
 async def show_metrics(request: Request) -> Response:
     """Prometheus metrics; in OpenMetrics, with exemplars, for clients that accept it."""
     return MetricsResponse(get_context(request).metrics_app)

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
@@ -11,11 +11,12 @@ from pydantic_core import to_json
 
 from service.answers import ClassifyAnswer, Started, TranslateOptions
 from service.errors import BodyTimeout, InvalidInput, TaskNotChosen
-from service.http.auth import KEY_SCHEMES, authorize
+from service.http.auth import authorize
 from service.http.bodies import parse_body, read_body
 from service.http.context import AppContext, find_request_context, get_context
 from service.http.disconnect import run_watched
 from service.http.faults import describe_faults
+from service.http.openapi import document_body, document_events
 from service.http.responses import (
     DETECTIONS,
     PIPELINE_TRANSLATIONS,
@@ -70,21 +71,14 @@ class Pipeline(Protocol[OptionsT, JobT, AnswerT]):
     async def answer_job(self, job: JobT, /) -> AnswerT: ...
 
 
-def document_body(model: type[Body]) -> dict[str, Any]:
-    """Describes for OpenAPI a body that we parse ourselves."""
-    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
-    kinds = ("application/json", "application/x-www-form-urlencoded", "multipart/form-data")
-    return {
-        "requestBody": {"required": True, "content": {kind: {"schema": schema} for kind in kinds}},
-        "security": [{name: []} for name in KEY_SCHEMES],
-    }
-
-
 tasks = APIRouter(tags=["tasks"])
 
 
 @tasks.post(
-    "/translate", response_model=TranslateResponse, openapi_extra=document_body(TranslateRequest)
+    "/translate",
+    response_model=TranslateResponse,
+    responses=document_events(),
+    openapi_extra=document_body(TranslateRequest),
 )
 async def translate(request: Request) -> Response:
     """Translates a text or an array of texts, as LibreTranslate does.
