@@ -13,11 +13,17 @@ class ClassifyOptions:
         model: name of a model; None chooses by each text's language.
         top_k: best labels given; None gives all.
         function_to_apply: `softmax` (default), `sigmoid`, or `none` for the model's raw scores.
+        max_length: tokens that a text may have; None leaves it to the model's own limit.
+        truncate: cut what is longer instead of refusing it: `end` or `start` says which end is cut.
+        explain: give the weight of each token.
     """
 
     model: str | None = None
     top_k: int | None = None
     function_to_apply: Literal["softmax", "sigmoid", "none"] | None = None
+    max_length: int | None = None
+    truncate: Literal["end", "start"] | None = None
+    explain: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,40 @@ class Timings:
 class LabelScore:
     label: str
     score: float
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """How much a stretch of a text adds to the probability of the text's best label.
+
+    Attributes:
+        start, end: in characters of the text as it was sent.
+        weight: -1 to 1; the probability with the stretch less the probability without it.
+    """
+
+    text: str
+    start: int
+    end: int
+    weight: float
+
+
+@dataclass(frozen=True)
+class Classification:
+    """A text's labels.
+
+    Attributes:
+        labels: best first.
+        model_name: of the model that chose them.
+        num_tokens: that the model read.
+        is_truncated: the text had more tokens.
+        attributions: of the stretches that the model read, in their order, if asked for.
+    """
+
+    labels: list[LabelScore]
+    model_name: str
+    num_tokens: int
+    is_truncated: bool = False
+    attributions: list[Attribution] | None = None
 
 
 @dataclass(frozen=True)
@@ -116,7 +156,11 @@ class Answer:
 
 @dataclass(frozen=True)
 class ClassifyAnswer(Answer):
-    labels: list[list[LabelScore]]
+    classifications: list[Classification]
+
+    @property
+    def labels(self) -> list[list[LabelScore]]:
+        return [each.labels for each in self.classifications]
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ ServingError
   NotAuthorized
     KeyMissing
   BodyTimeout
+  TaskNotChosen
   ModelNotFound
   ModelNotReady
   Overloaded
@@ -53,6 +54,10 @@ class KeyMissing(NotAuthorized):
 
 class BodyTimeout(ServingError):
     """The body of a request did not arrive in time."""
+
+
+class TaskNotChosen(ServingError):
+    """The request names no task, and the server has no default one."""
 
 
 class ModelNotFound(ServingError):

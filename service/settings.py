@@ -215,6 +215,22 @@ class Settings(BaseSettings):
             description="Tokens a translated sentence may have; more takes longer at worst.",
         ),
     ] = 256
+    max_explain_tokens: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=100_000_000,
+            description="Tokens that are read again to explain one classification; grows with the "
+            "square of a text. More lets one client fill the queue.",
+        ),
+    ] = 65_536
+    default_task: Annotated[
+        Literal["auto", "classify", "translate"],
+        Field(
+            description="What POST / does: classify or translate; auto takes the task of the "
+            "models, if all have the same."
+        ),
+    ] = "auto"
     api_keys: Annotated[
         tuple[SecretStr, ...],
         NoDecode,
@@ -307,7 +323,9 @@ class Settings(BaseSettings):
             raise ValueError("a URL like http://collector:4318")
         return value
 
-    @field_validator("log_level", "log_format", "device", "precision", mode="before")
+    @field_validator(
+        "log_level", "log_format", "device", "precision", "default_task", mode="before"
+    )
     @classmethod
     def lower_case(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.registry import Collector
-from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import RedirectResponse
@@ -19,19 +18,18 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service import errors
-from service.http.auth import KEY_SCHEMES
 from service.http.codings import CompressionMiddleware
 from service.http.context import AppContext
 from service.http.failures import FailureMiddleware
 from service.http.fast_path import FastPath
 from service.http.metrics import make_metrics_app
 from service.http.middleware import RequestContextMiddleware
+from service.http.openapi import complete_document, document_errors, name_operation
 from service.http.prefix import PrefixMiddleware
-from service.http.problems import answer_http_error, answer_serving_error, document_errors
-from service.http.routes.operations import operations
+from service.http.problems import answer_http_error, answer_serving_error
+from service.http.routes.operations import discovery, operations
 from service.http.routes.pages import pages
 from service.http.routes.tasks import tasks
-from service.http.schemas import REQUESTS
 from service.pipeline.classify import ClassifyPipeline
 from service.pipeline.translate import TranslatePipeline
 from service.repository.registry import Registry
@@ -51,12 +49,12 @@ GC_THRESHOLDS = (10_000, 10, 10)
 # What a page of another origin may read besides the body.
 EXPOSED_HEADERS = (
     *("X-Request-ID", "X-Model-Name", "X-Model-Version"),
-    *("Server-Timing", "Retry-After"),
+    *("Server-Timing", "Retry-After", "X-Truncated"),
 )
 
 
 class SeqserveApp(FastAPI):
-    """FastAPI behind our own entrance, with the bodies that we parse ourselves in its OpenAPI.
+    """FastAPI behind our own entrance.
 
     Our middleware and `FastPath` stand before FastAPI's own middleware, so that a task request
     passes through none of it.
@@ -76,9 +74,10 @@ class SeqserveApp(FastAPI):
             docs_url=None,
             redoc_url=None,
             redirect_slashes=False,
+            generate_unique_id_function=name_operation,
         )
         self.context = context
-        for router in (tasks, operations, pages):
+        for router in (tasks, discovery, operations, pages):
             self.include_router(router, responses=document_errors())
         self.mount("/docs/assets", StaticFiles(packages=[("fastapi_swagger", "resources")]))
         self.add_exception_handler(errors.ServingError, answer_serving_error)
@@ -91,14 +90,7 @@ class SeqserveApp(FastAPI):
 
     def openapi(self) -> dict[str, Any]:
         if not self.openapi_schema:
-            document = super().openapi()
-            template = "#/components/schemas/{model}"
-            _, bodies = models_json_schema(
-                [(model, "validation") for model in REQUESTS], ref_template=template
-            )
-            document["components"]["schemas"].update(bodies["$defs"])
-            document["components"]["securitySchemes"] = KEY_SCHEMES
-        assert self.openapi_schema is not None
+            self.openapi_schema = complete_document(super().openapi(), self.context.settings)
         return self.openapi_schema
 
 

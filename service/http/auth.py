@@ -7,12 +7,6 @@ from fastapi import Request
 from service.errors import KeyMissing, NotAuthorized
 from service.settings import Settings
 
-# For the documentation alone: `authorize` looks at the key, which may be in the body, too.
-KEY_SCHEMES = {
-    "HTTPBearer": {"type": "http", "scheme": "bearer"},
-    "APIKeyHeader": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
-}
-
 
 def authorize(request: Request, settings: Settings, body_key: object) -> None:
     """Accepts requests with a known key; accepts all requests when no keys are set.

@@ -3,7 +3,6 @@
 import http
 import logging
 import math
-from typing import Any
 
 from fastapi import Request, Response
 from starlette.exceptions import HTTPException
@@ -21,6 +20,7 @@ STATUSES: dict[type[errors.ServingError], int] = {
     errors.NotAuthorized: 403,
     errors.KeyMissing: 401,
     errors.BodyTimeout: 408,
+    errors.TaskNotChosen: 404,
     errors.ModelNotFound: 404,
     errors.ModelNotReady: 503,
     errors.Overloaded: 429,
@@ -47,10 +47,6 @@ DETAILS = {
     404: "There is no such route; GET /docs lists all.",
     405: "The route does not take this method; the header Allow names those that it takes.",
 }
-
-
-def document_errors() -> dict[int | str, dict[str, Any]]:
-    return {"default": {"model": Problem, "description": "What went wrong, as RFC 9457 says"}}
 
 
 def status_of(error: errors.ServingError) -> int:

@@ -1,8 +1,10 @@
 """Answers of the pipeline as responses on the wire."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from typing import TypeVar
+from dataclasses import asdict
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 from fastapi import Request, Response
 from pydantic import TypeAdapter
@@ -10,6 +12,8 @@ from pydantic_core import to_json
 
 from service.answers import (
     Answer,
+    Classification,
+    ClassifyAnswer,
     Delta,
     Detection,
     Started,
@@ -21,13 +25,19 @@ from service.answers import (
 )
 from service.errors import ServingError
 from service.http.context import find_request_context
-from service.http.schemas import AlignedSentence, DetectedLanguage, TranslateResponse
+from service.http.schemas import (
+    AlignedSentence,
+    DetectedLanguage,
+    PipelineTranslation,
+    TranslateResponse,
+)
 from service.http.sse import format_event
 
 T = TypeVar("T")
 
 
 DETECTIONS = TypeAdapter(list[DetectedLanguage])
+PIPELINE_TRANSLATIONS = TypeAdapter(list[PipelineTranslation])
 
 
 def show_translations(
@@ -46,6 +56,16 @@ def show_translations(
     if not all(each.is_complete for each in found):
         shown.complete = pick([each.is_complete for each in found], is_single)
     return shown
+
+
+def show_pipeline_translations(answer: TranslateAnswer) -> list[PipelineTranslation]:
+    """The answer in Hugging Face's shape, which is a list also for one text."""
+    return [
+        PipelineTranslation(
+            translation_text=each.text, complete=None if each.is_complete else False
+        )
+        for each in answer.translations
+    ]
 
 
 async def show_stream(
@@ -97,10 +117,47 @@ def show_attention(translation: Translation) -> list[AlignedSentence]:
     ]
 
 
-def reply(request: Request, answer: Answer, content: str | bytes) -> Response:
+def show_classifications(answer: ClassifyAnswer, *, with_details: bool) -> list[Any]:
+    """Hugging Face's lists of labels, or an object per text."""
+    shown = [
+        [{"label": found.label, "score": found.score} for found in labels]
+        for labels in answer.labels
+    ]
+    if not with_details:
+        return shown
+    return [
+        {
+            "labels": labels,
+            "model": each.model_name,
+            "num_tokens": each.num_tokens,
+            "truncated": each.is_truncated,
+            **show_attributions(each),
+        }
+        for labels, each in zip(shown, answer.classifications, strict=True)
+    ]
+
+
+def show_attributions(classification: Classification) -> dict[str, list[dict[str, Any]]]:
+    """The weights of tokens, if they were asked for."""
+    if classification.attributions is None:
+        return {}
+    return {"tokens": [asdict(each) for each in classification.attributions]}
+
+
+def name_truncation(answer: ClassifyAnswer) -> dict[str, str]:
+    """A header that says that texts were cut."""
+    return {"X-Truncated": "true"} if any(e.is_truncated for e in answer.classifications) else {}
+
+
+def reply(
+    request: Request,
+    answer: Answer,
+    content: str | bytes,
+    more_headers: Mapping[str, str] = MappingProxyType({}),
+) -> Response:
     """A task's answer, with what made it in the headers."""
     find_request_context(request.scope).timings = answer.timings
-    headers = name_model(answer)
+    headers = {**name_model(answer), **more_headers}
     headers["Server-Timing"] = format_timings(answer.timings)
     return Response(content, headers=headers, media_type="application/json")
 

@@ -4,11 +4,12 @@ Limits that an operator sets are not known here: the pipeline checks them.
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
+from service.answers import ClassifyOptions, TranslateOptions
 from service.http.faults import fault, kind_of
 
 
@@ -37,10 +38,33 @@ def refuse_bool(value: object) -> object:
     return value
 
 
-Texts = Annotated[str | list[str], BeforeValidator(check_texts)]
+def read_strategy(value: object) -> object:
+    """What transformers calls the ways to cut one text, as true or false."""
+    return STRATEGIES.get(value, value) if isinstance(value, str) else value
+
+
+Strategy = Literal["longest_first", "only_first", "do_not_truncate"]
+STRATEGIES: dict[str, bool] = {
+    strategy: strategy != "do_not_truncate" for strategy in get_args(Strategy)
+}
+Truncation = Annotated[bool, BeforeValidator(read_strategy, json_schema_input_type=bool | Strategy)]
+Text = Annotated[str, Field(min_length=1)]
+Texts = Annotated[Text | Annotated[list[str], Field(min_length=1)], BeforeValidator(check_texts)]
 # Far above every real limit; it keeps numbers with thousands of digits out of messages.
-Count = Annotated[int, BeforeValidator(refuse_bool), Field(le=10**9)]
+Count = Annotated[int, Field(ge=0, le=10**9), BeforeValidator(refuse_bool)]
+PositiveCount = Annotated[int, Field(ge=1, le=10**9), BeforeValidator(refuse_bool)]
+ModelName = Annotated[str, Field(max_length=128)]
 Code = Annotated[str, Field(min_length=1, max_length=35)]
+
+
+def list_texts(texts: str | list[str]) -> list[str]:
+    return [texts] if isinstance(texts, str) else texts
+
+
+def drop_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: field for name, field in value.items() if field is not None}
+    return value
 
 
 class Body(BaseModel):
@@ -58,15 +82,27 @@ class Body(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def drop_nulls(cls, value: Any) -> Any:
-        if isinstance(value, dict):
-            return {name: field for name, field in value.items() if field is not None}
-        return value
+        return drop_nulls(value)
+
+
+class Parameters(BaseModel):
+    """An object of Hugging Face's within a body; null stands for a parameter that is not there.
+
+    Unknown parameters are refused: what they ask for would not be done.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def drop_nulls(cls, value: Any) -> Any:
+        return drop_nulls(value)
 
 
 class TimedBody(Body):
     timeout_ms: Annotated[
-        Count | None,
-        Field(ge=1, description="the milliseconds after which the answer is of no use"),
+        PositiveCount | None,
+        Field(description="the milliseconds after which the answer is of no use"),
     ] = None
 
 
@@ -79,42 +115,141 @@ class TranslateRequest(TimedBody):
     )
     target: Annotated[Code, Field(description="a language code of GET /languages")]
     format: Annotated[Literal["text", "html"], Field(description="text or html")] = "text"
-    alternatives: Annotated[Count, Field(ge=0, description="the number of alternatives wanted")] = 0
+    alternatives: Annotated[Count, Field(description="the number of alternatives wanted")] = 0
     beam_size: Annotated[
-        Count | None, Field(ge=1, description="the number of hypotheses to keep, 1 for greedy")
+        PositiveCount | None, Field(description="the number of hypotheses to keep, 1 for greedy")
     ] = None
     max_new_tokens: Annotated[
-        Count | None, Field(ge=1, description="the most tokens that a sentence may have")
+        PositiveCount | None, Field(description="the most tokens that a sentence may have")
     ] = None
     attention: Annotated[bool, Field(description="true for the alignment weights")] = False
     stream: Annotated[
         bool, Field(description="true for server-sent events: token, ..., token, done")
     ] = False
 
+    @property
+    def texts(self) -> list[str]:
+        return list_texts(self.q)
+
+    @property
+    def is_single(self) -> bool:
+        return isinstance(self.q, str)
+
+    @property
+    def options(self) -> TranslateOptions:
+        return TranslateOptions(
+            source=self.source,
+            target=self.target,
+            text_format=self.format,
+            alternatives=self.alternatives,
+            beam_size=self.beam_size,
+            max_new_tokens=self.max_new_tokens,
+            attention=self.attention,
+        )
+
+
+class GenerateParameters(Parameters):
+    num_beams: Annotated[
+        PositiveCount | None, Field(description="the number of hypotheses to keep, 1 for greedy")
+    ] = None
+    max_new_tokens: Annotated[
+        PositiveCount | None, Field(description="the most tokens that a sentence may have")
+    ] = None
+
+
+class TranslateParameters(Parameters):
+    src_lang: Annotated[Code, Field(description="a language code of GET /languages, or auto")] = (
+        "auto"
+    )
+    tgt_lang: Annotated[Code, Field(description="a language code of GET /languages")]
+    truncation: Annotated[
+        str | None, Field(description="one of transformers' names; no text needs to be cut")
+    ] = None
+    clean_up_tokenization_spaces: Annotated[
+        bool, Field(description="true or false; there are no such spaces")
+    ] = True
+    generate_parameters: Annotated[
+        GenerateParameters, Field(description="an object with num_beams and max_new_tokens")
+    ] = GenerateParameters()
+
+
+class PipelineTranslateRequest(TimedBody):
+    """Hugging Face's body for translations."""
+
+    inputs: Annotated[Texts, Field(description="a text, or an array of texts, to translate")]
+    parameters: Annotated[
+        TranslateParameters, Field(description="an object with tgt_lang, and src_lang or none")
+    ]
+
+    @property
+    def texts(self) -> list[str]:
+        return list_texts(self.inputs)
+
+    @property
+    def options(self) -> TranslateOptions:
+        asked = self.parameters
+        return TranslateOptions(
+            source=asked.src_lang,
+            target=asked.tgt_lang,
+            beam_size=asked.generate_parameters.num_beams,
+            max_new_tokens=asked.generate_parameters.max_new_tokens,
+        )
+
 
 class DetectRequest(Body):
     q: Annotated[str, Field(min_length=1, description="the text whose language is wanted")]
 
 
-class ClassifyParameters(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class Switches(BaseModel):
+    """What may be asked for in `parameters` or beside `inputs`."""
 
-    top_k: Annotated[Count | None, Field(ge=1, description="the number of labels wanted")] = None
+    truncate: Annotated[
+        bool, Field(description="true to cut a text that is too long instead of refusing it")
+    ] = False
+    details: Annotated[bool, Field(description="true for an object per text instead of a list")] = (
+        False
+    )
+    explain: Annotated[
+        bool, Field(description="true for details with the weight of each token for the label")
+    ] = False
+
+
+class ClassifyParameters(Parameters, Switches):
+    top_k: Annotated[PositiveCount | None, Field(description="the number of labels wanted")] = None
+    return_all_scores: Annotated[
+        bool | None, Field(description="true for all labels, false for the best one, or top_k")
+    ] = None
     function_to_apply: Annotated[
         Literal["softmax", "sigmoid", "none"] | None, Field(description="softmax, sigmoid or none")
     ] = None
-    model: Annotated[
-        str | None, Field(max_length=128, description="the name of a model of GET /models")
+    model: Annotated[ModelName | None, Field(description="the name of a model of GET /models")] = (
+        None
+    )
+    truncation: Annotated[
+        Truncation, Field(description="true or false, or one of transformers' names; as truncate")
+    ] = False
+    max_length: Annotated[
+        PositiveCount | None, Field(description="the number of tokens that a text may have")
     ] = None
 
+    @model_validator(mode="after")
+    def check_agreement(self) -> Self:
+        if self.return_all_scores is not None and self.top_k is not None:
+            raise fault("has both top_k and return_all_scores")
+        return self
 
-class ClassifyRequest(TimedBody):
+
+class ClassifyRequest(TimedBody, Switches):
     """Hugging Face's body; `text` is accepted for `inputs`."""
 
     inputs: Annotated[Texts, Field(description="a text, or an array of texts, to classify")]
-    parameters: Annotated[ClassifyParameters, Field(description="an object of parameters")] = (
-        ClassifyParameters()
-    )
+    parameters: Annotated[
+        ClassifyParameters,
+        Field(
+            description="an object of parameters, with top_k or return_all_scores, not both",
+            default_factory=ClassifyParameters,
+        ),
+    ]
 
     @model_validator(mode="before")
     @classmethod
@@ -125,8 +260,99 @@ class ClassifyRequest(TimedBody):
             raise fault("send either `inputs` or `text`, not both")
         return {**value, "inputs": value["text"]}
 
+    @property
+    def texts(self) -> list[str]:
+        return list_texts(self.inputs)
 
-REQUESTS: tuple[type[Body], ...] = (TranslateRequest, ClassifyRequest, DetectRequest)
+    @property
+    def wants_details(self) -> bool:
+        return self.details or self.parameters.details or self.wants_explanation
+
+    @property
+    def wants_explanation(self) -> bool:
+        return self.explain or self.parameters.explain
+
+    @property
+    def options(self) -> ClassifyOptions:
+        asked = self.parameters
+        return ClassifyOptions(
+            model=asked.model,
+            top_k=1 if asked.return_all_scores is False else asked.top_k,
+            function_to_apply=asked.function_to_apply,
+            max_length=asked.max_length,
+            truncate="end" if self.truncate or asked.truncate or asked.truncation else None,
+            explain=self.wants_explanation,
+        )
+
+
+def check_inputs(value: object) -> object:
+    """Refuses what is neither one text nor a batch; `["a", "b"]` is one input of two texts."""
+    if isinstance(value, list) and any(isinstance(item, list) for item in value):
+        for index, item in enumerate(value):
+            if not (isinstance(item, list) and len(item) == 1):
+                raise fault("has no array of one string at index {index}", index=index)
+        return [check_texts(item) for item in value]
+    if isinstance(value, list) and len(value) > 1:
+        raise fault("is a pair of texts, which no model reads")
+    return check_texts(value)
+
+
+def lower_case(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+class PredictRequest(TimedBody):
+    """The body of Hugging Face's text-embeddings-inference."""
+
+    inputs: Annotated[
+        Text
+        | Annotated[list[Text], Field(min_length=1, max_length=1)]
+        | Annotated[
+            list[Annotated[list[Text], Field(min_length=1, max_length=1)]], Field(min_length=1)
+        ],
+        BeforeValidator(check_inputs),
+        Field(description="a text, or an array of arrays of one text each"),
+    ]
+    truncate: Annotated[
+        bool, Field(description="true to cut a text that is too long instead of refusing it")
+    ] = False
+    truncation_direction: Annotated[
+        Literal["right", "left"],
+        BeforeValidator(lower_case),
+        Field(description="right or left, the end that is cut"),
+    ] = "right"
+    raw_scores: Annotated[bool, Field(description="true for scores as the model gives them")] = (
+        False
+    )
+
+    @property
+    def is_single(self) -> bool:
+        """Whether the answer is one list of labels rather than a list of such lists."""
+        return not any(isinstance(item, list) for item in self.inputs)
+
+    @property
+    def texts(self) -> list[str]:
+        return [item if isinstance(item, str) else item[0] for item in self._items]
+
+    @property
+    def options(self) -> ClassifyOptions:
+        end: Literal["end", "start"] = "end" if self.truncation_direction == "right" else "start"
+        return ClassifyOptions(
+            function_to_apply="none" if self.raw_scores else None,
+            truncate=end if self.truncate else None,
+        )
+
+    @property
+    def _items(self) -> Sequence[str | list[str]]:
+        return [self.inputs] if isinstance(self.inputs, str) else self.inputs
+
+
+REQUESTS: tuple[type[Body], ...] = (
+    TranslateRequest,
+    ClassifyRequest,
+    PredictRequest,
+    DetectRequest,
+)
 
 
 class Reply(BaseModel):
@@ -164,9 +390,35 @@ class TranslateResponse(Reply):
     ] = None
 
 
+class PipelineTranslation(BaseModel):
+    """Hugging Face's answer for a text."""
+
+    translation_text: str
+    complete: bool | None = None
+
+
 class LabelledScore(BaseModel):
     label: str
     score: float
+
+
+class TokenWeight(BaseModel):
+    """How much a token adds to the probability of the first label."""
+
+    text: str
+    start: Annotated[int, Field(description="in characters (code points) of the text")]
+    end: int
+    weight: Annotated[float, Field(ge=-1, le=1)]
+
+
+class DetailedClassification(BaseModel):
+    """What `details` gives for a text; `tokens` is there with `explain`."""
+
+    labels: list[LabelledScore]
+    model: str
+    num_tokens: Annotated[int, Field(description="tokens that the model read")]
+    truncated: Annotated[bool, Field(description="whether the text had more tokens")]
+    tokens: list[TokenWeight] | None = None
 
 
 class LanguageInfo(BaseModel):
@@ -198,6 +450,10 @@ class FrontendSettings(Reply):
     supported_files_format: list[str] = []
 
 
+class ProbeStatus(BaseModel):
+    status: str
+
+
 class QualityFigure(BaseModel):
     data: str
     metric: str
@@ -205,6 +461,32 @@ class QualityFigure(BaseModel):
     precision: str
     pair: str | None = None
     decoding: str | None = None
+
+
+class ClassifierLabels(BaseModel):
+    id2label: dict[str, str]
+    label2id: dict[str, int]
+
+
+class ClassifierInfo(BaseModel):
+    classifier: ClassifierLabels
+
+
+class ServerInfo(BaseModel):
+    """What clients of text-embeddings-inference ask for first; of the first classifier by name."""
+
+    model_id: str
+    model_sha: str
+    model_dtype: str
+    model_type: ClassifierInfo
+    max_concurrent_requests: int
+    max_input_length: int
+    max_batch_tokens: int
+    max_batch_requests: int
+    max_client_batch_size: int
+    auto_truncate: bool = False
+    tokenization_workers: int = 1
+    version: str
 
 
 class ModelInfo(BaseModel):

@@ -1,18 +1,13 @@
 """Classification: text -> ids -> submit -> labels, with timings. Knows no HTTP."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from service.answers import (
-    ClassifyAnswer,
-    ClassifyOptions,
-)
-from service.engine.batch import TokenSequence
-from service.errors import (
-    EmptyInput,
-    ModelNotFound,
-)
+from service.answers import Classification, ClassifyAnswer, ClassifyOptions
+from service.engine.batch import Result, TokenSequence
+from service.errors import EmptyInput, InputTooLong, ModelNotFound
+from service.pipeline.attribution import Erasure, attribute, erase_each
 from service.pipeline.intake import (
     check_texts,
     check_wait,
@@ -22,10 +17,30 @@ from service.pipeline.intake import (
 )
 from service.pipeline.labels import rank_labels
 from service.pipeline.submission import ModelBatch, Submission, group_by_model, name_models
-from service.repository.model import LoadedModel, check_length
+from service.repository.model import check_length
 from service.repository.registry import Registry, ServedModel
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
+
+
+@dataclass(frozen=True)
+class EncodedText:
+    """A text as its model reads it.
+
+    Attributes:
+        is_truncated: the text has more tokens than the sequence.
+        erasures: the text without each of its tokens, if it is to be explained.
+    """
+
+    text: str
+    served: ServedModel
+    sequence: TokenSequence
+    is_truncated: bool
+    erasures: list[Erasure] | None
+
+    @property
+    def erased(self) -> list[TokenSequence]:
+        return [each.rest for each in self.erasures or [] if each.rest]
 
 
 @dataclass(frozen=True)
@@ -33,14 +48,14 @@ class ClassificationJob:
     """Texts on their way through the classifiers.
 
     Attributes:
-        encoded: each text's model and token ids.
-        work: the same by model.
+        encoded: the texts, in their order.
+        work: their sequences by model.
         model_names, model_versions: of the models that will answer, comma-separated.
         deadline, arrived_at, encoded_at: monotonic seconds.
     """
 
     options: ClassifyOptions
-    encoded: list[tuple[ServedModel, TokenSequence]]
+    encoded: list[EncodedText]
     work: list[ModelBatch]
     model_names: str
     model_versions: str
@@ -96,15 +111,16 @@ class ClassifyPipeline:
         arrived_at = self._clock()
         check_texts(texts, self._settings)
 
-        def encode_texts() -> list[tuple[ServedModel, TokenSequence]]:
+        def encode_texts() -> list[EncodedText]:
             chosen = [self._choose_classifier(text, options.model) for text in texts]
             return [
-                (served, TokenSequence(encode_text(text, served.model), arrived_at, deadline))
+                encode_text(text, served, options, (arrived_at, deadline))
                 for text, served in zip(texts, chosen, strict=True)
             ]
 
         encoded = await offload(texts, encode_texts, deadline - arrived_at)
-        work = group_by_model((served, [sequence]) for served, sequence in encoded)
+        self._check_explanation(encoded)
+        work = group_by_model((each.served, [each.sequence, *each.erased]) for each in encoded)
         times = (deadline, arrived_at, self._clock())
         return ClassificationJob(options, encoded, work, *name_models(work), *times)
 
@@ -116,14 +132,25 @@ class ClassifyPipeline:
         """
         with Submission(job.work, job.deadline, self._clock) as submission:
             results = await submission.results()
-        labels = [
-            rank_labels(served.model, results[sequence], job.options)
-            for served, sequence in job.encoded
-        ]
+        classifications = [describe_text(each, results, job.options) for each in job.encoded]
         timings = observe_stages(
             job.work, results, job.arrived_at, job.encoded_at, self._metrics, self._clock()
         )
-        return ClassifyAnswer(job.model_names, job.model_versions, timings, labels)
+        return ClassifyAnswer(job.model_names, job.model_versions, timings, classifications)
+
+    def _check_explanation(self, encoded: Sequence[EncodedText]) -> None:
+        """Refuses what would take too long to explain, or would never fit the queue.
+
+        Raises:
+            InputTooLong: together the texts are too long.
+        """
+        limit = min(self._settings.max_explain_tokens, self._settings.max_queue_tokens)
+        num_tokens = sum(sequence.num_tokens for each in encoded for sequence in each.erased)
+        if num_tokens > limit:
+            raise InputTooLong(
+                f"to explain this, {num_tokens} tokens would be read again, above the limit of "
+                f"{limit}; send fewer or shorter texts, or truncate them"
+            )
 
     def _choose_classifier(self, text: str, model_name: str | None) -> ServedModel:
         if model_name is not None:
@@ -134,14 +161,51 @@ class ClassifyPipeline:
         return self._registry.find_classifier(detect_language(text, codes).language)
 
 
-def encode_text(text: str, model: LoadedModel) -> list[int]:
-    """Input ids of a text to classify.
+def encode_text(
+    text: str, served: ServedModel, options: ClassifyOptions, times: tuple[float, float]
+) -> EncodedText:
+    """A text to classify as its model reads it.
+
+    Args:
+        text: as it was sent.
+        served: its model.
+        options: of the request.
+        times: arrival and deadline, in monotonic seconds.
 
     Raises:
         EmptyInput, InputTooLong.
     """
+    model = served.model
     (input_ids,) = model.encode([text])
     if not input_ids:
         raise EmptyInput("a text has nothing to classify; send at least one visible character")
-    check_length(input_ids, model)
-    return input_ids
+    limit = model.manifest.limits.max_input_tokens
+    limit = min(limit, options.max_length or limit)
+    if options.truncate is None:
+        check_length(input_ids, model)
+        if len(input_ids) > limit:
+            raise InputTooLong(
+                f"a text has {len(input_ids)} tokens, above the max_length of {limit}; truncate or "
+                "split it"
+            )
+    kept = slice(-limit, None) if options.truncate == "start" else slice(limit)
+    sequence = TokenSequence(input_ids[kept], *times)
+    erasures = erase_each(sequence, model.tokenizer.spans(text)[kept]) if options.explain else None
+    return EncodedText(text, served, sequence, len(input_ids) > limit, erasures)
+
+
+def describe_text(
+    encoded: EncodedText, results: Mapping[TokenSequence, Result], options: ClassifyOptions
+) -> Classification:
+    """What the results of a text's sequences say of it."""
+    model, erasures = encoded.served.model, encoded.erasures
+    attributions = None
+    if erasures is not None:
+        attributions = attribute(model, encoded.text, encoded.sequence, erasures, results)
+    return Classification(
+        rank_labels(model, results[encoded.sequence], options),
+        model.manifest.name,
+        encoded.sequence.num_tokens,
+        encoded.is_truncated,
+        attributions,
+    )

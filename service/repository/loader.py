@@ -68,6 +68,8 @@ def load_model(
     manifest = read_manifest(folder)
     check_files(manifest, folder)
     tokenizer = Tokenizer.load(folder / TOKENIZER)
+    # a translation keeps the white space of its source
+    tokenizer.ignore_layout(squeeze_spaces=manifest.task == "sentiment")
     chosen = choose_precision(manifest, device, precision)
 
     def open_graph(role: Role) -> OnnxSession:

@@ -112,10 +112,11 @@ def check_length(input_ids: Sequence[int], model: LoadedModel) -> None:
     """
     limit = model.manifest.limits.max_input_tokens
     if len(input_ids) > limit:
-        unit = "text" if model.manifest.task == "sentiment" else "sentence"
+        is_whole = model.manifest.task == "sentiment"
+        unit, remedy = ("text", "truncate or split") if is_whole else ("sentence", "split")
         raise InputTooLong(
             f"a {unit} has {len(input_ids)} tokens, above the limit of {limit} of model "
-            f"{model.manifest.name}; split it"
+            f"{model.manifest.name}; {remedy} it"
         )
 
 

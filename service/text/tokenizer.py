@@ -8,10 +8,12 @@ from itertools import accumulate
 from pathlib import Path
 
 import tokenizers
+from tokenizers import normalizers
 
 from service.errors import ArtefactError, InvalidInput
 
 LONE_SURROGATE = "the text contains half of a surrogate pair; send complete pairs"
+SOFT_HYPHEN = "\u00ad"  # where a word may be broken; no part of its spelling
 WORD_START = "\u2581"  # in the spelling of a token: a space before the word
 
 
@@ -39,6 +41,21 @@ class Tokenizer:
             return cls(tokenizers.Tokenizer.from_file(str(path)))
         except Exception as exc:  # tokenizers raises bare Exception for every fault
             raise ArtefactError(f"{path} cannot be read as a tokenizer: {exc}") from exc
+
+    def ignore_layout(self, *, squeeze_spaces: bool) -> None:
+        """Has texts read without what belongs to their layout, with spans still in the whole text.
+
+        For a model that is served; `save` would write it into the file.
+
+        Args:
+            squeeze_spaces: read a run of white space as one space, and none around the text.
+        """
+        steps: list[normalizers.Normalizer] = [normalizers.Replace(SOFT_HYPHEN, "")]
+        if squeeze_spaces:
+            any_space = tokenizers.Regex(r"\s+")
+            steps += [normalizers.Replace(any_space, " "), normalizers.Strip()]
+        own = self._backend.normalizer
+        self._backend.normalizer = normalizers.Sequence([*steps, own] if own else steps)
 
     def save(self, path: Path) -> None:
         self._backend.save(str(path))

@@ -1,25 +1,32 @@
 """Probes, metrics, and what is loaded."""
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
-from service.errors import ModelNotReady
+from service.errors import ModelNotFound, ModelNotReady
 from service.http.context import get_context
 from service.http.metrics import MetricsResponse
 from service.http.schemas import (
+    ClassifierInfo,
+    ClassifierLabels,
     FrontendLanguages,
     FrontendSettings,
     LanguageInfo,
     LanguageName,
     ModelInfo,
+    ProbeStatus,
     QualityFigure,
+    ServerInfo,
 )
 from service.repository.registry import ServedModel
 
 operations = APIRouter(tags=["operations"])
+# What clients of the tasks ask for before them.
+discovery = APIRouter(tags=["tasks"])
 
 
-@operations.get("/languages", tags=["tasks"])
+@discovery.get("/languages")
 async def list_languages(request: Request) -> list[LanguageInfo]:
     """Languages that can be translated, with where to."""
     return [
@@ -28,7 +35,7 @@ async def list_languages(request: Request) -> list[LanguageInfo]:
     ]
 
 
-@operations.get("/frontend/settings", tags=["tasks"])
+@discovery.get("/frontend/settings")
 async def show_frontend(request: Request) -> FrontendSettings:
     """What LibreTranslate's clients ask for first."""
     context = get_context(request)
@@ -47,6 +54,33 @@ async def show_frontend(request: Request) -> FrontendSettings:
     )
 
 
+@discovery.get("/info")
+async def show_info(request: Request) -> ServerInfo:
+    """What clients of text-embeddings-inference ask for first."""
+    context = get_context(request)
+    settings = context.settings
+    served = next((s for s in context.registry.models() if s.manifest.task == "sentiment"), None)
+    if served is None:
+        raise ModelNotFound("no sentiment model is loaded; GET /models lists all models")
+    names = dict(enumerate(served.manifest.labels))
+    labels = ClassifierLabels(
+        id2label={str(index): label for index, label in names.items()},
+        label2id={label: index for index, label in names.items()},
+    )
+    return ServerInfo(
+        model_id=served.manifest.name,
+        model_sha=served.manifest.version,
+        model_dtype=served.precision,
+        model_type=ClassifierInfo(classifier=labels),
+        max_concurrent_requests=settings.max_queue_size,
+        max_input_length=served.manifest.limits.max_input_tokens,
+        max_batch_tokens=settings.max_batch_tokens,
+        max_batch_requests=settings.max_batch_size,
+        max_client_batch_size=settings.max_texts,
+        version=request.app.version,
+    )
+
+
 @operations.get("/models")
 async def list_models(request: Request) -> list[ModelInfo]:
     """Models that are loaded."""
@@ -55,30 +89,30 @@ async def list_models(request: Request) -> list[ModelInfo]:
 
 @operations.head("/livez", include_in_schema=False)
 @operations.get("/livez")
-async def live() -> dict[str, str]:
+async def live() -> ProbeStatus:
     """Whether the process answers at all."""
-    return {"status": "live"}
+    return ProbeStatus(status="live")
 
 
 @operations.head("/readyz", include_in_schema=False)
 @operations.get("/readyz")
-async def ready(request: Request) -> dict[str, str]:
+async def ready(request: Request) -> ProbeStatus:
     """Whether the server should get traffic; 503 with the reasons where not."""
     faults = get_context(request).faults()
     if faults:
         raise ModelNotReady(f"Not ready: {'; '.join(faults)}.")
-    return {"status": "ready"}
+    return ProbeStatus(status="ready")
 
 
 @operations.head("/health", include_in_schema=False)
 @operations.get("/health")
-async def health(request: Request) -> dict[str, str]:
+async def health(request: Request) -> ProbeStatus:
     """As `/readyz`, in the words of LibreTranslate."""
     await ready(request)
-    return {"status": "ok"}
+    return ProbeStatus(status="ok")
 
 
-@operations.get("/metrics", response_class=Response)
+@operations.get("/metrics", response_class=PlainTextResponse)
 async def show_metrics(request: Request) -> Response:
     """Prometheus metrics; in OpenMetrics, with exemplars, for clients that accept it."""
     return MetricsResponse(get_context(request).metrics_app)

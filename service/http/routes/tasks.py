@@ -2,38 +2,44 @@
 
 import asyncio
 import time
-from typing import Any, Protocol, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
 
 from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
 from pydantic_core import to_json
 
-from service.answers import (
-    ClassifyOptions,
-    Started,
-    TranslateOptions,
-)
-from service.errors import BodyTimeout, InvalidInput
-from service.http.auth import KEY_SCHEMES, authorize
+from service.answers import ClassifyAnswer, Started, TranslateOptions
+from service.errors import BodyTimeout, InvalidInput, TaskNotChosen
+from service.http.auth import authorize
 from service.http.bodies import parse_fields, read_body
 from service.http.context import AppContext, find_request_context, get_context
 from service.http.disconnect import run_watched
 from service.http.faults import describe_faults
+from service.http.openapi import document_body, document_events
 from service.http.responses import (
     DETECTIONS,
+    PIPELINE_TRANSLATIONS,
     json_response,
     name_model,
+    name_truncation,
+    pick,
     reply,
+    show_classifications,
     show_detection,
+    show_pipeline_translations,
     show_stream,
     show_translations,
 )
 from service.http.schemas import (
     Body,
     ClassifyRequest,
+    DetailedClassification,
     DetectedLanguage,
     DetectRequest,
     LabelledScore,
+    PipelineTranslateRequest,
+    PredictRequest,
     TimedBody,
     TranslateRequest,
     TranslateResponse,
@@ -44,6 +50,7 @@ from service.settings import Settings
 TIMEOUT_HEADER = "x-request-timeout-ms"
 
 BodyT = TypeVar("BodyT", bound=Body)
+ClassifyBodyT = TypeVar("ClassifyBodyT", ClassifyRequest, PredictRequest)
 OptionsT = TypeVar("OptionsT", contravariant=True)
 JobT = TypeVar("JobT", bound="Job")
 AnswerT = TypeVar("AnswerT", covariant=True)
@@ -64,68 +71,108 @@ class Pipeline(Protocol[OptionsT, JobT, AnswerT]):
     async def answer_job(self, job: JobT, /) -> AnswerT: ...
 
 
-def document_body(model: type[Body]) -> dict[str, Any]:
-    """Describes for OpenAPI a body that we parse ourselves."""
-    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
-    kinds = ("application/json", "application/x-www-form-urlencoded", "multipart/form-data")
-    return {
-        "requestBody": {"required": True, "content": {kind: {"schema": schema} for kind in kinds}},
-        "security": [{name: []} for name in KEY_SCHEMES],
-    }
-
-
 tasks = APIRouter(tags=["tasks"])
 
 
 @tasks.post(
-    "/translate", response_model=TranslateResponse, openapi_extra=document_body(TranslateRequest)
+    "/translate",
+    response_model=TranslateResponse,
+    responses=document_events(),
+    openapi_extra=document_body(TranslateRequest),
 )
 async def translate(request: Request) -> Response:
-    """Translates a text or an array of texts, as LibreTranslate does."""
+    """Translates a text or an array of texts, as LibreTranslate does.
+
+    Hugging Face's body (`inputs`, `parameters.src_lang`, `parameters.tgt_lang`) gets Hugging Face's
+    answer.
+    """
     context = get_context(request)
     context.translate.check_wait()
-    body = await receive(request, context.settings, TranslateRequest)
-    options = TranslateOptions(
-        source=body.source,
-        target=body.target,
-        text_format=body.format,
-        alternatives=body.alternatives,
-        beam_size=body.beam_size,
-        max_new_tokens=body.max_new_tokens,
-        attention=body.attention,
-    )
-    texts = [body.q] if isinstance(body.q, str) else body.q
+    fields = await receive_fields(request, context.settings)
+    if fields.get("q") is None and fields.get("inputs") is not None:
+        return await translate_inputs(request, context, fields)
+    body = check_fields(fields, TranslateRequest)
+    options = body.options
     deadline = find_deadline(request, context, body)
-    is_single = isinstance(body.q, str)
     if body.stream:
-        return await stream(request, texts, options, deadline, is_single=is_single)
-    work = perform(request, context.translate, texts, options, deadline)
+        return await stream(request, body.texts, options, deadline, is_single=body.is_single)
+    work = perform(request, context.translate, body.texts, options, deadline)
     answer = await run_watched(request.receive, work)
-    shown = show_translations(answer, options, is_single=is_single)
+    shown = show_translations(answer, options, is_single=body.is_single)
     return reply(request, answer, shown.model_dump_json(by_alias=True, exclude_none=True))
+
+
+async def translate_inputs(
+    request: Request, context: AppContext, fields: dict[str, object]
+) -> Response:
+    """Translates in the words of Hugging Face."""
+    body = check_fields(fields, PipelineTranslateRequest)
+    deadline = find_deadline(request, context, body)
+    work = perform(request, context.translate, body.texts, body.options, deadline)
+    answer = await run_watched(request.receive, work)
+    shown = PIPELINE_TRANSLATIONS.dump_json(show_pipeline_translations(answer), exclude_none=True)
+    return reply(request, answer, shown)
 
 
 @tasks.post(
     "/classify",
-    response_model=list[list[LabelledScore]],
+    response_model=list[list[LabelledScore]] | list[DetailedClassification],
     openapi_extra=document_body(ClassifyRequest),
 )
 async def classify(request: Request) -> Response:
     """Classifies a text or an array of texts, as Hugging Face does; one list of labels per text."""
+    body, answer = await classify_body(request, ClassifyRequest)
+    shown = show_classifications(answer, with_details=body.wants_details)
+    return reply(request, answer, to_json(shown), name_truncation(answer))
+
+
+@tasks.post(
+    "/predict",
+    response_model=list[LabelledScore] | list[list[LabelledScore]],
+    openapi_extra=document_body(PredictRequest),
+)
+async def predict(request: Request) -> Response:
+    """Classifies as text-embeddings-inference does; one list of labels for a text."""
+    body, answer = await classify_body(request, PredictRequest)
+    shown = pick(show_classifications(answer, with_details=False), body.is_single)
+    return reply(request, answer, to_json(shown), name_truncation(answer))
+
+
+async def classify_body(
+    request: Request, model: type[ClassifyBodyT]
+) -> tuple[ClassifyBodyT, ClassifyAnswer]:
+    """Reads a body and classifies its texts."""
     context = get_context(request)
     context.classify.check_wait()
-    body = await receive(request, context.settings, ClassifyRequest)
-    wanted = body.parameters
-    options = ClassifyOptions(wanted.model, wanted.top_k, wanted.function_to_apply)
-    texts = [body.inputs] if isinstance(body.inputs, str) else body.inputs
+    body = await receive(request, context.settings, model)
     deadline = find_deadline(request, context, body)
-    work = perform(request, context.classify, texts, options, deadline)
-    answer = await run_watched(request.receive, work)
-    labels = [
-        [{"label": found.label, "score": found.score} for found in scores]
-        for scores in answer.labels
-    ]
-    return reply(request, answer, to_json(labels))
+    work = perform(request, context.classify, body.texts, body.options, deadline)
+    return body, await run_watched(request.receive, work)
+
+
+@tasks.post("/", include_in_schema=False)
+async def answer_default(request: Request) -> Response:
+    """The default task, for clients that know the server's address alone."""
+    return await choose_endpoint(get_context(request))(request)
+
+
+def choose_endpoint(context: AppContext) -> Callable[[Request], Awaitable[Response]]:
+    """What answers requests that name no task.
+
+    Raises:
+        TaskNotChosen: the setting leaves it to the models, and they have several tasks.
+    """
+    endpoints = {"classify": classify, "translate": translate}
+    chosen = context.settings.default_task
+    if chosen != "auto":
+        return endpoints[chosen]
+    loaded = {served.manifest.task for served in context.registry.models()}
+    if len(loaded) == 1:
+        return classify if "sentiment" in loaded else translate
+    raise TaskNotChosen(
+        "This server has no default task; post to /classify or /translate, or set "
+        "SEQSERVE_DEFAULT_TASK."
+    )
 
 
 @tasks.post(
@@ -183,6 +230,15 @@ async def receive(request: Request, settings: Settings, model: type[BodyT]) -> B
     Raises:
         InvalidInput, InputTooLong, EmptyInput, KeyMissing, NotAuthorized, BodyTimeout.
     """
+    return check_fields(await receive_fields(request, settings), model)
+
+
+async def receive_fields(request: Request, settings: Settings) -> dict[str, object]:
+    """The fields of the body of a request that may be served; what they hold is not checked yet.
+
+    Raises:
+        As `receive`.
+    """
     try:
         async with asyncio.timeout(settings.max_timeout_ms / 1000):
             body = await read_body(request, settings.max_body_bytes)
@@ -190,6 +246,15 @@ async def receive(request: Request, settings: Settings, model: type[BodyT]) -> B
         raise BodyTimeout("The body did not arrive in time; send it faster.") from None
     fields = await parse_fields(body, request.scope["query_string"], request.headers)
     authorize(request, settings, fields.get("api_key"))
+    return fields
+
+
+def check_fields(fields: dict[str, object], model: type[BodyT]) -> BodyT:
+    """The fields as a request.
+
+    Raises:
+        InvalidInput: names the first field that is wrong.
+    """
     try:
         return model.model_validate(fields)
     except ValidationError as exc:

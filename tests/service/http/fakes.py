@@ -13,6 +13,8 @@ from prometheus_client import CollectorRegistry
 from service.answers import (
     Alignment,
     Answer,
+    Attribution,
+    Classification,
     ClassifyAnswer,
     ClassifyOptions,
     Delta,
@@ -81,6 +83,7 @@ class FakeRegistry:
     start_error: Exception | None = None
     num_starts: int = 0
     num_stops: int = 0
+    manifests: Sequence[Manifest] = (MANIFEST,)
 
     async def start(self) -> None:
         if self.start_error:
@@ -94,7 +97,7 @@ class FakeRegistry:
         return self.reasons
 
     def models(self) -> list[FakeServed]:
-        return [FakeServed()]
+        return [FakeServed(manifest) for manifest in self.manifests]
 
 
 @dataclass(frozen=True)
@@ -158,7 +161,8 @@ class FakePipeline:
         made_by = (job.model_names, "3", TIMINGS)
         if isinstance(job.options, ClassifyOptions):
             labels = [LabelScore("positive", 0.75), LabelScore("negative", 0.25)]
-            return ClassifyAnswer(*made_by, [labels[: job.options.top_k] for _ in job.texts])
+            found = [self._classify(text, labels, job.options) for text in job.texts]
+            return ClassifyAnswer(*made_by, found)
         return TranslateAnswer(*made_by, [self._translate(text, job.options) for text in job.texts])
 
     async def stream_job(self, job: FakeJob) -> AsyncGenerator[StreamEvent, None]:
@@ -186,6 +190,22 @@ class FakePipeline:
         if not text.strip():
             return [Detection("en", 0.0), Detection("de", 0.0)]
         return [Detection("de", 90.0), Detection("en", 10.0), Detection("ko", 0.0)]
+
+    def _classify(
+        self, text: str, labels: list[LabelScore], options: ClassifyOptions
+    ) -> Classification:
+        """As a model of a token per letter that reads ten of them."""
+        num_tokens = len(text)
+        limit = min(10, options.max_length or 10) if options.truncate else num_tokens
+        kept = min(num_tokens, limit)
+        weights = [Attribution(text[i], i, i + 1, 0.5) for i in range(kept)]
+        return Classification(
+            labels[: options.top_k],
+            self.model_name,
+            kept,
+            kept < num_tokens,
+            weights if options.explain else None,
+        )
 
     def _translate(self, text: str, options: TranslateOptions) -> Translation:
         alternatives = [f"{text.upper()} {rank}" for rank in range(1, options.alternatives + 1)]

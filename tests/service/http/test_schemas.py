@@ -93,6 +93,16 @@ def test_fault_in_a_translation_is_one_sentence(changes: dict[str, Any], sentenc
             "`parameters.function_to_apply` must be 'softmax', 'sigmoid' or 'none'",
         ),
         ({"inputs": "x", "parameters": {"model": 1}}, "`parameters.model` must be a string"),
+        (
+            {"inputs": "x", "parameters": {"truncation": "only_second"}},
+            "`parameters.truncation` must be true or false, got a string",
+        ),
+        ({"inputs": "x", "parameters": {"max_length": 0}}, "`parameters.max_length` must be at"),
+        ({"inputs": "x", "truncate": 3}, "`truncate` must be true or false, got a number"),
+        (
+            {"inputs": "x", "parameters": {"top_k": 1, "return_all_scores": True}},
+            "`parameters` has both top_k and return_all_scores; send",
+        ),
     ],
 )
 def test_fault_in_a_classification_is_one_sentence(fields: dict[str, Any], sentence: str) -> None:
@@ -132,3 +142,38 @@ def test_kinds_have_their_names_in_json(value: object, kind: str) -> None:
 def test_response_is_spelt_as_libretranslate_does() -> None:
     shown = TranslateResponse(translated_text="x")
     assert shown.model_dump(by_alias=True, exclude_none=True) == {"translatedText": "x"}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "top_k"),
+    [
+        ({}, None),
+        ({"return_all_scores": True}, None),
+        ({"return_all_scores": False}, 1),
+        ({"top_k": 2, "return_all_scores": None}, 2),
+    ],
+)
+def test_all_scores_are_those_of_any_rank(parameters: dict[str, Any], top_k: int | None) -> None:
+    body = ClassifyRequest.model_validate({"inputs": "x", "parameters": parameters})
+    assert body.options.top_k == top_k
+
+
+@pytest.mark.parametrize(
+    ("fields", "end"),
+    [
+        ({}, None),
+        ({"truncate": True}, "end"),
+        ({"truncate": "true"}, "end"),
+        ({"truncate": False}, None),
+        ({"parameters": {"truncate": True}}, "end"),
+        ({"parameters": {"truncation": True}}, "end"),
+        ({"parameters": {"truncation": "only_first"}}, "end"),
+        ({"parameters": {"truncation": "longest_first"}}, "end"),
+        ({"parameters": {"truncation": "do_not_truncate"}}, None),
+        ({"parameters": {"truncation": None, "truncate": None}}, None),
+    ],
+)
+def test_truncation_is_asked_for_in_the_ways_of_hugging_face(
+    fields: dict[str, Any], end: str | None
+) -> None:
+    assert ClassifyRequest.model_validate({"inputs": "x", **fields}).options.truncate == end

@@ -1,5 +1,6 @@
 import time
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from service.answers import (
 from service.errors import (
     DeadlineExceeded,
     EmptyInput,
+    InputTooLong,
     LanguageNotSupported,
     ModelNotFound,
 )
@@ -24,7 +26,7 @@ from tests.fakes import (
     make_model,
     read_metric,
 )
-from tests.service.pipeline.stand import ALL, TO_GERMAN, Stand, soon
+from tests.service.pipeline.stand import ALL, TO_GERMAN, MakeStand, Stand, Tiny, soon
 
 
 async def test_labels_come_best_first(stand: Stand) -> None:
@@ -125,3 +127,101 @@ async def test_classifier_writes_no_tokens(stand: Stand) -> None:
         for direction in ("input", "output")
     ]
     assert tokens == [4, 0]
+
+
+@pytest.mark.parametrize(
+    "text", ["정말 재미\n\n\n", " " * 3000 + "정말 재미", "정말 \t\n 재미", "정\u00ad말 재미"]
+)
+async def test_layout_does_not_change_a_classification(tiny: Tiny, text: str) -> None:
+    answer = await tiny.classifiers.classify(["정말 재미", text], ALL, soon())
+
+    assert answer.labels[1] == answer.labels[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "read"),
+    [
+        (ClassifyOptions(truncate="end"), "0123456789"),
+        (ClassifyOptions(truncate="start"), "23456789!!"),
+        (ClassifyOptions(truncate="end", max_length=4), "0123"),
+        (ClassifyOptions(truncate="end", max_length=500), "0123456789"),
+    ],
+)
+async def test_long_text_is_cut_if_asked_for(
+    short: Stand, options: ClassifyOptions, read: str
+) -> None:
+    answer = await short.classifiers.classify(["0123456789!!", "ab"], options, soon())
+
+    cut, whole = answer.classifications
+    sequence = short.english.batches[0][0]
+    assert ByteTokenizer().decode(sequence.input_ids) == read
+    assert (cut.num_tokens, cut.is_truncated) == (len(read), True)
+    assert (whole.num_tokens, whole.is_truncated) == (2, False)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (ALL, "12 tokens, above the limit of 10 of model film-en; truncate or split it"),
+        (ClassifyOptions(max_length=500), "12 tokens, above the limit of 10 of model film-en"),
+        (ClassifyOptions(max_length=4), "12 tokens, above the limit of 10 of model film-en"),
+    ],
+)
+async def test_long_text_is_refused_otherwise(
+    short: Stand, options: ClassifyOptions, message: str
+) -> None:
+    with pytest.raises(InputTooLong, match=message):
+        await short.classifiers.classify(["0123456789!!"], options, soon())
+
+
+async def test_max_length_is_a_limit_of_its_own(stand: Stand) -> None:
+    with pytest.raises(InputTooLong, match="3 tokens, above the max_length of 2; truncate or"):
+        await stand.classifiers.classify(["abc"], ClassifyOptions(max_length=2), soon())
+
+
+async def test_explanation_weighs_each_token_for_the_label(stand: Stand) -> None:
+    answer = await stand.classifiers.classify(["ab!!"], ClassifyOptions(explain=True), soon())
+
+    (found,) = answer.classifications
+    attributions = found.attributions
+    assert attributions is not None
+    assert [(each.text, each.start, each.end) for each in attributions] == [
+        *(("a", 0, 1), ("b", 1, 2), ("!", 2, 3), ("!", 3, 4))
+    ]
+    assert attributions[0].weight == attributions[1].weight == 0.0
+    assert attributions[2].weight == attributions[3].weight > 0.0
+    assert sum(map(len, stand.english.batches)) == 5
+
+
+async def test_explanation_is_of_what_was_read(short: Stand) -> None:
+    options = ClassifyOptions(explain=True, truncate="start", max_length=3)
+
+    answer = await short.classifiers.classify(["0123456789!!"], options, soon())
+
+    attributions = answer.classifications[0].attributions
+    assert attributions is not None
+    assert [(each.text, each.start) for each in attributions] == [("9", 9), ("!", 10), ("!", 11)]
+
+
+async def test_explanation_that_takes_too_long_is_refused(start: MakeStand) -> None:
+    stand = await start(max_explain_tokens=12)
+    options = ClassifyOptions(explain=True)
+
+    await stand.classifiers.classify(["0123"], options, soon())
+    with pytest.raises(InputTooLong, match="14 tokens would be read again, above the limit of 12"):
+        await stand.classifiers.classify(["0123", "01"], options, soon())
+    await stand.classifiers.classify(["0123456789"], ALL, soon())
+
+
+async def test_real_model_is_explained_in_the_texts_own_characters(tiny: Tiny) -> None:
+    text = "  정\u00ad말   재미 😀 있어요\n"
+
+    answer = await tiny.classifiers.classify([text], ClassifyOptions(explain=True), soon())
+
+    attributions = answer.classifications[0].attributions
+    assert attributions is not None
+    stretches = [(each.start, each.end) for each in attributions]
+    assert all(text[each.start : each.end] == each.text for each in attributions)
+    assert all(start < end for start, end in stretches)
+    assert all(end <= start for (_, end), (start, _) in pairwise(stretches))
+    assert "".join(each.text for each in attributions).replace("\u00ad", "") == "정말재미😀있어요"

@@ -269,3 +269,12 @@ async def test_stream_ends_with_the_failure_of_the_engine(stand: Stand) -> None:
     stand.translator.failures = [InferenceFailed("lost")]
     with pytest.raises(InferenceFailed):
         await collect(stand, ["one. two."], TO_GERMAN)
+
+
+async def test_soft_hyphens_do_not_change_a_translation(tiny: Tiny) -> None:
+    options = TranslateOptions("en", "ko", beam_size=1)
+    texts = ["Two dogs are playing.", "Two dogs are play\u00ading."]
+
+    plain, hyphenated = (await tiny.translators.translate(texts, options, soon())).translations
+
+    assert hyphenated.text == plain.text

@@ -234,3 +234,63 @@ def test_ends_of_broken_bytes_stay_within_the_text(tokenizer: Tokenizer, seed: i
 
     assert ends == sorted(ends)
     assert 0 <= ends[0] <= ends[-1] <= len(tokenizer.decode(token_ids))
+
+
+def read_without_layout(path: Path, *, squeeze_spaces: bool) -> Tokenizer:
+    tokenizer = Tokenizer.load(path)
+    tokenizer.ignore_layout(squeeze_spaces=squeeze_spaces)
+    return tokenizer
+
+
+@pytest.mark.parametrize("squeeze_spaces", [True, False])
+def test_soft_hyphens_are_not_read(tokenizer: Tokenizer, path: Path, squeeze_spaces: bool) -> None:
+    served = read_without_layout(path, squeeze_spaces=squeeze_spaces)
+
+    assert served.encode("two dogs are play\u00ading") == tokenizer.encode("two dogs are playing")
+    assert served.encode("\u00ad") == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "two dogs" + "\n" * 60,
+        " " * 3000 + "two dogs",
+        "two \t\r\n dogs",
+        "two\u00a0\u3000dogs\u2028",
+        "two \u00ad dogs",
+    ],
+)
+def test_white_space_is_one_space_between_words(
+    tokenizer: Tokenizer, path: Path, text: str
+) -> None:
+    served = read_without_layout(path, squeeze_spaces=True)
+
+    assert served.encode(text) == tokenizer.encode("two dogs")
+    assert served.encode(" \n\t") == []
+
+
+def test_translators_read_white_space_as_it_is(tokenizer: Tokenizer, path: Path) -> None:
+    served = read_without_layout(path, squeeze_spaces=False)
+
+    assert served.encode("two\n\ndogs ") == tokenizer.encode("two\n\ndogs ")
+
+
+def test_spans_are_those_of_the_whole_text(path: Path) -> None:
+    text = " \n two   do\u00adgs\n"
+    served = read_without_layout(path, squeeze_spaces=True)
+
+    spans = served.spans(text)
+
+    assert len(spans) == len(served.encode(text))
+    assert (spans[0][0], spans[-1][1]) == (text.index("two"), len(text) - 1)
+    assert "".join(text[start:end] for start, end in spans).replace("\u00ad", "") == "twodogs"
+
+
+def test_layout_is_left_out_where_the_file_normalizes_nothing(path: Path, tmp_path: Path) -> None:
+    content = json.loads(path.read_text(encoding="utf-8")) | {"normalizer": None}
+    plain = tmp_path / "tokenizer.json"
+    plain.write_text(json.dumps(content), encoding="utf-8")
+
+    served = read_without_layout(plain, squeeze_spaces=True)
+
+    assert served.encode(" two  dogs ") == Tokenizer.load(plain).encode("two dogs")

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.service.http.fakes import FakeRegistry, connect, fetch, make_app
+from tests.service.http.fakes import MANIFEST, FakeRegistry, connect, fetch, make_app
 
 
 async def test_languages_are_listed_as_libretranslate_does() -> None:
@@ -57,3 +57,19 @@ async def test_health_is_readiness(reasons: list[str], status: int) -> None:
         answer = await client.get("/health")
         assert (answer.status_code, (await client.head("/health")).status_code) == (status, status)
     assert answer.json()["status"] == (503 if reasons else "ok")
+
+
+async def test_info_is_what_text_embeddings_inference_tells_of_a_classifier() -> None:
+    info = (await fetch("/info", max_texts=7)).json()
+    assert (info["model_id"], info["model_sha"], info["model_dtype"]) == ("tiny", "3", "fp32")
+    assert info["model_type"]["classifier"] == {
+        "id2label": {"0": "negative", "1": "positive"},
+        "label2id": {"negative": 0, "positive": 1},
+    }
+    assert (info["max_input_length"], info["max_client_batch_size"]) == (16, 7)
+
+
+async def test_server_without_classifiers_has_no_info() -> None:
+    translator = MANIFEST.model_copy(update={"task": "translation"})
+    response = await fetch("/info", FakeRegistry(manifests=(translator,)))
+    assert response.status_code == 404

@@ -6,7 +6,9 @@ import pytest
 
 from service.errors import ModelNotFound, Overloaded
 from tests.service.http.fakes import (
+    MANIFEST,
     FakePipeline,
+    FakeRegistry,
     ask,
     classify,
     connect,
@@ -59,6 +61,37 @@ async def test_parameters_reach_the_pipeline() -> None:
     (texts, given) = pipeline.calls[0]
     assert texts == ["a", "b"]
     assert (given.top_k, given.function_to_apply, given.model) == (1, "sigmoid", "tiny")
+
+
+LABELS = [{"label": "positive", "score": 0.75}, {"label": "negative", "score": 0.25}]
+
+
+async def test_details_are_an_object_per_text() -> None:
+    parameters = {"details": True, "truncation": True, "max_length": 4}
+    response = await ask("/classify", {"inputs": ["short", "a"], "parameters": parameters})
+    assert response.json() == [
+        {"labels": LABELS, "model": "tiny", "num_tokens": 4, "truncated": True},
+        {"labels": LABELS, "model": "tiny", "num_tokens": 1, "truncated": False},
+    ]
+
+
+@pytest.mark.parametrize("body", [{"explain": True}, {"parameters": {"explain": True}}])
+async def test_explanation_is_a_weight_per_token(body: dict[str, Any]) -> None:
+    (answer,) = (await ask("/classify", {"inputs": "ab", **body})).json()
+    assert answer["labels"] == LABELS
+    assert answer["tokens"] == [
+        {"text": "a", "start": 0, "end": 1, "weight": 0.5},
+        {"text": "b", "start": 1, "end": 2, "weight": 0.5},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "header"), [("x" * 11, "true"), (["a", "x" * 11], "true"), (["a", "b"], None)]
+)
+async def test_header_says_that_a_text_was_cut(inputs: Any, header: str | None) -> None:
+    response = await ask("/classify", {"inputs": inputs, "truncate": True})
+    assert response.headers.get("x-truncated") == header
+    assert response.json()[0] == LABELS
 
 
 @pytest.mark.parametrize(
@@ -145,6 +178,111 @@ async def test_upload_that_never_ends_is_given_up() -> None:
     assert response.status_code == 408
 
 
+IN_GERMAN = {"src_lang": "en", "tgt_lang": "de"}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "expected"),
+    [
+        ("dog", [{"translation_text": "DOG"}]),
+        (["a", "b"], [{"translation_text": "A"}, {"translation_text": "B"}]),
+        (
+            ["a", "cut"],
+            [{"translation_text": "A"}, {"translation_text": "CUT", "complete": False}],
+        ),
+    ],
+)
+async def test_translation_in_the_words_of_hugging_face(inputs: Any, expected: Any) -> None:
+    pipeline = FakePipeline(incomplete=frozenset({"cut"}))
+    generate = {"num_beams": 3, "max_new_tokens": 9}
+    parameters = {**IN_GERMAN, "generate_parameters": generate, "truncation": "only_first"}
+    response = await ask("/translate", {"inputs": inputs, "parameters": parameters}, pipeline)
+    assert response.json() == expected
+    assert response.headers["x-model-name"] == "tiny"
+    ((_, options),) = pipeline.calls
+    assert (options.source, options.target) == ("en", "de")
+    assert (options.beam_size, options.max_new_tokens) == (3, 9)
+
+
+async def test_fields_of_hugging_face_are_ignored_beside_those_of_libretranslate() -> None:
+    response = await ask("/translate", {"q": "a", "target": "de", "source": "en", "inputs": 5})
+    assert response.json() == {"translatedText": "A"}
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"inputs": "a"}, "`parameters` is missing or null; send an object with tgt_lang"),
+        ({"inputs": "a", "parameters": {}}, "`parameters.tgt_lang` is missing or null; send a"),
+        ({"inputs": 5, "parameters": IN_GERMAN}, "`inputs` must be a string or an array of"),
+        (
+            {"inputs": "a", "parameters": IN_GERMAN | {"top_p": 1}},
+            "`parameters.top_p` is not known; known are src_lang, tgt_lang",
+        ),
+        (
+            {"inputs": "a", "parameters": IN_GERMAN | {"generate_parameters": {"top_p": 1}}},
+            "`parameters.generate_parameters.top_p` is not known; known are num_beams",
+        ),
+    ],
+)
+async def test_bad_translation_in_the_words_of_hugging_face(body: Any, message: str) -> None:
+    response = await ask("/translate", body)
+    assert response.status_code == 422
+    assert response.json()["error"].startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "expected"),
+    [("a", LABELS), (["a"], LABELS), ([["a"], ["b"]], [LABELS, LABELS])],
+)
+async def test_prediction_is_nested_as_its_inputs_are(inputs: Any, expected: Any) -> None:
+    assert (await ask("/predict", {"inputs": inputs})).json() == expected
+
+
+async def test_prediction_is_cut_if_asked_for() -> None:
+    pipeline = FakePipeline()
+    body = {"inputs": "x" * 11, "truncate": True, "truncation_direction": "Left"}
+    response = await ask("/predict", body | {"raw_scores": True}, pipeline)
+    ((_, options),) = pipeline.calls
+    assert response.headers["x-truncated"] == "true"
+    assert (options.truncate, options.function_to_apply) == ("start", "none")
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        (["a", "b"], "`inputs` is a pair of texts, which no model reads; send a text, or an"),
+        ([["a"], ["a", "b"]], "`inputs` has no array of one string at index 1"),
+        ([["a"], "b"], "`inputs` has no array of one string at index 1"),
+        ([["a"], [5]], "`inputs` has a number at index 0"),
+        ([], "`inputs` is an empty array"),
+        (5, "`inputs` must be a string or an array of strings, got a number"),
+    ],
+)
+async def test_bad_prediction_is_the_clients_fault(inputs: Any, message: str) -> None:
+    response = await ask("/predict", {"inputs": inputs})
+    assert response.status_code == 422
+    assert response.json()["error"].startswith(message)
+
+
+async def test_bare_address_does_the_task_of_the_setting() -> None:
+    translation = {"inputs": "a", "parameters": IN_GERMAN}
+    classified = await ask("/", {"inputs": "a"}, default_task="classify")
+    translated = await ask("/", translation, default_task="translate")
+    only_loaded = await ask("/", {"inputs": "a"})
+    assert classified.json() == only_loaded.json() == [LABELS]
+    assert translated.json() == [{"translation_text": "A"}]
+
+
+async def test_bare_address_of_a_server_of_several_tasks_says_what_to_do() -> None:
+    translator = MANIFEST.model_copy(update={"name": "words", "task": "translation"})
+    registry = FakeRegistry(manifests=(MANIFEST, translator))
+    async with connect(make_app(None, registry)) as client:
+        response = await client.post("/", json={"inputs": "a"})
+    assert response.status_code == 404
+    assert "set SEQSERVE_DEFAULT_TASK" in response.json()["error"]
+
+
 BAD_BODIES: list[bytes | dict[str, Any]] = [
     b"",
     b"{",
@@ -161,7 +299,7 @@ BAD_BODIES: list[bytes | dict[str, Any]] = [
     {"inputs": 5},
     {"inputs": ["a", 5]},
     {"inputs": "a", "parameters": []},
-    {"inputs": "a", "parameters": {"explain": True}},
+    {"inputs": "a", "parameters": {"topk": 1}},
     {"inputs": "a", "parameters": {"top_k": -1}},
     {"inputs": "a", "parameters": {"top_k": 10**400}},
     {"inputs": "a", "timeout_ms": -1},

@@ -1,0 +1,185 @@
+"""The OpenAPI document: what FastAPI knows of the routes, and what it cannot know.
+
+We parse bodies ourselves, so their schemas are added here, and so are examples, keys and errors.
+The document is made for generators of clients: one schema per body, plain names, no titles.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from service.http.schemas import REQUESTS, Body, Problem
+from service.settings import Settings
+
+# `authorize` looks at the key, which may be in the body, too.
+KEY_SCHEMES = {
+    "HTTPBearer": {"type": "http", "scheme": "bearer"},
+    "APIKeyHeader": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
+REFERENCE = "#/components/schemas/{model}"
+JSON, PROBLEM, EVENTS = "application/json", "application/problem+json", "text/event-stream"
+
+LABELS = [{"label": "positive", "score": 0.977}, {"label": "negative", "score": 0.023}]
+# By operation: bodies (none if the operation takes none) and an answer.
+EXAMPLES: dict[str, tuple[object, object]] = {
+    "translate": (
+        {"q": "Two dogs are playing in the snow.", "source": "en", "target": "de"},
+        {"translatedText": "Zwei Hunde spielen im Schnee."},
+    ),
+    "classify": ({"inputs": "a delight"}, [LABELS]),
+    "predict": ({"inputs": "a delight"}, LABELS),
+    "detect": ({"q": "Zwei Hunde spielen."}, [{"confidence": 100.0, "language": "de"}]),
+    "list_languages": (None, [{"code": "en", "name": "English", "targets": ["de", "en"]}]),
+    "show_frontend": (
+        None,
+        {
+            "apiKeys": False,
+            "charLimit": 100_000,
+            "filesTranslation": False,
+            "frontendTimeout": 500,
+            "keyRequired": False,
+            "language": {
+                "source": {"code": "auto", "name": "Auto Detect"},
+                "target": {"code": "de", "name": "German"},
+            },
+            "suggestions": False,
+            "supportedFilesFormat": [],
+        },
+    ),
+    "show_info": (
+        None,
+        {
+            "model_id": "sentiment-en",
+            "model_sha": "4",
+            "model_dtype": "int8",
+            "model_type": {
+                "classifier": {
+                    "id2label": {"0": "negative", "1": "positive"},
+                    "label2id": {"negative": 0, "positive": 1},
+                }
+            },
+            "max_concurrent_requests": 4096,
+            "max_input_length": 2048,
+            "max_batch_tokens": 4096,
+            "max_batch_requests": 64,
+            "max_client_batch_size": 256,
+            "auto_truncate": False,
+            "tokenization_workers": 1,
+            "version": "0.1.0",
+        },
+    ),
+    "list_models": (
+        None,
+        [
+            {
+                "name": "sentiment-en",
+                "version": "4",
+                "task": "sentiment",
+                "cell": "gru",
+                "description": "English sentiment",
+                "languages": ["en"],
+                "pairs": [],
+                "labels": ["negative", "positive"],
+                "precision": "int8",
+                "device": "cpu",
+                "num_bytes": 10_000_000,
+                "licences": ["CC0-1.0"],
+                "commercial_use": True,
+                "headlines": [],
+                "quality": [],
+            }
+        ],
+    ),
+    "live": (None, {"status": "live"}),
+    "ready": (None, {"status": "ready"}),
+    "health": (None, {"status": "ok"}),
+    "show_metrics": (None, "# TYPE seqserve_ready gauge\nseqserve_ready 1.0\n"),
+}
+PROBLEM_EXAMPLE = {
+    "type": "about:blank",
+    "title": "Unprocessable Entity",
+    "status": 422,
+    "detail": "`q` is missing or null; send a text, or an array of texts, to translate.",
+    "error": "`q` is missing or null; send a text, or an array of texts, to translate.",
+}
+
+
+def name_operation(route: APIRoute) -> str:
+    """An operation is called as its function is."""
+    return route.name
+
+
+def document_body(model: type[Body]) -> dict[str, Any]:
+    """Describes a body that we parse ourselves.
+
+    Forms have the same fields and are taken, too; a generator would make a second body of them.
+    """
+    schema = {"$ref": REFERENCE.format(model=model.__name__)}
+    return {"requestBody": {"required": True, "content": {JSON: {"schema": schema}}}}
+
+
+def document_errors() -> dict[int | str, dict[str, Any]]:
+    """Describes what any route may answer besides its own answer."""
+    schema = {"$ref": REFERENCE.format(model=Problem.__name__)}
+    return {
+        "default": {
+            "description": "What went wrong, as RFC 9457 says",
+            "content": {PROBLEM: {"schema": schema, "example": PROBLEM_EXAMPLE}},
+        }
+    }
+
+
+def document_events() -> dict[int | str, dict[str, Any]]:
+    """Describes an answer that may be a stream."""
+    example = 'event: done\ndata: {"translatedText":"Zwei Hunde spielen im Schnee."}\n\n'
+    return {200: {"content": {EVENTS: {"schema": {"type": "string"}, "example": example}}}}
+
+
+def complete_document(document: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    """The document of FastAPI with everything else."""
+    parsed: tuple[type[BaseModel], ...] = (*REQUESTS, Problem)
+    _, models = models_json_schema(
+        [(model, "validation") for model in parsed], ref_template=REFERENCE
+    )
+    components = document.setdefault("components", {})
+    components.setdefault("schemas", {}).update(models["$defs"])
+    components["securitySchemes"] = KEY_SCHEMES
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            complete_operation(operation, settings)
+    walk_schemas(document["paths"], drop_title)
+    walk_schemas(components["schemas"], drop_title)
+    return document
+
+
+def complete_operation(operation: dict[str, Any], settings: Settings) -> None:
+    body, answer = EXAMPLES[operation["operationId"]]
+    answers = operation["responses"]["200"]["content"]
+    answers[next(iter(answers))]["example"] = answer
+    if "requestBody" not in operation:
+        return
+    operation["requestBody"]["content"][JSON]["example"] = body
+    keys: list[dict[str, list[str]]] = [{name: []} for name in KEY_SCHEMES]
+    operation["security"] = keys if settings.api_keys else [{}, *keys]
+
+
+def walk_schemas(node: object, change: Callable[[dict[str, Any]], None]) -> None:
+    """Calls a function on every object below a node that is not a table of properties."""
+    if isinstance(node, list):
+        for item in node:
+            walk_schemas(item, change)
+    elif isinstance(node, dict):
+        change(node)
+        for name, item in node.items():
+            if name in ("example", "default"):
+                continue
+            inner = list(item.values()) if name == "properties" else item
+            walk_schemas(inner, change)
+
+
+def drop_title(schema: dict[str, Any]) -> None:
+    """Drops the name that pydantic makes up for each schema."""
+    schema.pop("title", None)

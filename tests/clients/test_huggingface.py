@@ -1,0 +1,75 @@
+"""huggingface_hub's own clients, unchanged, against a server whose address is all they know."""
+
+from collections.abc import Iterator
+
+import pytest
+from huggingface_hub import AsyncInferenceClient, InferenceClient
+from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub.utils import close_session
+
+from tests.integration.server import MODELS_DIR, Server, run_server
+
+ENGLISH, GERMAN = "Two dogs are playing in the snow.", "Zwei Hunde spielen im Schnee."
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _closed_connections() -> Iterator[None]:
+    yield
+    close_session()
+
+
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    log = tmp_path_factory.mktemp("classifier") / "log"
+    with run_server(MODELS_DIR, log, "--default-task", "classify") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def translator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    log = tmp_path_factory.mktemp("translator") / "log"
+    with run_server(MODELS_DIR, log, "--default-task", "translate") as server:
+        yield server
+
+
+@pytest.mark.parametrize("path", ["", "/", "/classify"])
+def test_a_text_is_classified(path: str, classifier: Server) -> None:
+    client = InferenceClient(model=classifier.url + path)
+
+    best, other = client.text_classification("a delight from start to finish")
+    (only,) = client.text_classification("a waste of two hours", top_k=1)
+
+    assert (best.label, other.label, only.label) == ("positive", "negative", "negative")
+    assert best.score + other.score == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("path", ["", "/", "/translate"])
+def test_a_text_is_translated(path: str, translator: Server) -> None:
+    client = InferenceClient(model=translator.url + path)
+
+    answer = client.translation(ENGLISH, src_lang="en", tgt_lang="de")
+
+    assert answer.translation_text == GERMAN
+
+
+async def test_the_asynchronous_client_is_served_as_well(
+    classifier: Server, translator: Server
+) -> None:
+    generate = {"num_beams": 1}
+
+    async with AsyncInferenceClient(model=classifier.url) as client:
+        classified = await client.text_classification("a delight")
+    async with AsyncInferenceClient(model=translator.url) as client:
+        translated = await client.translation(
+            ENGLISH, src_lang="en", tgt_lang="de", generate_parameters=generate
+        )
+
+    assert classified[0].label == "positive"
+    assert translated.translation_text == GERMAN
+
+
+def test_the_client_shows_what_was_wrong(translator: Server) -> None:
+    client = InferenceClient(model=translator.url)
+
+    with pytest.raises(HfHubHTTPError, match="tgt_lang"):
+        client.translation(ENGLISH)

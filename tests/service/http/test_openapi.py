@@ -1,0 +1,116 @@
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastapi.routing import APIRoute
+from pydantic import TypeAdapter
+
+from service.http.openapi import EXAMPLES
+from service.http.routes.operations import discovery, operations
+from service.http.routes.tasks import tasks
+from service.http.schemas import REQUESTS
+from tests.service.http.fakes import make_app
+
+APP = make_app()
+DOCUMENT = APP.openapi()
+OPERATIONS = {
+    operation["operationId"]: operation
+    for operations in DOCUMENT["paths"].values()
+    for operation in operations.values()
+}
+BODIES = {name: operation for name, operation in OPERATIONS.items() if "requestBody" in operation}
+ROUTES = {
+    route.name: route
+    for router in (tasks, discovery, operations)
+    for route in router.routes
+    if isinstance(route, APIRoute) and route.include_in_schema
+}
+
+
+def find_schemas(node: object) -> Iterator[dict[str, Any]]:
+    if isinstance(node, list):
+        for item in node:
+            yield from find_schemas(item)
+    elif isinstance(node, dict):
+        yield node
+        for name, item in node.items():
+            if name == "example":
+                continue
+            yield from find_schemas(list(item.values()) if name == "properties" else item)
+
+
+def schema_of(name: str) -> dict[str, Any]:
+    schema: dict[str, Any] = DOCUMENT["components"]["schemas"][name]
+    return schema
+
+
+def test_operations_are_called_as_their_functions_are() -> None:
+    assert {"translate", "classify", "predict", "detect", "list_models"} <= set(OPERATIONS)
+    assert OPERATIONS.keys() == EXAMPLES.keys() == ROUTES.keys()
+
+
+def test_each_operation_has_one_tag() -> None:
+    assert {len(operation["tags"]) for operation in OPERATIONS.values()} == {1}
+
+
+def test_no_schema_has_a_title_that_nobody_gave_it() -> None:
+    schemas = [*find_schemas(DOCUMENT["components"]), *find_schemas(DOCUMENT["paths"])]
+
+    assert len(schemas) > 100
+    assert not [schema for schema in schemas if "title" in schema]
+    assert "title" in schema_of("Problem")["properties"]
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_a_body_has_one_schema_and_an_example_of_it(name: str) -> None:
+    ((media_type, content),) = BODIES[name]["requestBody"]["content"].items()
+    (model,) = [
+        each for each in REQUESTS if content["schema"]["$ref"].endswith("/" + each.__name__)
+    ]
+
+    assert media_type == "application/json"
+    assert model.model_validate(content["example"])
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_an_answer_has_an_example_of_it(name: str) -> None:
+    content = OPERATIONS[name]["responses"]["200"]["content"]
+    example = next(iter(content.values()))["example"]
+
+    model = ROUTES[name].response_model
+    if model is not None:
+        TypeAdapter(model).validate_python(example, by_alias=True)
+    else:
+        assert isinstance(example, str)
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_an_error_is_a_problem(name: str) -> None:
+    ((media_type, content),) = OPERATIONS[name]["responses"]["default"]["content"].items()
+
+    assert media_type == "application/problem+json"
+    assert content["schema"] == {"$ref": "#/components/schemas/Problem"}
+
+
+@pytest.mark.parametrize(("keys", "is_optional"), [("", True), ("secret", False)])
+def test_keys_are_optional_where_none_are_set(keys: str, is_optional: bool) -> None:
+    security = make_app(api_keys=keys).openapi()["paths"]["/classify"]["post"]["security"]
+
+    assert ({} in security) == is_optional
+    assert {scheme for one in security for scheme in one} == {"HTTPBearer", "APIKeyHeader"}
+
+
+@pytest.mark.parametrize(
+    ("name", "field"), [("TranslateRequest", "q"), ("ClassifyRequest", "inputs")]
+)
+def test_texts_are_not_empty(name: str, field: str) -> None:
+    one, several = schema_of(name)["properties"][field]["anyOf"]
+
+    assert (one["type"], one["minLength"]) == ("string", 1)
+    assert (several["type"], several["minItems"]) == ("array", 1)
+
+
+def test_bounds_of_numbers_are_those_of_json_schema() -> None:
+    number, _ = schema_of("TranslateRequest")["properties"]["beam_size"]["anyOf"]
+
+    assert number == {"type": "integer", "minimum": 1, "maximum": 10**9}
