@@ -3,7 +3,8 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 
 from service.answers import (
     Detection,
@@ -35,6 +36,7 @@ from service.telemetry.metrics import Metrics
 from service.text import languages
 from service.text.markup import Node
 
+AUTO = "auto"
 # A text of many sentences would else make an answer of hundreds of megabytes from a small body.
 MAX_ATTENTION_WEIGHTS = 500_000
 
@@ -105,6 +107,7 @@ class TranslatePipeline:
             EmptyInput, InputTooLong, InvalidInput, ModelNotFound, DeadlineExceeded.
         """
         arrived_at = self._clock()
+        options = self._resolve_codes(options)
         # among others a blank text comes back as it is, so that lists need no sorting out
         check_texts(texts, self._settings, may_be_blank=any(map(str.strip, texts)))
         like = TokenSequence([], arrived_at, deadline, self._choose_search(options))
@@ -199,6 +202,15 @@ class TranslatePipeline:
         )
         return TranslateAnswer(job.model_names, job.model_versions, timings, translations)
 
+    def _resolve_codes(self, options: TranslateOptions) -> TranslateOptions:
+        """The options with codes as the models spell them."""
+        codes = list(dict.fromkeys(chain.from_iterable(self._registry.pairs())))
+        return replace(
+            options,
+            source=languages.match_code(options.source, [AUTO, *codes]),
+            target=languages.match_code(options.target, codes),
+        )
+
     def _choose_search(self, options: TranslateOptions) -> SearchOptions:
         settings = self._settings
         # the beams of one sentence must fit the engine together
@@ -222,7 +234,7 @@ class TranslatePipeline:
     ) -> tuple[Document, ServedModel | None]:
         """Cuts a text into requests with the times and options of `like`, and finds their model."""
         nodes = parse_text(text, options.text_format)
-        detection = self._detect_source(nodes) if options.source == "auto" else None
+        detection = self._detect_source(nodes) if options.source == AUTO else None
         source = detection.language if detection else options.source
         if source == options.target and any(source in pair for pair in self._registry.pairs()):
             return Document(None, detection, [Passage(Node(text, False, text), [])]), None

@@ -130,7 +130,9 @@ class Registry:
             if (source, target) in served.manifest.pairs:
                 return served
         pairs = ", ".join(f"{first}-{second}" for first, second in self.pairs())
-        raise ModelNotFound(f"no model translates {source}-{target}; there are {pairs or 'none'}")
+        raise ModelNotFound(
+            f"no model translates from {source} to {target}; there are {pairs or 'none'}"
+        )
 
     def pairs(self) -> list[tuple[str, str]]:
         """All translation directions."""

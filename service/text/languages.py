@@ -41,6 +41,26 @@ SCRIPTS = {
     "zh": ("han",),
 }
 
+SCRIPT_SUBTAG_CHARS = 4
+# Scripts by their codes (ISO 15924), as language tags name them. Traditional characters (Hant) are
+# missing on purpose: models of Chinese are of simplified ones unless their code says otherwise.
+SCRIPT_CODES = {
+    "arab": "arabic",
+    "beng": "bengali",
+    "cyrl": "cyrillic",
+    "deva": "devanagari",
+    "geor": "georgian",
+    "grek": "greek",
+    "hang": "hangul",
+    "hani": "han",
+    "hans": "han",
+    "hebr": "hebrew",
+    "jpan": "kana",
+    "kore": "hangul",
+    "latn": "latin",
+    "thai": "thai",
+}
+
 # The other scripts in everyday use (Unicode Standard Annex 31, table 5) besides the two of kana.
 SCRIPT_NAMES = (
     *("Latin", "Cyrillic", "Greek", "Armenian", "Georgian", "Hebrew", "Arabic", "Thaana"),
@@ -110,6 +130,37 @@ NAMES = {
 def display_name(code: str) -> str:
     """Returns the English name of a language code, or the code itself if it is unknown."""
     return NAMES.get(code, code)
+
+
+def match_code(code: str, served: Sequence[str]) -> str:
+    """Finds the served language that a client's code means; the code itself if there is none.
+
+    An exact code wins, then one that differs in case or in `_` for `-`, then those without the last
+    subtag, as in the lookup of RFC 4647: en_US means en. A script is only left out if the language
+    is written in it: zh-Hant is not answered by a model of zh.
+    """
+    if code in served:
+        return code
+    spellings = {normalize_code(known): known for known in served}
+    tag = normalize_code(code)
+    while tag not in spellings:
+        tag, dash, subtag = tag.rpartition("-")
+        if not dash or (is_script(subtag) and not is_usual_script(tag, subtag)):
+            return code
+    return spellings[tag]
+
+
+def normalize_code(code: str) -> str:
+    return code.strip().replace("_", "-").lower()
+
+
+def is_script(subtag: str) -> bool:
+    return len(subtag) == SCRIPT_SUBTAG_CHARS and subtag.isalpha()
+
+
+def is_usual_script(tag: str, subtag: str) -> bool:
+    language, _, _ = tag.partition("-")
+    return SCRIPT_CODES.get(subtag) in SCRIPTS.get(language, ("latin",))
 
 
 def dominant_script(text: str) -> str:

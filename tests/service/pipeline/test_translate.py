@@ -83,8 +83,36 @@ async def test_text_in_the_target_language_is_copied(stand: Stand) -> None:
 
 @pytest.mark.parametrize(("source", "target"), [("en", "fr"), ("xx", "de"), ("xx", "xx")])
 async def test_unknown_direction_is_refused(stand: Stand, source: str, target: str) -> None:
-    with pytest.raises(ModelNotFound, match=f"{source}-{target}; there are en-de, de-en"):
+    with pytest.raises(ModelNotFound, match=f"from {source} to {target}; there are en-de, de-en"):
         await translate(stand, "hello", TranslateOptions(source, target))
+
+
+@pytest.mark.parametrize(
+    ("source", "target"), [("EN", "DE"), ("en-US", "de_DE"), ("en_GB", "De-at"), ("AUTO", "DE")]
+)
+async def test_codes_may_have_a_region_and_any_case(stand: Stand, source: str, target: str) -> None:
+    options = TranslateOptions(source, target)
+
+    assert await translate(stand, "Where is the station?", options) == "WHERE IS THE STATION?"
+
+
+async def test_source_is_detected_however_auto_is_spelt(stand: Stand) -> None:
+    text = "The weather is nice today."
+
+    answer = await stand.translators.translate([text], TranslateOptions("Auto", "de"), soon())
+
+    detected = answer.translations[0].detected
+    assert detected is not None
+    assert detected.language == "en"
+
+
+async def test_text_in_the_target_language_is_copied_whatever_its_region(stand: Stand) -> None:
+    assert await translate(stand, "so ist es", TranslateOptions("de-AT", "de_CH")) == "so ist es"
+
+
+async def test_script_that_no_model_writes_is_refused_with_those_served(stand: Stand) -> None:
+    with pytest.raises(ModelNotFound, match="from en to zh-Hant; there are en-de, de-en"):
+        await translate(stand, "hello", TranslateOptions("en", "zh-Hant"))
 
 
 async def test_attention_of_too_much_text_is_refused(start: MakeStand) -> None:

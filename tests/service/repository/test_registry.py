@@ -229,7 +229,9 @@ async def test_classifiers_are_found_by_language(registry: Registry) -> None:
 async def test_translators_are_found_by_direction(registry: Registry) -> None:
     assert registry.find_translator("de", "en").manifest.name == "words"
     assert registry.pairs() == [("en", "de"), ("de", "en")]
-    with pytest.raises(ModelNotFound, match="no model translates en-fr; there are en-de, de-en"):
+    with pytest.raises(
+        ModelNotFound, match="no model translates from en to fr; there are en-de, de-en"
+    ):
         registry.find_translator("en", "fr")
 
 
