@@ -200,6 +200,13 @@ def test_capitals_are_translated_like_other_text(client: httpx.Client) -> None:
     assert translate(client, ENGLISH.upper())["translatedText"] == expected.upper()
 
 
+@pytest.mark.parametrize("target", ["de", "ko"])
+def test_headlines_are_translated_like_other_text(client: httpx.Client, target: str) -> None:
+    expected = translate(client, "Two dogs are playing in the snow", target=target)
+    answer = translate(client, "Two Dogs Are Playing In The Snow", target=target)
+    assert answer == expected
+
+
 def test_a_beam_gives_alternatives(client: httpx.Client) -> None:
     answer = translate(client, ENGLISH, beam_size=4, alternatives=3)
     assert 1 <= len(answer["alternatives"]) <= 3
