@@ -16,7 +16,7 @@ from service.errors import (
 from service.pipeline.intake import (
     check_texts,
     check_wait,
-    detect_language,
+    detect_languages,
     observe_stages,
     offload,
 )
@@ -26,6 +26,8 @@ from service.repository.model import LoadedModel, check_length
 from service.repository.registry import Registry, ServedModel
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
+
+UNREAD_REMEDY = "name one of them as `parameters.model` to have it classify the text all the same"
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ class ClassifyPipeline:
         check_texts(texts, self._settings)
 
         def encode_texts() -> list[tuple[ServedModel, TokenSequence]]:
-            chosen = [self._choose_classifier(text, options.model) for text in texts]
+            chosen = self._choose_classifiers(texts, options.model)
             return [
                 (served, TokenSequence(encode_text(text, served.model), arrived_at, deadline))
                 for text, served in zip(texts, chosen, strict=True)
@@ -125,13 +127,16 @@ class ClassifyPipeline:
         )
         return ClassifyAnswer(job.model_names, job.model_versions, timings, labels)
 
-    def _choose_classifier(self, text: str, model_name: str | None) -> ServedModel:
+    def _choose_classifiers(
+        self, texts: Sequence[str], model_name: str | None
+    ) -> list[ServedModel]:
         if model_name is not None:
-            return self._registry.find_model(model_name, "sentiment")
+            return [self._registry.find_model(model_name, "sentiment")] * len(texts)
         codes = self._registry.sentiment_languages()
         if not codes:
             raise ModelNotFound("no sentiment model is loaded")
-        return self._registry.find_classifier(detect_language(text, codes).language)
+        detections = detect_languages(texts, codes, UNREAD_REMEDY)
+        return [self._registry.find_classifier(detection.language) for detection in detections]
 
 
 def encode_text(text: str, model: LoadedModel) -> list[int]:

@@ -24,7 +24,7 @@ from service.pipeline.documents import Document, Passage, assemble, parse_text, 
 from service.pipeline.intake import (
     check_texts,
     check_wait,
-    detect_language,
+    detect_languages,
     observe_stages,
     offload,
 )
@@ -37,6 +37,7 @@ from service.text import languages
 from service.text.markup import Node
 
 AUTO = "auto"
+UNREAD_REMEDY = "name the source if the text is in one of these"
 # A text of many sentences would else make an answer of hundreds of megabytes from a small body.
 MAX_ATTENTION_WEIGHTS = 500_000
 
@@ -113,7 +114,14 @@ class TranslatePipeline:
         like = TokenSequence([], arrived_at, deadline, self._choose_search(options))
 
         def open_documents() -> list[tuple[Document, ServedModel | None]]:
-            return [self._open_document(text, options, like) for text in texts]
+            parsed = [parse_text(text, options.text_format) for text in texts]
+            detections = (
+                self._detect_sources(parsed) if options.source == AUTO else [None] * len(texts)
+            )
+            return [
+                self._open_document(text, nodes, detection, options, like)
+                for text, nodes, detection in zip(texts, parsed, detections, strict=True)
+            ]
 
         opened = await offload(texts, open_documents, deadline - arrived_at)
         work = group_by_model((served, document.sequences) for document, served in opened if served)
@@ -173,7 +181,7 @@ class TranslatePipeline:
         ]
 
     def detect(self, text: str) -> list[Detection]:
-        """Likely languages of a text among those served, best first."""
+        """Likely languages of a text, best first: those served, and others that it may be in."""
         check_texts([text], self._settings)
         found = languages.detect(text, self._source_codes())
         return [Detection(code, confidence) for code, confidence in found]
@@ -230,11 +238,14 @@ class TranslatePipeline:
         )
 
     def _open_document(
-        self, text: str, options: TranslateOptions, like: TokenSequence
+        self,
+        text: str,
+        nodes: list[Node],
+        detection: Detection | None,
+        options: TranslateOptions,
+        like: TokenSequence,
     ) -> tuple[Document, ServedModel | None]:
         """Cuts a text into requests with the times and options of `like`, and finds their model."""
-        nodes = parse_text(text, options.text_format)
-        detection = self._detect_source(nodes) if options.source == AUTO else None
         source = detection.language if detection else options.source
         if source == options.target and any(source in pair for pair in self._registry.pairs()):
             return Document(None, detection, [Passage(Node(text, False, text), [])]), None
@@ -242,10 +253,10 @@ class TranslatePipeline:
         passages = segment(nodes, source, options.target, served.model, like)
         return Document(served.model, detection, passages), served
 
-    def _detect_source(self, nodes: Sequence[Node]) -> Detection:
+    def _detect_sources(self, parsed: Sequence[Sequence[Node]]) -> list[Detection]:
         # the names of tags are not English
-        text = " ".join(node.text for node in nodes if node.is_text)
-        return detect_language(text, self._source_codes())
+        texts = [" ".join(node.text for node in nodes if node.is_text) for nodes in parsed]
+        return detect_languages(texts, self._source_codes(), UNREAD_REMEDY)
 
 
 def listen(

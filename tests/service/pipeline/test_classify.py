@@ -63,6 +63,22 @@ async def test_text_in_a_script_that_no_model_reads_is_refused(stand: Stand) -> 
         await stand.classifiers.classify(["Привет, как дела"], ALL, soon())
 
 
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("Que pelicula tan mala y aburrida", r"Spanish \(es\)"),
+        ("Der Film war langweilig und schlecht.", r"German \(de\)"),
+    ],
+)
+async def test_text_in_a_language_that_no_classifier_reads_is_refused(
+    stand: Stand, text: str, language: str
+) -> None:
+    sentence = f"text 0 is in {language}, which no model reads; the models read en, ko; name one"
+    with pytest.raises(LanguageNotSupported, match=sentence):
+        await stand.classifiers.classify([text], ALL, soon())
+    await stand.classifiers.classify([text], ClassifyOptions(model="film-en"), soon())
+
+
 async def test_named_model_overrides_the_language(stand: Stand) -> None:
     options = ClassifyOptions(model="film-ko")
 

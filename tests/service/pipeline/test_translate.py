@@ -70,6 +70,27 @@ async def test_script_that_no_model_reads_is_refused(stand: Stand) -> None:
         await translate(stand, "Привет, как дела?", TranslateOptions("auto", "de"))
 
 
+async def test_language_that_no_model_reads_is_refused_by_name(stand: Stand) -> None:
+    texts = ["Where is the station?", "Ce film est une perte de temps."]
+
+    with pytest.raises(
+        LanguageNotSupported,
+        match=r"text 1 is in French \(fr\), which no model reads; the models read en, de; name",
+    ):
+        await stand.translators.translate(texts, TranslateOptions("auto", "de"), soon())
+    await stand.translators.translate(texts, TO_GERMAN, soon())
+
+
+async def test_short_texts_are_in_the_language_of_their_neighbours(stand: Stand) -> None:
+    texts = ["Hallo", "<p>Die Kinder <b>spielen</b> im Garten.</p>", "Ja"]
+    options = TranslateOptions("auto", "en", text_format="html")
+
+    answer = await stand.translators.translate(texts, options, soon())
+
+    assert [one.detected.language for one in answer.translations if one.detected] == ["de"] * 3
+    assert answer.translations[2].text == "JA"
+
+
 async def test_text_in_the_target_language_is_copied(stand: Stand) -> None:
     options = TranslateOptions("de", "de", attention=True, alternatives=1)
 
@@ -146,11 +167,12 @@ async def test_languages_list_their_targets_and_themselves(start: MakeStand) -> 
     assert found == [("en", "English", ["de", "en", "ko"]), ("ko", "Korean", ["en", "ko"])]
 
 
-async def test_detection_chooses_among_the_languages_served(stand: Stand) -> None:
+async def test_detection_ranks_the_languages_served_and_others(stand: Stand) -> None:
     found = stand.translators.detect("Das ist ein schöner Tag, und wir gehen spazieren.")
 
-    assert [one.language for one in found] == ["de", "en"]
+    assert [one.language for one in found][:2] == ["de", "en"]
     assert found[0].confidence > 50.0
+    assert stand.translators.detect("Je ne sais pas où est la gare.")[0].language == "fr"
 
 
 async def test_blank_text_among_others_comes_back_as_it_is(stand: Stand) -> None:
