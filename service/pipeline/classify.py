@@ -26,6 +26,7 @@ from service.repository.model import LoadedModel, check_length
 from service.repository.registry import Registry, ServedModel
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
+from service.text.ratings import spell_ratings
 
 UNREAD_REMEDY = "name one of them as `parameters.model` to have it classify the text all the same"
 
@@ -145,7 +146,7 @@ def encode_text(text: str, model: LoadedModel) -> list[int]:
     Raises:
         EmptyInput, InputTooLong.
     """
-    (input_ids,) = model.encode([text])
+    (input_ids,) = model.encode([spell_ratings(text, model.manifest.languages[0])])
     if not input_ids:
         raise EmptyInput("a text has nothing to classify; send at least one visible character")
     check_length(input_ids, model)

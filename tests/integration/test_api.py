@@ -233,6 +233,21 @@ def test_new_tokens_are_limited(client: httpx.Client) -> None:
     assert len(short) < len(translate(client, ENGLISH)["translatedText"])
 
 
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [
+        ("★☆☆☆☆", "★★★★★"),
+        ("별점 1점", "별점 5점"),
+        ("1/5", "5/5"),
+        ("0/10", "10/10"),
+        ("2/5", "4/5"),
+    ],
+)
+def test_ratings_are_read_the_right_way_round(client: httpx.Client, low: str, high: str) -> None:
+    best = [labels[0]["label"] for labels in classify(client, [low, high])]
+    assert best == ["negative", "positive"]
+
+
 def test_parameters_of_a_classification(client: httpx.Client) -> None:
     (best,) = classify(client, "a delight", top_k=1, model="sentiment-en")
     assert [score["label"] for score in best] == ["positive"]

@@ -58,6 +58,18 @@ async def test_each_text_goes_to_the_model_of_its_language_and_order_is_kept(
     assert sum(map(len, stand.korean.batches)) == 2
 
 
+async def test_ratings_reach_the_model_in_words_of_its_language(stand: Stand) -> None:
+    await stand.classifiers.classify(["★☆☆☆☆", "별점 5점"], ALL, soon())
+
+    texts = [
+        ByteTokenizer().decode(sequence.input_ids)
+        for runner in (stand.english, stand.korean)
+        for batch in runner.batches
+        for sequence in batch
+    ]
+    assert texts == ["awful", "최고예요"]
+
+
 async def test_text_in_a_script_that_no_model_reads_is_refused(stand: Stand) -> None:
     with pytest.raises(LanguageNotSupported, match="cyrillic script"):
         await stand.classifiers.classify(["Привет, как дела"], ALL, soon())
