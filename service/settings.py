@@ -215,6 +215,14 @@ class Settings(BaseSettings):
             description="Tokens a translated sentence may have; more takes longer at worst.",
         ),
     ] = 256
+    pivot_language: Annotated[
+        str,
+        Field(
+            min_length=1,
+            description="Language through which two models translate where no single one does; "
+            "off has only the directions that a model has.",
+        ),
+    ] = "en"
     api_keys: Annotated[
         tuple[SecretStr, ...],
         NoDecode,
@@ -307,7 +315,9 @@ class Settings(BaseSettings):
             raise ValueError("a URL like http://collector:4318")
         return value
 
-    @field_validator("log_level", "log_format", "device", "precision", mode="before")
+    @field_validator(
+        "log_level", "log_format", "device", "precision", "pivot_language", mode="before"
+    )
     @classmethod
     def lower_case(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value

@@ -190,6 +190,25 @@ def test_markup_is_kept(client: httpx.Client) -> None:
     assert "</p><br/><pre>" in answer
 
 
+@pytest.mark.parametrize(
+    ("source", "target", "text"),
+    [("de", "ko", "Zwei Hunde spielen."), ("ko", "de", "개 두 마리가 놀고 있어요.")],
+)
+def test_directions_without_a_model_go_through_english(
+    client: httpx.Client, source: str, target: str, text: str
+) -> None:
+    response = client.post("/translate", json={"q": text, "source": source, "target": target})
+    assert response.status_code == 200
+    names = response.headers["x-model-name"].split(",")
+    assert sorted(names) == ["translation-en-de", "translation-en-ko"]
+    assert len(response.headers["x-model-version"].split(",")) == len(names)
+    english = translate(client, text, source=source, target="en")["translatedText"]
+    expected = translate(client, english, source="en", target=target)
+    assert response.json() == expected
+    targets = {each["code"]: each["targets"] for each in client.get("/languages").json()}
+    assert target in targets[source]
+
+
 def test_paragraphs_and_spaces_are_kept(client: httpx.Client) -> None:
     answer = translate(client, f"{ENGLISH}  {ENGLISH}\n\n{ENGLISH}")["translatedText"]
     assert re.fullmatch(r"\S.*\S {2}\S.*\S\n\n\S.*\S", answer)
@@ -506,7 +525,6 @@ BAD_TRANSLATIONS: dict[str, tuple[dict[str, Any], int, str]] = {
         404,
         "no model translates from en to tlh; there are .*en-de",
     ),
-    "no such pair": ({"source": "de", "target": "ko"}, 404, "no model translates from de to ko"),
     "source of a wrong type": ({"source": 3}, 422, "`source` must be a string, got a number"),
     "script that no model reads": ({"q": "สวัสดีครับ", "source": "auto"}, 422, "thai script"),
     "beam of zero": ({"beam_size": 0}, 422, "`beam_size` must be at least 1"),

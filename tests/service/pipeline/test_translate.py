@@ -164,7 +164,7 @@ async def test_languages_list_their_targets_and_themselves(start: MakeStand) -> 
 
     found = [(one.code, one.name, one.targets) for one in stand.translators.languages()]
 
-    assert found == [("en", "English", ["de", "en", "ko"]), ("ko", "Korean", ["en", "ko"])]
+    assert found == [("en", "English", ["de", "en", "ko"]), ("ko", "Korean", ["de", "en", "ko"])]
 
 
 async def test_detection_ranks_the_languages_served_and_others(stand: Stand) -> None:
@@ -304,7 +304,7 @@ async def test_closed_stream_frees_the_engine(stand: Stand) -> None:
 
     await stand.translators.translate(["next"], TO_GERMAN, time.monotonic() + 10.0)
 
-    assert stand.registry.find_translator("en", "de").batcher.num_pending == 0
+    assert stand.registry.find_model("words", "translation").batcher.num_pending == 0
     assert stand.translator.num_running == 0
 
 
