@@ -20,7 +20,8 @@ from service.pipeline.submission import TOO_LATE, ModelBatch
 from service.repository.registry import Registry
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
-from service.text import languages
+from service.text import detection, languages
+from service.text.scripts import dominant_script
 
 T = TypeVar("T")
 
@@ -96,7 +97,7 @@ def detect_languages(texts: Sequence[str], codes: Sequence[str], remedy: str) ->
     """
     detections = []
     for index, (text, found) in enumerate(
-        zip(texts, languages.detect_all(texts, codes), strict=True)
+        zip(texts, detection.detect_all(texts, codes), strict=True)
     ):
         if unread := name_unread(text, found, codes):
             raise LanguageNotSupported(
@@ -109,10 +110,10 @@ def detect_languages(texts: Sequence[str], codes: Sequence[str], remedy: str) ->
 
 def name_unread(text: str, found: Sequence[tuple[str, float]], codes: Sequence[str]) -> str:
     """What a text is in that none of the languages is: a script or a language; "" if it may be."""
-    script = languages.dominant_script(text)
+    script = dominant_script(text)
     if script and not any(script in languages.scripts_of(code) for code in codes):
         return f"{script} script"
-    foreign = languages.find_foreign(text, found, codes)
+    foreign = detection.find_foreign(text, found, codes)
     return f"{languages.display_name(foreign)} ({foreign})" if foreign else ""
 
 

@@ -36,7 +36,7 @@ from service.pipeline.submission import ModelBatch, Submission, group_by_model, 
 from service.repository.registry import Leg, Registry
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
-from service.text import languages
+from service.text import detection, languages
 from service.text.markup import Node
 
 AUTO = "auto"
@@ -232,7 +232,7 @@ class TranslatePipeline:
     def detect(self, text: str) -> list[Detection]:
         """Likely languages of a text, best first: those served, and others that it may be in."""
         check_texts([text], self._settings)
-        found = languages.detect(text, self._source_codes())
+        found = detection.detect(text, self._source_codes())
         return [Detection(code, confidence) for code, confidence in found]
 
     def _source_codes(self) -> list[str]:

@@ -19,7 +19,7 @@ from service.repository.manifest import MANIFEST, Manifest
 from service.repository.model import LoadedModel
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
-from service.text import languages
+from service.text import detection
 
 STALL_SECONDS = 30.0
 # Of the default only: `engines_per_model` may ask for more.
@@ -80,7 +80,7 @@ class Registry:
                 for folder in folders
             ]
             sources = [source for model in models for source, _ in model.manifest.pairs]
-            await loop.run_in_executor(thread, languages.warm_up, sources)
+            await loop.run_in_executor(thread, detection.warm_up, sources)
         for model in models:  # all of them or, after an error, none
             self.serve(model)
         self._started = True
