@@ -28,7 +28,6 @@ SERVED_WEIGHT = 10
 # language, and 32 of 33 short sentences in 17 other languages are.
 MIN_FOREIGN_LETTERS = 20
 MIN_FOREIGN_CONFIDENCE = 90.0  # of all languages that are not served together
-
 MIN_BEST_CONFIDENCE = 50.0  # of one of them
 
 # Likelihood below which a language that is not served is left out.
