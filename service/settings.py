@@ -231,6 +231,14 @@ class Settings(BaseSettings):
             "models, if all have the same."
         ),
     ] = "auto"
+    pivot_language: Annotated[
+        str,
+        Field(
+            min_length=1,
+            description="Language through which two models translate where no single one does; "
+            "off has only the directions that a model has.",
+        ),
+    ] = "en"
     api_keys: Annotated[
         tuple[SecretStr, ...],
         NoDecode,
@@ -324,7 +332,13 @@ class Settings(BaseSettings):
         return value
 
     @field_validator(
-        "log_level", "log_format", "device", "precision", "default_task", mode="before"
+        "log_level",
+        "log_format",
+        "device",
+        "precision",
+        "default_task",
+        "pivot_language",
+        mode="before",
     )
     @classmethod
     def lower_case(cls, value: object) -> object:

@@ -46,8 +46,8 @@ def show_translations(
     """The answer in LibreTranslate's shape: lists where `q` was an array, no member unasked for."""
     found = answer.translations
     shown = TranslateResponse(translated_text=pick([each.text for each in found], is_single))
-    if options.source == "auto":
-        detections = [show_detection(find_detection(each)) for each in found]
+    detections = [show_detection(each.detected) for each in found if each.detected]
+    if detections:
         shown.detected_language = pick(detections, is_single)
     if options.alternatives:
         shown.alternatives = pick([each.alternatives for each in found], is_single)
@@ -95,11 +95,6 @@ async def show_stream(
 
 def pick(values: list[T], is_single: bool) -> T | list[T]:
     return values[0] if is_single else values
-
-
-def find_detection(translation: Translation) -> Detection:
-    assert translation.detected is not None, "the pipeline detects where source is auto"
-    return translation.detected
 
 
 def show_detection(detection: Detection) -> DetectedLanguage:

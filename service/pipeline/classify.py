@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from service.answers import Classification, ClassifyAnswer, ClassifyOptions
 from service.engine.batch import Result, TokenSequence
 from service.errors import EmptyInput, InputTooLong, ModelNotFound
-from service.pipeline.attribution import Erasure, attribute, erase_each
+from service.pipeline.attribution import Erasure, attribute, erase_each, locate_spans
 from service.pipeline.intake import (
     check_texts,
     check_wait,
-    detect_language,
+    detect_languages,
     observe_stages,
     offload,
 )
@@ -21,6 +21,9 @@ from service.repository.model import check_length
 from service.repository.registry import Registry, ServedModel
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
+from service.text.ratings import spell_ratings
+
+UNREAD_REMEDY = "name one of them as `parameters.model` to have it classify the text all the same"
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,7 @@ class ClassifyPipeline:
         check_texts(texts, self._settings)
 
         def encode_texts() -> list[EncodedText]:
-            chosen = [self._choose_classifier(text, options.model) for text in texts]
+            chosen = self._choose_classifiers(texts, options.model)
             return [
                 encode_text(text, served, options, (arrived_at, deadline))
                 for text, served in zip(texts, chosen, strict=True)
@@ -152,13 +155,16 @@ class ClassifyPipeline:
                 f"{limit}; send fewer or shorter texts, or truncate them"
             )
 
-    def _choose_classifier(self, text: str, model_name: str | None) -> ServedModel:
+    def _choose_classifiers(
+        self, texts: Sequence[str], model_name: str | None
+    ) -> list[ServedModel]:
         if model_name is not None:
-            return self._registry.find_model(model_name, "sentiment")
+            return [self._registry.find_model(model_name, "sentiment")] * len(texts)
         codes = self._registry.sentiment_languages()
         if not codes:
             raise ModelNotFound("no sentiment model is loaded")
-        return self._registry.find_classifier(detect_language(text, codes).language)
+        detections = detect_languages(texts, codes, UNREAD_REMEDY)
+        return [self._registry.find_classifier(detection.language) for detection in detections]
 
 
 def encode_text(
@@ -176,7 +182,8 @@ def encode_text(
         EmptyInput, InputTooLong.
     """
     model = served.model
-    (input_ids,) = model.encode([text])
+    read = spell_ratings(text, model.manifest.languages[0])
+    (input_ids,) = model.encode([read])
     if not input_ids:
         raise EmptyInput("a text has nothing to classify; send at least one visible character")
     limit = model.manifest.limits.max_input_tokens
@@ -190,7 +197,10 @@ def encode_text(
             )
     kept = slice(-limit, None) if options.truncate == "start" else slice(limit)
     sequence = TokenSequence(input_ids[kept], *times)
-    erasures = erase_each(sequence, model.tokenizer.spans(text)[kept]) if options.explain else None
+    erasures = None
+    if options.explain:
+        spans = locate_spans(model.tokenizer.spans(read), read, text)
+        erasures = erase_each(sequence, spans[kept])
     return EncodedText(text, served, sequence, len(input_ids) > limit, erasures)
 
 

@@ -15,6 +15,7 @@ from service.engine.batch import Hypothesis, Result, SearchOptions, TokenSequenc
 from service.repository.model import LoadedModel, check_length, new_token_limit
 from service.text import sentences
 from service.text.alignment import Source, place_tags, share_tags, weigh_words
+from service.text.casing import is_in_capitals
 from service.text.markup import Node, Tag, render_text, split_markup
 
 
@@ -38,7 +39,7 @@ class Sentence:
     @property
     def is_in_capitals(self) -> bool:
         """Whether its translation is to be in capitals, which the model does not see."""
-        return self.spelled != self.text
+        return self.spelled != self.text and is_in_capitals(self.text)
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,9 @@ def segment(
 ) -> list[Passage]:
     """Cuts nodes into sentences, a sequence each with the times and options of `like`."""
     cut = [(node, segment_node(node, source) if node.is_text else []) for node in nodes]
-    spelled = model.normalize_caps([sentence.text for _, found in cut for sentence in found])
+    spelled = model.normalize_case(
+        [sentence.text for _, found in cut for sentence in found], source
+    )
     read = zip(spelled, model.encode(spelled), strict=True)
     for _, found in cut:
         for index, sentence in enumerate(found):

@@ -20,7 +20,8 @@ from service.pipeline.submission import TOO_LATE, ModelBatch
 from service.repository.registry import Registry
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
-from service.text import languages
+from service.text import detection, languages
+from service.text.scripts import dominant_script
 
 T = TypeVar("T")
 
@@ -82,19 +83,38 @@ async def offload(
         raise DeadlineExceeded(TOO_LATE) from exc
 
 
-def detect_language(text: str, codes: Sequence[str]) -> Detection:
-    """The likeliest of the languages; the first of them if the text has no letters.
+def detect_languages(texts: Sequence[str], codes: Sequence[str], remedy: str) -> list[Detection]:
+    """The likeliest of the languages for each text; the first of them if it has no letters.
+
+    Args:
+        texts: short ones are judged with the others.
+        codes: the languages that are read, at least one.
+        remedy: what the client can do about a language that is not read.
 
     Raises:
-        LanguageNotSupported: the text is in a script that none of them uses.
+        LanguageNotSupported: a text is certainly in another language, or in a script that none of
+            them uses.
     """
-    best = Detection(*languages.detect(text, codes)[0])
-    if best.confidence == 0.0 and (script := languages.dominant_script(text)):
-        raise LanguageNotSupported(
-            f"the text is in {script} script, which no model reads; the models read "
-            f"{', '.join(codes)}"
-        )
-    return best
+    detections = []
+    for index, (text, found) in enumerate(
+        zip(texts, detection.detect_all(texts, codes), strict=True)
+    ):
+        if unread := name_unread(text, found, codes):
+            raise LanguageNotSupported(
+                f"text {index} is in {unread}, which no model reads; the models read "
+                f"{', '.join(codes)}; {remedy}"
+            )
+        detections.append(next(Detection(*each) for each in found if each[0] in codes))
+    return detections
+
+
+def name_unread(text: str, found: Sequence[tuple[str, float]], codes: Sequence[str]) -> str:
+    """What a text is in that none of the languages is: a script or a language; "" if it may be."""
+    script = dominant_script(text)
+    if script and not any(script in languages.scripts_of(code) for code in codes):
+        return f"{script} script"
+    foreign = detection.find_foreign(text, found, codes)
+    return f"{languages.display_name(foreign)} ({foreign})" if foreign else ""
 
 
 def observe_stages(

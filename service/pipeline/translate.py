@@ -3,9 +3,12 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from itertools import chain
 
 from service.answers import (
+    Delta,
     Detection,
     Language,
     Started,
@@ -23,18 +26,21 @@ from service.pipeline.documents import Document, Passage, assemble, parse_text, 
 from service.pipeline.intake import (
     check_texts,
     check_wait,
-    detect_language,
+    detect_languages,
     observe_stages,
     offload,
 )
+from service.pipeline.pivot import join_halves
 from service.pipeline.streaming import GrowingTexts
 from service.pipeline.submission import ModelBatch, Submission, group_by_model, name_models
-from service.repository.registry import Registry, ServedModel
+from service.repository.registry import Leg, Registry
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
-from service.text import languages
+from service.text import detection, languages
 from service.text.markup import Node
 
+AUTO = "auto"
+UNREAD_REMEDY = "name the source if the text is in one of these"
 # A text of many sentences would else make an answer of hundreds of megabytes from a small body.
 MAX_ATTENTION_WEIGHTS = 500_000
 
@@ -45,6 +51,7 @@ class TranslationJob:
 
     Attributes:
         work: the sequences of all documents by model.
+        onward: the second half of the way, by index of the texts that take one.
         model_names, model_versions: of the models that will answer, comma-separated.
         deadline, arrived_at, encoded_at: monotonic seconds.
     """
@@ -53,11 +60,16 @@ class TranslationJob:
     options: TranslateOptions
     documents: list[Document]
     work: list[ModelBatch]
+    onward: dict[int, Leg]
     model_names: str
     model_versions: str
     deadline: float
     arrived_at: float
     encoded_at: float
+
+    def select(self, deltas: Iterable[Delta]) -> list[Delta]:
+        """Leaves out text in the pivot language."""
+        return [delta for delta in deltas if delta.index not in self.onward]
 
 
 class TranslatePipeline:
@@ -103,22 +115,41 @@ class TranslatePipeline:
 
         Raises:
             EmptyInput, InputTooLong, InvalidInput, ModelNotFound, DeadlineExceeded.
+            Overloaded: the queue of the second half of the way is too slow.
         """
-        arrived_at = self._clock()
         # among others a blank text comes back as it is, so that lists need no sorting out
         check_texts(texts, self._settings, may_be_blank=any(map(str.strip, texts)))
+        return await self._open_texts(texts, self._resolve_codes(options), deadline)
+
+    async def _open_texts(
+        self, texts: Sequence[str], options: TranslateOptions, deadline: float
+    ) -> TranslationJob:
+        arrived_at = self._clock()
         like = TokenSequence([], arrived_at, deadline, self._choose_search(options))
 
-        def open_documents() -> list[tuple[Document, ServedModel | None]]:
-            return [self._open_document(text, options, like) for text in texts]
+        def open_documents() -> list[tuple[Document, list[Leg]]]:
+            parsed = [parse_text(text, options.text_format) for text in texts]
+            detections = (
+                self._detect_sources(parsed) if options.source == AUTO else [None] * len(texts)
+            )
+            return [
+                self._open_document(text, nodes, detection, options, like)
+                for text, nodes, detection in zip(texts, parsed, detections, strict=True)
+            ]
 
         opened = await offload(texts, open_documents, deadline - arrived_at)
-        work = group_by_model((served, document.sequences) for document, served in opened if served)
+        work = group_by_model(
+            (legs[0].served, document.sequences) for document, legs in opened if legs
+        )
+        onward = {index: legs[1] for index, (_, legs) in enumerate(opened) if len(legs) > 1}
+        check_onward(onward.values(), options)
         if options.attention:
             check_attention(work)
         documents = [document for document, _ in opened]
         times = (deadline, arrived_at, self._clock())
-        return TranslationJob(texts, options, documents, work, *name_models(work), *times)
+        second_work = [ModelBatch(leg.served, []) for leg in onward.values()]
+        names = name_models(group_by_model((part.served, []) for part in [*work, *second_work]))
+        return TranslationJob(texts, options, documents, work, onward, *names, *times)
 
     async def answer_job(self, job: TranslationJob) -> TranslateAnswer:
         """Has the models of a job translate its texts.
@@ -128,7 +159,11 @@ class TranslatePipeline:
         """
         with Submission(job.work, job.deadline, self._clock) as submission:
             results = await submission.results()
-        return await self._assemble_answer(job, results, [None] * len(job.documents))
+        answer = await self._assemble_answer(job, results, [None] * len(job.documents))
+        if not job.onward:
+            return answer
+        second = await self.answer_job(await self._open_second_half(job, answer))
+        return join_halves(answer, second, job.onward)
 
     async def stream_job(self, job: TranslationJob) -> AsyncGenerator[StreamEvent, None]:
         """Like `answer_job`, but the text comes as it becomes certain.
@@ -146,7 +181,7 @@ class TranslatePipeline:
         with Submission(job.work, job.deadline, self._clock) as submission:
             submission.call_when_done(lambda sequence: events.put_nowait((sequence, None)))
             yield Started(job.model_names, job.model_versions)
-            for delta in growing.take_deltas():
+            for delta in job.select(growing.take_deltas()):
                 yield delta
             while growing.num_unfinished:
                 sequence, token_ids = await events.get()
@@ -154,15 +189,40 @@ class TranslatePipeline:
                     growing.finish(sequence, submission.result(sequence))
                 else:
                     growing.add_tokens(sequence, token_ids)
-                for delta in growing.take_deltas():
+                for delta in job.select(growing.take_deltas()):
                     yield delta
             results = await submission.results()
-        yield await self._assemble_answer(job, results, growing.texts)
+        answer = await self._assemble_answer(job, results, growing.texts)
+        if job.onward:
+            async with aclosing(self._stream_second_half(job, answer)) as second_half:
+                async for event in second_half:
+                    yield event
+        else:
+            yield answer
+
+    async def _open_second_half(
+        self, job: TranslationJob, answer: TranslateAnswer
+    ) -> TranslationJob:
+        """The job of the texts that are in the pivot language, by the same deadline."""
+        texts = [answer.translations[index].text for index in job.onward]
+        options = replace(job.options, source=self._settings.pivot_language)
+        return await self._open_texts(texts, options, job.deadline)
+
+    async def _stream_second_half(
+        self, job: TranslationJob, answer: TranslateAnswer
+    ) -> AsyncGenerator[StreamEvent, None]:
+        indices = list(job.onward)
+        async with aclosing(self.stream_job(await self._open_second_half(job, answer))) as events:
+            async for event in events:
+                if isinstance(event, Delta):
+                    yield replace(event, index=indices[event.index])
+                elif isinstance(event, TranslateAnswer):
+                    yield join_halves(answer, event, indices)
 
     def languages(self) -> list[Language]:
         """Source languages with their targets."""
         targets: dict[str, list[str]] = {}
-        for source, target in self._registry.pairs():
+        for source, target in self._registry.directions():
             targets.setdefault(source, []).append(target)
         return [
             Language(code, languages.display_name(code), sorted({code, *found}))
@@ -170,9 +230,9 @@ class TranslatePipeline:
         ]
 
     def detect(self, text: str) -> list[Detection]:
-        """Likely languages of a text among those served, best first."""
+        """Likely languages of a text, best first: those served, and others that it may be in."""
         check_texts([text], self._settings)
-        found = languages.detect(text, self._source_codes())
+        found = detection.detect(text, self._source_codes())
         return [Detection(code, confidence) for code, confidence in found]
 
     def _source_codes(self) -> list[str]:
@@ -199,6 +259,15 @@ class TranslatePipeline:
         )
         return TranslateAnswer(job.model_names, job.model_versions, timings, translations)
 
+    def _resolve_codes(self, options: TranslateOptions) -> TranslateOptions:
+        """The options with codes as the models spell them."""
+        codes = list(dict.fromkeys(chain.from_iterable(self._registry.pairs())))
+        return replace(
+            options,
+            source=languages.match_code(options.source, [AUTO, *codes]),
+            target=languages.match_code(options.target, codes),
+        )
+
     def _choose_search(self, options: TranslateOptions) -> SearchOptions:
         settings = self._settings
         # the beams of one sentence must fit the engine together
@@ -218,22 +287,26 @@ class TranslatePipeline:
         )
 
     def _open_document(
-        self, text: str, options: TranslateOptions, like: TokenSequence
-    ) -> tuple[Document, ServedModel | None]:
-        """Cuts a text into requests with the times and options of `like`, and finds their model."""
-        nodes = parse_text(text, options.text_format)
-        detection = self._detect_source(nodes) if options.source == "auto" else None
+        self,
+        text: str,
+        nodes: list[Node],
+        detection: Detection | None,
+        options: TranslateOptions,
+        like: TokenSequence,
+    ) -> tuple[Document, list[Leg]]:
+        """Cuts a text into requests with the times and options of `like`, and finds its way."""
         source = detection.language if detection else options.source
         if source == options.target and any(source in pair for pair in self._registry.pairs()):
-            return Document(None, detection, [Passage(Node(text, False, text), [])]), None
-        served = self._registry.find_translator(source, options.target)
-        passages = segment(nodes, source, options.target, served.model, like)
-        return Document(served.model, detection, passages), served
+            return Document(None, detection, [Passage(Node(text, False, text), [])]), []
+        legs = self._registry.find_route(source, options.target)
+        model = legs[0].served.model
+        passages = segment(nodes, source, legs[0].target, model, like)
+        return Document(model, detection, passages), legs
 
-    def _detect_source(self, nodes: Sequence[Node]) -> Detection:
+    def _detect_sources(self, parsed: Sequence[Sequence[Node]]) -> list[Detection]:
         # the names of tags are not English
-        text = " ".join(node.text for node in nodes if node.is_text)
-        return detect_language(text, self._source_codes())
+        texts = [" ".join(node.text for node in nodes if node.is_text) for nodes in parsed]
+        return detect_languages(texts, self._source_codes(), UNREAD_REMEDY)
 
 
 def listen(
@@ -248,6 +321,22 @@ def listen(
             loop.call_soon_threadsafe(events.put_nowait, (sequence, token_ids))
 
         sequence.on_tokens = tell
+
+
+def check_onward(legs: Iterable[Leg], options: TranslateOptions) -> None:
+    """Refuses early what the second half of the way could not do.
+
+    Raises:
+        InvalidInput: the attention is asked for, which does not go from the source to the target.
+        Overloaded: the queue of its model is too slow.
+    """
+    for leg in legs:
+        if options.attention:
+            raise InvalidInput(
+                f"no single model translates to {leg.target}, so that there is no attention from "
+                f"the source; leave `attention` out, or translate to {leg.source} first"
+            )
+        leg.served.batcher.check_wait()
 
 
 def check_attention(work: Sequence[ModelBatch]) -> None:

@@ -45,10 +45,22 @@ class LoadedModel:
         manifest = self.manifest
         return f"{manifest.name}/{manifest.version} in {self.precision} on {self.device}"
 
-    def normalize_caps(self, sentences: Sequence[str]) -> list[str]:
+    def normalize_case(self, sentences: Sequence[str], language: str) -> list[str]:
         """The sentences of a text as the model reads them, each as long as it was."""
-        lowers = self.manifest.task == "translation" and self.manifest.lower_capitals
-        return casing.normalize_caps(sentences) if lowers else list(sentences)
+        if self.manifest.task != "translation" or not self.manifest.lower_capitals:
+            return list(sentences)
+        spelled = casing.normalize_caps(sentences)
+        if language in casing.NOUN_CAPITALS:
+            return spelled
+        return [casing.normalize_title(sentence, self.reads_lower) for sentence in spelled]
+
+    def reads_lower(self, word: str) -> bool:
+        """Whether the vocabulary knows a word better in small letters: "Dogs", but not "Anna".
+
+        A name is as many tokens or fewer with its capital, unless a single token spells both.
+        """
+        as_it_is, in_lower = self.tokenizer.encode_batch([word, word.lower()])
+        return len(in_lower) < len(as_it_is) or len(in_lower) == 1
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Input ids of each text, with eos if the model translates; empty if it has no tokens."""

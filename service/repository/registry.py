@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from service.engine.admission import QueueLimits
@@ -18,7 +19,7 @@ from service.repository.manifest import MANIFEST, Manifest
 from service.repository.model import LoadedModel
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
-from service.text import languages
+from service.text import detection
 
 STALL_SECONDS = 30.0
 # Of the default only: `engines_per_model` may ask for more.
@@ -43,6 +44,15 @@ class ServedModel:
     @property
     def precision(self) -> str:
         return self.model.precision
+
+
+@dataclass(frozen=True)
+class Leg:
+    """A direction, and the model that translates it."""
+
+    served: ServedModel
+    source: str
+    target: str
 
 
 class Registry:
@@ -70,7 +80,7 @@ class Registry:
                 for folder in folders
             ]
             sources = [source for model in models for source, _ in model.manifest.pairs]
-            await loop.run_in_executor(thread, languages.warm_up, sources)
+            await loop.run_in_executor(thread, detection.warm_up, sources)
         for model in models:  # all of them or, after an error, none
             self.serve(model)
         self._started = True
@@ -120,21 +130,43 @@ class Registry:
                 return served
         raise ModelNotFound(f"no sentiment model reads the language {language!r}")
 
-    def find_translator(self, source: str, target: str) -> ServedModel:
-        """The translation model for a direction.
+    def find_route(self, source: str, target: str) -> list[Leg]:
+        """The way from a language to another: one leg, or two through the pivot language.
 
         Raises:
-            ModelNotFound: no model translates that way.
+            ModelNotFound: no models translate that way.
         """
+        pivot = self._settings.pivot_language
+        for stops in ((source, target), (source, pivot, target)):
+            legs = [self._find_leg(*pair) for pair in pairwise(stops)]
+            found = [leg for leg in legs if leg is not None]
+            if len(found) == len(legs):
+                return found
+        pairs = ", ".join(f"{first}-{second}" for first, second in self.pairs())
+        raise ModelNotFound(
+            f"no model translates from {source} to {target}; there are {pairs or 'none'}"
+        )
+
+    def _find_leg(self, source: str, target: str) -> Leg | None:
         for served in self.models():
             if (source, target) in served.manifest.pairs:
-                return served
-        pairs = ", ".join(f"{first}-{second}" for first, second in self.pairs())
-        raise ModelNotFound(f"no model translates {source}-{target}; there are {pairs or 'none'}")
+                return Leg(served, source, target)
+        return None
 
     def pairs(self) -> list[tuple[str, str]]:
-        """All translation directions."""
+        """All translation directions that a model has."""
         return [pair for served in self.models() for pair in served.manifest.pairs]
+
+    def directions(self) -> list[tuple[str, str]]:
+        """All translation directions, those through the pivot language last."""
+        pairs, pivot = self.pairs(), self._settings.pivot_language
+        through = [
+            (source, target)
+            for source, first in pairs
+            for second, target in pairs
+            if first == second == pivot and source != target
+        ]
+        return list(dict.fromkeys([*pairs, *through]))
 
     def sentiment_languages(self) -> list[str]:
         """Languages that some sentiment model reads."""

@@ -1,9 +1,20 @@
-"""Lower-cases sentences written in capitals, since nearly all training text is in sentence case.
+"""Lower-cases sentences in capitals or Title Case, since models learn from sentence case.
 
-Users type such sentences, training text has hardly any, and the tokenizer splits them into letters.
+Users type such sentences, training text has hardly any, and the tokenizer splits their words into
+letters and fragments.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
+
+WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
+# Languages that capitalise all nouns: their sentences look like headlines, and mean it.
+NOUN_CAPITALS = frozenset({"de", "lb"})
+# A headline has at least so many words that are capitalised or longer than those that headlines
+# leave small ("in", "with"); nearly all of these, and most of all words, are capitalised.
+MIN_TITLE_WORDS = 4
+SMALL_WORD_CHARS = 4
+MIN_CAPITALISED_OF_LONG, MIN_CAPITALISED = 0.9, 0.65
 
 
 def normalize_caps(sentences: Sequence[str]) -> list[str]:
@@ -47,3 +58,43 @@ def to_sentence_case(text: str) -> str:
     """Lower-cases all letters but the first; the length stays the same."""
     first = next(index for index, char in enumerate(text) if char.isalpha())
     return text[: first + 1] + text[first + 1 :].lower()
+
+
+def normalize_title(sentence: str, reads_lower: Callable[[str], bool]) -> str:
+    """Lower-cases the words of a headline ("Two Dogs Are Playing in the Snow") after the first.
+
+    Other sentences are returned as they are. The length stays the same.
+
+    Args:
+        sentence: in a language that does not capitalise its nouns.
+        reads_lower: tells whether the model knows a capitalised word better in small letters; a
+            name is to stay as it is.
+    """
+    words = WORD.findall(sentence)
+    if not is_title(words):
+        return sentence
+    first = WORD.search(sentence)
+    assert first is not None
+
+    def lower(match: re.Match[str]) -> str:
+        word = match[0]
+        return word.lower() if is_capitalised(word) and reads_lower(word) else word
+
+    return sentence[: first.end()] + WORD.sub(lower, sentence[first.end() :])
+
+
+def is_title(words: Sequence[str]) -> bool:
+    """Tells whether the words are in Title Case: nearly all of some number are capitalised."""
+    num_capitals = sum(word[0].isupper() for word in words)
+    if num_capitals < MIN_CAPITALISED * len(words):  # nearly all sentences end here
+        return False
+    num_long = sum(word[0].isupper() or len(word) > SMALL_WORD_CHARS for word in words)
+    return num_long >= MIN_TITLE_WORDS and num_capitals >= MIN_CAPITALISED_OF_LONG * num_long
+
+
+def is_capitalised(word: str) -> bool:
+    """Tells whether only the first letter is a capital; the English "I" always is one."""
+    if re.split("['\u2019]", word, maxsplit=1)[0] == "I":
+        return False
+    lower = word.lower()
+    return len(lower) == len(word) and word[0] != lower[0] and word[1:] == lower[1:]

@@ -1,109 +1,145 @@
-"""Detects the language of a text, and names languages.
+"""Names languages, and finds those that clients mean by their codes. Independent of models."""
 
-The script decides first (Hangul can only be Korean), then a statistical detector chooses among the
-languages that share it. Independent of models: the caller passes the candidates.
-"""
-
-import copy
-import re
-from collections import Counter
 from collections.abc import Sequence
-from functools import lru_cache
 
-import regex
-from py3langid.langid import MODEL_FILE, LanguageIdentifier
-
-# Enough to be sure; detection is linear in the length, and texts may be long.
-SAMPLE_CHARS = 2000
-LETTER = re.compile(r"[^\W\d_]")
-
-# A syllable or an ideogram carries as much as about three letters: a Korean sentence that contains
-# an English brand name remains Korean.
-SCRIPT_WEIGHTS = {"hangul": 3, "han": 3, "kana": 2}
+NAMES = {
+    "af": "Afrikaans",
+    "am": "Amharic",
+    "ar": "Arabic",
+    "az": "Azerbaijani",
+    "be": "Belarusian",
+    "bg": "Bulgarian",
+    "bn": "Bengali",
+    "ca": "Catalan",
+    "cs": "Czech",
+    "cy": "Welsh",
+    "da": "Danish",
+    "de": "German",
+    "el": "Greek",
+    "en": "English",
+    "eo": "Esperanto",
+    "es": "Spanish",
+    "et": "Estonian",
+    "eu": "Basque",
+    "fa": "Persian",
+    "fi": "Finnish",
+    "fr": "French",
+    "ga": "Irish",
+    "gl": "Galician",
+    "gu": "Gujarati",
+    "he": "Hebrew",
+    "hi": "Hindi",
+    "hr": "Croatian",
+    "ht": "Haitian Creole",
+    "hu": "Hungarian",
+    "hy": "Armenian",
+    "id": "Indonesian",
+    "is": "Icelandic",
+    "it": "Italian",
+    "ja": "Japanese",
+    "ka": "Georgian",
+    "kk": "Kazakh",
+    "km": "Khmer",
+    "kn": "Kannada",
+    "ko": "Korean",
+    "lo": "Lao",
+    "lt": "Lithuanian",
+    "lv": "Latvian",
+    "mk": "Macedonian",
+    "ml": "Malayalam",
+    "mn": "Mongolian",
+    "mr": "Marathi",
+    "ms": "Malay",
+    "my": "Burmese",
+    "nb": "Norwegian Bokmål",
+    "ne": "Nepali",
+    "nl": "Dutch",
+    "no": "Norwegian",
+    "pa": "Punjabi",
+    "pl": "Polish",
+    "ps": "Pashto",
+    "pt": "Portuguese",
+    "ro": "Romanian",
+    "ru": "Russian",
+    "si": "Sinhala",
+    "sk": "Slovak",
+    "sl": "Slovenian",
+    "sq": "Albanian",
+    "sr": "Serbian",
+    "sv": "Swedish",
+    "sw": "Swahili",
+    "ta": "Tamil",
+    "te": "Telugu",
+    "th": "Thai",
+    "tl": "Tagalog",
+    "tr": "Turkish",
+    "uk": "Ukrainian",
+    "ur": "Urdu",
+    "uz": "Uzbek",
+    "vi": "Vietnamese",
+    "zh": "Chinese",
+}
 
 # Scripts of the languages that are not usually written in Latin letters; all others are.
 SCRIPTS = {
+    "am": ("ethiopic",),
     "ar": ("arabic",),
     "be": ("cyrillic",),
     "bg": ("cyrillic",),
     "bn": ("bengali",),
     "el": ("greek",),
     "fa": ("arabic",),
+    "gu": ("gujarati",),
     "he": ("hebrew",),
     "hi": ("devanagari",),
+    "hy": ("armenian",),
     "ja": ("kana", "han"),
     "ka": ("georgian",),
+    "kk": ("cyrillic",),
+    "km": ("khmer",),
+    "kn": ("kannada",),
     "ko": ("hangul",),
+    "lo": ("lao",),
+    "mk": ("cyrillic",),
+    "ml": ("malayalam",),
+    "mn": ("cyrillic",),
+    "mr": ("devanagari",),
+    "my": ("myanmar",),
+    "ne": ("devanagari",),
+    "pa": ("gurmukhi",),
+    "ps": ("arabic",),
     "ru": ("cyrillic",),
+    "si": ("sinhala",),
     "sr": ("cyrillic", "latin"),
+    "ta": ("tamil",),
+    "te": ("telugu",),
     "th": ("thai",),
     "uk": ("cyrillic",),
+    "ur": ("arabic",),
     "zh": ("han",),
 }
 
-# The other scripts in everyday use (Unicode Standard Annex 31, table 5) besides the two of kana.
-SCRIPT_NAMES = (
-    *("Latin", "Cyrillic", "Greek", "Armenian", "Georgian", "Hebrew", "Arabic", "Thaana"),
-    *("Devanagari", "Bengali", "Gurmukhi", "Gujarati", "Oriya", "Tamil", "Telugu", "Kannada"),
-    *("Malayalam", "Sinhala", "Thai", "Lao", "Tibetan", "Myanmar", "Khmer", "Ethiopic"),
-    *("Hangul", "Han", "Bopomofo"),
-)
+LATIN = ("latin",)
 
+SCRIPT_SUBTAG_CHARS = 4
 
-def compile_scripts() -> "regex.Pattern[str]":
-    """Compiles a pattern for one letter, in which the group that matches is named by the script."""
-    groups = [
-        r"(?P<kana>[\p{Script=Hiragana}\p{Script=Katakana}])",
-        *(rf"(?P<{name.lower()}>\p{{Script={name}}})" for name in SCRIPT_NAMES),
-        # Common letters belong to several scripts or to formulas: the long-vowel mark of kana, µ.
-        r"(?P<unknown>[^\p{Script=Common}\p{Script=Inherited}])",
-    ]
-    letter = r"[\p{L}--[ªº\p{Lm}]]"  # ordinals and modifiers (5º, xⁿ) do not tell the script
-    return regex.compile(f"(?={letter})(?:{'|'.join(groups)})", regex.VERSION1)
-
-
-SCRIPT = compile_scripts()
-
-NAMES = {
-    "ar": "Arabic",
-    "be": "Belarusian",
-    "bg": "Bulgarian",
-    "bn": "Bengali",
-    "cs": "Czech",
-    "da": "Danish",
-    "de": "German",
-    "el": "Greek",
-    "en": "English",
-    "es": "Spanish",
-    "et": "Estonian",
-    "fa": "Persian",
-    "fi": "Finnish",
-    "fr": "French",
-    "he": "Hebrew",
-    "hi": "Hindi",
-    "hu": "Hungarian",
-    "id": "Indonesian",
-    "it": "Italian",
-    "ja": "Japanese",
-    "ka": "Georgian",
-    "ko": "Korean",
-    "lt": "Lithuanian",
-    "lv": "Latvian",
-    "nb": "Norwegian Bokmål",
-    "nl": "Dutch",
-    "pl": "Polish",
-    "pt": "Portuguese",
-    "ro": "Romanian",
-    "ru": "Russian",
-    "sk": "Slovak",
-    "sl": "Slovenian",
-    "sr": "Serbian",
-    "sv": "Swedish",
-    "th": "Thai",
-    "tr": "Turkish",
-    "uk": "Ukrainian",
-    "vi": "Vietnamese",
-    "zh": "Chinese",
+# Scripts by their codes (ISO 15924), as language tags name them. Traditional characters (Hant) are
+# missing on purpose: models of Chinese are of simplified ones unless their code says otherwise.
+SCRIPT_CODES = {
+    "arab": "arabic",
+    "beng": "bengali",
+    "cyrl": "cyrillic",
+    "deva": "devanagari",
+    "geor": "georgian",
+    "grek": "greek",
+    "hang": "hangul",
+    "hani": "han",
+    "hans": "han",
+    "hebr": "hebrew",
+    "jpan": "kana",
+    "kore": "hangul",
+    "latn": "latin",
+    "thai": "thai",
 }
 
 
@@ -112,90 +148,37 @@ def display_name(code: str) -> str:
     return NAMES.get(code, code)
 
 
-def dominant_script(text: str) -> str:
-    """Names the script of most letters in a sample, like "latin"; "" without letters."""
-    script, _ = find_script(take_sample(text))
-    return script
+def scripts_of(code: str) -> tuple[str, ...]:
+    """Returns the scripts that a language is usually written in."""
+    return SCRIPTS.get(code, LATIN)
 
 
-def detect(text: str, languages: Sequence[str]) -> list[tuple[str, float]]:
-    """Ranks the languages by likelihood, the most likely first.
+def match_code(code: str, served: Sequence[str]) -> str:
+    """Finds the served language that a client's code means; the code itself if there is none.
 
-    Args:
-        text: of any length; only a sample of it is examined.
-        languages: codes to choose among; ties keep their order.
-
-    Returns:
-        Each code with its confidence, 0..100. All are 0 if the text has no letters, or is written
-        in a script that none of the languages uses.
+    An exact code wins, then one that differs in case or in `_` for `-`, then those without the last
+    subtag, as in the lookup of RFC 4647: en_US means en. A script is only left out if the language
+    is written in it: zh-Hant is not answered by a model of zh.
     """
-    sample = take_sample(text)
-    script, share = find_script(sample)
-    if not script:
-        return [(code, 0.0) for code in languages]
-    fitting = [code for code in languages if script in SCRIPTS.get(code, ("latin",))]
-    likelihoods = rank_languages(sample, fitting)
-    scored = [(code, round(100 * share * likelihoods.get(code, 0.0), 1)) for code in languages]
-    return sorted(scored, key=lambda pair: -pair[1])  # stable: the caller's order breaks ties
+    if code in served:
+        return code
+    spellings = {normalize_code(known): known for known in served}
+    tag = normalize_code(code)
+    while tag not in spellings:
+        tag, dash, subtag = tag.rpartition("-")
+        if not dash or (is_script(subtag) and not is_usual_script(tag, subtag)):
+            return code
+    return spellings[tag]
 
 
-def take_sample(text: str) -> str:
-    """Returns the start of the text from its first letter on: pages of figures may precede it."""
-    first = LETTER.search(text)
-    return text[first.start() : first.start() + SAMPLE_CHARS] if first else ""
+def normalize_code(code: str) -> str:
+    return code.strip().replace("_", "-").lower()
 
 
-def find_script(sample: str) -> tuple[str, float]:
-    """Returns the most frequent script and its share (0..1) of the letters; "" without letters."""
-    if sample.isascii():  # a sample begins with a letter
-        return ("latin", 1.0) if sample else ("", 0.0)
-    weights = weigh_scripts(sample)
-    if not weights:
-        return "", 0.0
-    script, weight = weights.most_common(1)[0]
-    return script, weight / weights.total()
+def is_script(subtag: str) -> bool:
+    return len(subtag) == SCRIPT_SUBTAG_CHARS and subtag.isalpha()
 
 
-def weigh_scripts(text: str) -> Counter[str]:
-    weights: Counter[str] = Counter()
-    for character, count in Counter(text).items():
-        if script := script_of(character):
-            weights[script] += count * SCRIPT_WEIGHTS.get(script, 1)
-    return weights
-
-
-@lru_cache(maxsize=4096)
-def script_of(character: str) -> str:
-    """Names the script of a letter; "" for other characters, including ordinals and modifiers."""
-    match = SCRIPT.match(character)
-    return (match and match.lastgroup) or ""
-
-
-def rank_languages(text: str, languages: Sequence[str]) -> dict[str, float]:
-    """Estimates the likelihood (0..1) of each language, given that the text is in one of them."""
-    if len(languages) < 2:
-        return dict.fromkeys(languages, 1.0)
-    known = tuple(sorted({code for code in languages if code in load_detector().labels}))
-    if len(known) < 2:
-        return dict.fromkeys(languages, 1.0 / len(languages))
-    return dict(restrict_detector(known).rank(text))
-
-
-@lru_cache(maxsize=1)
-def load_detector() -> LanguageIdentifier:
-    """Loads the detector on first use, about a second and 80 MB; `warm_up` does it at the start."""
-    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
-
-
-@lru_cache(maxsize=16)
-def restrict_detector(languages: tuple[str, ...]) -> LanguageIdentifier:
-    # A shallow copy shares the big tables; set_languages replaces what differs, so that the
-    # identifiers are read-only afterwards and safe to use from any thread.
-    detector = copy.copy(load_detector())
-    detector.set_languages(languages)
-    return detector
-
-
-def warm_up(languages: Sequence[str]) -> None:
-    """Loads the detector now if these languages need it, so that no request has to wait for it."""
-    detect("warm up", languages)
+def is_usual_script(tag: str, subtag: str) -> bool:
+    language, _, _ = tag.partition("-")
+    return SCRIPT_CODES.get(subtag) in scripts_of(language)

@@ -1,11 +1,13 @@
 """Splits a text into sentences without losing a character. Independent of models.
 
-sentencex has the rules of each language (abbreviations, quotes, brackets).
+sentencex has the rules of each language (abbreviations, quotes); `sentence_ends` mends its ends.
 """
 
 from itertools import accumulate, pairwise
 
 import sentencex
+
+from service.text.sentence_ends import mend_segments
 
 # One character replaces one, so that lengths stay. Surrogates are not valid Unicode, and sentencex
 # 1.0.32 panics if non-ASCII white space and a full stop follow a capital letter.
@@ -55,7 +57,8 @@ def segment_window(window: str, language: str) -> list[str]:
     if sum(lengths) != len(window):
         return [window]  # a poor sentence, but a lost character would be worse
     # Cut the window itself: the parts have lost what was substituted.
-    return [window[start:end] for start, end in pairwise(accumulate(lengths, initial=0))]
+    bounds = accumulate(lengths, initial=0)
+    return mend_segments([window[start:end] for start, end in pairwise(bounds)])
 
 
 def cut_words(window: str) -> str:

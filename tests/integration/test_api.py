@@ -190,6 +190,25 @@ def test_markup_is_kept(client: httpx.Client) -> None:
     assert "</p><br/><pre>" in answer
 
 
+@pytest.mark.parametrize(
+    ("source", "target", "text"),
+    [("de", "ko", "Zwei Hunde spielen."), ("ko", "de", "개 두 마리가 놀고 있어요.")],
+)
+def test_directions_without_a_model_go_through_english(
+    client: httpx.Client, source: str, target: str, text: str
+) -> None:
+    response = client.post("/translate", json={"q": text, "source": source, "target": target})
+    assert response.status_code == 200
+    names = response.headers["x-model-name"].split(",")
+    assert sorted(names) == ["translation-en-de", "translation-en-ko"]
+    assert len(response.headers["x-model-version"].split(",")) == len(names)
+    english = translate(client, text, source=source, target="en")["translatedText"]
+    expected = translate(client, english, source="en", target=target)
+    assert response.json() == expected
+    targets = {each["code"]: each["targets"] for each in client.get("/languages").json()}
+    assert target in targets[source]
+
+
 def test_paragraphs_and_spaces_are_kept(client: httpx.Client) -> None:
     answer = translate(client, f"{ENGLISH}  {ENGLISH}\n\n{ENGLISH}")["translatedText"]
     assert re.fullmatch(r"\S.*\S {2}\S.*\S\n\n\S.*\S", answer)
@@ -198,6 +217,13 @@ def test_paragraphs_and_spaces_are_kept(client: httpx.Client) -> None:
 def test_capitals_are_translated_like_other_text(client: httpx.Client) -> None:
     expected = translate(client, ENGLISH)["translatedText"]
     assert translate(client, ENGLISH.upper())["translatedText"] == expected.upper()
+
+
+@pytest.mark.parametrize("target", ["de", "ko"])
+def test_headlines_are_translated_like_other_text(client: httpx.Client, target: str) -> None:
+    expected = translate(client, "Two dogs are playing in the snow", target=target)
+    answer = translate(client, "Two Dogs Are Playing In The Snow", target=target)
+    assert answer == expected
 
 
 def test_a_beam_gives_alternatives(client: httpx.Client) -> None:
@@ -224,6 +250,21 @@ def test_attention_aligns_tokens(client: httpx.Client) -> None:
 def test_new_tokens_are_limited(client: httpx.Client) -> None:
     short = translate(client, ENGLISH, max_new_tokens=2)["translatedText"]
     assert len(short) < len(translate(client, ENGLISH)["translatedText"])
+
+
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [
+        ("★☆☆☆☆", "★★★★★"),
+        ("별점 1점", "별점 5점"),
+        ("1/5", "5/5"),
+        ("0/10", "10/10"),
+        ("2/5", "4/5"),
+    ],
+)
+def test_ratings_are_read_the_right_way_round(client: httpx.Client, low: str, high: str) -> None:
+    best = [labels[0]["label"] for labels in classify(client, [low, high])]
+    assert best == ["negative", "positive"]
 
 
 def test_parameters_of_a_classification(client: httpx.Client) -> None:
@@ -474,9 +515,16 @@ BAD_TRANSLATIONS: dict[str, tuple[dict[str, Any], int, str]] = {
     "empty": ({"q": ""}, 422, "`q` is empty"),
     "object": ({"q": {}}, 422, "`q` must be a string .* got an object"),
     "no target": ({"target": None}, 422, "`target` is missing or null"),
-    "unknown source": ({"source": "xx"}, 404, "no model translates xx-de; there are .*en-de"),
-    "unknown target": ({"target": "tlh"}, 404, "no model translates en-tlh; there are .*en-de"),
-    "no such pair": ({"source": "de", "target": "ko"}, 404, "no model translates de-ko"),
+    "unknown source": (
+        {"source": "xx"},
+        404,
+        "no model translates from xx to de; there are .*en-de",
+    ),
+    "unknown target": (
+        {"target": "tlh"},
+        404,
+        "no model translates from en to tlh; there are .*en-de",
+    ),
     "source of a wrong type": ({"source": 3}, 422, "`source` must be a string, got a number"),
     "script that no model reads": ({"q": "สวัสดีครับ", "source": "auto"}, 422, "thai script"),
     "beam of zero": ({"beam_size": 0}, 422, "`beam_size` must be at least 1"),

@@ -47,6 +47,8 @@ from service.http.schemas import (
 from service.http.sse import EventResponse
 from service.settings import Settings
 
+# A short text could be in dozens of languages, a little.
+MIN_SHOWN_CONFIDENCE = 1.0
 TIMEOUT_HEADER = "x-request-timeout-ms"
 
 BodyT = TypeVar("BodyT", bound=Body)
@@ -183,7 +185,7 @@ async def detect(request: Request) -> Response:
     context = get_context(request)
     body = await receive(request, context.settings, DetectRequest)
     found = context.translate.detect(body.q)
-    likely = [detection for detection in found if detection.confidence > 0] or found[:1]
+    likely = [each for each in found if each.confidence >= MIN_SHOWN_CONFIDENCE] or found[:1]
     return json_response(DETECTIONS.dump_json([show_detection(each) for each in likely]))
 
 

@@ -60,9 +60,37 @@ async def test_each_text_goes_to_the_model_of_its_language_and_order_is_kept(
     assert sum(map(len, stand.korean.batches)) == 2
 
 
+async def test_ratings_reach_the_model_in_words_of_its_language(stand: Stand) -> None:
+    await stand.classifiers.classify(["★☆☆☆☆", "별점 5점"], ALL, soon())
+
+    texts = [
+        ByteTokenizer().decode(sequence.input_ids)
+        for runner in (stand.english, stand.korean)
+        for batch in runner.batches
+        for sequence in batch
+    ]
+    assert texts == ["awful", "최고예요"]
+
+
 async def test_text_in_a_script_that_no_model_reads_is_refused(stand: Stand) -> None:
     with pytest.raises(LanguageNotSupported, match="cyrillic script"):
         await stand.classifiers.classify(["Привет, как дела"], ALL, soon())
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("Que pelicula tan mala y aburrida", r"Spanish \(es\)"),
+        ("Der Film war langweilig und schlecht.", r"German \(de\)"),
+    ],
+)
+async def test_text_in_a_language_that_no_classifier_reads_is_refused(
+    stand: Stand, text: str, language: str
+) -> None:
+    sentence = f"text 0 is in {language}, which no model reads; the models read en, ko; name one"
+    with pytest.raises(LanguageNotSupported, match=sentence):
+        await stand.classifiers.classify([text], ALL, soon())
+    await stand.classifiers.classify([text], ClassifyOptions(model="film-en"), soon())
 
 
 async def test_named_model_overrides_the_language(stand: Stand) -> None:

@@ -90,6 +90,15 @@ async def test_capitals_are_read_in_sentence_case_and_answered_in_capitals(
     assert await translate(stand, page, HTML) == expected
 
 
+async def test_translation_of_a_headline_is_not_put_into_capitals(
+    start: MakeStand,
+) -> None:
+    stand = await start(translate=hiss)
+
+    # letters are tokens of the stand's model in either case
+    assert await translate(stand, "A B C D go. E F.") == "A b c d go. E F."
+
+
 async def test_attention_is_asked_for_where_tags_are_to_be_placed(stand: Stand) -> None:
     await translate(stand, "<p>one.\ntwo <b>three</b>.\n<i>four.</i></p>five", HTML)
 

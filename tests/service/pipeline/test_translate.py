@@ -70,6 +70,27 @@ async def test_script_that_no_model_reads_is_refused(stand: Stand) -> None:
         await translate(stand, "Привет, как дела?", TranslateOptions("auto", "de"))
 
 
+async def test_language_that_no_model_reads_is_refused_by_name(stand: Stand) -> None:
+    texts = ["Where is the station?", "Ce film est une perte de temps."]
+
+    with pytest.raises(
+        LanguageNotSupported,
+        match=r"text 1 is in French \(fr\), which no model reads; the models read en, de; name",
+    ):
+        await stand.translators.translate(texts, TranslateOptions("auto", "de"), soon())
+    await stand.translators.translate(texts, TO_GERMAN, soon())
+
+
+async def test_short_texts_are_in_the_language_of_their_neighbours(stand: Stand) -> None:
+    texts = ["Hallo", "<p>Die Kinder <b>spielen</b> im Garten.</p>", "Ja"]
+    options = TranslateOptions("auto", "en", text_format="html")
+
+    answer = await stand.translators.translate(texts, options, soon())
+
+    assert [one.detected.language for one in answer.translations if one.detected] == ["de"] * 3
+    assert answer.translations[2].text == "JA"
+
+
 async def test_text_in_the_target_language_is_copied(stand: Stand) -> None:
     options = TranslateOptions("de", "de", attention=True, alternatives=1)
 
@@ -83,8 +104,36 @@ async def test_text_in_the_target_language_is_copied(stand: Stand) -> None:
 
 @pytest.mark.parametrize(("source", "target"), [("en", "fr"), ("xx", "de"), ("xx", "xx")])
 async def test_unknown_direction_is_refused(stand: Stand, source: str, target: str) -> None:
-    with pytest.raises(ModelNotFound, match=f"{source}-{target}; there are en-de, de-en"):
+    with pytest.raises(ModelNotFound, match=f"from {source} to {target}; there are en-de, de-en"):
         await translate(stand, "hello", TranslateOptions(source, target))
+
+
+@pytest.mark.parametrize(
+    ("source", "target"), [("EN", "DE"), ("en-US", "de_DE"), ("en_GB", "De-at"), ("AUTO", "DE")]
+)
+async def test_codes_may_have_a_region_and_any_case(stand: Stand, source: str, target: str) -> None:
+    options = TranslateOptions(source, target)
+
+    assert await translate(stand, "Where is the station?", options) == "WHERE IS THE STATION?"
+
+
+async def test_source_is_detected_however_auto_is_spelt(stand: Stand) -> None:
+    text = "The weather is nice today."
+
+    answer = await stand.translators.translate([text], TranslateOptions("Auto", "de"), soon())
+
+    detected = answer.translations[0].detected
+    assert detected is not None
+    assert detected.language == "en"
+
+
+async def test_text_in_the_target_language_is_copied_whatever_its_region(stand: Stand) -> None:
+    assert await translate(stand, "so ist es", TranslateOptions("de-AT", "de_CH")) == "so ist es"
+
+
+async def test_script_that_no_model_writes_is_refused_with_those_served(stand: Stand) -> None:
+    with pytest.raises(ModelNotFound, match="from en to zh-Hant; there are en-de, de-en"):
+        await translate(stand, "hello", TranslateOptions("en", "zh-Hant"))
 
 
 async def test_attention_of_too_much_text_is_refused(start: MakeStand) -> None:
@@ -115,14 +164,15 @@ async def test_languages_list_their_targets_and_themselves(start: MakeStand) -> 
 
     found = [(one.code, one.name, one.targets) for one in stand.translators.languages()]
 
-    assert found == [("en", "English", ["de", "en", "ko"]), ("ko", "Korean", ["en", "ko"])]
+    assert found == [("en", "English", ["de", "en", "ko"]), ("ko", "Korean", ["de", "en", "ko"])]
 
 
-async def test_detection_chooses_among_the_languages_served(stand: Stand) -> None:
+async def test_detection_ranks_the_languages_served_and_others(stand: Stand) -> None:
     found = stand.translators.detect("Das ist ein schöner Tag, und wir gehen spazieren.")
 
-    assert [one.language for one in found] == ["de", "en"]
+    assert [one.language for one in found][:2] == ["de", "en"]
     assert found[0].confidence > 50.0
+    assert stand.translators.detect("Je ne sais pas où est la gare.")[0].language == "fr"
 
 
 async def test_blank_text_among_others_comes_back_as_it_is(stand: Stand) -> None:
@@ -254,7 +304,7 @@ async def test_closed_stream_frees_the_engine(stand: Stand) -> None:
 
     await stand.translators.translate(["next"], TO_GERMAN, time.monotonic() + 10.0)
 
-    assert stand.registry.find_translator("en", "de").batcher.num_pending == 0
+    assert stand.registry.find_model("words", "translation").batcher.num_pending == 0
     assert stand.translator.num_running == 0
 
 

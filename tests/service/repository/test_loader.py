@@ -1,6 +1,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from service.repository.goldens import answer_golden, check_goldens
 from service.repository.loader import choose_precision, load_model
 from service.repository.manifest import MANIFEST, Golden, Graph, Limits, Manifest, Precision
 from service.repository.model import LoadedModel, make_sequences, new_token_limit, softmax
-from tests.fakes import FakeRunner, make_manifest, make_model, make_sequence
+from tests.fakes import ByteTokenizer, FakeRunner, make_manifest, make_model, make_sequence
 from tests.reviews import REVIEWS
 
 CPU, CUDA = Device("cpu"), Device("cuda")
@@ -280,8 +281,29 @@ def test_capitals_are_kept_for_classifiers_and_if_the_manifest_says_so() -> None
     keeping = make_model(make_manifest("translation", lower_capitals=False))
     classifier = make_model(make_manifest())
 
-    assert lowering.normalize_caps(["GO ON"]) == ["Go on"]
-    assert keeping.normalize_caps(["GO ON"]) == classifier.normalize_caps(["GO ON"]) == ["GO ON"]
+    assert lowering.normalize_case(["GO ON"], "en") == ["Go on"]
+    assert (
+        keeping.normalize_case(["GO ON"], "en")
+        == classifier.normalize_case(["GO ON"], "en")
+        == ["GO ON"]
+    )
+
+
+class WordTokenizer(ByteTokenizer):
+    """Has a token for each known word; other words are a token per byte."""
+
+    known = ("dogs", "two", "Two", "Anna", "play", "in", "In")
+
+    def encode(self, text: str) -> list[int]:
+        return [1] if text in self.known else super().encode(text)
+
+
+def test_headlines_are_read_in_sentence_case_except_for_names_and_nouns_in_capitals() -> None:
+    model = replace(make_model(make_manifest("translation")), tokenizer=WordTokenizer())
+    headline = "Two Dogs Play In Berlin, Anna"
+
+    assert model.normalize_case([headline], "en") == ["Two dogs play in Berlin, Anna"]
+    assert model.normalize_case([headline], "de") == [headline]
 
 
 def test_sequence_starts_with_the_token_of_its_target() -> None:

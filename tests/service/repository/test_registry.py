@@ -227,10 +227,13 @@ async def test_classifiers_are_found_by_language(registry: Registry) -> None:
 
 
 async def test_translators_are_found_by_direction(registry: Registry) -> None:
-    assert registry.find_translator("de", "en").manifest.name == "words"
+    (leg,) = registry.find_route("de", "en")
+    assert (leg.served.manifest.name, leg.source, leg.target) == ("words", "de", "en")
     assert registry.pairs() == [("en", "de"), ("de", "en")]
-    with pytest.raises(ModelNotFound, match="no model translates en-fr; there are en-de, de-en"):
-        registry.find_translator("en", "fr")
+    with pytest.raises(
+        ModelNotFound, match="no model translates from en to fr; there are en-de, de-en"
+    ):
+        registry.find_route("en", "fr")
 
 
 async def test_dead_engine_makes_the_server_unready(tiny_repository: Path) -> None:

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from service.text.casing import is_in_capitals, normalize_caps
+from service.text.casing import is_in_capitals, normalize_caps, normalize_title
 
 
 @pytest.mark.parametrize(
@@ -71,3 +71,48 @@ def test_offsets_do_not_change() -> None:
 def test_letter_that_is_not_a_capital_is_found_anywhere() -> None:
     assert is_in_capitals("A" * 1000)
     assert not is_in_capitals("A" * 1000 + "a")
+
+
+NAMES = {"Anna", "Berlin", "Peter", "Monday", "Smith"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Two Dogs Are Playing In The Snow", "Two dogs are playing in the snow"),
+        ("Two Dogs Are Playing in the Snow.", "Two dogs are playing in the snow."),
+        ('"A Man Is Riding A Bicycle"', '"A man is riding a bicycle"'),
+        ("Anna Smith Visits Berlin On Monday", "Anna Smith visits Berlin on Monday"),
+        ("NASA Sends 3 Dogs To The Moon", "NASA sends 3 dogs to the moon"),
+        ("What I Know And What I'm Told", "What I know and what I'm told"),
+        ("Don't Touch The Well-Known Dog", "Don't touch the well-known dog"),
+        ("The New McDonald's Opens In Berlin", "The new McDonald's opens in Berlin"),
+    ],
+)
+def test_title_case_becomes_sentence_case_except_for_names(text: str, expected: str) -> None:
+    assert normalize_title(text, lambda word: word not in NAMES) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("Two dogs are playing in the snow", "sentence case"),
+        ("Anna met Peter Smith in Berlin on Monday", "a sentence with many names"),
+        ("The White House", "a name"),
+        ("Save As", "too short"),
+        ("안녕하세요 여러분", "no capitals at all"),
+        ("12 + 30", "no letters"),
+        ("", "no letters"),
+        ("İki İnek İyi İşler", "small letters take more characters"),
+    ],
+)
+def test_sentence_that_is_not_in_title_case_is_unchanged(text: str, reason: str) -> None:
+    assert normalize_title(text, lambda _: True) == text, reason
+
+
+def test_length_of_a_title_does_not_change() -> None:
+    rng = random.Random(2)
+    letters = [chr(code) for code in range(sys.maxunicode) if chr(code).isalpha()]
+    for _ in range(300):
+        text = " ".join("".join(rng.choices(letters, k=6)).capitalize() for _ in range(6))
+        assert len(normalize_title(text, lambda _: True)) == len(text)

@@ -160,7 +160,7 @@ async def test_bad_timeout_is_refused(timeout_ms: Any) -> None:
 
 
 async def test_unknown_pair_is_not_found() -> None:
-    error = ModelNotFound("no model translates en-xx; there are en-de")
+    error = ModelNotFound("no model translates from en to xx; there are en-de")
     body = {"q": "a", "source": "en", "target": "xx"}
     response = await ask("/translate", body, FakePipeline(error=error))
     assert response.status_code == 404

@@ -1,0 +1,97 @@
+"""Mends where sentencex ends sentences: after titles, around citations, and behind brackets.
+
+Pure functions over segments of a line; together the segments stay the line.
+"""
+
+import re
+from collections.abc import Sequence
+
+# Abbreviations with which no sentence ends: most of them are titles, and names follow.
+NEVER_LAST = frozenset(
+    (
+        *(
+            "adm",
+            "brig",
+            "capt",
+            "cf",
+            "cmdr",
+            "col",
+            "cpl",
+            "dr",
+            "fr",
+            "frl",
+            "gen",
+            "gov",
+            "hon",
+        ),
+        *("hr", "lt", "maj", "messrs", "mr", "mrs", "ms", "pres", "prof", "rep", "rev", "sen"),
+        *("sgt", "vgl", "vs"),
+    )
+)
+# Those that a number follows.
+COUNTED = frozenset(
+    ("abb", "approx", "bd", "ca", "eq", "eqs", "fig", "figs", "kap", "nr", "pp", "vol")
+)
+
+LAST_WORD = re.compile(r"(?:^|[^\w.])(?P<word>[^\W\d_]+)\.$")
+# Closed behind what is no whole sentence: "[2004]", "(see there)".
+CITATION = re.compile(r"(?:\[[^\[\]]*[^\[\].!?]\]|\([^()]*[^().!?]\))$")
+# With what no sentence begins, and what is none.
+CLOSING = re.compile(r"[,)\]}\u00bb\u201d]|[.;:!?\u2019\"']+\s*$")
+FOOTNOTE = re.compile(r"(?:[\u2070\u00b9\u00b2\u00b3\u2074-\u2079]+(?:\s+|$))+")
+# One or more whole sentences in brackets, before another one.
+ASIDE = re.compile(
+    r"(?:\((?P<round>[^()]*[.!?\u2026\u3002])\)|\[(?P<square>[^\[\]]*[.!?\u2026\u3002])\])\s+(?=\S)"
+)
+# No title, number or citation is longer than what is looked at.
+TAIL_CHARS = 100
+
+
+def mend_segments(segments: Sequence[str]) -> list[str]:
+    """Returns the segments of a line as sentences, with the white space that follows each."""
+    mended: list[str] = []
+    for segment in segments:
+        rest = segment
+        if mended and (note := FOOTNOTE.match(segment)):
+            mended[-1] += note[0]
+            rest = segment[note.end() :]
+        if mended and rest and is_continued(mended[-1][-TAIL_CHARS:], rest):
+            mended[-1] += rest
+        elif rest:
+            mended.append(rest)
+    return [part for segment in mended for part in cut_asides(segment)]
+
+
+def is_continued(before: str, after: str) -> bool:
+    """Tells whether a sentence goes on behind a segment."""
+    before, first = before.rstrip(), after.lstrip()[:1]
+    word = LAST_WORD.search(before)
+    abbreviation = word["word"].lower() if word else ""
+    return (
+        abbreviation in NEVER_LAST
+        or (abbreviation in COUNTED and first.isdigit())
+        or (first.islower() and CITATION.search(before) is not None)
+        or CLOSING.match(after) is not None
+    )
+
+
+def cut_asides(segment: str) -> list[str]:
+    """Cuts a segment behind the brackets that it begins with, if they hold whole sentences."""
+    parts, start = [], 0
+    while (aside := ASIDE.match(segment, start)) and is_aside(aside, segment[aside.end()]):
+        parts.append(aside[0])
+        start = aside.end()
+    return [*parts, segment[start:]]
+
+
+def is_aside(aside: re.Match[str], following: str) -> bool:
+    """Tells whether brackets hold whole sentences: "(Yes.) Good.", but "(Mr.) Smith"."""
+    text = aside["round"] or aside["square"]
+    letters = [char for char in text if char.isalpha()]
+    word = LAST_WORD.search(text[-TAIL_CHARS:])
+    is_sentence = text[-1] != "." or (word is not None and is_plain_word(word["word"]))
+    return bool(letters) and not (letters[0].islower() or following.islower()) and is_sentence
+
+
+def is_plain_word(word: str) -> bool:
+    return len(word) > 1 and word.lower() not in NEVER_LAST
