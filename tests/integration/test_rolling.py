@@ -276,8 +276,9 @@ def post(connection: http.client.HTTPConnection, body: dict[str, Any]) -> http.c
 
 
 def test_stop_is_unready_then_a_pause_then_a_drain(tmp_path: Path) -> None:
-    delay = ("--shutdown-delay-ms", str(int(1000 * DELAY_SECONDS)))
-    with run_server(MODELS_DIR, tmp_path / "log", *delay) as server, ExitStack() as stack:
+    # on a busy machine the work takes longer than the default drain allows
+    flags = ("--shutdown-delay-ms", f"{1000 * DELAY_SECONDS:.0f}", "--drain-seconds", "120")
+    with run_server(MODELS_DIR, tmp_path / "log", *flags) as server, ExitStack() as stack:
         port = httpx.URL(server.url).port
         idle, used, busy = (
             stack.enter_context(closing_connection("127.0.0.1", port)) for _ in range(3)
