@@ -5,7 +5,7 @@ import re
 from fastapi import Response
 from prometheus_client import CollectorRegistry, make_asgi_app
 from prometheus_client.registry import Collector
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # Of a version that does not look like one, prometheus_client's choice of a format fails.
 ODD_VERSION = re.compile(rb";\s*version\s*=(?!\d{1,3}(?:\.\d{1,3}){0,3}\s*(?:[;,]|$))[^;,]*")
@@ -36,7 +36,16 @@ class MetricsResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = [(name, tidy_header(value)) for name, value in scope["headers"]]
         query = NOT_ASCII.sub(b"", scope["query_string"])
-        await self._app({**scope, "headers": headers, "query_string": query}, receive, send)
+
+        async def send_tidied(message: Message) -> None:
+            # ASGI wants names in lower case; others would not be found, and it be compressed again
+            if message["type"] == "http.response.start":
+                named = [(name.lower(), value) for name, value in message["headers"]]
+                message = {**message, "headers": named}
+            await send(message)
+
+        tidied = {**scope, "headers": headers, "query_string": query}
+        await self._app(tidied, receive, send_tidied)
 
 
 def tidy_header(value: bytes) -> bytes:

@@ -1,3 +1,4 @@
+import hashlib
 from typing import Any
 
 import pytest
@@ -6,6 +7,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from service.http.app import create_app
+from service.http.codings import MIN_COMPRESSED_BYTES
 from service.http.metrics import MetricsResponse, make_metrics_app
 from service.settings import Settings
 from tests.service.http.fakes import connect, fetch, make_app
@@ -81,6 +83,16 @@ async def test_metrics_are_compressed_for_clients_that_accept_it(
 
     assert response.headers.get("content-encoding") == encoding
     assert "seqserve_requests_total" in response.text
+
+
+async def test_long_metrics_are_compressed_once() -> None:
+    app = make_app()
+    for number in range(100):
+        app.context.metrics.count_request(hashlib.sha256(b"%d" % number).hexdigest(), "ok", 0.1)
+    async with connect(app) as client:
+        response = await client.get("/metrics", headers={"Accept-Encoding": "gzip"})
+    assert response.num_bytes_downloaded > MIN_COMPRESSED_BYTES
+    assert response.headers.get_list("content-encoding") == ["gzip"]
 
 
 async def test_exemplars_are_shown_in_openmetrics() -> None:
