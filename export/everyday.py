@@ -2,28 +2,21 @@
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 from export.translate import translate_texts
+from models.training.held_out import read_everyday
 from models.training.metrics import Figure
 from service.engine.runner import run_sequences
 from service.repository.model import LoadedModel, make_sequences
 
-SENTENCES = Path(__file__).parents[1] / "models" / "everyday"
 UNSURE, MAX_UNSURE_SCORE = "unsure", 0.8
-
-
-def read_sentences(task: str) -> list[list[str]]:
-    """Reads the columns of each line."""
-    lines = (SENTENCES / f"{task}.tsv").read_text(encoding="utf-8").splitlines()
-    return [line.split("\t") for line in lines]
 
 
 def judge_labels(model: LoadedModel) -> Figure | None:
     """Measures the share of sentences labelled as expected; None if the labels do not apply."""
     rows = [
         (expected, text)
-        for language, expected, text in read_sentences("sentiment")
+        for language, expected, text in read_everyday("sentiment")
         if language in model.manifest.languages
     ]
     labels = model.manifest.labels
@@ -51,7 +44,7 @@ def judge_translations(
     """
     rows = [
         (text, words)
-        for first, second, text, words in read_sentences("translation")
+        for first, second, text, words in read_everyday("translation")
         if (first, second) == (source, target)
     ]
     if not rows:

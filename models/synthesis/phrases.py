@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.training.data import add_typing_noise
+from models.training.held_out import text_key
 
 PATTERNS = Path(__file__).with_name("phrases.toml")
 LABELS = ("negative", "positive")
@@ -126,7 +127,7 @@ def write_sentences(
         "negative": num_negative,
         "positive": num_sentences - 2 * num_neutral - num_negative,
     }
-    seen = {make_key(text) for text in excluded}
+    seen = {text_key(text) for text in excluded}
     lines: list[tuple[int, str]] = []
     for tone, count in counts.items():
         labels = [LABELS.index(tone)] if tone in LABELS else range(len(LABELS))
@@ -153,7 +154,7 @@ def draw_texts(
         pattern = rng.choice(list(pool))
         for _ in range(TRIES):
             text = fill_pattern(pattern, rng.choice(pool[pattern]), rng)
-            if (key := make_key(text)) not in seen:
+            if (key := text_key(text)) not in seen:
                 seen.add(key)
                 texts.append(text)
                 break
@@ -176,11 +177,6 @@ def find_topics(grammar: Grammar, patterns: Sequence[str]) -> dict[str, list[Lis
     if lost := [pattern for pattern, topics in found.items() if not topics]:
         raise ValueError(f"no subject has a list for every slot of {lost[0]!r}")
     return found
-
-
-def make_key(text: str) -> str:
-    """Normalizes a text so that texts which differ only in typing are equal."""
-    return re.sub(r"[\s.!,']+", "", text.casefold())
 
 
 def fill_pattern(pattern: str, topic: Lists, rng: random.Random) -> str:

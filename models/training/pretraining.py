@@ -17,7 +17,8 @@ from torch.nn.functional import cross_entropy, linear
 from models.config import ModelConfig, RunConfig
 from models.networks.dropout import LockedDropout
 from models.networks.encoder import Encoder, length_mask
-from models.training.data import Example, bucket_batches, pad_ids, read_source
+from models.training.data import Example, Row, bucket_batches, pad_ids, read_source
+from models.training.held_out import read_training
 from models.training.vocabulary import PAD
 from service.text.tokenizer import Tokenizer
 
@@ -70,8 +71,16 @@ class PretrainingTask:
         self.config, self.tokenizer = config, tokenizer
         self.pad_id = tokenizer.token_id(PAD)
         self.training = config.pretraining or config.training
-        self._train = self._encode_splits(data, "train", None)
-        self._valid = self._encode_splits(data, "valid", self.training.valid_limit)
+        self._train = self._encode([row for _, rows in read_training(config, data) for row in rows])
+        limit = self.training.valid_limit
+        self._valid = self._encode(
+            [
+                row
+                for source in config.sources
+                if source.weight and source.has_valid
+                for row in read_source(config, source, data, "valid")[:limit]
+            ]
+        )
         if not self._train or not self._valid:
             raise ValueError("pretraining needs texts of two tokens or more to train and validate")
         self._frequencies = self._count_tokens()
@@ -122,14 +131,9 @@ class PretrainingTask:
             count += len(token_ids)
         return {"score": -total / count, "perplexity": math.exp(total / count)}
 
-    def _encode_splits(self, data: Path, split: str, limit: int | None) -> list[list[int]]:
-        texts = [
-            text
-            for source in self.config.sources
-            if source.weight and (split == "train" or source.has_valid)
-            for _, text in read_source(self.config, source, data, split)[:limit]
-        ]
-        return [ids for ids in self.tokenizer.encode_batch(texts) if len(ids) > 1]
+    def _encode(self, rows: Sequence[Row]) -> list[list[int]]:
+        encoded = self.tokenizer.encode_batch([text for _, text in rows])
+        return [ids for ids in encoded if len(ids) > 1]
 
     def _count_tokens(self) -> Tensor:
         """Returns the share of each token in the training texts, with add-one smoothing."""

@@ -29,6 +29,7 @@ from models.training.data import (
     read_source,
     sample_weighted,
 )
+from models.training.held_out import HeldOut, read_training
 from models.training.metrics import accuracy, translation_figures
 from models.training.vocabulary import EOS, PAD, drop_merges, start_token
 from service.text.tokenizer import Tokenizer
@@ -75,10 +76,7 @@ def build_task(config: RunConfig, tokenizer: Tokenizer, data: Path) -> Task:
 def training_texts(config: RunConfig, data: Path) -> Iterator[str]:
     """Yields the texts to learn the vocabulary from, each source at its weight."""
     rng = random.Random(config.training.seed)
-    for source in config.sources:
-        if not source.weight:
-            continue
-        rows = read_source(config, source, data, "train")
+    for source, rows in read_training(config, data):
         for first, second in sample_weighted(rows, source.weight, rng):
             yield second
             if config.task == "translation":
@@ -100,9 +98,8 @@ class SentimentTask:
         self.pad_id = tokenizer.token_id(PAD)
         limit = config.training.valid_limit
         self._train = [
-            (source.weight, read_examples(config, source, data, tokenizer, "train"))
-            for source in config.sources
-            if source.weight
+            (source.weight, encode_examples(config, source, "train", rows, tokenizer))
+            for source, rows in read_training(config, data)
         ]
         self._valid = {
             source.path: read_examples(config, source, data, tokenizer, "valid", limit)
@@ -161,9 +158,7 @@ class TranslationTask:
         rate = config.training.bpe_dropout
         self._train_tokenizer = drop_merges(tokenizer, rate) if rate else tokenizer
         self._train = [
-            (source.weight, self._direct(read_source(config, source, data, "train")))
-            for source in config.sources
-            if source.weight
+            (source.weight, self._direct(rows)) for source, rows in read_training(config, data)
         ]
         self._valid = {
             source.path: limit_rows(
@@ -259,6 +254,21 @@ def read_examples(
         ValueError: a label is unknown.
     """
     rows = limit_rows(read_source(config, source, data, split), limit)
+    return encode_examples(config, source, split, rows, tokenizer)
+
+
+def encode_examples(
+    config: RunConfig,
+    source: SourceConfig,
+    split: str,
+    rows: Sequence[Row],
+    tokenizer: Tokenizer,
+) -> list[Example]:
+    """Encodes labelled texts; texts without tokens are passed over.
+
+    Raises:
+        ValueError: a label is unknown.
+    """
     labels = label_rows(config, source, split, rows)
     encoded = tokenizer.encode_batch([text for _, text in rows])
     return [Example(ids, [label]) for ids, label in zip(encoded, labels, strict=True) if ids]
@@ -281,16 +291,23 @@ def label_rows(
 def check_sources(config: RunConfig, data: Path) -> None:
     """Reads all data of a run beforehand, to find faults before hours of training.
 
+    Prints how many training rows are left out because they are held out.
+
     Raises:
         ValueError: a file cannot be read, or a label is unknown.
         FileNotFoundError: a configured file is missing.
     """
+    held_out = HeldOut.of(config, data)
+    for name in held_out.missing:
+        print(f"{name}: no such test rows; training rows are not compared with them")
     for source in config.sources:
         for split, is_read in (("train", source.weight), ("valid", source.has_valid)):
             if is_read:
                 rows = read_source(config, source, data, split)
                 if config.task == "sentiment":
                     label_rows(config, source, split, rows)
+                if split == "train" and (overlap := held_out.measure_overlap(source.path, rows)):
+                    print(f"left out of {overlap}")
 
 
 def classify_examples(

@@ -1,11 +1,14 @@
 """The measurement on everyday sentences, and the scores of the shipped models."""
 
 import dataclasses
+from collections import Counter
+from itertools import permutations
 from pathlib import Path
 
 import pytest
 
-from export.everyday import SENTENCES, has_words, judge_labels, judge_translations, read_sentences
+from export.everyday import has_words, judge_labels, judge_translations
+from models.training.held_out import EVERYDAY, read_everyday
 from service.engine.device import Device
 from service.repository.loader import load_model
 from service.repository.model import LoadedModel
@@ -23,7 +26,7 @@ def load_shipped(name: str) -> LoadedModel:
 
 
 def test_every_line_has_its_columns_and_texts_are_unique() -> None:
-    labelled, translated = read_sentences("sentiment"), read_sentences("translation")
+    labelled, translated = read_everyday("sentiment"), read_everyday("translation")
 
     assert {len(row) for row in labelled} == {3}
     assert {len(row) for row in translated} == {4}
@@ -31,7 +34,19 @@ def test_every_line_has_its_columns_and_texts_are_unique() -> None:
     for rows, key_columns in ((labelled, (0, 2)), (translated, (1, 2))):
         texts = {tuple(row[column] for column in key_columns) for row in rows}
         assert len(texts) == len(rows) >= 40
-    assert (SENTENCES / "README.md").exists()
+    assert (EVERYDAY / "README.md").exists()
+
+
+def test_every_direction_has_sixty_sentences() -> None:
+    counts = Counter((source, target) for source, target, _, _ in read_everyday("translation"))
+
+    assert counts == dict.fromkeys(permutations(("en", "de", "ko"), 2), 60)
+
+
+def test_alternatives_are_words_and_a_copied_source_is_wrong() -> None:
+    for _, _, text, words in read_everyday("translation"):
+        assert all(word.strip() for group in words.split(";") for word in group.split("|")), text
+        assert not has_words(text, words), text
 
 
 @pytest.mark.parametrize(
@@ -69,7 +84,7 @@ def test_misses_are_listed_with_their_translations(tiny_version: FolderMaker) ->
     assert judged is not None
     figure, misses = judged
     assert figure.value < 100.0
-    assert ("I love you.", dict(misses)["I love you."]) in misses
+    assert ("I am hungry.", dict(misses)["I am hungry."]) in misses
     assert judge_translations(model, "en", "fr", 1) is None
 
 

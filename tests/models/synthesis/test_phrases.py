@@ -18,12 +18,12 @@ from models.synthesis.phrases import (
     fill_pattern,
     find_topics,
     main,
-    make_key,
     read_grammar,
     stretch_word,
     type_text,
     write_sentences,
 )
+from models.training.held_out import text_key
 
 NUM_SENTENCES = 3000
 FUNCTION_WORDS = ["not", "but", "never", "no", "nothing", "again", "could", "so", "too", "the", "i"]
@@ -101,7 +101,7 @@ def test_file_has_the_requested_number_of_lines(num_sentences: int, tmp_path: Pa
 
 
 def test_excluded_texts_are_not_written_in_any_typing(tmp_path: Path, grammar: Grammar) -> None:
-    usual = {make_key(text) for _, text in write_sentences(grammar, 1000, random.Random(1))}
+    usual = {text_key(text) for _, text in write_sentences(grammar, 1000, random.Random(1))}
     excluded = sorted(usual)[::10]
     tests = tmp_path / "tests.tsv"
     tests.write_text("".join(f"en\tpositive\t{text}\n" for text in excluded), encoding="utf-8")
@@ -111,7 +111,7 @@ def test_excluded_texts_are_not_written_in_any_typing(tmp_path: Path, grammar: G
     lines = (tmp_path / "train.tsv").read_text(encoding="utf-8").splitlines()
     assert len(lines) == 1000
     assert usual >= set(excluded)
-    assert not {make_key(line.partition("\t")[2]) for line in lines} & set(excluded)
+    assert not {text_key(line.partition("\t")[2]) for line in lines} & set(excluded)
 
 
 def test_labels_are_balanced(lines: list[tuple[int, str]]) -> None:
@@ -138,7 +138,7 @@ def test_sentences_differ_in_more_than_typing(grammar: Grammar) -> None:
         for tone in ("positive", "negative")
         for text in draw_texts(grammar, tone, 800, seen, random.Random(2))
     ]
-    assert len({make_key(text) for text in texts}) == len(texts) == len(seen)
+    assert len({text_key(text) for text in texts}) == len(texts) == len(seen)
 
 
 def test_all_slots_are_filled_and_spaces_are_single(lines: list[tuple[int, str]]) -> None:
