@@ -9,7 +9,7 @@ import argparse
 import random
 import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from service.text.masks import MASKS, MASKS_PER_KIND
@@ -57,7 +57,11 @@ def fill(first: str, second: str, copies: int, rng: random.Random) -> Iterator[t
             kind = KINDS[name[0]]
             place = sum(KINDS[other[0]] == kind for other in chosen)
             chosen[name] = MASKS[kind][(place + shift) % MASKS_PER_KIND]
-        yield tuple(SLOT.sub(lambda match: chosen[match[1]], text) for text in (first, second))
+        yield put_masks(first, chosen), put_masks(second, chosen)
+
+
+def put_masks(text: str, masks: Mapping[str, str]) -> str:
+    return SLOT.sub(lambda match: masks[match[1]], text)
 
 
 if __name__ == "__main__":

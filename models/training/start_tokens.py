@@ -1,6 +1,6 @@
-"""The start token of each training example: it names the target language, and in a share of the
-examples the speech level of the translation, so that a request can ask for one.
+"""The start token of each training example: the target language, and in a share the speech level.
 
+A request can then ask for a level.
 Sennrich et al. 2016, "Controlling politeness in neural machine translation via side constraints";
 the token stands on the decoder's side, so that the encoder's work serves all levels.
 """
@@ -9,8 +9,8 @@ import random
 from collections.abc import Sequence
 
 from models.config import RunConfig
-from models.synthesis.speech_level import make_casual, make_formal
 from models.training.data import Pair
+from models.training.relevel import make_casual, make_formal
 from models.training.speech_level import LEVELS, level_of
 from models.training.vocabulary import start_token
 from service.text.tokenizer import Tokenizer

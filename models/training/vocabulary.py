@@ -45,7 +45,8 @@ def train_tokenizer(
     A very small vocabulary may turn out larger, since its alphabet may have 200 characters.
 
     Ids: pad 0, eos 1, a start token per language and one for each of its speech levels, 256 bytes,
-    the masks of placeables, then characters and merges by frequency. A character outside the learnt alphabet is spelt in bytes, so no input is unknown.
+    the masks of placeables, then characters and merges by frequency. A character outside the learnt
+    alphabet is spelt in bytes, so no input is unknown.
     "▁" (U+2581) stands for the space; a "▁" in the text is decoded as a space.
 
     Raises:

@@ -27,6 +27,7 @@ from service.pipeline.intake import (
     observe_stages,
     offload,
 )
+from service.pipeline.reader import Reader
 from service.pipeline.streaming import GrowingTexts
 from service.pipeline.submission import ModelBatch, Submission, group_by_model, name_models
 from service.repository.registry import Registry, ServedModel
@@ -52,6 +53,7 @@ class TranslationJob:
     texts: Sequence[str]
     options: TranslateOptions
     documents: list[Document]
+    served: list[ServedModel | None]
     work: list[ModelBatch]
     model_names: str
     model_versions: str
@@ -116,9 +118,9 @@ class TranslatePipeline:
         work = group_by_model((served, document.sequences) for document, served in opened if served)
         if options.attention:
             check_attention(work)
-        documents = [document for document, _ in opened]
+        documents, served = [list(each) for each in zip(*opened, strict=True)]
         times = (deadline, arrived_at, self._clock())
-        return TranslationJob(texts, options, documents, work, *name_models(work), *times)
+        return TranslationJob(texts, options, documents, served, work, *name_models(work), *times)
 
     async def answer_job(self, job: TranslationJob) -> TranslateAnswer:
         """Has the models of a job translate its texts.
@@ -127,6 +129,16 @@ class TranslatePipeline:
             Overloaded, DeadlineExceeded, InferenceFailed, ModelNotReady.
         """
         with Submission(job.work, job.deadline, self._clock) as submission:
+            results = await submission.results()
+            for document, served in zip(job.documents, job.served, strict=True):
+                again = [
+                    sentence.sequence
+                    for sequence in document.sequences
+                    for sentence in document.read_again(sequence, results)
+                    if sentence.sequence
+                ]
+                if served and again:
+                    submission.add(served, again)
             results = await submission.results()
         return await self._assemble_answer(job, results, [None] * len(job.documents))
 
@@ -151,7 +163,10 @@ class TranslatePipeline:
             while growing.num_unfinished:
                 sequence, token_ids = await events.get()
                 if token_ids is None:
-                    growing.finish(sequence, submission.result(sequence))
+                    again = growing.finish(sequence, submission.result(sequence))
+                    served = job.served[growing.index_of(sequence)]
+                    if served and again:
+                        submission.add(served, again)
                 else:
                     growing.add_tokens(sequence, token_ids)
                 for delta in growing.take_deltas():
@@ -227,8 +242,8 @@ class TranslatePipeline:
         if source == options.target and any(source in pair for pair in self._registry.pairs()):
             return Document(None, detection, [Passage(Node(text, False, text), [])]), None
         served = self._registry.find_translator(source, options.target)
-        passages = segment(nodes, source, options.target, served.model, like)
-        return Document(served.model, detection, passages), served
+        reader = Reader(served.model, source, options.target, options.text_format, like)
+        return Document(reader, detection, segment(nodes, reader)), served
 
     def _detect_source(self, nodes: Sequence[Node]) -> Detection:
         # the names of tags are not English

@@ -11,12 +11,16 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from service.errors import ArtefactError
+from service.text.placeables import Kind
 
 HEADLINE_METRICS = ("accuracy", "bleu")
 MANIFEST, TOKENIZER = "manifest.json", "tokenizer.json"
 
 Precision = Literal["fp32", "w8", "int8"]
 """fp32: plain. w8: int8 weights, float32 arithmetic, any device. int8: int8 arithmetic, CPU."""
+
+Level = Literal["formal", "polite", "casual", "plain"]
+"""How a speaker addresses the listener; see `models.training.speech_level`."""
 
 Role = Literal["classifier", "encoder", "decoder"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -58,11 +62,13 @@ class SpecialIds(Part):
 
     Attributes:
         start_ids: the token that starts a translation, by target language.
+        level_ids: the same for a translation at a speech level, by target language and level.
     """
 
     pad_id: Annotated[int, Field(ge=0)]
     eos_id: int | None = None
     start_ids: dict[Language, int] = {}
+    level_ids: dict[Language, dict[Level, int]] = {}
 
 
 class Limits(Part):
@@ -157,6 +163,7 @@ class Manifest(Part):
     Attributes:
         output_kind: what the classifier graph returns.
         pairs: translation directions.
+        masks: the characters by which the model carries placeables through, by their kind.
         lower_capitals: whether sentences written in capitals are translated in sentence case.
         tools: versions of the programs that built it.
     """
@@ -172,6 +179,7 @@ class Manifest(Part):
     labels: tuple[str, ...] = ()
     output_kind: Literal["logits", "probabilities"] = "logits"
     lower_capitals: bool = True
+    masks: dict[Kind, str] = {}
     ids: SpecialIds
     limits: Limits
     opset: int

@@ -54,7 +54,8 @@ PATTERNS: tuple[tuple[Kind, str], ...] = (
     ("name", rf"{BEFORE}www\.{URL_REST}"),
     (
         "name",
-        rf"(?<![\w@.-])(?:[A-Za-z0-9-]+\.)+(?:{DOMAINS}){AFTER}(?!\.\w)(?::\d+)?(?:/(?:{URL_REST})?)?",
+        rf"(?<![\w@.-])(?:[A-Za-z0-9-]+\.)+(?:{DOMAINS}){AFTER}(?!\.\w)(?::\d+)?"
+        rf"(?:/(?:{URL_REST})?)?",
     ),
     ("name", r"(?<![\w.])@[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?"),
     ("name", r"(?<![\w&])\#[\p{L}_][\p{L}\p{N}_]*"),
@@ -81,7 +82,7 @@ PATTERNS: tuple[tuple[Kind, str], ...] = (
         "name",
         rf"{BEFORE}(?:[A-Za-z0-9_.-]+/)*[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.(?:{FILES}){AFTER}",
     ),
-    ("name", rf"(?<!\S)--[a-z][\w-]*(?:=\S*[\w/])?"),
+    ("name", r"(?<!\S)--[a-z][\w-]*(?:=\S*[\w/])?"),
     ("name", rf"{BEFORE}[A-Za-z_][A-Za-z0-9_.:]*\(\)"),
     ("name", rf"{BEFORE}(?:_+[A-Za-z0-9]+|[A-Za-z][A-Za-z0-9]*)(?:_+[A-Za-z0-9]+)+_*{AFTER}"),
     ("name", rf"{BEFORE}[0-9A-Fa-f]{{8}}(?:-[0-9A-Fa-f]{{4}}){{3}}-[0-9A-Fa-f]{{12}}{AFTER}"),
@@ -104,10 +105,10 @@ PATTERNS: tuple[tuple[Kind, str], ...] = (
         r"(?:[.,'’\u00a0\u202f:/–-]\d+)*"
         rf"(?:\s?(?:{CURRENCY}{AFTER}|{UNIT})|{AFTER})",
     ),
-    ("number", rf"(?<!\w)\p{{No}}+"),
-    ("name", r"\p{Co}+"),
+    ("number", r"(?<!\w)\p{No}+"),
+    ("name", r"\p{Co}"),
     ("mark", r"[<>]?[:;=8][-o*']?[)(\]\[dDpP/|}{@](?![\w/])|<3(?!\d)|\^_*\^"),
-    ("mark", r"[\p{So}\p{Sm}\p{Sk}\p{Cf}\p{No}|~^\\*_=+\ufe0f]+"),
+    ("mark", r"[[\p{So}\p{Sm}\p{Sk}\p{Cf}\p{No}|~^\\*_=+\ufe0f]--[\u00ad\u200b\u2060\ufeff]]+"),
 )
 PLACEABLE = regex.compile(
     "|".join(f"(?P<{kind}{index}>{pattern})" for index, (kind, pattern) in enumerate(PATTERNS)),

@@ -1,0 +1,117 @@
+"""Cuts a text into sentences as a translator reads them, with what must pass through masked."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+
+from service.engine.batch import Result, SearchOptions, TokenSequence
+from service.pipeline.sentence import DIGITS, Sentence, find_faithful
+from service.repository.model import LoadedModel, check_length, new_token_limit
+from service.text import sentences
+from service.text.alignment import share_tags
+from service.text.markup import Tag, escape_text
+from service.text.masking import Masked, Masks, cut_at_placeables, mask_sentence
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Makes sentences for one model, and their sequences.
+
+    Attributes:
+        source, target: language codes.
+        text_format: of the text, `text` or `html`.
+        like: its times and search options are those of the sentences' sequences.
+    """
+
+    model: LoadedModel
+    source: str
+    target: str
+    text_format: str
+    like: TokenSequence
+
+    def cut(self, text: str, tags: Sequence[Tag]) -> list[Sentence]:
+        """The sentences of a text, masked but not yet read."""
+        found: list[Sentence] = []
+        for sentence in share(sentences.split(text, self.source), tags):
+            masked = self.mask(sentence, self.model.manifest.masks)
+            found += [replace(sentence, masked=masked)] if masked else self.cut_around(sentence)
+        return found
+
+    def cut_around(self, sentence: Sentence) -> list[Sentence]:
+        """The placeables of a sentence and what is between them, each as a sentence."""
+        pieces = share(cut_at_placeables(sentence.text), sentence.tags)
+        pieces = [
+            replace(piece, masked=self.mask(piece, {}) or Masked("", piece.text))
+            for piece in pieces
+        ]
+        last = replace(
+            pieces[-1],
+            space=pieces[-1].space + sentence.space,
+            space_tags=[
+                *pieces[-1].space_tags,
+                *(
+                    tag._replace(offset=tag.offset + len(pieces[-1].space))
+                    for tag in sentence.space_tags
+                ),
+            ],
+        )
+        return [*pieces[:-1], last]
+
+    def mask(
+        self, sentence: Sentence, masks: Masks, *, small_numbers: bool = False
+    ) -> Masked | None:
+        return mask_sentence(
+            sentence.text,
+            masks,
+            sentence.tags,
+            small_numbers=small_numbers,
+            render=escape_text if self.text_format == "html" else str,
+        )
+
+    def read(self, found: Sequence[Sentence]) -> list[Sentence]:
+        """The sentences with what the model is to translate of them in sequences."""
+        spelled = self.model.normalize_caps([sentence.masked.text for sentence in found])
+        encoded = self.model.encode(spelled)
+        return [
+            replace(sentence, sequence=self.make_sequence(input_ids, sentence), spelled=text)
+            if input_ids
+            else sentence
+            for sentence, text, input_ids in zip(found, spelled, encoded, strict=True)
+        ]
+
+    def make_sequence(self, input_ids: list[int], sentence: Sentence) -> TokenSequence:
+        """A sentence's sequence of tokens with the times and search options of its text."""
+        manifest, like = self.model.manifest, self.like
+        check_length(input_ids, self.model)
+        assert like.search is not None
+        limit = min(like.search.max_new_tokens, new_token_limit(input_ids, manifest))
+        with_attention = like.search.with_attention or bool(sentence.masked.tags)
+        search = SearchOptions(like.search.beam_size, limit, with_attention)
+        start_id = manifest.ids.start_ids[self.target]
+        return TokenSequence(input_ids, like.arrived_at, like.deadline, search, start_id)
+
+    def must_read_again(self, sentence: Sentence, results: Mapping[TokenSequence, Result]) -> bool:
+        """Whether no hypothesis is faithful to what another reading could keep."""
+        if sentence.sequence is None or sentence.is_retry or sentence.is_plain:
+            return False
+        return not find_faithful(self.model, sentence, results)
+
+    def read_again(self, sentence: Sentence) -> list[Sentence]:
+        """A sentence read another way: with its small numbers masked, or cut around its masks."""
+        masked = None
+        if not sentence.masked.originals and DIGITS.search(sentence.masked.text):
+            masked = self.mask(sentence, self.model.manifest.masks, small_numbers=True)
+        again = [replace(sentence, masked=masked)] if masked else self.cut_around(sentence)
+        return [replace(each, is_retry=True) for each in self.read(again)]
+
+
+def share(pairs: Sequence[tuple[str, str]], tags: Sequence[Tag]) -> list[Sentence]:
+    """Sentences from texts with the white space behind them, and the tags of each."""
+    if not tags:
+        return [Sentence(text, space, Masked("", text)) for text, space in pairs]
+    pairs = [("", ""), *pairs]  # what stands before the first sentence stands after this one
+    shared = iter(share_tags(tags, list(chain.from_iterable(pairs))))
+    return [
+        Sentence(text, space, Masked("", text), tags=next(shared), space_tags=next(shared))
+        for text, space in pairs
+    ]
