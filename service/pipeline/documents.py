@@ -14,7 +14,7 @@ from service.engine.batch import Hypothesis, Result, TokenSequence
 from service.pipeline.reader import Reader
 from service.pipeline.sentence import Sentence, hypotheses_of, translate_sentence
 from service.repository.model import LoadedModel
-from service.text.markup import Node, Tag, render_text, split_markup
+from service.text.markup import Node, Tag, render_plain, render_text, split_markup
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def parse_text(text: str, text_format: str) -> list[Node]:
 
 def segment(nodes: Sequence[Node], reader: Reader) -> list[Passage]:
     """Cuts nodes into sentences, a sequence each, which are encoded together."""
-    cut = [(node, reader.cut(node.text, node.tags) if node.is_text else []) for node in nodes]
+    cut = [(node, reader.cut(node) if node.is_text else []) for node in nodes]
     read = iter(reader.read([sentence for _, found in cut for sentence in found]))
     return [Passage(node, [next(read) for _ in found]) for node, found in cut]
 
@@ -164,7 +164,9 @@ def render_passage(
     text = "".join(text for text, _ in parts)
     if text == passage.node.text:
         return passage.node.source
-    return text if text_format == "text" else "".join(render_text(*part) for part in parts)
+    if text_format == "text":
+        return "".join(render_plain(*part) for part in parts)
+    return "".join(render_text(*part, passage.node.objects) for part in parts)
 
 
 def align(model: LoadedModel, sequence: TokenSequence, hypothesis: Hypothesis) -> Alignment:

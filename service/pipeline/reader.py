@@ -9,7 +9,7 @@ from service.pipeline.sentence import DIGITS, Sentence, find_faithful
 from service.repository.model import LoadedModel, check_length, new_token_limit
 from service.text import sentences
 from service.text.alignment import share_tags
-from service.text.markup import Tag, escape_text
+from service.text.markup import Node, Tag, escape_text
 from service.text.masking import Masked, Masks, cut_at_placeables, mask_sentence
 
 
@@ -29,10 +29,11 @@ class Reader:
     text_format: str
     like: TokenSequence
 
-    def cut(self, text: str, tags: Sequence[Tag]) -> list[Sentence]:
+    def cut(self, node: Node) -> list[Sentence]:
         """The sentences of a text, masked but not yet read."""
+        pairs = sentences.split(node.text, self.source, has_lines=node.has_lines)
         found: list[Sentence] = []
-        for sentence in share(sentences.split(text, self.source), tags):
+        for sentence in share(pairs, node.tags):
             masked = self.mask(sentence, self.model.manifest.masks)
             found += [replace(sentence, masked=masked)] if masked else self.cut_around(sentence)
         return found

@@ -14,6 +14,7 @@ from service.pipeline.reader import Reader
 from service.pipeline.sentence import Sentence, translate_sentence
 from service.text.final_marks import without_final_marks
 from service.text.incremental_decoder import IncrementalDecoder
+from service.text.markup import render_plain
 from service.text.masking import LETTER
 
 
@@ -97,7 +98,7 @@ class DocumentText:
         assert reader is not None
         if part.sequence is None or part.sequence in self._results:
             rendered = translate_sentence(reader.model, part, self._results, 0)
-            return rendered.text + part.space, True
+            return render_plain(rendered.text, rendered.tags) + part.space, True
         growing = self._sentences.get(part.sequence)
         return growing.text if growing else "", False
 

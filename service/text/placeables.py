@@ -97,7 +97,8 @@ PATTERNS: tuple[tuple[Kind, str], ...] = (
         rf"|{BEFORE}(?:\(0\d{{1,4}}\)|0\d{{1,4}})[\s/-]\d{{3,}}(?:[\s-]\d{{2,}})*{AFTER}"
         rf"|{BEFORE}0\d{{1,4}}(?:[\s-]\d{{2}}){{3,}}{AFTER}"
         rf"|{BEFORE}\d{{2,4}}[\s-]\d{{3,4}}[\s-]\d{{4}}{AFTER}"
-        rf"|{BEFORE}\d{{4}}(?:[ ]\d{{4}}){{2,}}{AFTER}|{BEFORE}\d{{1,3}}(?:[\s]\d{{3}}){{2,}}{AFTER}",
+        rf"|{BEFORE}\d{{4}}(?:[ ]\d{{4}}){{2,}}{AFTER}"
+        rf"|{BEFORE}\d{{1,3}}(?:[\s]\d{{3}}){{2,}}{AFTER}",
     ),
     (
         "number",
