@@ -18,15 +18,18 @@ class Reader:
     """Makes sentences for one model, and their sequences.
 
     Attributes:
-        source, target: language codes.
+        source: language code.
         text_format: of the text, `text` or `html`.
+        terms: translations that are given, by term.
+        start_id: the token that starts the translations.
         like: its times and search options are those of the sentences' sequences.
     """
 
     model: LoadedModel
     source: str
-    target: str
     text_format: str
+    terms: Mapping[str, str]
+    start_id: int
     like: TokenSequence
 
     def cut(self, node: Node) -> list[Sentence]:
@@ -40,7 +43,7 @@ class Reader:
 
     def cut_around(self, sentence: Sentence) -> list[Sentence]:
         """The placeables of a sentence and what is between them, each as a sentence."""
-        pieces = share(cut_at_placeables(sentence.text), sentence.tags)
+        pieces = share(cut_at_placeables(sentence.text, self.terms), sentence.tags)
         pieces = [
             replace(piece, masked=self.mask(piece, {}) or Masked("", piece.text))
             for piece in pieces
@@ -65,6 +68,7 @@ class Reader:
             sentence.text,
             masks,
             sentence.tags,
+            terms=self.terms,
             small_numbers=small_numbers,
             render=escape_text if self.text_format == "html" else str,
         )
@@ -88,8 +92,7 @@ class Reader:
         limit = min(like.search.max_new_tokens, new_token_limit(input_ids, manifest))
         with_attention = like.search.with_attention or bool(sentence.masked.tags)
         search = SearchOptions(like.search.beam_size, limit, with_attention)
-        start_id = manifest.ids.start_ids[self.target]
-        return TokenSequence(input_ids, like.arrived_at, like.deadline, search, start_id)
+        return TokenSequence(input_ids, like.arrived_at, like.deadline, search, self.start_id)
 
     def must_read_again(self, sentence: Sentence, results: Mapping[TokenSequence, Result]) -> bool:
         """Whether no hypothesis is faithful to what another reading could keep."""

@@ -114,7 +114,7 @@ def translate_sentence(
     It is the sentence itself if there is none.
     """
     if sentence.sequence is None:
-        return Rendered(sentence.text, sentence.tags)
+        return Rendered(sentence.masked.before, sentence.tags)
     faithful = find_faithful(model, sentence, results)
     if not faithful:
         return Rendered(sentence.text, sentence.tags)

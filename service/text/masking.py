@@ -10,12 +10,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 import regex
 
 from service.text.markup import Tag
 from service.text.placeables import Kind, Placeable, find_placeables
+from service.text.terms import find_terms
 
 TagKind = Literal["opening", "closing", "void"]
 Masks = Mapping[Kind, str]
@@ -28,6 +30,9 @@ INVISIBLE = regex.compile("[\u00ad\u200b\u2060\ufeff]+")
 ELEMENT = regex.compile(r"<(/?)([\w:-]+)[^>]*?(/?)>")
 # Elements of markup are numbered by their tokens; those of marks from here on.
 FIRST_ELEMENT = 1_000_000
+
+
+NO_TERMS: Mapping[str, str] = MappingProxyType({})
 
 
 class Edit(NamedTuple):
@@ -61,6 +66,7 @@ def mask_sentence(
     masks: Masks,
     tags: Sequence[Tag] = (),
     *,
+    terms: Mapping[str, str] = NO_TERMS,
     small_numbers: bool = False,
     render: Callable[[str], str] = str,
 ) -> Masked | None:
@@ -70,12 +76,15 @@ def mask_sentence(
         sentence: without white space at its ends.
         masks: those of the model.
         tags: inline tags at their offsets in the sentence.
+        terms: translations that are given, by term.
         small_numbers: see `find_placeables`.
         render: makes the source of a tag from a mark.
     """
-    placeables = find_placeables(sentence, small_numbers=small_numbers)
+    given = {each.start: each.translation for each in find_terms(sentence, terms)}
+    placeables = find_all(sentence, terms, small_numbers=small_numbers)
     if not has_letters(sentence, placeables):
-        return Masked("", sentence)
+        edits = [Edit(*each[:2], given[each.start]) for each in placeables if each.start in given]
+        return Masked("", edit(sentence, edits, 0, len(sentence))[0])
     invisible = list(INVISIBLE.finditer(sentence))
     spaces = list(SPACES.finditer(sentence))
     if not (placeables or invisible or spaces):
@@ -102,7 +111,10 @@ def mask_sentence(
         text,
         sentence[:start],
         sentence[end:],
-        {mask: sentence[each.start : each.end] for each, mask in chosen.items()},
+        {
+            mask: given.get(each.start, sentence[each.start : each.end])
+            for each, mask in chosen.items()
+        },
         sorted(
             (tag._replace(offset=places(tag.offset)) for tag in (*tags, *marks)),
             key=lambda tag: tag.offset,
@@ -140,13 +152,29 @@ def carries_masks(text: str, masked: Masked) -> bool:
     return found == Counter(masked.originals.keys())
 
 
-def cut_at_placeables(sentence: str) -> list[tuple[str, str]]:
+def find_all(
+    sentence: str, terms: Mapping[str, str], *, small_numbers: bool = False
+) -> list[Placeable]:
+    """The placeables of a sentence, and its terms in place of those that they overlap."""
+    placeables = find_placeables(sentence, small_numbers=small_numbers)
+    found = find_terms(sentence, terms)
+    if not found:
+        return placeables
+    free = [
+        each
+        for each in placeables
+        if all(each.end <= term.start or term.end <= each.start for term in found)
+    ]
+    return sorted([*free, *(Placeable(term.start, term.end, "name") for term in found)])
+
+
+def cut_at_placeables(sentence: str, terms: Mapping[str, str] = NO_TERMS) -> list[tuple[str, str]]:
     """The placeables of a sentence and what is between them, each with the white space behind it.
 
     For models without masks, and for translations that lost one.
     """
     ends = {0, len(sentence)}
-    for each in find_placeables(sentence):
+    for each in find_all(sentence, terms):
         ends |= {each.start, each.end}
     pairs: list[tuple[str, str]] = [("", "")]
     for start, end in pairwise(sorted(ends)):
