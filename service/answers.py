@@ -105,6 +105,8 @@ class Translation:
 
     Attributes:
         is_complete: no sentence of it was cut at its length limit or repeats itself.
+        score: the probability (0..1) that it is acceptable; None if the model cannot tell.
+        is_unsure: the score is below the one asked for, and the text is the source's.
     """
 
     text: str
@@ -112,6 +114,8 @@ class Translation:
     detected: Detection | None = None
     attention: list[Alignment] | None = None
     is_complete: bool = True
+    score: float | None = None
+    is_unsure: bool = False
 
 
 @dataclass(frozen=True)

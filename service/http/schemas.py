@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
+from service.answers import Formality
 from service.http.faults import fault, kind_of
 
 
@@ -40,6 +41,7 @@ def refuse_bool(value: object) -> object:
 Texts = Annotated[str | list[str], BeforeValidator(check_texts)]
 # Far above every real limit; it keeps numbers with thousands of digits out of messages.
 Count = Annotated[int, BeforeValidator(refuse_bool), Field(le=10**9)]
+Term = Annotated[str, Field(min_length=1, max_length=200)]
 Code = Annotated[str, Field(min_length=1, max_length=35)]
 
 
@@ -87,6 +89,25 @@ class TranslateRequest(TimedBody):
         Count | None, Field(ge=1, description="the most tokens that a sentence may have")
     ] = None
     attention: Annotated[bool, Field(description="true for the alignment weights")] = False
+    formality: Annotated[
+        Formality,
+        Field(
+            description="default, more, less, prefer_more or prefer_less: how the listener is "
+            "addressed, in languages that have levels"
+        ),
+    ] = "default"
+    keep: Annotated[list[Term], Field(description="terms of the text that stay as they are")] = []
+    glossary: Annotated[
+        dict[Term, Term], Field(description="terms of the text with their translations")
+    ] = {}
+    min_score: Annotated[
+        float,
+        Field(
+            ge=0.0,
+            le=1.0,
+            description="a translation with a lower score comes back as its source, marked unsure",
+        ),
+    ] = 0.0
     stream: Annotated[
         bool, Field(description="true for server-sent events: token, ..., token, done")
     ] = False
@@ -160,6 +181,20 @@ class TranslateResponse(Reply):
         Field(
             description="false if the translation was cut at its length limit or repeats itself; "
             "absent if all translations are complete"
+        ),
+    ] = None
+    score: Annotated[
+        float | list[float | None] | None,
+        Field(
+            description="the probability that the translation is acceptable; absent if the model "
+            "cannot tell"
+        ),
+    ] = None
+    unsure: Annotated[
+        bool | list[bool] | None,
+        Field(
+            description="true if the score is below min_score, and the text is the source; absent "
+            "if no score is"
         ),
     ] = None
 

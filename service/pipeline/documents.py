@@ -12,7 +12,13 @@ import numpy as np
 from service.answers import Alignment, Detection, TranslateOptions, Translation
 from service.engine.batch import Hypothesis, Result, TokenSequence
 from service.pipeline.reader import Reader
-from service.pipeline.sentence import Sentence, hypotheses_of, translate_sentence
+from service.pipeline.sentence import (
+    Sentence,
+    choose_hypothesis,
+    hypotheses_of,
+    translate_sentence,
+)
+from service.repository.manifest import ScoreFit
 from service.repository.model import LoadedModel
 from service.text.markup import Node, Tag, render_plain, render_text, split_markup
 
@@ -118,16 +124,31 @@ def assemble(
     if text is None:
         text = render(0, options.text_format)
     others = [render(rank, options.text_format) for rank in range(1, options.alternatives + 1)]
-    best = [hypotheses_of(results, sequence)[0] for sequence in document.sequences]
-    is_complete = all(hypothesis.is_complete for hypothesis in best)
-    alternatives = list(dict.fromkeys(other for other in others if other != text))
-    if not options.attention:
-        return Translation(text, alternatives, document.detected, is_complete=is_complete)
-    alignments = [
-        align(model, sequence, hypothesis)
-        for sequence, hypothesis in zip(document.sequences, best, strict=True)
+    translated = [
+        sentence
+        for passage in document.passages
+        for sentence in passage.sentences
+        if sentence.sequence
     ]
-    return Translation(text, alternatives, document.detected, alignments, is_complete)
+    best = [choose_hypothesis(model, sentence, results, 0) for sentence in translated]
+    return Translation(
+        text,
+        list(dict.fromkeys(other for other in others if other != text)),
+        document.detected,
+        align_all(model, translated, results) if options.attention else None,
+        is_complete=all(hypothesis is None or hypothesis.is_complete for hypothesis in best),
+        score=score_text(document.reader.score_fit, best),
+    )
+
+
+def score_text(fit: ScoreFit | None, best: Sequence[Hypothesis | None]) -> float | None:
+    """The score of a text: that of its worst sentence; None if the model's are not calibrated.
+
+    A sentence that comes back as it was has the score 0; what needs no translation has 1.
+    """
+    if fit is None:
+        return None
+    return min((fit.score(each.score) if each else 0.0 for each in best), default=1.0)
 
 
 def render_passages(
@@ -169,11 +190,26 @@ def render_passage(
     return "".join(render_text(*part, passage.node.objects) for part in parts)
 
 
-def align(model: LoadedModel, sequence: TokenSequence, hypothesis: Hypothesis) -> Alignment:
-    """Attention of one sentence with the spelling of its tokens."""
+def align_all(
+    model: LoadedModel, translated: Sequence[Sentence], results: Mapping[TokenSequence, Result]
+) -> list[Alignment]:
+    """Attention of the best hypothesis of each sentence."""
+    alignments = []
+    for sentence in translated:
+        assert sentence.sequence is not None
+        best = choose_hypothesis(model, sentence, results, 0)
+        hypothesis = best or hypotheses_of(results, sentence.sequence)[0]
+        alignments.append(align(model, sentence, hypothesis))
+    return alignments
+
+
+def align(model: LoadedModel, sentence: Sentence, hypothesis: Hypothesis) -> Alignment:
+    """Attention of one sentence with the spelling of its tokens, masks shown as what they mask."""
+    assert sentence.sequence is not None
     assert hypothesis.attention is not None
-    return Alignment(
-        model.tokenizer.tokens(sequence.input_ids),
-        model.tokenizer.tokens(hypothesis.token_ids),
-        np.round(hypothesis.attention.astype(np.float64), 4).tolist(),
+    originals = sentence.masked.originals
+    source, target = (
+        [originals.get(token, token) for token in model.tokenizer.tokens(token_ids)]
+        for token_ids in (sentence.sequence.input_ids, hypothesis.token_ids)
     )
+    return Alignment(source, target, np.round(hypothesis.attention.astype(np.float64), 4).tolist())

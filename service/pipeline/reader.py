@@ -6,6 +6,7 @@ from itertools import chain
 
 from service.engine.batch import Result, SearchOptions, TokenSequence
 from service.pipeline.sentence import DIGITS, Sentence, find_faithful
+from service.repository.manifest import ScoreFit
 from service.repository.model import LoadedModel, check_length, new_token_limit
 from service.text import sentences
 from service.text.alignment import share_tags
@@ -22,6 +23,7 @@ class Reader:
         text_format: of the text, `text` or `html`.
         terms: translations that are given, by term.
         start_id: the token that starts the translations.
+        score_fit: of the direction, if the model has one.
         like: its times and search options are those of the sentences' sequences.
     """
 
@@ -30,6 +32,7 @@ class Reader:
     text_format: str
     terms: Mapping[str, str]
     start_id: int
+    score_fit: ScoreFit | None
     like: TokenSequence
 
     def cut(self, node: Node) -> list[Sentence]:

@@ -103,22 +103,26 @@ def decode(model: LoadedModel, sentence: Sentence, hypothesis: Hypothesis) -> st
     return model.decode(hypothesis.token_ids, in_capitals=sentence.is_in_capitals)
 
 
+def choose_hypothesis(
+    model: LoadedModel, sentence: Sentence, results: Mapping[TokenSequence, Result], rank: int
+) -> Hypothesis | None:
+    """The faithful hypothesis of a rank, or the last before it; None if there is none."""
+    faithful = find_faithful(model, sentence, results)
+    return faithful[min(rank, len(faithful) - 1)] if faithful else None
+
+
 def translate_sentence(
     model: LoadedModel,
     sentence: Sentence,
     results: Mapping[TokenSequence, Result],
     rank: int,
 ) -> Rendered:
-    """The sentence's translation by the faithful hypothesis of a rank, or by the last before it.
-
-    It is the sentence itself if there is none.
-    """
+    """The sentence's translation by the hypothesis of a rank; itself if none is faithful."""
     if sentence.sequence is None:
         return Rendered(sentence.masked.before, sentence.tags)
-    faithful = find_faithful(model, sentence, results)
-    if not faithful:
+    hypothesis = choose_hypothesis(model, sentence, results, rank)
+    if hypothesis is None:
         return Rendered(sentence.text, sentence.tags)
-    hypothesis = faithful[min(rank, len(faithful) - 1)]
     masked = sentence.masked
     text = decode(model, sentence, hypothesis)
     tags: Sequence[Tag] = ()

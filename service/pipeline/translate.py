@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from service.answers import (
     Detection,
@@ -118,6 +118,7 @@ class TranslatePipeline:
             EmptyInput, InputTooLong, InvalidInput, ModelNotFound, DeadlineExceeded.
         """
         arrived_at = self._clock()
+        self._check_terms(options)
         # among others a blank text comes back as it is, so that lists need no sorting out
         check_texts(texts, self._settings, may_be_blank=any(map(str.strip, texts)))
         like = TokenSequence([], arrived_at, deadline, self._choose_search(options))
@@ -215,8 +216,8 @@ class TranslatePipeline:
 
         def assemble_all() -> list[Translation]:
             return [
-                assemble(document, results, job.options, text)
-                for document, text in zip(job.documents, known, strict=True)
+                keep_if_unsure(assemble(document, results, job.options, text), source, job.options)
+                for document, source, text in zip(job.documents, job.texts, known, strict=True)
             ]
 
         translations = await offload(job.texts, assemble_all)
@@ -224,6 +225,14 @@ class TranslatePipeline:
             job.work, results, job.arrived_at, job.encoded_at, self._metrics, self._clock()
         )
         return TranslateAnswer(job.model_names, job.model_versions, timings, translations)
+
+    def _check_terms(self, options: TranslateOptions) -> None:
+        limit = self._settings.max_terms
+        if len(options.terms) > limit:
+            raise InvalidInput(
+                f"keep and glossary have {len(options.terms)} terms, above the limit of {limit}; "
+                "send those that the text has"
+            )
 
     def _choose_search(self, options: TranslateOptions) -> SearchOptions:
         settings = self._settings
@@ -259,6 +268,7 @@ class TranslatePipeline:
             options.text_format,
             options.terms,
             choose_start(served.manifest, options),
+            served.manifest.score_fit(source, options.target),
             like,
         )
         return Document(reader, detection, segment(nodes, reader)), served
@@ -285,6 +295,13 @@ def choose_start(manifest: Manifest, options: TranslateOptions) -> int:
             f"formality in {target}; ask for prefer_{options.formality}, or leave it out"
         )
     return ids.start_ids[target]
+
+
+def keep_if_unsure(found: Translation, source: str, options: TranslateOptions) -> Translation:
+    """The translation, or its source in its place if its score is below the one asked for."""
+    if found.score is None or found.score >= options.min_score:
+        return found
+    return replace(found, text=source, is_unsure=True)
 
 
 def listen(

@@ -5,6 +5,7 @@ A version is the folder `<models_dir>/<name>/<version>/` with `manifest.json`, t
 """
 
 import hashlib
+import math
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -126,6 +127,30 @@ class Quality(Part):
         return int(size) if name == "beam" else 1
 
 
+class ScoreFit(Part):
+    """How likely a translation is acceptable: a logistic of its mean log-probability per token.
+
+    Attributes:
+        pair: direction as `en-de`.
+        slope, intercept: of the logistic's argument.
+        data, num_sentences: held-out sentences that it was fitted to.
+        threshold: sentence chrF from which a translation counts as acceptable.
+        auc: area under the curve of the held-out sentences (0.5 is chance).
+    """
+
+    pair: str
+    slope: float
+    intercept: float
+    data: str
+    num_sentences: int
+    threshold: float
+    auc: float
+
+    def score(self, log_probability: float) -> float:
+        """The probability (0..1) of an acceptable translation."""
+        return 1.0 / (1.0 + math.exp(-(self.slope * log_probability + self.intercept)))
+
+
 class Parity(Part):
     """Agreement of a graph with the float32 torch model over batch sizes and mixed lengths.
 
@@ -187,6 +212,7 @@ class Manifest(Part):
     files: tuple[FileEntry, ...]
     sources: tuple[Source, ...] = ()
     quality: tuple[Quality, ...] = ()
+    score_fits: tuple[ScoreFit, ...] = ()
     parity: tuple[Parity, ...] = ()
     goldens: tuple[Golden, ...] = ()
     num_parameters: int | None = None
@@ -248,6 +274,10 @@ class Manifest(Part):
                 key = (figure.data, figure.pair, figure.metric)
                 widest[key] = max(widest.get(key, figure), figure, key=Quality.beam_size)
         return tuple(widest.values())[:2]
+
+    def score_fit(self, source: str, target: str) -> ScoreFit | None:
+        pair = f"{source}-{target}"
+        return next((fit for fit in self.score_fits if fit.pair == pair), None)
 
     def graph(self, role: Role, precision: Precision) -> Graph:
         return next(

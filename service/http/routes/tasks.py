@@ -93,10 +93,17 @@ async def translate(request: Request) -> Response:
         beam_size=body.beam_size,
         max_new_tokens=body.max_new_tokens,
         attention=body.attention,
+        formality=body.formality,
+        terms={term: term for term in body.keep} | body.glossary,
+        min_score=body.min_score,
     )
     texts = [body.q] if isinstance(body.q, str) else body.q
     deadline = find_deadline(request, context, body)
     is_single = isinstance(body.q, str)
+    if body.stream and body.min_score:
+        raise InvalidInput(
+            "min_score cannot be kept while the translation is streamed; leave one of the two out"
+        )
     if body.stream:
         return await stream(request, texts, options, deadline, is_single=is_single)
     work = perform(request, context.translate, texts, options, deadline)
