@@ -7,13 +7,17 @@ Korean has four that are common (Sohn 1999, "The Korean Language", section 9.3):
 import re
 from collections.abc import Callable
 
-LEVELS: dict[str, tuple[str, ...]] = {
+from service.repository.manifest import Level
+
+LEVELS: dict[str, tuple[Level, ...]] = {
     "ko": ("formal", "polite", "casual", "plain"),
     "de": ("formal", "casual"),
 }
+# Of a translation for which none is asked; without one, the text suggests it.
+DEFAULT_LEVELS: dict[str, Level] = {"ko": "polite"}
 
 END_MARKS = re.compile(r"[\s\"'”’」』.!?~…,;:)\]♥♡^ㅋㅎㅠㅜ]+$")
-KOREAN_ENDINGS = (
+KOREAN_ENDINGS: tuple[tuple[Level, re.Pattern[str]], ...] = (
     ("formal", re.compile(r"(니다|니까|십시오|시오|십시다|니다만)$")),
     ("polite", re.compile(r"(요|죠|에용|네용|세여|해여)$")),
     ("plain", re.compile(r"([가-힣]다|는가|은가|인가|하라|느냐)$")),
@@ -32,7 +36,7 @@ GERMAN_CASUAL = re.compile(
 GERMAN_FORMAL = re.compile(r"(?<![.!?:„»\"“] )(?<!^)(?<!^[„»\"“])\b(Sie|Ihnen|Ihr|Ihre[mnrs]?)\b")
 
 
-def level_of(text: str, language: str) -> str | None:
+def level_of(text: str, language: str) -> Level | None:
     """One of the language's `LEVELS`, or None where the text does not tell.
 
     In a text of several sentences the last one counts in Korean; in German both pronouns at once
@@ -42,7 +46,7 @@ def level_of(text: str, language: str) -> str | None:
     return judge(text) if judge else None
 
 
-def judge_korean(text: str) -> str | None:
+def judge_korean(text: str) -> Level | None:
     body = END_MARKS.sub("", text)
     # a word or a title has no level; a sentence that ends in a verb has at least this much
     for level, ending in KOREAN_ENDINGS:
@@ -53,11 +57,11 @@ def judge_korean(text: str) -> str | None:
     return None
 
 
-def judge_german(text: str) -> str | None:
+def judge_german(text: str) -> Level | None:
     is_casual, is_formal = bool(GERMAN_CASUAL.search(text)), bool(GERMAN_FORMAL.search(text))
     if is_casual == is_formal:
         return None
     return "casual" if is_casual else "formal"
 
 
-JUDGES: dict[str, Callable[[str], str | None]] = {"ko": judge_korean, "de": judge_german}
+JUDGES: dict[str, Callable[[str], Level | None]] = {"ko": judge_korean, "de": judge_german}

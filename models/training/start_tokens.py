@@ -6,16 +6,20 @@ the token stands on the decoder's side, so that the encoder's work serves all le
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from models.config import RunConfig
 from models.training.data import Pair
 from models.training.relevel import make_casual, make_formal
 from models.training.speech_level import LEVELS, level_of
 from models.training.vocabulary import start_token
+from service.repository.manifest import Level
 from service.text.tokenizer import Tokenizer
 
-REWRITERS = {"casual": make_casual, "formal": make_formal}
+REWRITERS: dict[Level, Callable[[str], str | None]] = {
+    "casual": make_casual,
+    "formal": make_formal,
+}
 
 
 class SpeechLevels:

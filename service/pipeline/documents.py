@@ -75,6 +75,18 @@ class Document:
         self._places.update({one.sequence: (passage, one) for one in again if one.sequence})
         return again
 
+    @property
+    def was_read_again(self) -> bool:
+        return any(sentence.is_retry for passage in self.passages for sentence in passage.sentences)
+
+    def best(self, results: Mapping[TokenSequence, Result]) -> list[Hypothesis | None]:
+        """The hypothesis that each sequence's translation is made of; None if none is faithful."""
+        assert self.reader is not None
+        return [
+            choose_hypothesis(self.reader.model, self.sentence(sequence), results, 0)
+            for sequence in self.sequences
+        ]
+
     def sentence(self, sequence: TokenSequence) -> Sentence:
         return self._places[sequence][1]
 
@@ -124,18 +136,12 @@ def assemble(
     if text is None:
         text = render(0, options.text_format)
     others = [render(rank, options.text_format) for rank in range(1, options.alternatives + 1)]
-    translated = [
-        sentence
-        for passage in document.passages
-        for sentence in passage.sentences
-        if sentence.sequence
-    ]
-    best = [choose_hypothesis(model, sentence, results, 0) for sentence in translated]
+    best = document.best(results)
     return Translation(
         text,
         list(dict.fromkeys(other for other in others if other != text)),
         document.detected,
-        align_all(model, translated, results) if options.attention else None,
+        align_all(document, results) if options.attention else None,
         is_complete=all(hypothesis is None or hypothesis.is_complete for hypothesis in best),
         score=score_text(document.reader.score_fit, best),
     )
@@ -190,17 +196,18 @@ def render_passage(
     return "".join(render_text(*part, passage.node.objects) for part in parts)
 
 
-def align_all(
-    model: LoadedModel, translated: Sequence[Sentence], results: Mapping[TokenSequence, Result]
-) -> list[Alignment]:
+def align_all(document: Document, results: Mapping[TokenSequence, Result]) -> list[Alignment]:
     """Attention of the best hypothesis of each sentence."""
-    alignments = []
-    for sentence in translated:
-        assert sentence.sequence is not None
-        best = choose_hypothesis(model, sentence, results, 0)
-        hypothesis = best or hypotheses_of(results, sentence.sequence)[0]
-        alignments.append(align(model, sentence, hypothesis))
-    return alignments
+    assert document.reader is not None
+    model = document.reader.model
+    return [
+        align(
+            model,
+            document.sentence(sequence),
+            best or hypotheses_of(results, sequence)[0],
+        )
+        for sequence, best in zip(document.sequences, document.best(results), strict=True)
+    ]
 
 
 def align(model: LoadedModel, sentence: Sentence, hypothesis: Hypothesis) -> Alignment:

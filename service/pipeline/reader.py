@@ -4,14 +4,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
+from service.answers import Formality, TranslateOptions
 from service.engine.batch import Result, SearchOptions, TokenSequence
+from service.errors import InvalidInput
 from service.pipeline.sentence import DIGITS, Sentence, find_faithful
-from service.repository.manifest import ScoreFit
+from service.repository.manifest import Manifest, ScoreFit
 from service.repository.model import LoadedModel, check_length, new_token_limit
 from service.text import sentences
 from service.text.alignment import share_tags
 from service.text.markup import Node, Tag, escape_text
 from service.text.masking import Masked, Masks, cut_at_placeables, mask_sentence
+
+FORMALITIES: dict[Formality, str] = {
+    "default": "",
+    "more": "formal",
+    "less": "casual",
+    "prefer_more": "formal",
+    "prefer_less": "casual",
+}
 
 
 @dataclass(frozen=True)
@@ -110,6 +120,44 @@ class Reader:
             masked = self.mask(sentence, self.model.manifest.masks, small_numbers=True)
         again = [replace(sentence, masked=masked)] if masked else self.cut_around(sentence)
         return [replace(each, is_retry=True) for each in self.read(again)]
+
+
+def make_reader(
+    model: LoadedModel, source: str, options: TranslateOptions, like: TokenSequence
+) -> Reader:
+    """The reader of texts in `source` for the target and the wishes of a request.
+
+    Raises:
+        InvalidInput: see `choose_start`.
+    """
+    manifest = model.manifest
+    return Reader(
+        model,
+        source,
+        options.text_format,
+        options.terms,
+        choose_start(manifest, options),
+        manifest.score_fit(source, options.target),
+        like,
+    )
+
+
+def choose_start(manifest: Manifest, options: TranslateOptions) -> int:
+    """The start token for the target at the formality asked for.
+
+    Raises:
+        InvalidInput: the model has no levels in that language, and one is insisted on.
+    """
+    ids, target = manifest.ids, options.target
+    level = FORMALITIES[options.formality]
+    if level in ids.level_ids.get(target, {}):
+        return ids.level_ids[target][level]
+    if options.formality in ("more", "less"):
+        raise InvalidInput(
+            f"formality is {options.formality}, but model {manifest.name} knows no levels of "
+            f"formality in {target}; ask for prefer_{options.formality}, or leave it out"
+        )
+    return ids.start_ids[target]
 
 
 def share(pairs: Sequence[tuple[str, str]], tags: Sequence[Tag]) -> list[Sentence]:

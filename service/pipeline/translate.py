@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 from service.answers import (
     Detection,
-    Formality,
     Language,
     Started,
     StreamEvent,
@@ -28,10 +27,9 @@ from service.pipeline.intake import (
     observe_stages,
     offload,
 )
-from service.pipeline.reader import Reader
+from service.pipeline.reader import make_reader
 from service.pipeline.streaming import GrowingTexts
 from service.pipeline.submission import ModelBatch, Submission, group_by_model, name_models
-from service.repository.manifest import Manifest
 from service.repository.registry import Registry, ServedModel
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
@@ -62,15 +60,6 @@ class TranslationJob:
     deadline: float
     arrived_at: float
     encoded_at: float
-
-
-FORMALITIES: dict[Formality, str] = {
-    "default": "",
-    "more": "formal",
-    "less": "casual",
-    "prefer_more": "formal",
-    "prefer_less": "casual",
-}
 
 
 class TranslatePipeline:
@@ -262,39 +251,13 @@ class TranslatePipeline:
         if source == options.target and any(source in pair for pair in self._registry.pairs()):
             return Document(None, detection, [Passage(Node(text, False, text), [])]), None
         served = self._registry.find_translator(source, options.target)
-        reader = Reader(
-            served.model,
-            source,
-            options.text_format,
-            options.terms,
-            choose_start(served.manifest, options),
-            served.manifest.score_fit(source, options.target),
-            like,
-        )
+        reader = make_reader(served.model, source, options, like)
         return Document(reader, detection, segment(nodes, reader)), served
 
     def _detect_source(self, nodes: Sequence[Node]) -> Detection:
         # the names of tags are not English
         text = " ".join(node.text for node in nodes if node.is_text)
         return detect_language(text, self._source_codes())
-
-
-def choose_start(manifest: Manifest, options: TranslateOptions) -> int:
-    """The start token for the target at the formality asked for.
-
-    Raises:
-        InvalidInput: the model has no levels in that language, and one is insisted on.
-    """
-    ids, target = manifest.ids, options.target
-    level = FORMALITIES[options.formality]
-    if level in ids.level_ids.get(target, {}):
-        return ids.level_ids[target][level]
-    if options.formality in ("more", "less"):
-        raise InvalidInput(
-            f"formality is {options.formality}, but model {manifest.name} knows no levels of "
-            f"formality in {target}; ask for prefer_{options.formality}, or leave it out"
-        )
-    return ids.start_ids[target]
 
 
 def keep_if_unsure(found: Translation, source: str, options: TranslateOptions) -> Translation:
