@@ -109,7 +109,7 @@ def segment(nodes: Sequence[Node], reader: Reader) -> list[Passage]:
     """Cuts nodes into sentences, a sequence each, which are encoded together."""
     cut = [(node, reader.cut(node) if node.is_text else []) for node in nodes]
     read = iter(reader.read([sentence for _, found in cut for sentence in found]))
-    return [Passage(node, [next(read) for _ in found]) for node, found in cut]
+    return [Passage(node, [each for _ in found for each in next(read)]) for node, found in cut]
 
 
 def assemble(

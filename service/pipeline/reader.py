@@ -45,6 +45,11 @@ class Reader:
     score_fit: ScoreFit | None
     like: TokenSequence
 
+    @property
+    def max_tokens(self) -> int:
+        """Of a sentence."""
+        return self.model.manifest.limits.max_input_tokens
+
     def cut(self, node: Node) -> list[Sentence]:
         """The sentences of a text, masked but not yet read."""
         pairs = sentences.split(node.text, self.source, has_lines=node.has_lines)
@@ -56,23 +61,19 @@ class Reader:
 
     def cut_around(self, sentence: Sentence) -> list[Sentence]:
         """The placeables of a sentence and what is between them, each as a sentence."""
-        pieces = share(cut_at_placeables(sentence.text, self.terms), sentence.tags)
-        pieces = [
+        pieces = split_sentence(sentence, cut_at_placeables(sentence.text, self.terms))
+        return [
             replace(piece, masked=self.mask(piece, {}) or Masked("", piece.text))
             for piece in pieces
         ]
-        last = replace(
-            pieces[-1],
-            space=pieces[-1].space + sentence.space,
-            space_tags=[
-                *pieces[-1].space_tags,
-                *(
-                    tag._replace(offset=tag.offset + len(pieces[-1].space))
-                    for tag in sentence.space_tags
-                ),
-            ],
-        )
-        return [*pieces[:-1], last]
+
+    def cut_in_two(self, sentence: Sentence) -> list[Sentence]:
+        """The halves of a sentence that is too long, as sentences."""
+        found: list[Sentence] = []
+        for half in split_sentence(sentence, sentences.cut_in_two(sentence.text)):
+            masked = self.mask(half, self.model.manifest.masks)
+            found += [replace(half, masked=masked)] if masked else self.cut_around(half)
+        return found
 
     def mask(
         self, sentence: Sentence, masks: Masks, *, small_numbers: bool = False
@@ -86,16 +87,26 @@ class Reader:
             render=escape_text if self.text_format == "html" else str,
         )
 
-    def read(self, found: Sequence[Sentence]) -> list[Sentence]:
-        """The sentences with what the model is to translate of them in sequences."""
+    def read(self, found: Sequence[Sentence]) -> list[list[Sentence]]:
+        """Each sentence with what the model is to translate of it in a sequence.
+
+        One that is too long for the model is cut as often as it takes, and becomes several.
+
+        Raises:
+            InputTooLong: a word is too long for the model.
+        """
         spelled = self.model.normalize_caps([sentence.masked.text for sentence in found])
         encoded = self.model.encode(spelled)
-        return [
-            replace(sentence, sequence=self.make_sequence(input_ids, sentence), spelled=text)
-            if input_ids
-            else sentence
-            for sentence, text, input_ids in zip(found, spelled, encoded, strict=True)
-        ]
+        read: list[list[Sentence]] = []
+        for sentence, text, input_ids in zip(found, spelled, encoded, strict=True):
+            if not input_ids:
+                read.append([sentence])
+            elif len(input_ids) > self.max_tokens and " " in sentence.masked.text:
+                read.append(list(chain.from_iterable(self.read(self.cut_in_two(sentence)))))
+            else:
+                sequence = self.make_sequence(input_ids, sentence)
+                read.append([replace(sentence, sequence=sequence, spelled=text)])
+        return read
 
     def make_sequence(self, input_ids: list[int], sentence: Sentence) -> TokenSequence:
         """A sentence's sequence of tokens with the times and search options of its text."""
@@ -119,7 +130,7 @@ class Reader:
         if not sentence.masked.originals and DIGITS.search(sentence.masked.text):
             masked = self.mask(sentence, self.model.manifest.masks, small_numbers=True)
         again = [replace(sentence, masked=masked)] if masked else self.cut_around(sentence)
-        return [replace(each, is_retry=True) for each in self.read(again)]
+        return [replace(each, is_retry=True) for each in chain.from_iterable(self.read(again))]
 
 
 def make_reader(
@@ -158,6 +169,17 @@ def choose_start(manifest: Manifest, options: TranslateOptions) -> int:
             f"formality in {target}; ask for prefer_{options.formality}, or leave it out"
         )
     return ids.start_ids[target]
+
+
+def split_sentence(sentence: Sentence, pairs: Sequence[tuple[str, str]]) -> list[Sentence]:
+    """A sentence in pieces, with its tags and the white space behind it."""
+    pieces = share(pairs, sentence.tags)
+    last = pieces[-1]
+    space_tags = [tag._replace(offset=tag.offset + len(last.space)) for tag in sentence.space_tags]
+    pieces[-1] = replace(
+        last, space=last.space + sentence.space, space_tags=[*last.space_tags, *space_tags]
+    )
+    return pieces
 
 
 def share(pairs: Sequence[tuple[str, str]], tags: Sequence[Tag]) -> list[Sentence]:

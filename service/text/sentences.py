@@ -29,6 +29,7 @@ LINE_BREAKS = dict.fromkeys(map(ord, "\n\r\t\v\f"), " ")
 LINE_MARK = regex.compile(
     r"\s*(?:(?:[-*+•‣▪◦·–—>]|\#{1,6}|\d{1,3}[.)]|[a-z]\)|\[[ xX]\]|//+)\s+)+(?=\S)"
 )
+BREAK = regex.compile(r"(?P<mark>[,;:–—…)]?)(?P<space>\s+)(?=\S)")
 CELL = regex.compile(r"[^\t]*\t*")
 
 # sentencex is quadratic in the length of a line full of opening quotes, so it gets a window at a
@@ -61,6 +62,24 @@ def split(text: str, language: str, *, has_lines: bool = True) -> list[tuple[str
             for segment in segment_line(cell, language):
                 append_segment(pairs, segment)
     return pairs
+
+
+def cut_in_two(sentence: str) -> list[tuple[str, str]]:
+    """The halves of a sentence, each with the white space that follows it.
+
+    It is cut behind a mark between clauses if there is one near its middle, else between words; a
+    single word stays whole.
+    """
+    middle = len(sentence) / 2
+    places = [
+        (abs(match.start() - middle) * (1.0 if match["mark"] else 3.0), match)
+        for match in BREAK.finditer(sentence)
+    ]
+    if not places:
+        return [(sentence, "")]
+    _, match = min(places, key=lambda place: place[0])
+    start = match.start("space")
+    return [(sentence[:start], match["space"]), (sentence[match.end() :], "")]
 
 
 def segment_line(line: str, language: str) -> list[str]:
