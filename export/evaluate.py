@@ -9,6 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 from export.everyday import judge_labels, judge_translations, list_misses
+from export.formality import judge_formality
 from export.publish import export_run
 from export.score_fit import describe_fits, fit_scores
 from export.translate import translate_texts
@@ -145,6 +146,10 @@ def evaluate_everyday(model: LoadedModel) -> list[Quality]:
             decoding = f"beam {beam_size}"
             quality.append(as_quality(model, EVERYDAY, figure, f"{source}-{target}", decoding))
             print(f"{EVERYDAY} {source}-{target}: {describe(quality[-1:])}\n{list_misses(misses)}")
+        for formality, figure in judge_formality(model, source, target, beam_size):
+            decoding = f"beam {beam_size}, {formality}"
+            quality.append(as_quality(model, EVERYDAY, figure, f"{source}-{target}", decoding))
+            print(f"{EVERYDAY} {source}-{target} {formality}: {describe(quality[-1:])}")
     return quality
 
 
