@@ -9,7 +9,9 @@ import numpy as np
 from tqdm import tqdm
 
 from export.everyday import judge_labels, judge_translations, list_misses
+from export.formality import judge_formality
 from export.publish import export_run
+from export.score_fit import describe_fits, fit_scores
 from export.translate import translate_texts
 from models.config import RunConfig, SourceConfig, read_run_config
 from models.training.data import Row, index_labels, read_source
@@ -18,7 +20,7 @@ from models.training.tasks import label_rows
 from service.engine.device import Device, available_cpus
 from service.engine.runner import run_sequences
 from service.repository.loader import load_model
-from service.repository.manifest import Quality, read_manifest, write_manifest
+from service.repository.manifest import Quality, ScoreFit, read_manifest, write_manifest
 from service.repository.model import LoadedModel, make_sequences
 from service.settings import Settings
 
@@ -43,7 +45,12 @@ def evaluate_version(folder: Path, run_folder: Path, data: Path, beam_size: int)
     quality = evaluate_tests(model, config, data, beam_size) + evaluate_everyday(model)
     if "fp32" not in model.manifest.precisions:
         quality += evaluate_float(run_folder, config, data)
-    write_manifest(read_manifest(folder).model_copy(update={"quality": tuple(quality)}), folder)
+    fits: tuple[ScoreFit, ...] = ()
+    if config.task == "translation":
+        fits = fit_scores(model, config, data, default_beam_size())
+        print(f"scores of translations tell acceptable ones with an AUC of {describe_fits(fits)}")
+    measured = {"quality": tuple(quality), "score_fits": fits}
+    write_manifest(read_manifest(folder).model_copy(update=measured), folder)
 
 
 def evaluate_tests(
@@ -139,6 +146,10 @@ def evaluate_everyday(model: LoadedModel) -> list[Quality]:
             decoding = f"beam {beam_size}"
             quality.append(as_quality(model, EVERYDAY, figure, f"{source}-{target}", decoding))
             print(f"{EVERYDAY} {source}-{target}: {describe(quality[-1:])}\n{list_misses(misses)}")
+        for formality, figure in judge_formality(model, source, target, beam_size):
+            decoding = f"beam {beam_size}, {formality}"
+            quality.append(as_quality(model, EVERYDAY, figure, f"{source}-{target}", decoding))
+            print(f"{EVERYDAY} {source}-{target} {formality}: {describe(quality[-1:])}")
     return quality
 
 

@@ -214,6 +214,7 @@ def describe_run(
         pairs=config.pairs if config.task == "translation" else (),
         labels=config.labels,
         lower_capitals=config.model.lower_capitals,
+        masks=run.masks if config.task == "translation" else {},
         ids=run.special_ids,
         limits=limits,
         opset=OPSET,

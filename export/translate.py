@@ -2,39 +2,77 @@
 
 import time
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from service.answers import TranslateOptions
-from service.engine.batch import SearchOptions, TokenSequence
+from service.engine.batch import Result, SearchOptions, TokenSequence
 from service.engine.runner import run_sequences
 from service.errors import InputTooLong
-from service.pipeline.documents import (
-    Passage,
-    list_sequences,
-    parse_text,
-    render_passages,
-    segment,
-)
+from service.pipeline.documents import Document, assemble, parse_text, segment
+from service.pipeline.reader import make_reader
 from service.repository.model import LoadedModel
 
 
+class Translated(NamedTuple):
+    """A translation, and the log-probability per token of its worst sentence.
+
+    The log-probability is None if nothing was translated, or if it was cut around placeables.
+    """
+
+    text: str
+    log_probability: float | None
+
+
 def translate_texts(
-    model: LoadedModel, texts: Sequence[str], source: str, target: str, beam_size: int
+    model: LoadedModel,
+    texts: Sequence[str],
+    source: str,
+    target: str,
+    beam_size: int,
+    options: TranslateOptions | None = None,
 ) -> list[str]:
     """Returns the best translation of each text, empty if the server would reject the text."""
-    options = TranslateOptions(source, target)
+    options = options or TranslateOptions(source, target)
+    return [each.text for each in translate_scored(model, texts, options, beam_size)]
+
+
+def translate_scored(
+    model: LoadedModel, texts: Sequence[str], options: TranslateOptions, beam_size: int
+) -> list[Translated]:
+    """Translates texts; those that the server would reject come back empty."""
     search = SearchOptions(beam_size, model.manifest.limits.max_new_tokens)
     like = TokenSequence([], time.monotonic(), float("inf"), search)
-    documents = [cut_text(model, text, options, like) for text in texts]
-    sequences = [sequence for passages in documents for sequence in list_sequences(passages)]
-    results = dict(zip(sequences, run_sequences(model.runner, sequences), strict=True))
-    return [render_passages(model, passages, results, 0, "text") for passages in documents]
+    documents = [open_document(model, text, options, like) for text in texts]
+    results: dict[TokenSequence, Result] = {}
+    sequences = [sequence for document in documents for sequence in document.sequences]
+    while sequences:
+        results |= zip(sequences, run_sequences(model.runner, sequences), strict=True)
+        sequences = [
+            sentence.sequence
+            for document in documents
+            for sequence in document.sequences
+            for sentence in document.read_again(sequence, results)
+            if sentence.sequence
+        ]
+    return [finish(document, results, options) for document in documents]
 
 
-def cut_text(
+def open_document(
     model: LoadedModel, text: str, options: TranslateOptions, like: TokenSequence
-) -> list[Passage]:
+) -> Document:
+    nodes = parse_text(text, options.text_format)
+    reader = make_reader(model, options.source, options, like)
     try:
-        nodes = parse_text(text, options.text_format)
-        return segment(nodes, options.source, options.target, model, like)
+        return Document(reader, None, segment(nodes, reader))
     except InputTooLong:
-        return []
+        return Document(reader, None, [])
+
+
+def finish(
+    document: Document, results: dict[TokenSequence, Result], options: TranslateOptions
+) -> Translated:
+    best = document.best(results)
+    scores = [each.score for each in best if each]
+    is_whole = len(scores) == len(best) and not document.was_read_again
+    text = assemble(document, results, options).text
+    return Translated(text, min(scores) if scores and is_whole else None)

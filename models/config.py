@@ -105,6 +105,12 @@ class TrainingConfig:
         valid_limit: validation rows used per source after each epoch.
         typing_noise: share of the source sentences that are altered as if typed in a hurry: lower
             case or capitals, without the full stop (translation only).
+        masked: share of the pairs whose common placeables are masked, see
+            `models.training.masking` (translation only).
+        levelled: share of the pairs whose start token tells the speech level of the translation,
+            see `models.training.speech_level` (translation only).
+        relevelled: share of the polite Korean translations that are rewritten as casual or formal
+            ones, where a rule is sure of it.
         bpe_dropout: probability of skipping a merge of the tokenizer, in sources and targets
             (translation only). It cannot be seeded, so such runs are not reproducible.
         adversarial: size of adversarial perturbations, as a share of the norm of the embedded text;
@@ -127,6 +133,9 @@ class TrainingConfig:
     patience: Size = 4
     valid_limit: Size = 1000
     typing_noise: Rate = 0.0
+    masked: Rate = 0.0
+    levelled: Rate = 0.0
+    relevelled: Rate = 0.0
     bpe_dropout: Rate = 0.0
     adversarial: Rate = 0.0
     ema_decay: Rate = 0.0

@@ -1,8 +1,11 @@
 """What the pipeline is asked for and what it gives, in its own words; the wire has others."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
+
+Formality = Literal["default", "more", "less", "prefer_more", "prefer_less"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,9 @@ class TranslateOptions:
         source: language code, or `auto`.
         alternatives: other translations wanted; the beam is at least one wider.
         attention: give the alignment weights.
+        formality: how the listener is addressed, by DeepL's names; `prefer` takes what there is.
+        terms: translations that are given, by term of the source.
+        min_score: a translation with a lower score is replaced by its source.
     """
 
     source: str
@@ -43,6 +49,9 @@ class TranslateOptions:
     beam_size: int | None = None
     max_new_tokens: int | None = None
     attention: bool = False
+    formality: Formality = "default"
+    terms: Mapping[str, str] = field(default_factory=dict)
+    min_score: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -136,6 +145,8 @@ class Translation:
 
     Attributes:
         is_complete: no sentence of it was cut at its length limit or repeats itself.
+        score: the probability (0..1) that it is acceptable; None if the model cannot tell.
+        is_unsure: the score is below the one asked for, and the text is the source's.
     """
 
     text: str
@@ -143,6 +154,8 @@ class Translation:
     detected: Detection | None = None
     attention: list[Alignment] | None = None
     is_complete: bool = True
+    score: float | None = None
+    is_unsure: bool = False
 
 
 @dataclass(frozen=True)

@@ -207,6 +207,14 @@ class Settings(BaseSettings):
             description="Most alternatives a request may ask for; each widens the beam.",
         ),
     ] = 5
+    max_terms: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=100_000,
+            description="Terms that a request may keep or give translations for, together.",
+        ),
+    ] = 1000
     max_new_tokens: Annotated[
         int,
         Field(

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -59,6 +59,14 @@ def read_split(folder: Path, stem: str, languages: Sequence[str]) -> list[Row]:
     if len(sides) == 2 and sides[0] is not None and sides[1] is not None:
         return _zip_lines(sides[0], sides[1])
     raise FileNotFoundError(f"{folder} holds neither {stem}.tsv[.gz] nor {stem}.<language>[.gz]")
+
+
+class Pair(NamedTuple):
+    """A sentence, its translation, and the index of the translation's language."""
+
+    source: str
+    target: str
+    side: int
 
 
 def read_source(config: RunConfig, source: SourceConfig, data: Path, split: str) -> list[Row]:

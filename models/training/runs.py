@@ -10,10 +10,13 @@ import torch
 from models.config import RunConfig, read_run_config
 from models.networks.classifier import Classifier
 from models.networks.seq2seq import Seq2Seq
+from models.training.speech_level import DEFAULT_LEVELS, LEVELS
 from models.training.tasks import build_model
 from models.training.trainer import BEST, read_seconds
-from models.training.vocabulary import EOS, PAD, start_token
-from service.repository.manifest import TOKENIZER, SpecialIds
+from models.training.vocabulary import EOS, PAD, read_vocabulary, start_token, start_tokens
+from service.repository.manifest import TOKENIZER, Level, SpecialIds
+from service.text.masks import MASKS
+from service.text.placeables import Kind
 from service.text.tokenizer import Tokenizer
 
 
@@ -39,16 +42,37 @@ class Run:
             pad_id=self.tokenizer.token_id(PAD),
             eos_id=self.tokenizer.token_id(EOS),
             start_ids={
-                language: self.tokenizer.token_id(start_token(language))
+                language: self._start_id(language, DEFAULT_LEVELS.get(language))
                 for language in self.config.languages
+            },
+            level_ids={
+                language: {level: self._start_id(language, level) for level in levels}
+                for language, levels in LEVELS.items()
+                if language in self.config.languages and self._has_levels
             },
         )
 
     @property
+    def masks(self) -> dict[Kind, str]:
+        """Those that the model was trained with; none if it was not."""
+        return dict(MASKS) if self.config.training.masked else {}
+
+    @property
+    def _has_levels(self) -> bool:
+        return bool(self.config.training.levelled)
+
+    def _start_id(self, language: str, level: Level | None) -> int:
+        level = level if self._has_levels else None
+        return self.tokenizer.token_id(start_token(language, level))
+
+    @property
     def forbidden_ids(self) -> list[int]:
         """Ids that a translation never contains: start tokens and padding."""
-        ids = self.special_ids
-        return [*ids.start_ids.values(), ids.pad_id]
+        if self.config.task == "sentiment":
+            return [self.tokenizer.token_id(PAD)]
+        known = read_vocabulary(self.tokenizer)
+        starts = [known[each] for each in start_tokens(self.config.languages) if each in known]
+        return [*starts, known[PAD]]
 
 
 def read_run(folder: Path) -> Run:

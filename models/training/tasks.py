@@ -7,7 +7,7 @@ import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,7 @@ from models.networks.seq2seq import Seq2Seq, translate_greedily
 from models.training.adversarial import perturb
 from models.training.data import (
     Example,
+    Pair,
     Row,
     add_typing_noise,
     bucket_batches,
@@ -30,19 +31,13 @@ from models.training.data import (
     sample_weighted,
 )
 from models.training.held_out import HeldOut, read_training
+from models.training.masking import mask_pair
 from models.training.metrics import accuracy, translation_figures
+from models.training.start_tokens import SpeechLevels
 from models.training.vocabulary import EOS, PAD, drop_merges, start_token
 from service.text.tokenizer import Tokenizer
 
 VALID_BATCH_TOKENS = 8192
-
-
-class Pair(NamedTuple):
-    """A sentence, its translation, and the index of the translation's language."""
-
-    source: str
-    target: str
-    side: int
 
 
 class Task(Protocol):
@@ -155,6 +150,7 @@ class TranslationTask:
         self.start_ids = [
             tokenizer.token_id(start_token(language)) for language in config.languages
         ]
+        self.levels = SpeechLevels(config, tokenizer)
         rate = config.training.bpe_dropout
         self._train_tokenizer = drop_merges(tokenizer, rate) if rate else tokenizer
         self._train = [
@@ -173,10 +169,14 @@ class TranslationTask:
         return build_model(self.config)
 
     def sample_epoch(self, rng: random.Random) -> list[Example]:
+        training = self.config.training
         pairs = [
-            pair for weight, pairs in self._train for pair in sample_weighted(pairs, weight, rng)
+            mask(pair, rng) if training.masked and rng.random() < training.masked else pair
+            for weight, pairs in self._train
+            for pair in sample_weighted(pairs, weight, rng)
         ]
-        noise = self.config.training.typing_noise
+        pairs, start_ids = self.levels.choose(pairs, rng)
+        noise = training.typing_noise
         sources = self._train_tokenizer.encode_batch(
             [
                 add_typing_noise(pair.source, rng)
@@ -188,8 +188,8 @@ class TranslationTask:
         targets = self._train_tokenizer.encode_batch([pair.target for pair in pairs])
         limit = self.config.model.max_tokens - 1  # eos
         return [
-            Example([*source[:limit], self.eos_id], [self.start_ids[pair.side], *target[:limit]])
-            for pair, source, target in zip(pairs, sources, targets, strict=True)
+            Example([*source[:limit], self.eos_id], [start_id, *target[:limit]])
+            for start_id, source, target in zip(start_ids, sources, targets, strict=True)
         ]
 
     def loss(self, model: nn.Module, examples: Sequence[Example], device: torch.device) -> Tensor:
@@ -238,6 +238,10 @@ class TranslationTask:
         start_id = self.start_ids[target]
         rows = translate_sources([model], encoded, start_id, self.eos_id, self.pad_id, device)
         return [self.tokenizer.decode(row) for row in rows]
+
+
+def mask(pair: Pair, rng: random.Random) -> Pair:
+    return Pair(*mask_pair(pair.source, pair.target, rng), pair.side)
 
 
 def read_examples(

@@ -4,6 +4,7 @@ Each byte has a token, as a fallback.
 """
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -12,16 +13,28 @@ import torch
 from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
 from torch import Tensor
 
+from models.training.speech_level import LEVELS
+from service.text.masks import ALL_MASKS
 from service.text.tokenizer import Tokenizer
 
 PAD, EOS = "<pad>", "<eos>"
 BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
 SPACE = "\u2581"
+LEVEL_TOKEN = re.compile(r"<2(\w+):\w+>")
 
 
-def start_token(language: str) -> str:
-    """Returns the special token that starts a translation into a language."""
-    return f"<2{language}>"
+def start_token(language: str, level: str | None = None) -> str:
+    """Returns the special token that starts a translation into a language, at a speech level."""
+    return f"<2{language}:{level}>" if level else f"<2{language}>"
+
+
+def start_tokens(languages: Iterable[str]) -> list[str]:
+    """All special tokens that start a translation into one of the languages."""
+    return [
+        start_token(language, level)
+        for language in languages
+        for level in (None, *LEVELS.get(language, ()))
+    ]
 
 
 def train_tokenizer(
@@ -31,15 +44,16 @@ def train_tokenizer(
 
     A very small vocabulary may turn out larger, since its alphabet may have 200 characters.
 
-    Ids: pad 0, eos 1, one start token per language, 256 bytes, then characters and merges by
-    frequency. A character outside the learnt alphabet is spelt in bytes, so no input is unknown.
+    Ids: pad 0, eos 1, a start token per language and one for each of its speech levels, 256 bytes,
+    the masks of placeables, then characters and merges by frequency. A character outside the learnt
+    alphabet is spelt in bytes, so no input is unknown.
     "▁" (U+2581) stands for the space; a "▁" in the text is decoded as a space.
 
     Raises:
         ValueError: `vocab_size` leaves no room after the special tokens and the bytes.
     """
-    specials = [PAD, EOS, *(start_token(language) for language in languages)]
-    reserved = len(specials) + len(BYTES)
+    specials = [PAD, EOS, *start_tokens(languages)]
+    reserved = len(specials) + len(BYTES) + len(ALL_MASKS)
     if vocab_size <= reserved:
         raise ValueError(f"vocab_size is {vocab_size}; it must be above {reserved}")
     backend = _build_backend(models.BPE(), lowercase)
@@ -54,8 +68,8 @@ def train_tokenizer(
     )
     backend.train_from_iterator(texts, trainer)
     learnt = json.loads(backend.to_str())["model"]
-    pieces = sorted(learnt["vocab"], key=learnt["vocab"].__getitem__)
-    vocab = {piece: index for index, piece in enumerate([*specials, *BYTES, *pieces])}
+    pieces = sorted(learnt["vocab"].keys() - set(ALL_MASKS), key=learnt["vocab"].__getitem__)
+    vocab = {piece: index for index, piece in enumerate([*specials, *BYTES, *ALL_MASKS, *pieces])}
     merges = [tuple(merge) for merge in learnt["merges"]]
     backend = _build_backend(models.BPE(vocab=vocab, merges=merges, byte_fallback=True), lowercase)
     backend.add_special_tokens(specials)
@@ -106,6 +120,9 @@ def read_vocabulary(tokenizer: Tokenizer) -> dict[str, int]:
 def spell_piece(piece: str, tokenizer: Tokenizer, vocabulary: dict[str, int]) -> list[int]:
     """The tokens of a piece that the vocabulary does not have as one."""
     token_ids = tokenizer.encode(piece.replace(SPACE, " "))
+    language = LEVEL_TOKEN.fullmatch(piece)
+    if language and (start := vocabulary.get(start_token(language[1]))) is not None:
+        return [start]
     begins_word = piece.startswith(SPACE)
     # the tokenizer puts a space before every text
     if not begins_word and len(token_ids) > 1 and token_ids[0] == vocabulary.get(SPACE):
@@ -135,8 +152,9 @@ def _build_backend(model: models.BPE, lowercase: bool) -> tokenizers.Tokenizer:
     backend.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.Metaspace(),
+            pre_tokenizers.Split(tokenizers.Regex(f"[{ALL_MASKS}]"), "isolated"),
             pre_tokenizers.Punctuation("isolated"),
-            pre_tokenizers.Digits(),
+            pre_tokenizers.Digits(individual_digits=True),
         ]
     )
     backend.decoder = decoders.Sequence(

@@ -55,6 +55,11 @@ def show_translations(
         shown.attention = pick([show_attention(each) for each in found], is_single)
     if not all(each.is_complete for each in found):
         shown.complete = pick([each.is_complete for each in found], is_single)
+    if any(each.score is not None for each in found):
+        scores = [None if each.score is None else round(each.score, 3) for each in found]
+        shown.score = pick(scores, is_single)
+    if any(each.is_unsure for each in found):
+        shown.unsure = pick([each.is_unsure for each in found], is_single)
     return shown
 
 

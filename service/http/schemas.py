@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from service.answers import ClassifyOptions, TranslateOptions
+from service.answers import ClassifyOptions, Formality, TranslateOptions
 from service.http.faults import fault, kind_of
 
 
@@ -54,6 +54,7 @@ Texts = Annotated[Text | Annotated[list[str], Field(min_length=1)], BeforeValida
 Count = Annotated[int, Field(ge=0, le=10**9), BeforeValidator(refuse_bool)]
 PositiveCount = Annotated[int, Field(ge=1, le=10**9), BeforeValidator(refuse_bool)]
 ModelName = Annotated[str, Field(max_length=128)]
+Term = Annotated[str, Field(min_length=1, max_length=200)]
 Code = Annotated[str, Field(min_length=1, max_length=35)]
 
 
@@ -123,6 +124,25 @@ class TranslateRequest(TimedBody):
         PositiveCount | None, Field(description="the most tokens that a sentence may have")
     ] = None
     attention: Annotated[bool, Field(description="true for the alignment weights")] = False
+    formality: Annotated[
+        Formality,
+        Field(
+            description="default, more, less, prefer_more or prefer_less: how the listener is "
+            "addressed, in languages that have levels"
+        ),
+    ] = "default"
+    keep: Annotated[list[Term], Field(description="terms of the text that stay as they are")] = []
+    glossary: Annotated[
+        dict[Term, Term], Field(description="terms of the text with their translations")
+    ] = {}
+    min_score: Annotated[
+        float,
+        Field(
+            ge=0.0,
+            le=1.0,
+            description="a translation with a lower score comes back as its source, marked unsure",
+        ),
+    ] = 0.0
     stream: Annotated[
         bool, Field(description="true for server-sent events: token, ..., token, done")
     ] = False
@@ -145,6 +165,9 @@ class TranslateRequest(TimedBody):
             beam_size=self.beam_size,
             max_new_tokens=self.max_new_tokens,
             attention=self.attention,
+            formality=self.formality,
+            terms={term: term for term in self.keep} | self.glossary,
+            min_score=self.min_score,
         )
 
 
@@ -386,6 +409,20 @@ class TranslateResponse(Reply):
         Field(
             description="false if the translation was cut at its length limit or repeats itself; "
             "absent if all translations are complete"
+        ),
+    ] = None
+    score: Annotated[
+        float | list[float | None] | None,
+        Field(
+            description="the probability that the translation is acceptable; absent if the model "
+            "cannot tell"
+        ),
+    ] = None
+    unsure: Annotated[
+        bool | list[bool] | None,
+        Field(
+            description="true if the score is below min_score, and the text is the source; absent "
+            "if no score is"
         ),
     ] = None
 

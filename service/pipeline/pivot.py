@@ -24,10 +24,18 @@ def join_halves(
     for index, found in zip(indices, second.translations, strict=True):
         half = translations[index]
         translations[index] = replace(
-            found, detected=half.detected, is_complete=half.is_complete and found.is_complete
+            found,
+            detected=half.detected,
+            is_complete=half.is_complete and found.is_complete,
+            score=join_scores(half.score, found.score),
         )
     timings = join_timings(first.timings, second.timings)
     return replace(first, translations=translations, timings=timings)
+
+
+def join_scores(first: float | None, second: float | None) -> float | None:
+    """The probability that both halves are acceptable; None if one of them cannot tell."""
+    return None if first is None or second is None else first * second
 
 
 def join_timings(first: Timings, second: Timings) -> Timings:

@@ -9,14 +9,13 @@ from functools import partial
 
 from service.answers import Delta
 from service.engine.batch import Result, TokenSequence
-from service.pipeline.documents import (
-    Document,
-    Passage,
-    Sentence,
-    hypotheses_of,
-    render_passage,
-)
+from service.pipeline.documents import Document, Passage, render_passage
+from service.pipeline.reader import Reader
+from service.pipeline.sentence import Sentence, translate_sentence
+from service.text.final_marks import without_final_marks
 from service.text.incremental_decoder import IncrementalDecoder
+from service.text.markup import render_plain
+from service.text.masking import LETTER
 
 
 class SentenceText:
@@ -24,17 +23,16 @@ class SentenceText:
 
     def __init__(self, decoder: IncrementalDecoder) -> None:
         self._decoder = decoder
-        self._num_tokens = 0
-        self.text = ""
+        self._decoded = ""
 
     def add(self, token_ids: list[int]) -> None:
-        self._num_tokens += len(token_ids)
-        self.text += self._decoder.add(token_ids)
+        self._decoded += self._decoder.add(token_ids)
 
-    def finish(self, token_ids: list[int]) -> None:
-        """Takes all token ids of the sentence, of which the first may be known already."""
-        self.add(token_ids[self._num_tokens :])
-        self.text += self._decoder.flush()
+    @property
+    def text(self) -> str:
+        """What is certain of it: the marks at its end may turn out to be others."""
+        known = without_final_marks(self._decoded)
+        return known if LETTER.search(known) else ""
 
 
 class DocumentText:
@@ -46,11 +44,13 @@ class DocumentText:
 
     def __init__(self, document: Document, text_format: str) -> None:
         self._document, self._format = document, text_format
-        self._sentences = open_sentences(document) if text_format == "text" else {}
+        self._sentences: dict[TokenSequence, SentenceText] = {}
+        if document.reader and text_format == "text":
+            self._sentences = open_sentences(document.reader, document.passages)
         self._results: dict[TokenSequence, Result] = {}
         self._parts: deque[Sentence | Passage] = deque()
         for passage in document.passages:
-            by_sentence = text_format == "text" and document.model is not None
+            by_sentence = text_format == "text" and document.reader is not None
             self._parts += passage.sentences if by_sentence else [passage]
         self._given = 0  # characters of the first part
         self._taken: list[str] = []
@@ -61,14 +61,20 @@ class DocumentText:
         return "".join(self._taken)
 
     def add_tokens(self, sequence: TokenSequence, token_ids: list[int]) -> None:
-        if sequence not in self._results:
+        if sequence in self._sentences and sequence not in self._results:
             self._sentences[sequence].add(token_ids)
 
-    def finish(self, sequence: TokenSequence, result: Result) -> None:
+    def finish(self, sequence: TokenSequence, result: Result) -> list[TokenSequence]:
+        """Takes a sentence's result; returns the sequences by which it must be read again."""
         self._results[sequence] = result
-        if sequence in self._sentences:
-            best = hypotheses_of(self._results, sequence)[0]
-            self._sentences[sequence].finish(best.token_ids)
+        sentence = self._document.sentence(sequence)
+        again = self._document.read_again(sequence, self._results)
+        if again and sentence in self._parts:
+            place = self._parts.index(sentence)
+            del self._parts[place]
+            for each in reversed(again):
+                self._parts.insert(place, each)
+        return [each.sequence for each in again if each.sequence]
 
     def take_text(self) -> str:
         """What has become certain since the last call; may be empty."""
@@ -88,18 +94,21 @@ class DocumentText:
         """What is known of a part's text, and whether that is all of it."""
         if isinstance(part, Passage):
             return self._look_at_passage(part)
-        if part.sequence is None:
-            return part.text + part.space, True
-        text = self._sentences[part.sequence].text
-        return (text + part.space, True) if part.sequence in self._results else (text, False)
+        reader = self._document.reader
+        assert reader is not None
+        if part.sequence is None or part.sequence in self._results:
+            rendered = translate_sentence(reader.model, part, self._results, 0)
+            return render_plain(rendered.text, rendered.tags) + part.space, True
+        growing = self._sentences.get(part.sequence)
+        return growing.text if growing else "", False
 
     def _look_at_passage(self, passage: Passage) -> tuple[str, bool]:
-        model = self._document.model
-        if model is None:
+        reader = self._document.reader
+        if reader is None:
             return passage.node.source, True
         if not is_finished(passage, self._results):
             return "", False
-        return render_passage(model, passage, self._results, 0, self._format), True
+        return render_passage(reader.model, passage, self._results, 0, self._format), True
 
 
 class GrowingTexts:
@@ -123,6 +132,10 @@ class GrowingTexts:
     def sequences(self) -> list[TokenSequence]:
         return list(self._owners)
 
+    def index_of(self, sequence: TokenSequence) -> int:
+        """The place of the document that a sequence belongs to."""
+        return self._owners[sequence]
+
     @property
     def texts(self) -> list[str]:
         """What has been taken of each document."""
@@ -131,9 +144,12 @@ class GrowingTexts:
     def add_tokens(self, sequence: TokenSequence, token_ids: list[int]) -> None:
         self._find_owner(sequence).add_tokens(sequence, token_ids)
 
-    def finish(self, sequence: TokenSequence, result: Result) -> None:
-        self._find_owner(sequence).finish(sequence, result)
-        self.num_unfinished -= 1
+    def finish(self, sequence: TokenSequence, result: Result) -> list[TokenSequence]:
+        """Takes a sentence's result; returns the sequences by which it must be read again."""
+        again = self._find_owner(sequence).finish(sequence, result)
+        self._owners |= dict.fromkeys(again, self._owners[sequence])
+        self.num_unfinished += len(again) - 1
+        return again
 
     def take_deltas(self) -> list[Delta]:
         """What has become certain since the last call."""
@@ -147,10 +163,11 @@ class GrowingTexts:
         return self._documents[index]
 
 
-def open_sentences(document: Document) -> dict[TokenSequence, SentenceText]:
-    model = document.model
-    if model is None:
-        return {}
+def open_sentences(
+    reader: Reader, passages: Sequence[Passage]
+) -> dict[TokenSequence, SentenceText]:
+    """Those whose translation is certain to begin with the tokens as they come."""
+    model = reader.model
     return {
         sentence.sequence: SentenceText(
             IncrementalDecoder(
@@ -159,9 +176,9 @@ def open_sentences(document: Document) -> dict[TokenSequence, SentenceText]:
                 model.tokenizer.tokens,
             )
         )
-        for passage in document.passages
+        for passage in passages
         for sentence in passage.sentences
-        if sentence.sequence
+        if sentence.sequence and sentence.is_plain
     }
 
 

@@ -1,7 +1,7 @@
 """What one client's request needs of the models: submitted together, awaited, taken back."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -56,14 +56,14 @@ class Submission:
         self._seconds_left = deadline - clock()
         self._futures: dict[TokenSequence, asyncio.Future[Result]] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._listener: Callable[[TokenSequence], None] | None = None
 
     def __enter__(self) -> "Submission":
         if self._seconds_left <= 0:
             raise DeadlineExceeded(TOO_LATE)
         try:
             for part in self._work:
-                futures = part.served.batcher.submit(part.sequences)
-                self._futures.update(zip(part.sequences, futures, strict=True))
+                self.add(part.served, part.sequences)
         except BaseException:
             self._take_back()
             raise
@@ -79,6 +79,14 @@ class Submission:
     ) -> None:
         self._take_back()
 
+    def add(self, served: ServedModel, sequences: list[TokenSequence]) -> None:
+        """Submits further requests; raises what `Batcher.submit` raises."""
+        futures = served.batcher.submit(sequences)
+        added = dict(zip(sequences, futures, strict=True))
+        self._futures |= added
+        if self._listener:
+            self._listen(added, self._listener)
+
     async def results(self) -> dict[TokenSequence, Result]:
         """All results.
 
@@ -90,12 +98,20 @@ class Submission:
 
     def call_when_done(self, function: Callable[[TokenSequence], None]) -> None:
         """Calls a function on the event loop with each request that is done, well or badly."""
-        for sequence, future in self._futures.items():
-            future.add_done_callback(lambda _, sequence=sequence: function(sequence))  # type: ignore[misc]
+        self._listener = function
+        self._listen(self._futures, function)
 
     def result(self, sequence: TokenSequence) -> Result:
         """The result of a request that is done; raises what `results` raises."""
         return self._futures[sequence].result()
+
+    @staticmethod
+    def _listen(
+        futures: Mapping[TokenSequence, asyncio.Future[Result]],
+        function: Callable[[TokenSequence], None],
+    ) -> None:
+        for sequence, future in futures.items():
+            future.add_done_callback(lambda _, sequence=sequence: function(sequence))  # type: ignore[misc]
 
     def _give_up(self) -> None:
         for future in self._futures.values():

@@ -31,9 +31,10 @@ from service.pipeline.intake import (
     offload,
 )
 from service.pipeline.pivot import join_halves
+from service.pipeline.reader import make_reader
 from service.pipeline.streaming import GrowingTexts
 from service.pipeline.submission import ModelBatch, Submission, group_by_model, name_models
-from service.repository.registry import Leg, Registry
+from service.repository.registry import Leg, Registry, ServedModel
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
 from service.text import detection, languages
@@ -59,6 +60,7 @@ class TranslationJob:
     texts: Sequence[str]
     options: TranslateOptions
     documents: list[Document]
+    served: list[ServedModel | None]
     work: list[ModelBatch]
     onward: dict[int, Leg]
     model_names: str
@@ -119,6 +121,7 @@ class TranslatePipeline:
         """
         # among others a blank text comes back as it is, so that lists need no sorting out
         check_texts(texts, self._settings, may_be_blank=any(map(str.strip, texts)))
+        self._check_terms(options)
         return await self._open_texts(texts, self._resolve_codes(options), deadline)
 
     async def _open_texts(
@@ -146,10 +149,11 @@ class TranslatePipeline:
         if options.attention:
             check_attention(work)
         documents = [document for document, _ in opened]
+        served = [legs[0].served if legs else None for _, legs in opened]
         times = (deadline, arrived_at, self._clock())
         second_work = [ModelBatch(leg.served, []) for leg in onward.values()]
         names = name_models(group_by_model((part.served, []) for part in [*work, *second_work]))
-        return TranslationJob(texts, options, documents, work, onward, *names, *times)
+        return TranslationJob(texts, options, documents, served, work, onward, *names, *times)
 
     async def answer_job(self, job: TranslationJob) -> TranslateAnswer:
         """Has the models of a job translate its texts.
@@ -159,11 +163,20 @@ class TranslatePipeline:
         """
         with Submission(job.work, job.deadline, self._clock) as submission:
             results = await submission.results()
+            for document, served in zip(job.documents, job.served, strict=True):
+                again = [
+                    sentence.sequence
+                    for sequence in document.sequences
+                    for sentence in document.read_again(sequence, results)
+                    if sentence.sequence
+                ]
+                submit_again(submission, served, again)
+            results = await submission.results()
         answer = await self._assemble_answer(job, results, [None] * len(job.documents))
-        if not job.onward:
-            return answer
-        second = await self.answer_job(await self._open_second_half(job, answer))
-        return join_halves(answer, second, job.onward)
+        if job.onward:
+            second = await self.answer_job(await self._open_second_half(job, answer))
+            answer = join_halves(answer, second, job.onward)
+        return keep_unsure(answer, job)
 
     async def stream_job(self, job: TranslationJob) -> AsyncGenerator[StreamEvent, None]:
         """Like `answer_job`, but the text comes as it becomes certain.
@@ -186,7 +199,8 @@ class TranslatePipeline:
             while growing.num_unfinished:
                 sequence, token_ids = await events.get()
                 if token_ids is None:
-                    growing.finish(sequence, submission.result(sequence))
+                    again = growing.finish(sequence, submission.result(sequence))
+                    submit_again(submission, job.served[growing.index_of(sequence)], again)
                 else:
                     growing.add_tokens(sequence, token_ids)
                 for delta in job.select(growing.take_deltas()):
@@ -205,7 +219,12 @@ class TranslatePipeline:
     ) -> TranslationJob:
         """The job of the texts that are in the pivot language, by the same deadline."""
         texts = [answer.translations[index].text for index in job.onward]
-        options = replace(job.options, source=self._settings.pivot_language)
+        options = replace(
+            job.options,
+            source=self._settings.pivot_language,
+            terms={given: given for given in job.options.terms.values()},
+            min_score=0.0,
+        )
         return await self._open_texts(texts, options, job.deadline)
 
     async def _stream_second_half(
@@ -268,6 +287,14 @@ class TranslatePipeline:
             target=languages.match_code(options.target, codes),
         )
 
+    def _check_terms(self, options: TranslateOptions) -> None:
+        limit = self._settings.max_terms
+        if len(options.terms) > limit:
+            raise InvalidInput(
+                f"keep and glossary have {len(options.terms)} terms, above the limit of {limit}; "
+                "send those that the text has"
+            )
+
     def _choose_search(self, options: TranslateOptions) -> SearchOptions:
         settings = self._settings
         # the beams of one sentence must fit the engine together
@@ -299,14 +326,38 @@ class TranslatePipeline:
         if source == options.target and any(source in pair for pair in self._registry.pairs()):
             return Document(None, detection, [Passage(Node(text, False, text), [])]), []
         legs = self._registry.find_route(source, options.target)
-        model = legs[0].served.model
-        passages = segment(nodes, source, legs[0].target, model, like)
-        return Document(model, detection, passages), legs
+        first, *onward = legs
+        if onward:  # what is asked of the translation is asked of the second half
+            options = replace(options, target=first.target, formality="default")
+        reader = make_reader(first.served.model, source, options, like)
+        return Document(reader, detection, segment(nodes, reader)), legs
 
     def _detect_sources(self, parsed: Sequence[Sequence[Node]]) -> list[Detection]:
         # the names of tags are not English
         texts = [" ".join(node.text for node in nodes if node.is_text) for nodes in parsed]
         return detect_languages(texts, self._source_codes(), UNREAD_REMEDY)
+
+
+def submit_again(
+    submission: Submission, served: ServedModel | None, sequences: list[TokenSequence]
+) -> None:
+    """Submits what the sentences of one text are read as in a second attempt, if any are."""
+    if served and sequences:
+        submission.add(served, sequences)
+
+
+def keep_unsure(answer: TranslateAnswer, job: TranslationJob) -> TranslateAnswer:
+    """The answer with the sources of the texts whose scores are below the one asked for."""
+    wanted = job.options.min_score
+    if not wanted:
+        return answer
+    translations = [
+        found
+        if found.score is None or found.score >= wanted
+        else replace(found, text=text, is_unsure=True)
+        for found, text in zip(answer.translations, job.texts, strict=True)
+    ]
+    return replace(answer, translations=translations)
 
 
 def listen(

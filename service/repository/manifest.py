@@ -5,18 +5,23 @@ A version is the folder `<models_dir>/<name>/<version>/` with `manifest.json`, t
 """
 
 import hashlib
+import math
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from service.errors import ArtefactError
+from service.text.placeables import Kind
 
 HEADLINE_METRICS = ("accuracy", "bleu")
 MANIFEST, TOKENIZER = "manifest.json", "tokenizer.json"
 
 Precision = Literal["fp32", "w8", "int8"]
 """fp32: plain. w8: int8 weights, float32 arithmetic, any device. int8: int8 arithmetic, CPU."""
+
+Level = Literal["formal", "polite", "casual", "plain"]
+"""How a speaker addresses the listener; see `models.training.speech_level`."""
 
 Role = Literal["classifier", "encoder", "decoder"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -58,11 +63,13 @@ class SpecialIds(Part):
 
     Attributes:
         start_ids: the token that starts a translation, by target language.
+        level_ids: the same for a translation at a speech level, by target language and level.
     """
 
     pad_id: Annotated[int, Field(ge=0)]
     eos_id: int | None = None
     start_ids: dict[Language, int] = {}
+    level_ids: dict[Language, dict[Level, int]] = {}
 
 
 class Limits(Part):
@@ -120,6 +127,30 @@ class Quality(Part):
         return int(size) if name == "beam" else 1
 
 
+class ScoreFit(Part):
+    """How likely a translation is acceptable: a logistic of its mean log-probability per token.
+
+    Attributes:
+        pair: direction as `en-de`.
+        slope, intercept: of the logistic's argument.
+        data, num_sentences: held-out sentences that it was fitted to.
+        threshold: sentence chrF from which a translation counts as acceptable.
+        auc: area under the curve of the held-out sentences (0.5 is chance).
+    """
+
+    pair: str
+    slope: float
+    intercept: float
+    data: str
+    num_sentences: int
+    threshold: float
+    auc: float
+
+    def score(self, log_probability: float) -> float:
+        """The probability (0..1) of an acceptable translation."""
+        return 1.0 / (1.0 + math.exp(-(self.slope * log_probability + self.intercept)))
+
+
 class Parity(Part):
     """Agreement of a graph with the float32 torch model over batch sizes and mixed lengths.
 
@@ -157,6 +188,7 @@ class Manifest(Part):
     Attributes:
         output_kind: what the classifier graph returns.
         pairs: translation directions.
+        masks: the characters by which the model carries placeables through, by their kind.
         lower_capitals: whether sentences written in capitals are translated in sentence case.
         tools: versions of the programs that built it.
     """
@@ -172,6 +204,7 @@ class Manifest(Part):
     labels: tuple[str, ...] = ()
     output_kind: Literal["logits", "probabilities"] = "logits"
     lower_capitals: bool = True
+    masks: dict[Kind, str] = {}
     ids: SpecialIds
     limits: Limits
     opset: int
@@ -179,6 +212,7 @@ class Manifest(Part):
     files: tuple[FileEntry, ...]
     sources: tuple[Source, ...] = ()
     quality: tuple[Quality, ...] = ()
+    score_fits: tuple[ScoreFit, ...] = ()
     parity: tuple[Parity, ...] = ()
     goldens: tuple[Golden, ...] = ()
     num_parameters: int | None = None
@@ -240,6 +274,10 @@ class Manifest(Part):
                 key = (figure.data, figure.pair, figure.metric)
                 widest[key] = max(widest.get(key, figure), figure, key=Quality.beam_size)
         return tuple(widest.values())[:2]
+
+    def score_fit(self, source: str, target: str) -> ScoreFit | None:
+        pair = f"{source}-{target}"
+        return next((fit for fit in self.score_fits if fit.pair == pair), None)
 
     def graph(self, role: Role, precision: Precision) -> Graph:
         return next(

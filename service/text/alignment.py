@@ -164,6 +164,11 @@ class Placement:
                 index += 1
                 continue
             parent = around[-1]
+            word = self.find_word_before(opening) if opening.kind == "void" else None
+            if word is not None:
+                self.after[word].append(Element(opening))
+                index += 1
+                continue
             run = self.find_place(opening, tags[last], parent.closing)
             if run is not None and run[0] < run[1]:
                 around.append(self.give_words(opening, tags[last], run))
@@ -190,6 +195,18 @@ class Placement:
             return None
         word = int(np.where(is_free, self.words.weights[:, following], -1.0).argmax())
         return word, word
+
+    def find_word_before(self, tag: Tag) -> int | None:
+        """The word for the source word that a tag is attached to from behind, like a note's."""
+        before, rest = self.source.text[: tag.offset], self.source.text[tag.offset :]
+        if not before or before[-1].isspace() or IS_MARK.match(before[-1]) or rest[:1].isalnum():
+            return None
+        is_before = (self.token_starts < tag.offset) & (self.token_ends >= tag.offset)
+        if not is_before.any() or not len(self.words.spans):
+            return None
+        weights = self.words.weights[:, int(is_before.argmax())].copy()
+        weights[list(self.marks)] = -1.0
+        return int(weights.argmax())
 
     def find_words(
         self, opening: Tag, closing: Tag, is_inside: BoolArray, is_free: BoolArray

@@ -7,7 +7,7 @@ tokenizer; the time is linear in the length, and no input raises.
 
 import html
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal, NamedTuple
@@ -25,7 +25,11 @@ LONG_REFERENCE = re.compile(r"&#0*([0-9]{8})[0-9]*")
 # Their content is not markup: only their own end tag ends them.
 RAW_ELEMENTS = frozenset({"script", "style", "textarea", "xmp", "iframe", "noembed", "noframes"})
 # Not for translation, like an element with translate="no".
-KEPT_ELEMENTS = frozenset({"code", "kbd", "samp", "var"})
+KEPT_ELEMENTS = frozenset({"code", "kbd", "samp", "var", "math", "rp", "rt"})
+# Read beside a text rather than in it: they stay at their place, but are no part of a sentence.
+ASIDES = frozenset({"rp", "rt"})
+# The same if there are no letters in them: marks of notes.
+NOTES = frozenset({"sub", "sup"})
 VOID_ELEMENTS = frozenset(
     {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"}
 )
@@ -63,6 +67,12 @@ INLINE_ELEMENTS = frozenset(
 )
 
 
+# Stand in a text for kept elements; code points for private use, of which no text has another.
+FIRST_OBJECT, MAX_OBJECTS = 0xF0000, 0xFFFE
+OBJECT = re.compile("[\U000f0000-\U000ffffd]")
+LETTER = re.compile(r"[^\W\d_]")
+
+
 class Tag(NamedTuple):
     """Tag of an inline element within a text.
 
@@ -84,17 +94,22 @@ class Node:
     """One stretch of a page.
 
     Attributes:
-        text: what a reader sees, with character references resolved; the source if it is markup.
+        text: what a reader sees, with character references resolved, and a character of `OBJECT`
+            for each kept element; the source if it is markup.
         is_text: whether it should be translated.
         source: as it stood in the page.
         tags: of the inline elements in a text, in order; every opened element is closed, properly
             nested.
+        objects: sources of the kept elements, by their characters' distance from the first.
+        has_lines: whether line ends are shown as such.
     """
 
     text: str
     is_text: bool
     source: str
     tags: tuple[Tag, ...] = ()
+    objects: tuple[str, ...] = ()
+    has_lines: bool = True
 
 
 class Token(NamedTuple):
@@ -104,17 +119,22 @@ class Token(NamedTuple):
         source: as it stood in the page.
         is_text: whether it is text that may be translated.
         inline_name: name of the element if this is the tag of an inline element, else empty.
+        kept: how a whole element or comment is kept that stands within a text: as a word of it, or
+            as an aside.
+        has_lines: whether line ends are shown as such.
     """
 
     source: str
     is_text: bool
     inline_name: str = ""
+    kept: Literal["word", "aside"] | None = None
+    has_lines: bool = False
 
     @property
     def kind(self) -> Literal["opening", "closing", "void"]:
         if self.source.startswith("</"):
             return "closing"
-        return "void" if self.inline_name in VOID_ELEMENTS else "opening"
+        return "void" if self.kept or self.inline_name in VOID_ELEMENTS else "opening"
 
 
 def split_markup(page: str) -> list[Node]:
@@ -138,10 +158,10 @@ def pair_tags(tokens: Sequence[Token]) -> dict[int, int]:
     for index, token in enumerate(tokens):
         if token.is_text:
             continue
-        if not token.inline_name:
-            opened.clear()
-        elif token.kind == "void":
+        if token.kind == "void" and (token.kept or token.inline_name):
             elements[index] = index
+        elif not token.inline_name:
+            opened.clear()
         elif token.kind == "opening":
             opened.append(index)
         elif opened and tokens[opened[-1]].inline_name == token.inline_name:
@@ -157,9 +177,12 @@ def make_node(tokens: Sequence[Token], indices: Sequence[int], elements: Mapping
     source = "".join(tokens[index].source for index in indices)
     if not any(tokens[index].is_text and tokens[index].source.strip() for index in indices):
         return Node(source, False, source)
-    text, tags = "", []
-    for index in indices:
-        token = tokens[index]
+    text, tags, objects = "", list[Tag](), list[str]()
+    for index, token in join_notes(tokens, indices, elements):
+        if token.kept == "word" and len(objects) < MAX_OBJECTS:
+            text += chr(FIRST_OBJECT + len(objects))
+            objects.append(token.source)
+            continue
         if not token.is_text:
             tags.append(Tag(len(text), token.source, token.kind, elements[index]))
             continue
@@ -169,17 +192,52 @@ def make_node(tokens: Sequence[Token], indices: Sequence[int], elements: Mapping
             content = content.lstrip(" ")
             spaces = token.source[: len(token.source) - len(content)]
             tags[-1] = tags[-1]._replace(source=tags[-1].source + spaces)
-        text += html.unescape(LONG_REFERENCE.sub(r"&#\1", content))
-    return Node(text, True, source, tuple(tags))
+        content = html.unescape(LONG_REFERENCE.sub(r"&#\1", content))
+        for own in OBJECT.findall(content):  # the page's own are kept, too
+            content = content.replace(own, chr(FIRST_OBJECT + len(objects)), 1)
+            objects.append(own)
+        text += content
+    has_lines = any(tokens[index].has_lines for index in indices)
+    return Node(text, True, source, tuple(tags), tuple(objects), has_lines)
 
 
-def render_text(text: str, tags: Sequence[Tag] = ()) -> str:
-    """Renders a text as HTML with the tags, given in order, at their offsets."""
+def join_notes(
+    tokens: Sequence[Token], indices: Sequence[int], elements: Mapping[int, int]
+) -> Iterator[tuple[int, Token]]:
+    """The tokens of a text with their indices, those of a note's mark as one."""
+    lasts = {elements[index]: index for index in indices if index in elements}
+    after = -1
+    for index in indices:
+        if index < after:
+            continue
+        token = tokens[index]
+        if token.inline_name in NOTES and token.kind == "opening":
+            inner = tokens[index : lasts[elements[index]] + 1]
+            if not any(each.is_text and LETTER.search(each.source) for each in inner):
+                after = index + len(inner)
+                token = Token("".join(each.source for each in inner), False, kept="aside")
+        yield index, token
+
+
+def render_plain(text: str, tags: Sequence[Tag] = ()) -> str:
+    """A text with the tags, given in order, at their offsets."""
+    parts, start = [], 0
+    for tag in tags:
+        parts += [text[start : tag.offset], tag.source]
+        start = tag.offset
+    return "".join([*parts, text[start:]])
+
+
+def render_text(text: str, tags: Sequence[Tag] = (), objects: Sequence[str] = ()) -> str:
+    """Renders a text as HTML with the tags, given in order, at their offsets, and its objects."""
     parts, start = [], 0
     for tag in tags:
         parts += [escape_text(text[start : tag.offset]), tag.source]
         start = tag.offset
-    return "".join([*parts, escape_text(text[start:])])
+    rendered = "".join([*parts, escape_text(text[start:])])
+    if not objects:
+        return rendered
+    return OBJECT.sub(lambda match: objects[ord(match[0]) - FIRST_OBJECT], rendered)
 
 
 def escape_text(text: str) -> str:
@@ -197,6 +255,8 @@ class Scanner:
         self.kept_name = ""
         self.kept_depth = 0
         self.num_inner = 0
+        self.kept_start: int | None = None  # its first token, if it is within a text
+        self.pre_depth = 0
 
     def scan(self) -> list[Token]:
         position = 0
@@ -204,7 +264,8 @@ class Scanner:
             opening = OPENING.search(self.page, position)
             start = opening.start() if opening else len(self.page)
             if start > position:
-                self.tokens.append(Token(self.page[position:start], not self.kept_depth))
+                text = self.page[position:start]
+                self.tokens.append(Token(text, not self.kept_depth, has_lines=self.pre_depth > 0))
             position = self.scan_markup(start) if opening else start
         return self.tokens
 
@@ -218,9 +279,33 @@ class Scanner:
             self.track_kept(name, tag)
             if name in RAW_ELEMENTS and not tag.startswith("</"):
                 end = find_raw_end(self.page, end, name)
+        if name == "pre":
+            self.pre_depth = max(0, self.pre_depth + (-1 if tag.startswith("</") else 1))
         is_inline = name in INLINE_ELEMENTS and not (was_kept or self.kept_depth)
-        self.tokens.append(Token(self.page[start:end], False, name if is_inline else ""))
+        is_aside = not name and not self.kept_depth and tag.startswith(("<!--", "<?"))
+        self.tokens.append(
+            Token(
+                self.page[start:end],
+                False,
+                name if is_inline else "",
+                "aside" if is_aside else None,
+            )
+        )
+        if self.kept_depth and not was_kept:
+            is_within = self.kept_name in INLINE_ELEMENTS | KEPT_ELEMENTS
+            self.kept_start = len(self.tokens) - 1 if is_within else None
+        elif was_kept and not self.kept_depth:
+            self.join_kept(is_whole=name == self.kept_name and tag.startswith("</"))
         return end
+
+    def join_kept(self, *, is_whole: bool) -> None:
+        """Makes one token of a kept element that has ended, if it stands within a text."""
+        start, self.kept_start = self.kept_start, None
+        if start is None or not is_whole:
+            return
+        source = "".join(token.source for token in self.tokens[start:])
+        kept: Literal["word", "aside"] = "aside" if self.kept_name in ASIDES else "word"
+        self.tokens[start:] = [Token(source, False, kept=kept)]
 
     def track_kept(self, name: str, tag: str) -> None:
         is_end = tag.startswith("</")

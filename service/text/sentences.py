@@ -5,36 +5,83 @@ sentencex has the rules of each language (abbreviations, quotes); `sentence_ends
 
 from itertools import accumulate, pairwise
 
+import regex
 import sentencex
 
 from service.text.sentence_ends import mend_segments
 
+EMOJI = regex.compile(r"[\p{Extended_Pictographic}\ufe0f\u200d]")
+
+
+def is_emoji(character: str) -> bool:
+    return bool(EMOJI.fullmatch(character)) and character not in "©®™"
+
+
 # One character replaces one, so that lengths stay. Surrogates are not valid Unicode, and sentencex
 # 1.0.32 panics if non-ASCII white space and a full stop follow a capital letter.
+# Emoji and symbols are space, too: a sentence that follows one behind a full stop is another one.
 SUBSTITUTES = dict.fromkeys(range(0xD800, 0xE000), "\ufffd") | {
-    code: " " for code in range(0x80, 0x3001) if chr(code).isspace()
+    code: " "
+    for code in (*range(0x80, 0x3001), *range(0x1F000, 0x1FB00))
+    if chr(code).isspace() or is_emoji(chr(code))
 }
+
+# What begins a line of a list, a heading, a quotation or a comment is copied.
+LINE_BREAKS = dict.fromkeys(map(ord, "\n\r\t\v\f"), " ")
+LINE_MARK = regex.compile(
+    r"\s*(?:(?:[-*+•‣▪◦·–—>]|\#{1,6}|\d{1,3}[.)]|[a-z]\)|\[[ xX]\]|//+)\s+)+(?=\S)"
+)
+BREAK = regex.compile(r"(?P<mark>[,;:–—…)]?)(?P<space>\s+)(?=\S)")
+CELL = regex.compile(r"[^\t]*\t*")
 
 # sentencex is quadratic in the length of a line full of opening quotes, so it gets a window at a
 # time. No sentence that a model accepts is longer.
 WINDOW_CHARS = 4000
 
 
-def split(text: str, language: str) -> list[tuple[str, str]]:
+def split(text: str, language: str, *, has_lines: bool = True) -> list[tuple[str, str]]:
     """Splits a text into sentences, each with the white space that follows it.
 
     Concatenating all parts gives the text back exactly. Leading white space and empty lines become
-    pairs with an empty sentence. A line break always ends a sentence.
+    pairs with an empty sentence, and so do the marks that begin a line. A line break and a tab
+    always end a sentence.
 
     Args:
         text: any string.
         language: code; the general rules apply if it has none of its own.
+        has_lines: whether line breaks and tabs are more than a space.
     """
     pairs: list[tuple[str, str]] = []
-    for line in text.splitlines(keepends=True):
-        for segment in segment_line(line, language):
+    if not has_lines:
+        for segment in segment_line(text, language):
             append_segment(pairs, segment)
+        return pairs
+    for line in text.splitlines(keepends=True):
+        mark = LINE_MARK.match(line)
+        if mark:
+            append_space(pairs, mark[0])
+        for cell in CELL.findall(line, mark.end() if mark else 0):
+            for segment in segment_line(cell, language):
+                append_segment(pairs, segment)
     return pairs
+
+
+def cut_in_two(sentence: str) -> list[tuple[str, str]]:
+    """The halves of a sentence, each with the white space that follows it.
+
+    It is cut behind a mark between clauses if there is one near its middle, else between words; a
+    single word stays whole.
+    """
+    middle = len(sentence) / 2
+    places = [
+        (abs(match.start() - middle) * (1.0 if match["mark"] else 3.0), match)
+        for match in BREAK.finditer(sentence)
+    ]
+    if not places:
+        return [(sentence, "")]
+    _, match = min(places, key=lambda place: place[0])
+    start = match.start("space")
+    return [(sentence[:start], match["space"]), (sentence[match.end() :], "")]
 
 
 def segment_line(line: str, language: str) -> list[str]:
@@ -67,6 +114,7 @@ def cut_words(window: str) -> str:
 
 
 def call_sentencex(line: str, language: str) -> list[str]:
+    line = line.translate(LINE_BREAKS)
     try:
         return list(sentencex.segment(language, line))
     except BaseException as exc:

@@ -96,6 +96,10 @@ async def translate(request: Request) -> Response:
     body = check_fields(fields, TranslateRequest)
     options = body.options
     deadline = find_deadline(request, context, body)
+    if body.stream and body.min_score:
+        raise InvalidInput(
+            "min_score cannot be kept while the translation is streamed; leave one of the two out"
+        )
     if body.stream:
         return await stream(request, body.texts, options, deadline, is_single=body.is_single)
     work = perform(request, context.translate, body.texts, options, deadline)

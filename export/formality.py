@@ -1,0 +1,37 @@
+"""Measures how often a translation has the formality that was asked for."""
+
+from collections.abc import Iterator
+
+from export.translate import translate_texts
+from models.training.held_out import read_everyday
+from models.training.metrics import Figure
+from models.training.speech_level import level_of
+from service.answers import Formality, TranslateOptions
+from service.repository.manifest import Level
+from service.repository.model import LoadedModel
+
+ASKED: dict[Formality, Level] = {"more": "formal", "less": "casual"}
+
+
+def judge_formality(
+    model: LoadedModel, source: str, target: str, beam_size: int
+) -> Iterator[tuple[Formality, Figure]]:
+    """The share of the everyday sentences translated at the level asked for, for each formality.
+
+    Sentences whose translations address nobody at any level are left out.
+    """
+    texts = [
+        text
+        for first, second, text, _ in read_everyday("translation")
+        if (first, second) == (source, target)
+    ]
+    if not texts or target not in model.manifest.ids.level_ids:
+        return
+    for formality, level in ASKED.items():
+        options = TranslateOptions(source, target, formality=formality)
+        found = translate_texts(model, texts, source, target, beam_size, options)
+        levels = [level_of(text, target) for text in found]
+        told = [each for each in levels if each]
+        if told:
+            share = 100.0 * told.count(level) / len(told)
+            yield formality, Figure("formality", share, f"percent of {len(told)} sentences")

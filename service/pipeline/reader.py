@@ -1,0 +1,196 @@
+"""Cuts a text into sentences as a translator reads them, with what must pass through masked."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+
+from service.answers import Formality, TranslateOptions
+from service.engine.batch import Result, SearchOptions, TokenSequence
+from service.errors import InvalidInput
+from service.pipeline.sentence import DIGITS, Sentence, find_faithful
+from service.repository.manifest import Manifest, ScoreFit
+from service.repository.model import LoadedModel, check_length, new_token_limit
+from service.text import sentences
+from service.text.alignment import share_tags
+from service.text.markup import Node, Tag, escape_text
+from service.text.masking import Masked, Masks, cut_at_placeables, mask_sentence
+
+FORMALITIES: dict[Formality, str] = {
+    "default": "",
+    "more": "formal",
+    "less": "casual",
+    "prefer_more": "formal",
+    "prefer_less": "casual",
+}
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Makes sentences for one model, and their sequences.
+
+    Attributes:
+        source: language code.
+        text_format: of the text, `text` or `html`.
+        terms: translations that are given, by term.
+        start_id: the token that starts the translations.
+        score_fit: of the direction, if the model has one.
+        like: its times and search options are those of the sentences' sequences.
+    """
+
+    model: LoadedModel
+    source: str
+    text_format: str
+    terms: Mapping[str, str]
+    start_id: int
+    score_fit: ScoreFit | None
+    like: TokenSequence
+
+    @property
+    def max_tokens(self) -> int:
+        """Of a sentence."""
+        return self.model.manifest.limits.max_input_tokens
+
+    def cut(self, node: Node) -> list[Sentence]:
+        """The sentences of a text, masked but not yet read."""
+        pairs = sentences.split(node.text, self.source, has_lines=node.has_lines)
+        found: list[Sentence] = []
+        for sentence in share(pairs, node.tags):
+            masked = self.mask(sentence, self.model.manifest.masks)
+            found += [replace(sentence, masked=masked)] if masked else self.cut_around(sentence)
+        return found
+
+    def cut_around(self, sentence: Sentence) -> list[Sentence]:
+        """The placeables of a sentence and what is between them, each as a sentence."""
+        pieces = split_sentence(sentence, cut_at_placeables(sentence.text, self.terms))
+        return [
+            replace(piece, masked=self.mask(piece, {}) or Masked("", piece.text))
+            for piece in pieces
+        ]
+
+    def cut_in_two(self, sentence: Sentence) -> list[Sentence]:
+        """The halves of a sentence that is too long, as sentences."""
+        found: list[Sentence] = []
+        for half in split_sentence(sentence, sentences.cut_in_two(sentence.text)):
+            masked = self.mask(half, self.model.manifest.masks)
+            found += [replace(half, masked=masked)] if masked else self.cut_around(half)
+        return found
+
+    def mask(
+        self, sentence: Sentence, masks: Masks, *, small_numbers: bool = False
+    ) -> Masked | None:
+        return mask_sentence(
+            sentence.text,
+            masks,
+            sentence.tags,
+            terms=self.terms,
+            small_numbers=small_numbers,
+            render=escape_text if self.text_format == "html" else str,
+        )
+
+    def read(self, found: Sequence[Sentence]) -> list[list[Sentence]]:
+        """Each sentence with what the model is to translate of it in a sequence.
+
+        One that is too long for the model is cut as often as it takes, and becomes several.
+
+        Raises:
+            InputTooLong: a word is too long for the model.
+        """
+        spelled = self.model.normalize_case(
+            [sentence.masked.text for sentence in found], self.source
+        )
+        encoded = self.model.encode(spelled)
+        read: list[list[Sentence]] = []
+        for sentence, text, input_ids in zip(found, spelled, encoded, strict=True):
+            if not input_ids:
+                read.append([sentence])
+            elif len(input_ids) > self.max_tokens and " " in sentence.masked.text:
+                read.append(list(chain.from_iterable(self.read(self.cut_in_two(sentence)))))
+            else:
+                sequence = self.make_sequence(input_ids, sentence)
+                read.append([replace(sentence, sequence=sequence, spelled=text)])
+        return read
+
+    def make_sequence(self, input_ids: list[int], sentence: Sentence) -> TokenSequence:
+        """A sentence's sequence of tokens with the times and search options of its text."""
+        manifest, like = self.model.manifest, self.like
+        check_length(input_ids, self.model)
+        assert like.search is not None
+        limit = min(like.search.max_new_tokens, new_token_limit(input_ids, manifest))
+        with_attention = like.search.with_attention or bool(sentence.masked.tags)
+        search = SearchOptions(like.search.beam_size, limit, with_attention)
+        return TokenSequence(input_ids, like.arrived_at, like.deadline, search, self.start_id)
+
+    def must_read_again(self, sentence: Sentence, results: Mapping[TokenSequence, Result]) -> bool:
+        """Whether no hypothesis is faithful to what another reading could keep."""
+        if sentence.sequence is None or sentence.is_retry or sentence.is_plain:
+            return False
+        return not find_faithful(self.model, sentence, results)
+
+    def read_again(self, sentence: Sentence) -> list[Sentence]:
+        """A sentence read another way: with its small numbers masked, or cut around its masks."""
+        masked = None
+        if not sentence.masked.originals and DIGITS.search(sentence.masked.text):
+            masked = self.mask(sentence, self.model.manifest.masks, small_numbers=True)
+        again = [replace(sentence, masked=masked)] if masked else self.cut_around(sentence)
+        return [replace(each, is_retry=True) for each in chain.from_iterable(self.read(again))]
+
+
+def make_reader(
+    model: LoadedModel, source: str, options: TranslateOptions, like: TokenSequence
+) -> Reader:
+    """The reader of texts in `source` for the target and the wishes of a request.
+
+    Raises:
+        InvalidInput: see `choose_start`.
+    """
+    manifest = model.manifest
+    return Reader(
+        model,
+        source,
+        options.text_format,
+        options.terms,
+        choose_start(manifest, options),
+        manifest.score_fit(source, options.target),
+        like,
+    )
+
+
+def choose_start(manifest: Manifest, options: TranslateOptions) -> int:
+    """The start token for the target at the formality asked for.
+
+    Raises:
+        InvalidInput: the model has no levels in that language, and one is insisted on.
+    """
+    ids, target = manifest.ids, options.target
+    level = FORMALITIES[options.formality]
+    if level in ids.level_ids.get(target, {}):
+        return ids.level_ids[target][level]
+    if options.formality in ("more", "less"):
+        raise InvalidInput(
+            f"formality is {options.formality}, but model {manifest.name} knows no levels of "
+            f"formality in {target}; ask for prefer_{options.formality}, or leave it out"
+        )
+    return ids.start_ids[target]
+
+
+def split_sentence(sentence: Sentence, pairs: Sequence[tuple[str, str]]) -> list[Sentence]:
+    """A sentence in pieces, with its tags and the white space behind it."""
+    pieces = share(pairs, sentence.tags)
+    last = pieces[-1]
+    space_tags = [tag._replace(offset=tag.offset + len(last.space)) for tag in sentence.space_tags]
+    pieces[-1] = replace(
+        last, space=last.space + sentence.space, space_tags=[*last.space_tags, *space_tags]
+    )
+    return pieces
+
+
+def share(pairs: Sequence[tuple[str, str]], tags: Sequence[Tag]) -> list[Sentence]:
+    """Sentences from texts with the white space behind them, and the tags of each."""
+    if not tags:
+        return [Sentence(text, space, Masked("", text)) for text, space in pairs]
+    pairs = [("", ""), *pairs]  # what stands before the first sentence stands after this one
+    shared = iter(share_tags(tags, list(chain.from_iterable(pairs))))
+    return [
+        Sentence(text, space, Masked("", text), tags=next(shared), space_tags=next(shared))
+        for text, space in pairs
+    ]

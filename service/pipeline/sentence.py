@@ -1,0 +1,145 @@
+"""One sentence on its way through a translator: what the model reads, and what it makes of it.
+
+A translation is faithful if it has what must pass through unchanged. Where none of the hypotheses
+is, the sentence is cut around that and read again; where that fails too, it comes back as it was.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import regex
+
+from service.engine.batch import Hypothesis, Result, TokenSequence
+from service.repository.model import LoadedModel
+from service.text.alignment import Source, place_tags, weigh_words
+from service.text.casing import is_in_capitals
+from service.text.final_marks import match_final_marks
+from service.text.markup import Tag
+from service.text.masking import LETTER, Masked, carries_masks, unmask
+
+DIGITS = regex.compile(r"\d+")
+REPLACEMENT = "\ufffd"
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """One sentence and the white space after it; copied if it has no sequence.
+
+    Attributes:
+        text: as it stands in the document.
+        tags: inline tags within it; the other one of a pair may be elsewhere.
+        masked: as it is to be translated.
+        spelled: the masked text as the model reads it.
+        space_tags: those before, within and after the white space.
+        is_retry: whether another reading of it failed before.
+    """
+
+    text: str
+    space: str
+    masked: Masked
+    tags: Sequence[Tag] = ()
+    sequence: TokenSequence | None = None
+    spelled: str = ""
+    space_tags: Sequence[Tag] = ()
+    is_retry: bool = False
+
+    @property
+    def is_in_capitals(self) -> bool:
+        """Whether its translation is to be in capitals, which the model does not see."""
+        return self.spelled != self.masked.text and is_in_capitals(self.masked.text)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether its first hypothesis is its translation, whatever that is."""
+        masked = self.masked
+        return not (masked.originals or masked.tags or DIGITS.search(masked.text))
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A sentence's translation, and its inline tags at their offsets."""
+
+    text: str
+    tags: Sequence[Tag] = ()
+
+
+def hypotheses_of(
+    results: Mapping[TokenSequence, Result], sequence: TokenSequence
+) -> list[Hypothesis]:
+    result = results[sequence]
+    assert isinstance(result, list)
+    return result
+
+
+def find_faithful(
+    model: LoadedModel, sentence: Sentence, results: Mapping[TokenSequence, Result]
+) -> list[Hypothesis]:
+    """The faithful hypotheses of a sentence that has a sequence, best first.
+
+    Those that are cut or repeat themselves are left out if there are others.
+    """
+    assert sentence.sequence is not None
+    hypotheses = hypotheses_of(results, sentence.sequence)
+    usable = [one for one in hypotheses if one.is_complete] or hypotheses
+    return [one for one in usable if is_faithful(sentence, decode(model, sentence, one))]
+
+
+def is_faithful(sentence: Sentence, translation: str) -> bool:
+    """Whether a translation says something, has each mask once, and the right figures."""
+    return (
+        LETTER.search(translation) is not None
+        and carries_masks(translation, sentence.masked)
+        and has_figures(sentence.masked.text, translation)
+    )
+
+
+def has_figures(source: str, translation: str) -> bool:
+    """Whether no figure of the source has become another one; it may have become a word."""
+    wanted, found = Counter(DIGITS.findall(source)), Counter(DIGITS.findall(translation))
+    return not (wanted - found and found - wanted)
+
+
+def decode(model: LoadedModel, sentence: Sentence, hypothesis: Hypothesis) -> str:
+    return model.decode(hypothesis.token_ids, in_capitals=sentence.is_in_capitals)
+
+
+def choose_hypothesis(
+    model: LoadedModel, sentence: Sentence, results: Mapping[TokenSequence, Result], rank: int
+) -> Hypothesis | None:
+    """The faithful hypothesis of a rank, or the last before it; None if there is none."""
+    faithful = find_faithful(model, sentence, results)
+    return faithful[min(rank, len(faithful) - 1)] if faithful else None
+
+
+def translate_sentence(
+    model: LoadedModel,
+    sentence: Sentence,
+    results: Mapping[TokenSequence, Result],
+    rank: int,
+) -> Rendered:
+    """The sentence's translation by the hypothesis of a rank; itself if none is faithful."""
+    if sentence.sequence is None:
+        return Rendered(sentence.masked.before, sentence.tags)
+    hypothesis = choose_hypothesis(model, sentence, results, rank)
+    if hypothesis is None:
+        return Rendered(sentence.text, sentence.tags)
+    masked = sentence.masked
+    text = decode(model, sentence, hypothesis)
+    tags: Sequence[Tag] = ()
+    if masked.tags:
+        assert hypothesis.attention is not None
+        source = Source(masked.text, model.tokenizer.spans(sentence.spelled))
+        ends = model.ends(hypothesis.token_ids, in_capitals=sentence.is_in_capitals)
+        words = weigh_words(text, ends, hypothesis.attention, len(source.spans))
+        tags = place_tags(masked.tags, source, words)
+    return Rendered(*unmask(*finish(text, tags, sentence), masked))
+
+
+def finish(text: str, tags: Sequence[Tag], sentence: Sentence) -> tuple[str, Sequence[Tag]]:
+    """A translation with the final marks of its source, and without broken characters."""
+    if REPLACEMENT in text and REPLACEMENT not in sentence.text and not tags:
+        text = text.replace(REPLACEMENT, "")
+    finished = match_final_marks(sentence.masked.text, text)
+    shortest = min(len(text), len(finished))
+    return finished, [tag._replace(offset=min(tag.offset, shortest)) for tag in tags]

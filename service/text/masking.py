@@ -1,0 +1,305 @@
+"""Masks the placeables of a sentence before a translator reads it, and puts them back afterwards.
+
+Numbers and names become masks, which the model copies into its translation. Marks, such as emoji
+and tags, are taken out and placed again by attention, as inline tags are. What stands at the ends
+is copied. Pure functions.
+"""
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
+from types import MappingProxyType
+from typing import Literal, NamedTuple
+
+import regex
+
+from service.text.markup import Tag
+from service.text.placeables import Kind, Placeable, find_placeables
+from service.text.terms import find_terms
+
+TagKind = Literal["opening", "closing", "void"]
+Masks = Mapping[Kind, str]
+"""The mask characters of each kind that a model knows."""
+
+LETTER = regex.compile(r"\p{L}")
+SPACES = regex.compile(r"\s{2,}|[^\S ]")
+# Without width or meaning of their own; within a word they would hide it from the model.
+INVISIBLE = regex.compile("[\u00ad\u200b\u2060\ufeff]+")
+ELEMENT = regex.compile(r"<(/?)([\w:-]+)[^>]*?(/?)>")
+# Elements of markup are numbered by their tokens; those of marks from here on.
+FIRST_ELEMENT = 1_000_000
+
+
+NO_TERMS: Mapping[str, str] = MappingProxyType({})
+
+
+class Edit(NamedTuple):
+    """A replacement of `text[start:end]`."""
+
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Masked:
+    """A sentence as the model is to read it, and what goes back into its translation.
+
+    Attributes:
+        text: to be translated; empty if nothing is.
+        before, after: copied; the ends of the sentence.
+        originals: what each mask in the text stands for.
+        tags: those of the sentence and its marks, at their offsets in the text.
+    """
+
+    text: str
+    before: str = ""
+    after: str = ""
+    originals: Mapping[str, str] = field(default_factory=dict)
+    tags: Sequence[Tag] = ()
+
+
+def mask_sentence(
+    sentence: str,
+    masks: Masks,
+    tags: Sequence[Tag] = (),
+    *,
+    terms: Mapping[str, str] = NO_TERMS,
+    small_numbers: bool = False,
+    render: Callable[[str], str] = str,
+) -> Masked | None:
+    """Masks a sentence; None if the model has not as many masks as it takes.
+
+    Args:
+        sentence: without white space at its ends.
+        masks: those of the model.
+        tags: inline tags at their offsets in the sentence.
+        terms: translations that are given, by term.
+        small_numbers: see `find_placeables`.
+        render: makes the source of a tag from a mark.
+    """
+    given = {each.start: each.translation for each in find_terms(sentence, terms)}
+    placeables = find_all(sentence, terms, small_numbers=small_numbers)
+    if not has_letters(sentence, placeables):
+        edits = [Edit(*each[:2], given[each.start]) for each in placeables if each.start in given]
+        return Masked("", edit(sentence, edits, 0, len(sentence))[0])
+    invisible = list(INVISIBLE.finditer(sentence))
+    spaces = list(SPACES.finditer(sentence))
+    if not (placeables or invisible or spaces):
+        return Masked(sentence, tags=tags)
+    elements = pair_marks(sentence, placeables) if not tags else {}
+    start, end = find_core(sentence, placeables, elements, tags)
+    inner = [each for each in placeables if start <= each.start and each.end <= end]
+    chosen = choose_masks([each for each in inner if each.kind != "mark"], masks)
+    if chosen is None:
+        return None
+    edits = [Edit(*match.span(), "") for match in invisible]
+    marks: list[Tag] = []
+    for each in inner:
+        if each in chosen:
+            edits.append(Edit(each.start, each.end, chosen[each]))
+            continue
+        last = end_of_mark(sentence, each) if each.start not in elements else each.end
+        element, kind = elements.get(each.start, (FIRST_ELEMENT + each.start, "void"))
+        marks.append(Tag(each.start, render(sentence[each.start : last]), kind, element))
+        edits.append(Edit(each.start, last, ""))
+    edits += [Edit(*match.span(), " ") for match in spaces]
+    text, places = edit(sentence, merge_edits(edits, start, end), start, end)
+    return Masked(
+        text,
+        sentence[:start],
+        sentence[end:],
+        {
+            mask: given.get(each.start, sentence[each.start : each.end])
+            for each, mask in chosen.items()
+        },
+        sorted(
+            (tag._replace(offset=places(tag.offset)) for tag in (*tags, *marks)),
+            key=lambda tag: tag.offset,
+        ),
+    )
+
+
+def unmask(text: str, tags: Sequence[Tag], masked: Masked) -> tuple[str, Sequence[Tag]]:
+    """Puts the originals back into a translation that has each mask once.
+
+    Args:
+        text: translation of `masked.text`.
+        tags: at their offsets in the translation.
+        masked: the sentence.
+
+    Returns:
+        The sentence's translation with what was copied at its ends, and its tags at their offsets.
+    """
+    edits = [
+        Edit(place, place + 1, masked.originals[character])
+        for place, character in enumerate(text)
+        if character in masked.originals
+    ]
+    unmasked, places = edit(text, edits, 0, len(text))
+    shift = len(masked.before)
+    return (
+        f"{masked.before}{unmasked}{masked.after}",
+        [tag._replace(offset=shift + places(tag.offset)) for tag in tags],
+    )
+
+
+def carries_masks(text: str, masked: Masked) -> bool:
+    """Whether a translation has each mask of its sentence once, and no other."""
+    found = Counter(character for character in text if "\ue000" <= character <= "\uf8ff")
+    return found == Counter(masked.originals.keys())
+
+
+def find_all(
+    sentence: str, terms: Mapping[str, str], *, small_numbers: bool = False
+) -> list[Placeable]:
+    """The placeables of a sentence, and its terms in place of those that they overlap."""
+    placeables = find_placeables(sentence, small_numbers=small_numbers)
+    found = find_terms(sentence, terms)
+    if not found:
+        return placeables
+    free = [
+        each
+        for each in placeables
+        if all(each.end <= term.start or term.end <= each.start for term in found)
+    ]
+    return sorted([*free, *(Placeable(term.start, term.end, "name") for term in found)])
+
+
+def cut_at_placeables(sentence: str, terms: Mapping[str, str] = NO_TERMS) -> list[tuple[str, str]]:
+    """The placeables of a sentence and what is between them, each with the white space behind it.
+
+    For models without masks, and for translations that lost one.
+    """
+    ends = {0, len(sentence)}
+    for each in find_all(sentence, terms):
+        ends |= {each.start, each.end}
+    pairs: list[tuple[str, str]] = [("", "")]
+    for start, end in pairwise(sorted(ends)):
+        piece = sentence[start:end]
+        body = piece.strip()
+        leading = len(piece) - len(piece.lstrip())
+        pairs[-1] = (pairs[-1][0], pairs[-1][1] + piece[:leading])
+        if body:
+            pairs.append((body, piece[leading + len(body) :]))
+    return pairs[not pairs[0][1] :]
+
+
+def has_letters(text: str, placeables: Iterable[Placeable] = ()) -> bool:
+    """Whether there is anything to translate beside the placeables."""
+    end = 0
+    for each in placeables:
+        if LETTER.search(text, end, each.start):
+            return True
+        end = each.end
+    return bool(LETTER.search(text, end))
+
+
+def find_core(
+    sentence: str,
+    placeables: Sequence[Placeable],
+    elements: Mapping[int, object],
+    tags: Sequence[Tag],
+) -> tuple[int, int]:
+    """What is left of a sentence without the marks and white space at its ends."""
+    marks = [each for each in placeables if each.kind == "mark" and each.start not in elements]
+    start, end = 0, len(sentence)
+    for each in marks:
+        if each.start != start:
+            break
+        start = end_of_mark(sentence, each)
+    for each in reversed(marks):
+        if each.end != end or each.start < start:
+            break
+        end = each.start - (len(sentence[: each.start]) - len(sentence[: each.start].rstrip()))
+    if any(0 < tag.offset < start or end < tag.offset < len(sentence) for tag in tags):
+        return 0, len(sentence)
+    return start, end
+
+
+def end_of_mark(sentence: str, mark: Placeable) -> int:
+    """Where a mark ends, with the white space behind it if there is some before it, too."""
+    rest = sentence[mark.end :]
+    if mark.start and not sentence[mark.start - 1].isspace():
+        return mark.end
+    return mark.end + len(rest) - len(rest.lstrip())
+
+
+def pair_marks(sentence: str, placeables: Sequence[Placeable]) -> dict[int, tuple[int, TagKind]]:
+    """The element and kind of each mark that opens or closes one, by its offset."""
+    opened: list[tuple[str, int]] = []
+    elements: dict[int, tuple[int, TagKind]] = {}
+    for start, end, kind in placeables:
+        if kind != "mark":
+            continue
+        name, is_opening, is_closing = read_mark(sentence[start:end])
+        if is_closing and opened and opened[-1][0] == name:
+            _, first = opened.pop()
+            elements[first] = (FIRST_ELEMENT + first, "opening")
+            elements[start] = (FIRST_ELEMENT + first, "closing")
+        elif is_opening:
+            opened.append((name, start))
+    return elements
+
+
+def read_mark(mark: str) -> tuple[str, bool, bool]:
+    """The name of a mark, and whether it can open and close an element."""
+    match = ELEMENT.fullmatch(mark)
+    if match:
+        return match[2], not match[1] and not match[3], bool(match[1])
+    if mark == "[" or mark.startswith("]("):
+        return "[", mark == "[", mark != "["
+    if mark.startswith("{\\"):
+        return mark.rstrip("}0123456789"), not mark.endswith("0}"), mark.endswith("0}")
+    is_pair = mark.strip("*_~=") == "" and len(mark) <= 3
+    return mark, is_pair, is_pair
+
+
+def choose_masks(placeables: Sequence[Placeable], masks: Masks) -> dict[Placeable, str] | None:
+    """The mask of each placeable, in the order of the sentence; None if there are not enough."""
+    used: Counter[Kind] = Counter()
+    chosen = {}
+    for each in placeables:
+        known = masks.get(each.kind, "")
+        if used[each.kind] == len(known):
+            return None
+        chosen[each] = known[used[each.kind]]
+        used[each.kind] += 1
+    return chosen
+
+
+def merge_edits(edits: Iterable[Edit], start: int, end: int) -> list[Edit]:
+    """The edits within a stretch in their order, without those that begin inside another."""
+    merged: list[Edit] = []
+    for each in sorted(edits, key=lambda each: (each.start, -each.end)):
+        if start <= each.start and each.end <= end and not (merged and each.start < merged[-1].end):
+            merged.append(each)
+    return merged
+
+
+def edit(
+    text: str, edits: Sequence[Edit], start: int, end: int
+) -> tuple[str, Callable[[int], int]]:
+    """Edits `text[start:end]`, and says where each of its offsets is afterwards."""
+    parts: list[str] = []
+    ends, gains = [start], [0]
+    for each in edits:
+        parts += [text[ends[-1] : each.start], each.text]
+        ends.append(each.end)
+        gains.append(len(each.text) - (each.end - each.start))
+    parts.append(text[ends[-1] : end])
+    shifts = list(accumulate(gains))
+    edited = "".join(parts)
+
+    def place(offset: int) -> int:
+        index = bisect_right(ends, offset) - 1
+        if index < 0:
+            return 0
+        moved = offset - start + shifts[index]
+        if index < len(edits) and edits[index].start < offset:  # inside the next edit
+            moved = edits[index].start - start + shifts[index]
+        return min(max(moved, 0), len(edited))
+
+    return edited, place
