@@ -56,15 +56,19 @@ class HttpProtocol(CorkedProtocol):
             super().timeout_keep_alive_handler()
 
     def _feed(self, data: bytes) -> None:
-        try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self.parser = self._open_body_parser()
-            self._feed(data[upgrade.args[0] :])
-        except httptools.HttpParserError:
-            fault = URL_TOO_LONG if len(self.url) > MAX_URL_BYTES else NOT_HTTP
-            logger.debug(fault)
-            self.send_400_response(fault)
+        rest = memoryview(data)
+        while True:  # once, and once more for each request that asks for an upgrade
+            try:
+                self.parser.feed_data(rest)
+                return
+            except httptools.HttpParserUpgrade as upgrade:
+                self.parser = self._open_body_parser()
+                rest = rest[upgrade.args[0] :]
+            except httptools.HttpParserError:
+                fault = URL_TOO_LONG if len(self.url) > MAX_URL_BYTES else NOT_HTTP
+                logger.debug(fault)
+                self.send_400_response(fault)
+                return
 
     def _open_body_parser(self) -> httptools.HttpRequestParser:
         """A parser that has read the head of the present request, without its upgrade."""

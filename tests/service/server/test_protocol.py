@@ -70,6 +70,15 @@ async def test_request_with_an_upgrade_is_served_and_so_is_the_next(
     writer.close()
 
 
+async def test_thousands_of_upgrades_may_arrive_at_once(live: Live) -> None:
+    reader, writer = await live.open()
+    num_requests = 2000
+    writer.write(b"GET /livez HTTP/1.1\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n" * num_requests)
+    for _ in range(num_requests):
+        assert (await read_answer(reader)).status == 200
+    writer.close()
+
+
 async def test_upgrade_without_a_body_is_answered_and_so_is_the_next(live: Live) -> None:
     reader, writer = await live.open()
     writer.write(b"GET /livez HTTP/1.1\r\nHost: x\r\n" + WEBSOCKET + b"\r\n" + NEXT)
