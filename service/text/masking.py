@@ -16,6 +16,7 @@ from typing import Literal, NamedTuple
 import regex
 
 from service.text.markup import Tag
+from service.text.particles import choose_particle
 from service.text.placeables import Kind, Placeable, find_placeables
 from service.text.terms import find_terms
 
@@ -23,6 +24,7 @@ TagKind = Literal["opening", "closing", "void"]
 Masks = Mapping[Kind, str]
 """The mask characters of each kind that a model knows."""
 
+HANGUL = regex.compile(r"\p{Hangul}+")
 LETTER = regex.compile(r"\p{L}")
 SPACES = regex.compile(r"\s{2,}|[^\S ]")
 # Without width or meaning of their own; within a word they would hide it from the model.
@@ -134,7 +136,7 @@ def unmask(text: str, tags: Sequence[Tag], masked: Masked) -> tuple[str, Sequenc
         The sentence's translation with what was copied at its ends, and its tags at their offsets.
     """
     edits = [
-        Edit(place, place + 1, masked.originals[character])
+        put_back(text, place, masked.originals[character])
         for place, character in enumerate(text)
         if character in masked.originals
     ]
@@ -144,6 +146,18 @@ def unmask(text: str, tags: Sequence[Tag], masked: Masked) -> tuple[str, Sequenc
         f"{masked.before}{unmasked}{masked.after}",
         [tag._replace(offset=shift + places(tag.offset)) for tag in tags],
     )
+
+
+def put_back(text: str, place: int, original: str) -> Edit:
+    """The edit that replaces a mask, and a Korean particle behind it by the form that fits.
+
+    A model cannot know how what is masked ends. What has no sound of its own, like a placeholder,
+    leaves the particle as it is.
+    """
+    hangul = HANGUL.match(text, place + 1)
+    if hangul is None or not original[-1:].isalnum():
+        return Edit(place, place + 1, original)
+    return Edit(place, hangul.end(), original + choose_particle(original, hangul[0]))
 
 
 def carries_masks(text: str, masked: Masked) -> bool:
