@@ -43,28 +43,6 @@ def erase_each(sequence: TokenSequence, spans: Sequence[tuple[int, int]]) -> lis
     ]
 
 
-def locate_spans(spans: Sequence[tuple[int, int]], read: str, text: str) -> list[tuple[int, int]]:
-    """Where the spans of what a model reads are in the text that was sent.
-
-    All that differs, from the first to the last character, is one stretch.
-    """
-    if read == text:
-        return list(spans)
-    shortest = min(len(read), len(text))
-    same = (index for index in range(shortest) if read[index] != text[index])
-    start = next(same, shortest)
-    same = (index for index in range(shortest - start) if read[-1 - index] != text[-1 - index])
-    rest = next(same, shortest - start)
-    gain = len(text) - len(read)
-
-    def locate(place: int, inside: int) -> int:
-        if place <= start:
-            return place
-        return place + gain if place >= len(read) - rest else inside
-
-    return [(locate(first, start), locate(last, len(text) - rest)) for first, last in spans]
-
-
 def group_tokens(spans: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
     """Positions (first, stop) of tokens that share characters, such as the bytes of one.
 

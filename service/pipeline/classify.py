@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from service.answers import Classification, ClassifyAnswer, ClassifyOptions
 from service.engine.batch import Result, TokenSequence
 from service.errors import EmptyInput, InputTooLong, ModelNotFound
-from service.pipeline.attribution import Erasure, attribute, erase_each, locate_spans
+from service.pipeline.attribution import Erasure, attribute, erase_each
 from service.pipeline.intake import (
     check_texts,
     check_wait,
@@ -21,7 +21,7 @@ from service.repository.model import check_length
 from service.repository.registry import Registry, ServedModel
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
-from service.text.ratings import spell_ratings
+from service.text.ratings import find_ratings, restore_spans, spell_ratings
 
 UNREAD_REMEDY = "name one of them as `parameters.model` to have it classify the text all the same"
 
@@ -182,7 +182,8 @@ def encode_text(
         EmptyInput, InputTooLong.
     """
     model = served.model
-    read = spell_ratings(text, model.manifest.languages[0])
+    ratings = find_ratings(text, model.manifest.languages[0])
+    read = spell_ratings(text, ratings)
     (input_ids,) = model.encode([read])
     if not input_ids:
         raise EmptyInput("a text has nothing to classify; send at least one visible character")
@@ -199,7 +200,7 @@ def encode_text(
     sequence = TokenSequence(input_ids[kept], *times)
     erasures = None
     if options.explain:
-        spans = locate_spans(model.tokenizer.spans(read), read, text)
+        spans = restore_spans(model.tokenizer.spans(read), ratings)
         erasures = erase_each(sequence, spans[kept])
     return EncodedText(text, served, sequence, len(input_ids) > limit, erasures)
 

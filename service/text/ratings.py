@@ -7,7 +7,10 @@ sentences.
 """
 
 import math
-from collections.abc import Callable
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
 
 import regex
 
@@ -40,22 +43,35 @@ SCORES = (
     rf"(?:별점|(?P<ten>평점))(?:은|는)? ?:? ?{NUMBER} ?점?(?: ?/ ?{SCALE}점?)?{GIVEN}",
     rf"별 ?(?P<value>(?:[1-5]|한|두|세|네|다섯) ?개|하나|둘|셋|넷|다섯){GIVEN}",
 )
-SCORE = regex.compile(f"{START}(?:{'|'.join(SCORES)}){END}", regex.IGNORECASE)
+SCORE = f"{START}(?:{'|'.join(SCORES)}){END}"
 
 # A row of stars of which some are empty is a rating anywhere, as are five; others may be ornaments.
 FILLED, EMPTY = "★⭐🌟✭✮✯", "☆✩✰"
 BLANK = "[ \\t\\ufe0f]*+"  # with the mark that asks for an emoji
 ANY_STAR = f"[{FILLED}{EMPTY}]"
-STARS = regex.compile(
+STARS = (
     rf"(?:(?P<starts>{START})|(?<!{ANY_STAR}[ \t\ufe0f]{{0,2}}))"
     rf"(?P<filled>[{FILLED}](?:{BLANK}[{FILLED}])*+)(?P<half>½?)"
     rf"(?P<empty>(?:{BLANK}[{EMPTY}])*+)\ufe0f?(?:(?P<ends>{END})|(?!{BLANK}{ANY_STAR}))"
 )
+RATING = regex.compile(f"{STARS}|{SCORE}", regex.IGNORECASE)
 NUM_FULL_STARS = 5
 
 
-def spell_ratings(text: str, language: str) -> str:
-    """Returns the text with its ratings in words; as it is if the language has no words for them.
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Rating:
+    """Where a rating is in a text, and the verdict that it stands for."""
+
+    start: int
+    end: int
+    verdict: str
+
+
+def find_ratings(text: str, language: str) -> list[Rating]:
+    """Finds the ratings of a text, in order; none if the language has no words for them.
 
     Args:
         text: any string.
@@ -63,25 +79,54 @@ def spell_ratings(text: str, language: str) -> str:
     """
     verdicts = VERDICTS.get(language)
     if verdicts is None:
-        return text
+        return []
+    num_visible = len(text.strip())
+    ratings = []
+    for match in RATING.finditer(text):
+        is_alone = len(match[0]) == num_visible
+        share = count_stars(match, is_alone) if match["filled"] else read_score(match)
+        if share is not None:
+            ratings.append(Rating(*match.span(), choose_verdict(share, verdicts)))
+    return ratings
 
-    def spell_with(
-        read: Callable[["regex.Match[str]"], float | None],
-    ) -> Callable[["regex.Match[str]"], str]:
-        def spell(match: "regex.Match[str]") -> str:
-            share = read(match)
-            return match[0] if share is None else choose_verdict(share, verdicts)
 
-        return spell
+def spell_ratings(text: str, ratings: Sequence[Rating]) -> str:
+    """Returns the text with the verdicts in place of its ratings."""
+    parts, position = [], 0
+    for rating in ratings:
+        parts += [text[position : rating.start], rating.verdict]
+        position = rating.end
+    return "".join([*parts, text[position:]])
 
-    return SCORE.sub(spell_with(read_score), STARS.sub(spell_with(count_stars), text))
+
+def restore_spans(spans: Sequence[Span], ratings: Sequence[Rating]) -> list[Span]:
+    """Returns where spans of the spelled text are in the text itself; a verdict is its rating."""
+    if not ratings:
+        return list(spans)
+    shifts = [len(rating.verdict) - (rating.end - rating.start) for rating in ratings]
+    moved = list(accumulate(shifts, initial=0))
+    starts = [rating.start + shift for rating, shift in zip(ratings, moved, strict=False)]
+
+    def restore_start(at: int) -> int:
+        index = bisect_right(starts, at) - 1
+        if index >= 0 and at < starts[index] + len(ratings[index].verdict):
+            return ratings[index].start
+        return at - moved[index + 1]
+
+    def restore_end(at: int) -> int:
+        index = bisect_left(starts, at) - 1
+        if index >= 0 and at <= starts[index] + len(ratings[index].verdict):
+            return ratings[index].end
+        return at - moved[index + 1]
+
+    return [(restore_start(start), restore_end(end)) for start, end in spans]
 
 
 def choose_verdict(share: float, verdicts: tuple[str, ...]) -> str:
     return verdicts[max(0, math.ceil(share * len(verdicts)) - 1)]
 
 
-def count_stars(match: "regex.Match[str]") -> float | None:
+def count_stars(match: "regex.Match[str]", is_alone: bool) -> float | None:
     """The share of a row of stars that is filled; None if the row is not a rating."""
     num_filled = sum(map(match["filled"].count, FILLED))
     num_empty = sum(map(match["empty"].count, EMPTY))
@@ -89,7 +134,7 @@ def count_stars(match: "regex.Match[str]") -> float | None:
     num_stars = num_filled + has_half + num_empty
     is_clause = match["starts"] is not None and match["ends"] is not None
     is_rating = is_clause or num_empty or num_stars == NUM_FULL_STARS
-    is_ornament = num_stars == 1 and match[0] != match.string
+    is_ornament = num_stars == 1 and not is_alone
     if is_ornament or not is_rating or num_stars > MAX_STARS:
         return None
     value = num_filled + 0.5 * has_half

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from service.engine.batch import TokenSequence
-from service.pipeline.attribution import attribute, erase_each, group_tokens, locate_spans
+from service.pipeline.attribution import attribute, erase_each, group_tokens
 from tests.fakes import NEVER, make_manifest, make_model
 
 MODEL = make_model(make_manifest("sentiment", "film"))
@@ -64,18 +64,3 @@ def test_only_token_is_compared_with_knowing_nothing() -> None:
     (only,) = attribute(MODEL, "a", sequence, erase_each(sequence, [(0, 1)]), results)
 
     assert only.weight == pytest.approx(1 / (1 + np.exp(-2.0)) - 0.5, abs=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("read", "text", "spans", "expected"),
-    [
-        ("so good", "so good", [(0, 2), (3, 7)], [(0, 2), (3, 7)]),
-        ("so bad it", "so 1/5 it", [(0, 2), (3, 6), (7, 9)], [(0, 2), (3, 6), (7, 9)]),
-        ("awful film", "★☆☆☆☆ film", [(0, 2), (2, 5), (6, 10)], [(0, 5), (0, 5), (6, 10)]),
-        ("excellent", "5/5", [(0, 4), (4, 9)], [(0, 3), (0, 3)]),
-    ],
-)
-def test_spans_are_those_of_the_text_that_was_sent(
-    read: str, text: str, spans: list[tuple[int, int]], expected: list[tuple[int, int]]
-) -> None:
-    assert locate_spans(spans, read, text) == expected

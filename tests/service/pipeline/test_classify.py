@@ -231,6 +231,16 @@ async def test_explanation_is_of_what_was_read(short: Stand) -> None:
     assert [(each.text, each.start) for each in attributions] == [("9", 9), ("!", 10), ("!", 11)]
 
 
+async def test_explanation_shows_ratings_as_they_were_sent(stand: Stand) -> None:
+    text = "★☆☆☆☆ ab. 5/5"
+
+    answer = await stand.classifiers.classify([text], ClassifyOptions(explain=True), soon())
+
+    attributions = answer.classifications[0].attributions
+    assert attributions is not None
+    assert [each.text for each in attributions if each.text.strip()] == ["★☆☆☆☆", *"ab.", "5/5"]
+
+
 async def test_explanation_that_takes_too_long_is_refused(start: MakeStand) -> None:
     stand = await start(max_explain_tokens=12)
     options = ClassifyOptions(explain=True)

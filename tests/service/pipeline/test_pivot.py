@@ -72,14 +72,13 @@ async def test_texts_of_an_array_go_their_own_ways(halves: Halves) -> None:
     ]
 
 
-async def test_markup_and_alternatives_pass_through_both_halves(halves: Halves) -> None:
-    options = replace(TO_KOREAN, text_format="html", alternatives=1)
+async def test_markup_passes_through_both_halves(halves: Halves) -> None:
+    options = replace(TO_KOREAN, text_format="html")
 
     answer = await halves.stand.translators.translate(["<p>der <b>fön</b></p>"], options, soon())
 
     (translation,) = answer.translations
     assert translation.text == "<p>DER <b>FSSN</b></p>"
-    assert translation.alternatives == ["<p>DER <b>FSSN</b>!</p>"]
 
 
 async def test_stream_carries_the_second_half_only(halves: Halves) -> None:

@@ -1,6 +1,12 @@
+import re
+
 import pytest
 
-from service.text.ratings import spell_ratings
+from service.text.ratings import find_ratings, restore_spans, spell_ratings
+
+
+def spell(text: str, language: str) -> str:
+    return spell_ratings(text, find_ratings(text, language))
 
 
 @pytest.mark.parametrize(
@@ -17,6 +23,7 @@ from service.text.ratings import spell_ratings
         ("⭐⭐⭐⭐", "very good"),
         ("⭐\ufe0f⭐\ufe0f⭐\ufe0f⭐\ufe0f⭐\ufe0f", "excellent"),
         ("⭐", "awful"),
+        (" ★\n", " awful\n"),
         ("🌟🌟🌟🌟🌟 What a film!", "excellent What a film!"),
         ("Great acting ★☆☆☆☆", "Great acting awful"),
         ("Food ★★★★☆, service ★☆☆☆☆", "Food very good, service awful"),
@@ -34,7 +41,7 @@ from service.text.ratings import spell_ratings
     ],
 )
 def test_rating_becomes_a_word(text: str, words: str) -> None:
-    assert spell_ratings(text, "en") == words
+    assert spell(text, "en") == words
 
 
 @pytest.mark.parametrize(
@@ -56,7 +63,7 @@ def test_rating_becomes_a_word(text: str, words: str) -> None:
     ],
 )
 def test_rating_becomes_a_korean_word(text: str, words: str) -> None:
-    assert spell_ratings(text, "ko") == words
+    assert spell(text, "ko") == words
 
 
 @pytest.mark.parametrize(
@@ -82,9 +89,25 @@ def test_rating_becomes_a_korean_word(text: str, words: str) -> None:
     ],
 )
 def test_other_text_is_unchanged(text: str, reason: str) -> None:
-    assert spell_ratings(text, "en") == text, reason
-    assert spell_ratings(text, "ko") == text, reason
+    assert spell(text, "en") == text, reason
+    assert spell(text, "ko") == text, reason
 
 
 def test_language_without_verdicts_is_unchanged() -> None:
-    assert spell_ratings("★★★★★ 5/5", "xx") == "★★★★★ 5/5"
+    assert spell("★★★★★ 5/5", "xx") == "★★★★★ 5/5"
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [("Acting ★☆☆☆☆, plot ★★★★★. I liked it. 8/10", "en"), ("★★★ 별점 5점", "ko"), ("plain", "en")],
+)
+def test_words_of_the_spelled_text_are_found_in_the_text(text: str, language: str) -> None:
+    ratings = find_ratings(text, language)
+    spelled = spell_ratings(text, ratings)
+    verdicts = {rating.verdict: text[rating.start : rating.end] for rating in ratings}
+    spans = [(match.start(), match.end()) for match in re.finditer(r"\w+", spelled)]
+
+    for (start, end), (first, last) in zip(spans, restore_spans(spans, ratings), strict=True):
+        word = spelled[start:end]
+        rated = [rating for verdict, rating in verdicts.items() if word in verdict.split()]
+        assert text[first:last] == (rated[0] if rated else word)
