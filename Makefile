@@ -174,6 +174,18 @@ test-serve: $(VENV)/.created ## the tests of service/ in an environment of its o
 	  touch $(SERVE_VENV)/.ready; }
 	OMP_NUM_THREADS=1 $(SERVE_VENV)/bin/python -m pytest -q -m "not slow and not gpu and not image" tests/service $(ARGS)
 
+CLIENTS_VENV := .venv-clients
+
+.PHONY: clients
+clients: $(VENV)/.created ## clients that nobody here wrote, and generated ones (Java for one of them), in an environment of their own
+	@test $(CLIENTS_VENV)/.ready -nt pyproject.toml -a $(CLIENTS_VENV)/.ready -nt requirements.lock || { \
+	  echo "installing seqserve[cpu,clients] and pytest into $(CLIENTS_VENV)" && \
+	  $(BIN)/python -m venv --clear $(CLIENTS_VENV) && \
+	  $(CLIENTS_VENV)/bin/python -m pip install -q --disable-pip-version-check -c requirements.lock \
+	    -e ".[cpu,clients]" httpx pytest pytest-asyncio && \
+	  touch $(CLIENTS_VENV)/.ready; }
+	$(CLIENTS_VENV)/bin/python -m pytest -rs -p no:schemathesis -p no:hypothesispytest tests/clients $(ARGS)
+
 .PHONY: test-slow
 test-slow: $(DEV_READY) ## the tests that take longer
 	$(PYTEST) -m "slow and not gpu and not image" $(ARGS)
@@ -254,5 +266,5 @@ lock: $(VENV)/.created ## make requirements.lock again (ARGS=--upgrade for newer
 
 .PHONY: clean
 clean: ## remove environments, caches and build results (never runs/ or models/)
-	rm -rf $(VENV) $(SERVE_VENV) dist build site .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage .coverage.*
+	rm -rf $(VENV) $(SERVE_VENV) $(CLIENTS_VENV) dist build site .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage .coverage.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

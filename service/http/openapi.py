@@ -4,14 +4,14 @@ We parse bodies ourselves, so their schemas are added here, and so are examples,
 The document is made for generators of clients: one schema per body, plain names, no titles.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from service.http.schemas import REQUESTS, Body, Problem
+from service.http.schemas import REQUESTS, Body, Problem, TranslationEvent
 from service.settings import Settings
 
 # `authorize` looks at the key, which may be in the body, too.
@@ -133,19 +133,18 @@ def document_errors() -> dict[int | str, dict[str, Any]]:
 
 
 def document_events() -> dict[int | str, dict[str, Any]]:
-    """Describes an answer that may be a stream."""
-    example = 'event: done\ndata: {"translatedText":"Zwei Hunde spielen im Schnee."}\n\n'
-    return {200: {"content": {EVENTS: {"schema": {"type": "string"}, "example": example}}}}
+    """Describes an answer that may be a stream, by one of its events."""
+    schema = {"$ref": REFERENCE.format(model=TranslationEvent.__name__)}
+    example = {"event": "done", "data": '{"translatedText":"Zwei Hunde spielen im Schnee."}'}
+    return {200: {"content": {EVENTS: {"schema": schema, "example": example}}}}
 
 
 def complete_document(document: dict[str, Any], settings: Settings) -> dict[str, Any]:
     """The document of FastAPI with everything else."""
-    parsed: tuple[type[BaseModel], ...] = (*REQUESTS, Problem)
-    _, models = models_json_schema(
-        [(model, "validation") for model in parsed], ref_template=REFERENCE
+    components = document["components"]
+    components["schemas"] |= describe_bodies(settings) | describe_models(
+        [Problem, TranslationEvent]
     )
-    components = document.setdefault("components", {})
-    components.setdefault("schemas", {}).update(models["$defs"])
     components["securitySchemes"] = KEY_SCHEMES
     for operations in document["paths"].values():
         for operation in operations.values():
@@ -153,6 +152,54 @@ def complete_document(document: dict[str, Any], settings: Settings) -> dict[str,
     walk_schemas(document["paths"], drop_title)
     walk_schemas(components["schemas"], drop_title)
     return document
+
+
+def describe_models(models: Sequence[type[BaseModel]]) -> dict[str, dict[str, Any]]:
+    """The schemas of models and of all that they hold, by name."""
+    _, document = models_json_schema(
+        [(model, "validation") for model in models], ref_template=REFERENCE
+    )
+    schemas: dict[str, dict[str, Any]] = document["$defs"]
+    return schemas
+
+
+def describe_bodies(settings: Settings) -> dict[str, dict[str, Any]]:
+    """The schemas of bodies, with the limits that the operator has set."""
+    schemas = describe_models(REQUESTS)
+    limits = find_limits(settings)
+    for schema in schemas.values():
+        for name, field in schema["properties"].items():
+            for kind in field.get("anyOf", [field]):
+                if kind.get("type") == "integer":
+                    kind |= limits.get(name, {})
+            if name not in schema.get("required", ()):
+                accept_null(field)
+    return schemas
+
+
+def find_limits(settings: Settings) -> dict[str, dict[str, int]]:
+    """Limits of numbers by field. Those of texts are not here: what is too long gets 413."""
+    max_beam_size = min(settings.max_beam_size, settings.max_batch_size)
+    numbers = {
+        "alternatives": min(settings.max_alternatives, max_beam_size - 1),
+        "beam_size": max_beam_size,
+        "max_new_tokens": settings.max_new_tokens,
+        "timeout_ms": settings.max_timeout_ms,
+    }
+    return {name: {"maximum": limit} for name, limit in numbers.items()}
+
+
+def accept_null(field: dict[str, Any]) -> None:
+    """Has a field that may be left out be null, which stands for that."""
+    if "$ref" in field:
+        field["anyOf"] = [{"$ref": field.pop("$ref")}, {"type": "null"}]
+    elif "anyOf" in field:
+        if {"type": "null"} not in field["anyOf"]:
+            field["anyOf"].append({"type": "null"})
+    else:
+        field["type"] = [field["type"], "null"]
+        if "enum" in field:
+            field["enum"].append(None)
 
 
 def complete_operation(operation: dict[str, Any], settings: Settings) -> None:

@@ -4,10 +4,11 @@ Limits that an operator sets are not known here: the pipeline checks them.
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
+from pydantic.config import JsonDict
 
 from service.answers import ClassifyOptions, Formality, TranslateOptions
 from service.http.faults import fault, kind_of
@@ -40,7 +41,7 @@ def refuse_bool(value: object) -> object:
 
 def read_strategy(value: object) -> object:
     """What transformers calls the ways to cut one text, as true or false."""
-    return STRATEGIES.get(value, value) if isinstance(value, str) else value
+    return STRATEGIES.get(value, value) if isinstance(value, str) else refuse_number(value)
 
 
 Strategy = Literal["longest_first", "only_first", "do_not_truncate"]
@@ -48,8 +49,34 @@ STRATEGIES: dict[str, bool] = {
     strategy: strategy != "do_not_truncate" for strategy in get_args(Strategy)
 }
 Truncation = Annotated[bool, BeforeValidator(read_strategy, json_schema_input_type=bool | Strategy)]
-Text = Annotated[str, Field(min_length=1)]
-Texts = Annotated[Text | Annotated[list[str], Field(min_length=1)], BeforeValidator(check_texts)]
+# For the documentation alone: the pipeline says more of a blank text than a pattern can. Python,
+# unlike ECMA 262, takes U+001C to U+001F and U+0085 for white space; U+00AD is not read.
+SPACE = r"\s\u001c-\u001f\u0085\u00ad"
+NOT_BLANK: JsonDict = {"pattern": rf"^[{SPACE}]*[^{SPACE}]"}
+
+
+def refuse_number(value: object) -> object:
+    # pydantic takes 1 for true.
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise fault("must be true or false, got a number")
+    return value
+
+
+Flag = Annotated[bool, BeforeValidator(refuse_number)]
+Text = Annotated[str, Field(min_length=1, json_schema_extra=NOT_BLANK)]
+# Among others a blank text is translated, but not classified.
+Texts = Annotated[
+    Text | Annotated[list[str], Field(min_length=1, json_schema_extra={"contains": NOT_BLANK})],
+    BeforeValidator(check_texts),
+]
+Inputs = Annotated[
+    Text
+    | Annotated[
+        list[Annotated[str, Field(json_schema_extra=NOT_BLANK)]],
+        Field(min_length=1),
+    ],
+    BeforeValidator(check_texts),
+]
 # Far above every real limit; it keeps numbers with thousands of digits out of messages.
 Count = Annotated[int, Field(ge=0, le=10**9), BeforeValidator(refuse_bool)]
 PositiveCount = Annotated[int, Field(ge=1, le=10**9), BeforeValidator(refuse_bool)]
@@ -123,7 +150,7 @@ class TranslateRequest(TimedBody):
     max_new_tokens: Annotated[
         PositiveCount | None, Field(description="the most tokens that a sentence may have")
     ] = None
-    attention: Annotated[bool, Field(description="true for the alignment weights")] = False
+    attention: Annotated[Flag, Field(description="true for the alignment weights")] = False
     formality: Annotated[
         Formality,
         Field(
@@ -144,7 +171,7 @@ class TranslateRequest(TimedBody):
         ),
     ] = 0.0
     stream: Annotated[
-        bool, Field(description="true for server-sent events: token, ..., token, done")
+        Flag, Field(description="true for server-sent events: token, ..., token, done")
     ] = False
 
     @property
@@ -189,7 +216,7 @@ class TranslateParameters(Parameters):
         str | None, Field(description="one of transformers' names; no text needs to be cut")
     ] = None
     clean_up_tokenization_spaces: Annotated[
-        bool, Field(description="true or false; there are no such spaces")
+        Flag, Field(description="true or false; there are no such spaces")
     ] = True
     generate_parameters: Annotated[
         GenerateParameters, Field(description="an object with num_beams and max_new_tokens")
@@ -220,27 +247,28 @@ class PipelineTranslateRequest(TimedBody):
 
 
 class DetectRequest(Body):
-    q: Annotated[str, Field(min_length=1, description="the text whose language is wanted")]
+    q: Annotated[Text, Field(description="the text whose language is wanted")]
 
 
 class Switches(BaseModel):
     """What may be asked for in `parameters` or beside `inputs`."""
 
     truncate: Annotated[
-        bool, Field(description="true to cut a text that is too long instead of refusing it")
+        Flag, Field(description="true to cut a text that is too long instead of refusing it")
     ] = False
-    details: Annotated[bool, Field(description="true for an object per text instead of a list")] = (
+    details: Annotated[Flag, Field(description="true for an object per text instead of a list")] = (
         False
     )
     explain: Annotated[
-        bool, Field(description="true for details with the weight of each token for the label")
+        Flag, Field(description="true for details with the weight of each token for the label")
     ] = False
 
 
 class ClassifyParameters(Parameters, Switches):
     top_k: Annotated[PositiveCount | None, Field(description="the number of labels wanted")] = None
     return_all_scores: Annotated[
-        bool | None, Field(description="true for all labels, false for the best one, or top_k")
+        Flag | None,
+        Field(description="true for all labels, false for the best one; overrides top_k"),
     ] = None
     function_to_apply: Annotated[
         Literal["softmax", "sigmoid", "none"] | None, Field(description="softmax, sigmoid or none")
@@ -255,21 +283,22 @@ class ClassifyParameters(Parameters, Switches):
         PositiveCount | None, Field(description="the number of tokens that a text may have")
     ] = None
 
-    @model_validator(mode="after")
-    def check_agreement(self) -> Self:
-        if self.return_all_scores is not None and self.top_k is not None:
-            raise fault("has both top_k and return_all_scores")
-        return self
+    @property
+    def num_labels(self) -> int | None:
+        """The number of labels wanted, None for all; transformers has the same precedence."""
+        if self.return_all_scores is None:
+            return self.top_k
+        return None if self.return_all_scores else 1
 
 
 class ClassifyRequest(TimedBody, Switches):
     """Hugging Face's body; `text` is accepted for `inputs`."""
 
-    inputs: Annotated[Texts, Field(description="a text, or an array of texts, to classify")]
+    inputs: Annotated[Inputs, Field(description="a text, or an array of texts, to classify")]
     parameters: Annotated[
         ClassifyParameters,
         Field(
-            description="an object of parameters, with top_k or return_all_scores, not both",
+            description="an object of parameters",
             default_factory=ClassifyParameters,
         ),
     ]
@@ -300,7 +329,7 @@ class ClassifyRequest(TimedBody, Switches):
         asked = self.parameters
         return ClassifyOptions(
             model=asked.model,
-            top_k=1 if asked.return_all_scores is False else asked.top_k,
+            top_k=asked.num_labels,
             function_to_apply=asked.function_to_apply,
             max_length=asked.max_length,
             truncate="end" if self.truncate or asked.truncate or asked.truncation else None,
@@ -337,14 +366,14 @@ class PredictRequest(TimedBody):
         Field(description="a text, or an array of arrays of one text each"),
     ]
     truncate: Annotated[
-        bool, Field(description="true to cut a text that is too long instead of refusing it")
+        Flag, Field(description="true to cut a text that is too long instead of refusing it")
     ] = False
     truncation_direction: Annotated[
         Literal["right", "left"],
         BeforeValidator(lower_case),
         Field(description="right or left, the end that is cut"),
     ] = "right"
-    raw_scores: Annotated[bool, Field(description="true for scores as the model gives them")] = (
+    raw_scores: Annotated[Flag, Field(description="true for scores as the model gives them")] = (
         False
     )
 
@@ -425,6 +454,13 @@ class TranslateResponse(Reply):
             "if no score is"
         ),
     ] = None
+
+
+class TranslationEvent(BaseModel):
+    """A server-sent event of a translation; the data is JSON."""
+
+    event: Literal["token", "done", "error"]
+    data: str
 
 
 class PipelineTranslation(BaseModel):

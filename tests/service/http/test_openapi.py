@@ -1,3 +1,4 @@
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -110,7 +111,40 @@ def test_texts_are_not_empty(name: str, field: str) -> None:
     assert (several["type"], several["minItems"]) == ("array", 1)
 
 
-def test_bounds_of_numbers_are_those_of_json_schema() -> None:
-    number, _ = schema_of("TranslateRequest")["properties"]["beam_size"]["anyOf"]
+def test_limits_are_those_of_the_server() -> None:
+    app = make_app(max_beam_size=3)
+    fields = app.openapi()["components"]["schemas"]["TranslateRequest"]["properties"]
 
-    assert number == {"type": "integer", "minimum": 1, "maximum": 10**9}
+    assert fields["beam_size"]["anyOf"][0] == {"type": "integer", "minimum": 1, "maximum": 3}
+    assert fields["alternatives"]["maximum"] == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "schema"),
+    [
+        ("TranslateRequest", "stream", {"type": ["boolean", "null"]}),
+        (
+            "TranslateRequest",
+            "format",
+            {"type": ["string", "null"], "enum": ["text", "html", None]},
+        ),
+        ("ClassifyParameters", "max_length", {"default": None}),
+    ],
+)
+def test_fields_that_may_be_left_out_may_be_null(
+    name: str, field: str, schema: dict[str, Any]
+) -> None:
+    described = schema_of(name)["properties"][field]
+
+    assert described.items() >= schema.items()
+    assert "null" in described.get("type", []) or {"type": "null"} in described["anyOf"]
+    assert "null" not in schema_of("TranslateRequest")["properties"]["target"]["type"]
+
+
+@pytest.mark.parametrize("text", ["a", " a", "\n\u00ad.", "\u200b"])
+@pytest.mark.parametrize("blank", ["", " \n", "\u00ad", "\u001c\u0085\u00a0\u3000"])
+def test_pattern_of_a_text_says_what_is_blank(text: str, blank: str) -> None:
+    pattern = schema_of("DetectRequest")["properties"]["q"]["pattern"]
+
+    assert re.match(pattern, text)
+    assert not re.match(pattern, blank)
