@@ -174,6 +174,8 @@ def describe_bodies(settings: Settings) -> dict[str, dict[str, Any]]:
                     kind |= limits.get(name, {})
             if name not in schema.get("required", ()):
                 accept_null(field)
+            if field.get("default") in ([], {}):
+                del field["default"]  # openapi-python-client gives up on models that have one
     return schemas
 
 

@@ -39,6 +39,12 @@ def refuse_bool(value: object) -> object:
     return value
 
 
+def refuse_bool_for_share(value: object) -> object:
+    if isinstance(value, bool):
+        raise fault("must be a number from 0 to 1, got true or false")
+    return value
+
+
 def read_strategy(value: object) -> object:
     """What transformers calls the ways to cut one text, as true or false."""
     return STRATEGIES.get(value, value) if isinstance(value, str) else refuse_number(value)
@@ -79,6 +85,9 @@ Inputs = Annotated[
 ]
 # Far above every real limit; it keeps numbers with thousands of digits out of messages.
 Count = Annotated[int, Field(ge=0, le=10**9), BeforeValidator(refuse_bool)]
+Share = Annotated[
+    float, Field(ge=0.0, le=1.0, allow_inf_nan=False), BeforeValidator(refuse_bool_for_share)
+]
 PositiveCount = Annotated[int, Field(ge=1, le=10**9), BeforeValidator(refuse_bool)]
 ModelName = Annotated[str, Field(max_length=128)]
 Term = Annotated[str, Field(min_length=1, max_length=200)]
@@ -163,10 +172,8 @@ class TranslateRequest(TimedBody):
         dict[Term, Term], Field(description="terms of the text with their translations")
     ] = {}
     min_score: Annotated[
-        float,
+        Share,
         Field(
-            ge=0.0,
-            le=1.0,
             description="a translation with a lower score comes back as its source, marked unsure",
         ),
     ] = 0.0

@@ -119,6 +119,15 @@ def test_limits_are_those_of_the_server() -> None:
     assert fields["alternatives"]["maximum"] == 2
 
 
+def test_no_field_has_an_object_for_its_default() -> None:
+    fields = (
+        schema_of("TranslateRequest")["properties"] | schema_of("ClassifyRequest")["properties"]
+    )
+
+    assert not [name for name, field in fields.items() if field.get("default") in ([], {})]
+    assert fields["source"]["default"] == "auto"
+
+
 @pytest.mark.parametrize(
     ("name", "field", "schema"),
     [

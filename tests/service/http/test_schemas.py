@@ -70,6 +70,7 @@ def test_text_is_accepted_for_inputs(fields: dict[str, Any]) -> None:
         ({"beam_size": float("inf")}, "`beam_size` must be a whole number, got a number"),
         ({"timeout_ms": 0}, "`timeout_ms` must be at least 1"),
         ({"timeout_ms": -(10**400)}, "`timeout_ms` must be at least 1"),
+        ({"min_score": True}, "`min_score` must be a number from 0 to 1, got true or false"),
         ({"stream": 1}, "`stream` must be true or false, got a number"),
         ({"attention": "maybe"}, "`attention` must be true or false, got a string"),
         ({"api_key": 5}, "`api_key` must be a string, got a number"),
