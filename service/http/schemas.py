@@ -271,7 +271,9 @@ class Switches(BaseModel):
     ] = False
 
 
-class ClassifyParameters(Parameters, Switches):
+class LabelParameters(Parameters):
+    """Which model reads a text, how much of it, and which labels it gives."""
+
     top_k: Annotated[PositiveCount | None, Field(description="the number of labels wanted")] = None
     return_all_scores: Annotated[
         Flag | None,
@@ -296,6 +298,10 @@ class ClassifyParameters(Parameters, Switches):
         if self.return_all_scores is None:
             return self.top_k
         return None if self.return_all_scores else 1
+
+
+class ClassifyParameters(Switches, LabelParameters):
+    """All parameters of a classification."""
 
 
 class ClassifyRequest(TimedBody, Switches):
