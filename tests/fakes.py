@@ -220,13 +220,15 @@ def score_text(sequence: TokenSequence) -> Result:
 
 
 def shout(sequence: TokenSequence) -> Result:
-    """A translation into capitals; each further hypothesis has one more exclamation mark."""
+    """A translation into capitals; each further hypothesis draws out its last letter once more."""
     assert sequence.search is not None
     tokenizer = ByteTokenizer()
     text = tokenizer.decode(sequence.input_ids).upper()
+    end = max((place + 1 for place, each in enumerate(text) if each.isalpha()), default=0)
     hypotheses = []
     for rank in range(sequence.search.beam_size):
-        token_ids = tokenizer.encode(text + "!" * rank)[: sequence.search.max_new_tokens]
+        drawn = text[:end] + text[max(end - 1, 0) : end] * rank + text[end:]
+        token_ids = tokenizer.encode(drawn)[: sequence.search.max_new_tokens]
         attention = attend_in_step(len(token_ids) + 1, sequence.num_tokens)
         hypotheses.append(
             Hypothesis(

@@ -3,6 +3,7 @@
 Knows no queue and no HTTP: token ids and finished sentences go in, text comes out.
 """
 
+import re
 from collections import deque
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -16,6 +17,9 @@ from service.text.final_marks import without_final_marks
 from service.text.incremental_decoder import IncrementalDecoder
 from service.text.markup import render_plain
 from service.text.masking import LETTER
+
+# Bytes that are no character, and masks: if one comes, another hypothesis may be taken instead.
+DOUBTFUL = re.compile("[\ufffd\ue000-\uf8ff]")
 
 
 class SentenceText:
@@ -31,7 +35,7 @@ class SentenceText:
     @property
     def text(self) -> str:
         """What is certain of it: the marks at its end may turn out to be others."""
-        known = without_final_marks(self._decoded)
+        known = without_final_marks(DOUBTFUL.split(self._decoded, maxsplit=1)[0])
         return known if LETTER.search(known) else ""
 
 

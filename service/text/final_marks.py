@@ -26,7 +26,7 @@ def match_final_marks(source: str, translation: str) -> str:
         return translation
     if not marks and found == "." and ABBREVIATION.search(translation):
         return translation
-    return translation[: of_translation.start()] + marks + of_translation["closers"]
+    return (translation[: of_translation.start()] + marks + of_translation["closers"]).rstrip()
 
 
 def without_final_marks(text: str) -> str:

@@ -11,7 +11,7 @@ BYTE_TOKEN = re.compile(r"<0x[0-9A-F]{2}>")
 
 
 class IncrementalDecoder:
-    """Decodes tokens since the last safe point; all it gives, put together, is the whole decoding.
+    """Decodes tokens since the last safe point; all it gives, put together, begins the decoding.
 
     A safe point is after a token from which on no later one can change the text before. Bytes are
     not safe: one that is wrong makes replacement characters of the whole run that it ends.
@@ -39,12 +39,6 @@ class IncrementalDecoder:
             if not BYTE_TOKEN.fullmatch(spelling):
                 parts.append(self._settle(token_id))
         return "".join(parts)
-
-    def flush(self) -> str:
-        """The rest of the text; no more tokens may come."""
-        text = self._decode(self._window)[self._num_given :]
-        self._num_given += len(text)
-        return text
 
     def _settle(self, token_id: int) -> str:
         """The text up to a token, if it is safe, and begins the next window with it."""

@@ -29,6 +29,7 @@ LETTER = regex.compile(r"\p{L}")
 SPACES = regex.compile(r"\s{2,}|[^\S ]")
 # Without width or meaning of their own; within a word they would hide it from the model.
 INVISIBLE = regex.compile("[\u00ad\u200b\u2060\ufeff]+")
+BLANK = regex.compile("[\\s\u00ad\u200b\u2060\ufeff]*+")
 ELEMENT = regex.compile(r"<(/?)([\w:-]+)[^>]*?(/?)>")
 # Elements of markup are numbered by their tokens; those of marks from here on.
 FIRST_ELEMENT = 1_000_000
@@ -217,17 +218,17 @@ def find_core(
     elements: Mapping[int, object],
     tags: Sequence[Tag],
 ) -> tuple[int, int]:
-    """What is left of a sentence without the marks and white space at its ends."""
+    """What is left of a sentence without the marks and blanks at its ends."""
     marks = [each for each in placeables if each.kind == "mark" and each.start not in elements]
-    start, end = 0, len(sentence)
+    start, end = skip_blanks(sentence, 0), skip_back(sentence, len(sentence))
     for each in marks:
         if each.start != start:
             break
-        start = end_of_mark(sentence, each)
+        start = skip_blanks(sentence, each.end)
     for each in reversed(marks):
         if each.end != end or each.start < start:
             break
-        end = each.start - (len(sentence[: each.start]) - len(sentence[: each.start].rstrip()))
+        end = skip_back(sentence, each.start)
     if any(0 < tag.offset < start or end < tag.offset < len(sentence) for tag in tags):
         return 0, len(sentence)
     return start, end
@@ -235,10 +236,23 @@ def find_core(
 
 def end_of_mark(sentence: str, mark: Placeable) -> int:
     """Where a mark ends, with the white space behind it if there is some before it, too."""
-    rest = sentence[mark.end :]
     if mark.start and not sentence[mark.start - 1].isspace():
         return mark.end
-    return mark.end + len(rest) - len(rest.lstrip())
+    return skip_blanks(sentence, mark.end)
+
+
+def skip_blanks(text: str, start: int) -> int:
+    """Where white space and invisible characters end that may begin at an offset."""
+    match = BLANK.match(text, start)
+    assert match is not None
+    return match.end()
+
+
+def skip_back(text: str, end: int) -> int:
+    """Where white space and invisible characters begin that may end at an offset."""
+    while end and BLANK.fullmatch(text, end - 1, end):
+        end -= 1
+    return end
 
 
 def pair_marks(sentence: str, placeables: Sequence[Placeable]) -> dict[int, tuple[int, TagKind]]:

@@ -13,6 +13,8 @@ from service.answers import (
 )
 from service.engine.batch import Result, TokenSequence
 from service.pipeline.classify import ClassifyPipeline
+from service.pipeline.documents import Document, parse_text, segment
+from service.pipeline.reader import make_reader
 from service.pipeline.translate import TranslatePipeline
 from service.repository.registry import Registry
 from service.settings import Settings
@@ -23,6 +25,7 @@ from tests.fakes import (
     make_manifest,
     make_metrics,
     make_model,
+    make_sequence,
     score_text,
     shout,
 )
@@ -90,6 +93,13 @@ def make_stand(
 
 def soon() -> float:
     return time.monotonic() + 20.0
+
+
+def open_document(text: str) -> Document:
+    """A plain text on its way through a translator without masks."""
+    model = make_model(make_manifest("translation"))
+    reader = make_reader(model, "en", TO_GERMAN, make_sequence())
+    return Document(reader, None, segment(parse_text(text, "text"), reader))
 
 
 async def translate(stand: Stand, text: str, options: TranslateOptions = TO_GERMAN) -> str:

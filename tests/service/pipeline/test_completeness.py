@@ -9,7 +9,6 @@ import pytest
 
 from service.answers import TranslateAnswer, TranslateOptions, Translation
 from service.engine.batch import Defect, Hypothesis, Result, TokenSequence
-from service.pipeline.documents import choose_hypothesis
 from service.pipeline.translate import TranslatePipeline
 from service.repository.manifest import Limits
 from service.repository.registry import Registry
@@ -120,26 +119,7 @@ async def test_incomplete_alternatives_are_offered_only_where_nothing_is_complet
     complete, cut = await translate(pipeline, ["one", "long"], options)
 
     assert (complete.text, complete.alternatives, complete.is_complete) == ("ONE", [], True)
-    assert (cut.text, cut.alternatives, cut.is_complete) == ("LONG", ["LONG!", "LONG!!"], False)
-
-
-@pytest.mark.parametrize(
-    ("defects", "chosen"),
-    [
-        ((None, None, None), [0, 1, 2, 2]),
-        ((None, None, "loop"), [0, 1, 1, 1]),
-        ((None, "loop", "length"), [0, 0, 0, 0]),
-        (("loop", "length"), [0, 1, 1, 1]),
-    ],
-)
-def test_the_hypothesis_of_a_rank_is_as_complete_as_the_best(
-    defects: tuple[Defect | None, ...], chosen: list[int]
-) -> None:
-    hypotheses = [Hypothesis([rank], 0.0, defect) for rank, defect in enumerate(defects)]
-
-    found = [choose_hypothesis(hypotheses, rank).token_ids for rank in range(4)]
-
-    assert found == [[rank] for rank in chosen]
+    assert (cut.text, cut.alternatives, cut.is_complete) == ("LONG", ["LONGG", "LONGGG"], False)
 
 
 @pytest.mark.parametrize("is_streamed", [False, True])

@@ -12,7 +12,7 @@ def texts(page: str) -> list[str]:
 
 def translate(page: str) -> str:
     return "".join(
-        render_text(node.text.upper(), node.tags) if node.is_text else node.source
+        render_text(node.text.upper(), node.tags, node.objects) if node.is_text else node.source
         for node in split_markup(page)
     )
 
@@ -117,9 +117,9 @@ def test_translation_cannot_inject_markup() -> None:
         ("A <b>man</b> is <a href='x'>here</a>.", ["A man is here."]),
         ("<p>One <i><b>two</b></i></p><p>three</p>", ["One two", "three"]),
         ("one<br>two <img src=x> three <wbr>four", ["one", "two three four"]),
-        ("run <code>ls</code> <b>now</b>", ["run ", " now"]),
-        ("a <span translate=no>b</span> c", ["a ", " c"]),
-        ("<b>a <!-- c --> b</b>", ["a ", " b"]),
+        ("run <code>ls</code> <b>now</b>", ["run \U000f0000 now"]),
+        ("a <span translate=no>b</span> c", ["a \U000f0000 c"]),
+        ("<b>a <!-- c --> b</b>", ["a b"]),
         # unpaired within the text: it ends the text
         ("<p>a <b>b<p>c</b> d", ["a ", "b", "c", " d"]),
         ("a</b> c <i>d", ["a", " c ", "d"]),
