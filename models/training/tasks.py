@@ -188,7 +188,10 @@ class TranslationTask:
         targets = self._train_tokenizer.encode_batch([pair.target for pair in pairs])
         limit = self.config.model.max_tokens - 1  # eos
         return [
-            Example([*source[:limit], self.eos_id], [start_id, *target[:limit]])
+            Example(
+                [*source[:limit], self.levels.end_id(start_id, self.eos_id)],
+                [start_id, *target[:limit]],
+            )
             for start_id, source, target in zip(start_ids, sources, targets, strict=True)
         ]
 

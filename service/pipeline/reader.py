@@ -118,6 +118,9 @@ class Reader:
         limit = min(like.search.max_new_tokens, new_token_limit(input_ids, manifest))
         with_attention = like.search.with_attention or bool(sentence.masked.tags)
         search = SearchOptions(like.search.beam_size, limit, with_attention)
+        end_id = manifest.ids.end_id(self.start_id)
+        if end_id is not None:
+            input_ids = [*input_ids[:-1], end_id]
         return TokenSequence(input_ids, like.arrived_at, like.deadline, search, self.start_id)
 
     def must_read_again(self, sentence: Sentence, results: Mapping[TokenSequence, Result]) -> bool:

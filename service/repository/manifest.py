@@ -63,13 +63,19 @@ class SpecialIds(Part):
 
     Attributes:
         start_ids: the token that starts a translation, by target language.
-        level_ids: the same for a translation at a speech level, by target language and level.
+        level_ids: the same for a translation at a speech level, by target language and level. It
+            stands at the end of the source, too, in the place of eos.
     """
 
     pad_id: Annotated[int, Field(ge=0)]
     eos_id: int | None = None
     start_ids: dict[Language, int] = {}
     level_ids: dict[Language, dict[Level, int]] = {}
+
+    def end_id(self, start_id: int) -> int | None:
+        """The token that ends the source of a translation that starts with `start_id`."""
+        levels = (level_id for found in self.level_ids.values() for level_id in found.values())
+        return start_id if start_id in levels else self.eos_id
 
 
 class Limits(Part):

@@ -112,6 +112,9 @@ def make_sequences(
         if target is not None:
             sequence.search = SearchOptions(beam_size, new_token_limit(input_ids, model.manifest))
             sequence.start_id = model.manifest.ids.start_ids[target]
+            end_id = model.manifest.ids.end_id(sequence.start_id)
+            assert end_id is not None
+            sequence.input_ids = [*input_ids[:-1], end_id]
         sequences.append(sequence)
     return sequences
 

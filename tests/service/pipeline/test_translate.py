@@ -327,4 +327,4 @@ async def test_soft_hyphens_do_not_change_a_translation(tiny: Tiny) -> None:
 
     plain, hyphenated = (await tiny.translators.translate(texts, options, soon())).translations
 
-    assert hyphenated.text == plain.text
+    assert hyphenated.text.replace("\u00ad", "") == plain.text
