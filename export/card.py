@@ -4,7 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from export.curves import CURVES
-from service.repository.manifest import Manifest, Parity, Quality, Source, read_manifest
+from service.repository.manifest import (
+    Manifest,
+    Parity,
+    Quality,
+    ScoreFit,
+    Source,
+    read_manifest,
+)
 
 CARD = "README.md"
 LIMITS = {
@@ -12,8 +19,8 @@ LIMITS = {
     "subjects, irony and mixed feelings are read less well. It always gives one of its labels, "
     "also for text that fits none.",
     "translation": "A small recurrent model trained on the sets above: good on text like theirs, "
-    "unreliable elsewhere. Names, numbers and links can be wrong, and rare words may be left out "
-    "or replaced. Not for text where an error does harm.",
+    "unreliable elsewhere. Names can be wrong, and rare words may be left out or replaced. Not for "
+    "text where an error does harm.",
 }
 BROUGHT = "Trained elsewhere and wrapped unchanged: ask its owner about intended use."
 
@@ -41,6 +48,8 @@ def render_card(manifest: Manifest) -> str:
         "## Data" if is_ours else "## Licence",
         render_sources(manifest.sources),
     ]
+    if manifest.score_fits:
+        parts += ["## Scores", render_score_fits(manifest.score_fits)]
     if is_ours:
         parts += ["## Parity with the torch model", render_parity(manifest.parity)]
     limit = manifest.limits.max_input_tokens
@@ -102,6 +111,25 @@ def render_sources(sources: Sequence[Source]) -> str:
         for source in sources
     ]
     return render_table(("set", "licence", "commercial use", "weight"), rows)
+
+
+def render_score_fits(fits: Sequence[ScoreFit]) -> str:
+    """How scores are made of log-probabilities, and how well they tell good from bad."""
+    rows = [
+        (
+            fit.pair,
+            f"1 / (1 + exp(-({fit.slope:g} x + {fit.intercept:g})))",
+            f"{fit.threshold:g}",
+            str(fit.num_sentences),
+            f"{fit.auc:.2f}",
+        )
+        for fit in fits
+    ]
+    columns = ("direction", "score", "acceptable from chrF", "sentences", "AUC")
+    return (
+        "The probability that a translation is acceptable, x being the mean log-probability per "
+        f"token of its worst sentence; fitted to {fits[0].data}.\n\n{render_table(columns, rows)}"
+    )
 
 
 def render_parity(parity: Sequence[Parity]) -> str:

@@ -45,12 +45,20 @@ def evaluate_version(folder: Path, run_folder: Path, data: Path, beam_size: int)
     quality = evaluate_tests(model, config, data, beam_size) + evaluate_everyday(model)
     if "fp32" not in model.manifest.precisions:
         quality += evaluate_float(run_folder, config, data)
-    fits: tuple[ScoreFit, ...] = ()
-    if config.task == "translation":
-        fits = fit_scores(model, config, data, default_beam_size())
-        print(f"scores of translations tell acceptable ones with an AUC of {describe_fits(fits)}")
+    fits = calibrate_scores(model, config, data) if config.task == "translation" else ()
     measured = {"quality": tuple(quality), "score_fits": fits}
     write_manifest(read_manifest(folder).model_copy(update=measured), folder)
+
+
+def calibrate_scores(model: LoadedModel, config: RunConfig, data: Path) -> tuple[ScoreFit, ...]:
+    """The fits of a translator's scores; none without the validation splits."""
+    try:
+        fits = fit_scores(model, config, data, default_beam_size())
+    except FileNotFoundError as exc:
+        print(f"translations have no scores: {exc}")
+        return ()
+    print(f"scores of translations tell acceptable ones with an AUC of {describe_fits(fits)}")
+    return fits
 
 
 def evaluate_tests(

@@ -3,7 +3,7 @@ from collections.abc import Callable
 import pytest
 
 from export.card import BROUGHT, CARD, render_card, render_table
-from service.repository.manifest import Manifest, Quality, Source, read_manifest
+from service.repository.manifest import Manifest, Quality, ScoreFit, Source, read_manifest
 from tests.export.conftest import FolderMaker
 
 FIGURE = Quality(
@@ -75,3 +75,18 @@ def test_card_of_a_wrapped_model_makes_no_claims(change: Changer) -> None:
 def test_table_keeps_its_columns() -> None:
     lines = render_table(("a", "b"), [("1|2", "3")]).splitlines()
     assert lines == ["| a | b |", "| --- | --- |", r"| 1\|2 | 3 |"]
+
+
+def test_card_says_how_scores_are_made(change: Changer) -> None:
+    fit = ScoreFit(
+        pair="en-ko",
+        slope=3.5,
+        intercept=2.0,
+        data="validation rows of tatoeba",
+        num_sentences=400,
+        threshold=30,
+        auc=0.876,
+    )
+    card = render_card(change(score_fits=(fit,)))
+    assert "fitted to validation rows of tatoeba." in card
+    assert "| en-ko | 1 / (1 + exp(-(3.5 x + 2))) | 30 | 400 | 0.88 |" in card

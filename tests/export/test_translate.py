@@ -24,7 +24,7 @@ def test_text_that_the_server_rejects_has_no_translation() -> None:
     manifest = make_manifest("translation", limits=Limits(max_input_tokens=5))
 
     texts = translate_texts(
-        make_model(manifest, FakeRunner(echo)), ["long text", "ok"], "en", "de", 1
+        make_model(manifest, FakeRunner(echo)), ["longtext", "ok"], "en", "de", 1
     )
 
     assert texts == ["", "ok"]
