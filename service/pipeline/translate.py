@@ -135,10 +135,13 @@ class TranslatePipeline:
             detections = (
                 self._detect_sources(parsed) if options.source == AUTO else [None] * len(texts)
             )
-            return [
-                self._open_document(text, nodes, detection, options, like)
-                for text, nodes, detection in zip(texts, parsed, detections, strict=True)
-            ]
+            opened = []
+            for index, each in enumerate(zip(texts, parsed, detections, strict=True)):
+                try:
+                    opened.append(self._open_document(*each, options, like))
+                except InputTooLong as exc:
+                    raise InputTooLong(name_text(exc, index, len(texts))) from exc
+            return opened
 
         opened = await offload(texts, open_documents, deadline - arrived_at)
         work = group_by_model(
@@ -336,6 +339,11 @@ class TranslatePipeline:
         # the names of tags are not English
         texts = [" ".join(node.text for node in nodes if node.is_text) for nodes in parsed]
         return detect_languages(texts, self._source_codes(), UNREAD_REMEDY)
+
+
+def name_text(error: InputTooLong, index: int, num_texts: int) -> str:
+    """What is wrong, and with which text if there are several."""
+    return str(error) if num_texts == 1 else f"text {index} of {num_texts}: {error}"
 
 
 def submit_again(
