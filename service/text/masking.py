@@ -5,11 +5,12 @@ and tags, are taken out and placed again by attention, as inline tags are. What 
 is copied. Pure functions.
 """
 
+import html
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
@@ -29,6 +30,8 @@ LETTER = regex.compile(r"\p{L}")
 SPACES = regex.compile(r"\s{2,}|[^\S ]")
 # Without width or meaning of their own; within a word they would hide it from the model.
 INVISIBLE = regex.compile("[\u00ad\u200b\u2060\ufeff]+")
+LEADING = regex.compile(r"\"?[\s,;:.!?…)\]}”»–—-]*+")
+TRAILING = regex.compile(r"(?<!\s)\s++[(\[{„“«\u2018\"']{0,8}+$")
 BLANK = regex.compile("[\\s\u00ad\u200b\u2060\ufeff]*+")
 ELEMENT = regex.compile(r"<(/?)([\w:-]+)[^>]*?(/?)>")
 # Elements of markup are numbered by their tokens; those of marks from here on.
@@ -73,7 +76,10 @@ def mask_sentence(
     small_numbers: bool = False,
     render: Callable[[str], str] = str,
 ) -> Masked | None:
-    """Masks a sentence; None if the model has not as many masks as it takes.
+    """Masks a sentence; None if it must be cut around its placeables instead.
+
+    That is so if the model has not as many masks as it takes, or if a mark joins two words, which
+    would become one without it. A character reference within a word is read as its character.
 
     Args:
         sentence: without white space at its ends.
@@ -96,13 +102,15 @@ def mask_sentence(
     start, end = find_core(sentence, placeables, elements, tags)
     inner = [each for each in placeables if start <= each.start and each.end <= end]
     chosen = choose_masks([each for each in inner if each.kind != "mark"], masks)
-    if chosen is None:
+    joints = {each for each in find_void(inner, elements) if joins_words(sentence, each)}
+    joined = {each: read_reference(sentence[each.start : each.end]) for each in joints}
+    if chosen is None or not all(joined.values()):
         return None
     edits = [Edit(*match.span(), "") for match in invisible]
     marks: list[Tag] = []
     for each in inner:
-        if each in chosen:
-            edits.append(Edit(each.start, each.end, chosen[each]))
+        if each in chosen or each in joined:
+            edits.append(Edit(each.start, each.end, chosen.get(each) or joined[each]))
             continue
         last = end_of_mark(sentence, each) if each.start not in elements else each.end
         element, kind = elements.get(each.start, (FIRST_ELEMENT + each.start, "void"))
@@ -118,9 +126,11 @@ def mask_sentence(
             mask: given.get(each.start, sentence[each.start : each.end])
             for each, mask in chosen.items()
         },
-        sorted(
-            (tag._replace(offset=places(tag.offset)) for tag in (*tags, *marks)),
-            key=lambda tag: tag.offset,
+        tuple(
+            sorted(
+                (tag._replace(offset=places(tag.offset)) for tag in (*tags, *marks)),
+                key=lambda tag: tag.offset,
+            )
         ),
     )
 
@@ -186,20 +196,26 @@ def find_all(
 def cut_at_placeables(sentence: str, terms: Mapping[str, str] = NO_TERMS) -> list[tuple[str, str]]:
     """The placeables of a sentence and what is between them, each with the white space behind it.
 
-    For models without masks, and for translations that lost one.
+    Marks at the start of a piece (", good to see you!") go with that white space, and so do quotes
+    and brackets that open at its end. For models without masks, and for translations that lost one.
     """
-    ends = {0, len(sentence)}
-    for each in find_all(sentence, terms):
-        ends |= {each.start, each.end}
     pairs: list[tuple[str, str]] = [("", "")]
-    for start, end in pairwise(sorted(ends)):
-        piece = sentence[start:end]
-        body = piece.strip()
-        leading = len(piece) - len(piece.lstrip())
-        pairs[-1] = (pairs[-1][0], pairs[-1][1] + piece[:leading])
-        if body:
-            pairs.append((body, piece[leading + len(body) :]))
+    end = 0
+    for each in [*find_all(sentence, terms), Placeable(len(sentence), len(sentence), "mark")]:
+        before, body, after = strip_piece(sentence[end : each.start])
+        pairs[-1] = (pairs[-1][0], pairs[-1][1] + before)
+        end = each.end
+        pairs += [pair for pair in ((body, after), (sentence[each.start : end], "")) if pair[0]]
     return pairs[not pairs[0][1] :]
+
+
+def strip_piece(piece: str) -> tuple[str, str, str]:
+    """What stands between placeables, in what is copied, translated, and copied again."""
+    leading = LEADING.match(piece)
+    assert leading is not None
+    trailing = TRAILING.search(piece, leading.end())
+    end = trailing.start() if trailing else len(piece)
+    return leading[0], piece[leading.end() : end], piece[end:]
 
 
 def has_letters(text: str, placeables: Iterable[Placeable] = ()) -> bool:
@@ -219,7 +235,7 @@ def find_core(
     tags: Sequence[Tag],
 ) -> tuple[int, int]:
     """What is left of a sentence without the marks and blanks at its ends."""
-    marks = [each for each in placeables if each.kind == "mark" and each.start not in elements]
+    marks = find_void(placeables, elements)
     start, end = skip_blanks(sentence, 0), skip_back(sentence, len(sentence))
     for each in marks:
         if each.start != start:
@@ -232,6 +248,23 @@ def find_core(
     if any(0 < tag.offset < start or end < tag.offset < len(sentence) for tag in tags):
         return 0, len(sentence)
     return start, end
+
+
+def find_void(placeables: Iterable[Placeable], elements: Mapping[int, object]) -> list[Placeable]:
+    """The marks that are no part of a pair."""
+    return [each for each in placeables if each.kind == "mark" and each.start not in elements]
+
+
+def joins_words(sentence: str, mark: Placeable) -> bool:
+    """Whether a mark stands between two letters, like a bar or a line break's tag."""
+    before, after = sentence[: mark.start][-1:], sentence[mark.end : mark.end + 1]
+    return bool(LETTER.match(before) and LETTER.match(after))
+
+
+def read_reference(mark: str) -> str:
+    """The character of a character reference of HTML; empty for any other mark."""
+    character = html.unescape(mark)
+    return "" if character == mark else SPACES.sub(" ", character)
 
 
 def end_of_mark(sentence: str, mark: Placeable) -> int:
