@@ -45,6 +45,8 @@ EMOJI = (
     r"|[\p{Extended_Pictographic}--[©®™]]\ufe0f?\p{Emoji_Modifier}?[\U000e0020-\U000e007f]*+"
     r"(?:\u200d\p{Extended_Pictographic}\ufe0f?\p{Emoji_Modifier}?){0,9}+)"
 )
+# Encoded data: no word is as long.
+BLOB = r"(?<!\S)[!-~]{200,}+"
 HANDLE = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?"
 # Nothing in it begins another link, so that no stretch of a text is read twice.
 LINK = r"\]\((?:[^()\s]++|\([^()\s]*+\))*+\)"
@@ -149,14 +151,15 @@ def join_patterns(patterns: Patterns) -> str:
 
 
 PLACEABLE = regex.compile(
-    r"(?P<mark>[0-9\#*]\ufe0f?\u20e3)"
+    rf"(?P<name>{BLOB})|(?P<mark>[0-9\#*]\ufe0f?\u20e3)"
     rf"|(?<![\p{{Latin}}\d_])(?=[\p{{Latin}}\d_])(?={WORD_HINT})(?:{join_patterns(WORD_PATTERNS)})"
     rf"|(?!{PLAIN})(?:{join_patterns(SYMBOL_PATTERNS)})",
     regex.VERSION1,
 )
 # Most sentences have nothing that any of the patterns begins with.
 HINT = regex.compile(
-    r"[^\p{L}\p{M}\s.,!?;'’\"“”„()…–-]|[.](?=\p{Latin})|--|;[^\s\p{L}]", regex.VERSION1
+    rf"[^\p{{L}}\p{{M}}\s.,!?;'’\"“”„()…–-]|[.](?=\p{{Latin}})|--|;[^\s\p{{L}}]|{BLOB}",
+    regex.VERSION1,
 )
 SMALL = regex.compile(r"\d{1,2}")
 

@@ -12,7 +12,7 @@ NAMES: list[tuple[str, list[str]]] = [
     ("Go to www.example.org/x!", ["www.example.org/x"]),
     ("Click mailto:a@b.org or tel:+4930123.", ["mailto:a@b.org", "tel:+4930123"]),
     ("Write to jane.doe+x@mail.example.co.uk.", ["jane.doe+x@mail.example.co.uk"]),
-    ("jane@example.org으로 보내세요.", ["jane@example.org"]),
+    ("jane@example.org로 보내세요.", ["jane@example.org"]),
     ("Ask @john_doe, or @scope/pkg.", ["@john_doe", "@scope/pkg"]),
     ("@hana님이 좋아합니다.", ["@hana"]),
     ("I love #winter and #겨울#눈 so much.", ["#winter", "#겨울#눈"]),
