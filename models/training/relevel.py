@@ -3,15 +3,19 @@
 import re
 
 END = re.compile(r"^(?P<body>.*?)(?P<marks>[.!?~…]*)$", re.DOTALL)
+# What a speaker says politely, and what in a casual sentence.
 HUMBLE = (
     (
-        re.compile(r"(?<![가-힣])저(는|도|를|와|한테|에게|만|희|희는|랑|까지|부터)(?![가-힣])"),
-        r"나\1",
+        re.compile(r"(?<![가-힣])저(?=(?:는|도|를|와|한테|에게|만|랑|까지|부터)(?![가-힣])|야?$)"),
+        "나",
     ),
-    (re.compile(r"(?<![가-힣])제(?=가(?![가-힣]))"), "내"),
-    (re.compile(r"(?<![가-힣])제(?= )"), "내"),
-    (re.compile(r"(?<![가-힣])전(?= )"), "난"),
+    (re.compile(r"(?<![가-힣])저희"), "우리"),
+    (re.compile(r"(?<![가-힣])제(?=가(?![가-힣])| (?!\d))"), "내"),
+    (re.compile(r"^전(?= )"), "난"),
+    (re.compile(r"^(?:네|예)(?=,)"), "응"),
 )
+# "Whole", "former" or "ago", unless it is "I" at the start.
+OTHER_JEON = re.compile(r"(?<=[^가-힣])전 |^전 [세국직여남아회대총]")
 # By the last syllables; the first that fits.
 CASUAL = (
     ("이에요", "이야"),
@@ -19,9 +23,22 @@ CASUAL = (
     ("에요", "야"),
     ("죠", "지"),
 )
-HONORIFIC = re.compile(r"께서|(?:주|하|오|가|보|으|계|드|아|되|쓰|리|이)(?:시|실|신|셨|셔|세|십)")
+HONORIFIC = re.compile(
+    r"께서|(?:주|하|오|가|보|으|계|드|아|되|쓰|리|이)(?:시|실|신|셨|셔|세|십)"
+    r"|세요$|[가-힣](?:셨|시(?=[죠겠네는나군면고]))"
+)
 FINAL_PARTICLE = "요"
+# Behind a verb; others are nouns like 필요. Vowels ㅏ ㅐ ㅓ ㅔ ㅕ ㅖ ㅘ ㅙ ㅝ ㅞ without a final.
+VERB_ENDINGS = frozenset("군걸든지고")
+VERB_VOWELS = frozenset({0, 1, 4, 5, 6, 7, 9, 10, 14, 15})
+# Statements about somebody rather than requests.
+IS_ABOUT = re.compile(
+    r"[가-힣](?:이|가|께서) |(?:이|좋으|예쁘|바쁘|크|많으|있으|없으|친절하|대단하|아프|젊으|피곤하|"
+    r"훌륭하|아름다우|귀여우|멋지|(?<!안녕히 )계)세요$"
+)
 FORMAL = (
+    ("아니에요", "아닙니"),
+    ("거예요", "겁니"),
     ("이에요", "입니"),
     ("예요", "입니"),
     ("했어요", "했습니"),
@@ -32,7 +49,7 @@ FORMAL = (
     ("돼요", "됩니"),
 )
 # Hangul syllables: final consonants 0 (none) to 27; 8 is ㄹ, 17 ㅂ, 19 ㅅ, 20 ㅆ, 27 ㅎ.
-FIRST_SYLLABLE, NUM_FINALS = 0xAC00, 28
+FIRST_SYLLABLE, NUM_VOWELS, NUM_FINALS = 0xAC00, 21, 28
 RIEUL = 8
 
 
@@ -41,10 +58,23 @@ def final_of(syllable: str) -> int:
     return (ord(syllable) - FIRST_SYLLABLE) % NUM_FINALS
 
 
+def vowel_of(syllable: str) -> int:
+    """The index of a syllable's vowel, 0 to 20."""
+    return (ord(syllable) - FIRST_SYLLABLE) // NUM_FINALS % NUM_VOWELS
+
+
+def is_verb_ending(syllable: str) -> bool:
+    """Whether the particle of politeness may follow it in a sentence."""
+    return syllable in VERB_ENDINGS or (
+        "가" <= syllable <= "힣" and not final_of(syllable) and vowel_of(syllable) in VERB_VOWELS
+    )
+
+
 def make_casual(text: str) -> str | None:
     """해요체 as 반말; None if the sentence is no single polite one, or honours its subject."""
     body, marks = split_end(text)
-    if not body.endswith(("요", "죠")) or HONORIFIC.search(body) or has_inner_end(body):
+    is_polite = body.endswith("죠") or (body.endswith("요") and is_verb_ending(body[-2:-1]))
+    if not is_polite or HONORIFIC.search(body) or OTHER_JEON.search(body) or has_inner_end(body):
         return None
     for polite, casual in CASUAL:
         if body.endswith(polite):
@@ -54,7 +84,7 @@ def make_casual(text: str) -> str | None:
         body = body.removesuffix(FINAL_PARTICLE)
     for humble, plain in HUMBLE:
         body = humble.sub(plain, body)
-    return None if re.search(r"(?<![가-힣])저희", body) else body + marks
+    return body + marks
 
 
 def make_formal(text: str) -> str | None:
@@ -63,13 +93,13 @@ def make_formal(text: str) -> str | None:
     if has_inner_end(body):
         return None
     end = "까" if "?" in marks else "다"
-    if body.endswith("세요") and "?" not in marks:
-        return body.removesuffix("세요") + "십시오" + marks
-    if body.endswith("세요"):
-        return body.removesuffix("세요") + "십니까" + marks
     for polite, formal in FORMAL:
         if body.endswith(polite):
             return body.removesuffix(polite) + formal + end + marks
+    if body.endswith("세요") and ("?" in marks or body == "안녕하세요"):
+        return body.removesuffix("세요") + "십니까" + marks
+    if body.endswith("세요"):
+        return None if IS_ABOUT.search(body) else body.removesuffix("세요") + "십시오" + marks
     match = re.search(r"([가-힣])[아어]요$", body)
     # ㄹ may be that of 듣다, whose stem changes
     if match and final_of(match[1]) not in (0, RIEUL):

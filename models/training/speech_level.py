@@ -19,7 +19,7 @@ DEFAULT_LEVELS: dict[str, Level] = {"ko": "polite"}
 END_MARKS = re.compile(r"[\s\"'”’」』.!?~…,;:)\]♥♡^ㅋㅎㅠㅜ]+$")
 KOREAN_ENDINGS: tuple[tuple[Level, re.Pattern[str]], ...] = (
     ("formal", re.compile(r"(니다|니까|십시오|시오|십시다|니다만)$")),
-    ("polite", re.compile(r"(요|죠|에용|네용|세여|해여)$")),
+    ("polite", re.compile(r"((?<![필중주수])요|죠|에용|네용|세여|해여)$")),
     ("plain", re.compile(r"([가-힣]다|는가|은가|인가|하라|느냐)$")),
     (
         "casual",
@@ -29,11 +29,15 @@ KOREAN_ENDINGS: tuple[tuple[Level, re.Pattern[str]], ...] = (
         ),
     ),
 )
+# Single words that end like verbs are mostly nouns, like 어머니 and 카메라.
+NOUN = re.compile(r"\S*[니지나라자가마대서고면데거아야여게네다군]")
 GERMAN_CASUAL = re.compile(
     r"\b(du|dich|dir|dein|deine[mnrs]?|euch|euer|eure[mnrs]?)\b", re.IGNORECASE
 )
 # At the start of a sentence it may be "she" or "they".
-GERMAN_FORMAL = re.compile(r"(?<![.!?:„»\"“] )(?<!^)(?<!^[„»\"“])\b(Sie|Ihnen|Ihr|Ihre[mnrs]?)\b")
+GERMAN_FORMAL = re.compile(
+    r"(?<![.!?:„»\"“…–-] )(?<!^)(?<!^[„»\"“])\b(Sie|Ihnen|Ihr|Ihre[mnrs]?)\b"
+)
 
 
 def level_of(text: str, language: str) -> Level | None:
@@ -51,9 +55,9 @@ def judge_korean(text: str) -> Level | None:
     # a word or a title has no level; a sentence that ends in a verb has at least this much
     for level, ending in KOREAN_ENDINGS:
         if ending.search(body):
-            if level in ("casual", "plain") and " " not in body and len(body) < 3:
-                return None
-            return level
+            is_noun = len(text) == len(body) and NOUN.fullmatch(body)
+            is_word = is_noun or (" " not in body and len(body) < 3)
+            return None if level in ("casual", "plain") and is_word else level
     return None
 
 

@@ -166,7 +166,9 @@ class Placement:
             parent = around[-1]
             word = self.find_word_before(opening) if opening.kind == "void" else None
             if word is not None:
-                self.after[word].append(Element(opening))
+                # behind what has ended with the word, but inside the elements that are still open
+                place = sum(element in around for element in self.after[word])
+                self.after[word].insert(place, Element(opening))
                 index += 1
                 continue
             run = self.find_place(opening, tags[last], parent.closing)

@@ -9,7 +9,7 @@ import html
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import count, groupby
 from typing import Literal, NamedTuple
 
 # A "<" opens markup only before one of these; "a < b" and "<3" are text.
@@ -179,9 +179,8 @@ def make_node(tokens: Sequence[Token], indices: Sequence[int], elements: Mapping
         return Node(source, False, source)
     text, tags, objects = "", list[Tag](), list[str]()
     for index, token in join_notes(tokens, indices, elements):
-        if token.kept == "word" and len(objects) < MAX_OBJECTS:
-            text += chr(FIRST_OBJECT + len(objects))
-            objects.append(token.source)
+        if token.kept == "word":
+            text += keep_object(token.source, objects)
             continue
         if not token.is_text:
             tags.append(Tag(len(text), token.source, token.kind, elements[index]))
@@ -193,12 +192,20 @@ def make_node(tokens: Sequence[Token], indices: Sequence[int], elements: Mapping
             spaces = token.source[: len(token.source) - len(content)]
             tags[-1] = tags[-1]._replace(source=tags[-1].source + spaces)
         content = html.unescape(LONG_REFERENCE.sub(r"&#\1", content))
-        for own in OBJECT.findall(content):  # the page's own are kept, too
-            content = content.replace(own, chr(FIRST_OBJECT + len(objects)), 1)
-            objects.append(own)
-        text += content
+        text += OBJECT.sub(lambda match: keep_object(match[0], objects), content)
+    if len(objects) > MAX_OBJECTS:
+        return Node(source, False, source)
     has_lines = any(tokens[index].has_lines for index in indices)
     return Node(text, True, source, tuple(tags), tuple(objects), has_lines)
+
+
+def keep_object(source: str, objects: list[str]) -> str:
+    """Adds an object to those of a text, and returns the character that stands for it.
+
+    Characters of the page that are among these characters are kept as objects, too.
+    """
+    objects.append(source)
+    return chr(FIRST_OBJECT + min(len(objects) - 1, MAX_OBJECTS))
 
 
 def join_notes(
@@ -237,7 +244,8 @@ def render_text(text: str, tags: Sequence[Tag] = (), objects: Sequence[str] = ()
     rendered = "".join([*parts, escape_text(text[start:])])
     if not objects:
         return rendered
-    return OBJECT.sub(lambda match: objects[ord(match[0]) - FIRST_OBJECT], rendered)
+    sources = dict(zip(map(chr, count(FIRST_OBJECT)), objects, strict=False))
+    return OBJECT.sub(lambda match: sources.get(match[0], match[0]), rendered)
 
 
 def escape_text(text: str) -> str:

@@ -10,7 +10,9 @@ import sentencex
 
 from service.text.sentence_ends import mend_segments
 
-EMOJI = regex.compile(r"[\p{Extended_Pictographic}\ufe0f\u200d]")
+EMOJI = regex.compile(
+    r"[\p{Extended_Pictographic}\p{Emoji_Modifier}\p{Regional_Indicator}\ufe0f\u200d]"
+)
 
 
 def is_emoji(character: str) -> bool:

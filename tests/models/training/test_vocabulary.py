@@ -52,7 +52,9 @@ def test_small_data_gives_fewer_tokens() -> None:
 
 @pytest.mark.parametrize("vocab_size", [1, NUM_RESERVED])
 def test_vocabulary_without_room_for_words_is_rejected(vocab_size: int) -> None:
-    with pytest.raises(ValueError, match=f"vocab_size is {vocab_size}; it must be above {NUM_RESERVED}"):
+    with pytest.raises(
+        ValueError, match=f"vocab_size is {vocab_size}; it must be above {NUM_RESERVED}"
+    ):
         make_tokenizer(vocab_size)
 
 
@@ -162,7 +164,10 @@ def test_masks_of_the_texts_are_not_merged() -> None:
     tokenizer = train_tokenizer(texts, 400, ["en", "ko"], lowercase=False)
     spelled = tokenizer.tokens(tokenizer.encode(texts[-1]))
 
-    assert [token for token in spelled if set(token) & set(ALL_MASKS)] == [ALL_MASKS[0], ALL_MASKS[8]]
+    assert [token for token in spelled if set(token) & set(ALL_MASKS)] == [
+        ALL_MASKS[0],
+        ALL_MASKS[8],
+    ]
     assert tokenizer.decode(tokenizer.encode(texts[-1])) == texts[-1]
     assert tokenizer.token_id(ALL_MASKS[0]) == FIRST_MASK
 

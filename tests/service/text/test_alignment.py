@@ -146,6 +146,37 @@ def test_element_that_leaves_the_sentence_extends_to_its_end() -> None:
 
 
 @pytest.mark.parametrize(
+    ("page", "links", "expected"),
+    [
+        # a note follows the word for the word before it, wherever that went
+        ("A man<sup>1</sup> is here.", "3 0 1 4", "hier die Frau<sup>1</sup>."),
+        ("A<sup>1</sup> man is here.", "3 0 1 4", "hier die<sup>1</sup> Frau."),
+        ("A man is here<sup>1</sup>.", "3 0 1 4", "hier<sup>1</sup> die Frau."),
+        (
+            "A man<sup>1</sup><sup>2</sup> is here.",
+            "3 0 1 4",
+            "hier die Frau<sup>1</sup><sup>2</sup>.",
+        ),
+        # a punctuation mark is not a word
+        ("A man<sup>1</sup> is here.", "3 0 2 1", "hier<sup>1</sup> die Frau."),
+        # behind a mark or a space it goes before what follows, or to the end
+        ("A man is here.<sup>1</sup>", "3 0 1 4", "hier die Frau.<sup>1</sup>"),
+        ("A <!-- n -->man is here.", "3 0 1 4", "hier die <!-- n -->Frau."),
+        ("<b>A man</b><sup>1</sup> is here.", "3 0 1 4", "hier <b>die Frau</b><sup>1</sup>."),
+        ("<b>A man<sup>1</sup></b> is here.", "3 0 1 4", "hier <b>die Frau<sup>1</sup></b>."),
+    ],
+)
+def test_note_stays_behind_its_word(page: str, links: str, expected: str) -> None:
+    translation = "hier die Frau."
+    assert transfer(page, translation, attend(page, translation, links)) == expected
+
+
+def test_note_of_an_empty_translation_is_kept() -> None:
+    page = "A man<sup>1</sup> is here"
+    assert transfer(page, "", np.ones((1, 5), dtype=np.float32)) == "<sup>1</sup>"
+
+
+@pytest.mark.parametrize(
     ("scores", "is_first", "is_last", "expected"),
     [
         ([-1, 2, -1, 2, -3, 1], False, False, (1, 4)),
@@ -172,7 +203,7 @@ def make_page(rng: random.Random, depth: int = 0) -> str:
         name, number = rng.choice("abiu"), rng.randrange(10**9)
         inner = make_page(rng, depth + 1) if depth < 4 else ""
         element = f"<{name} id={number}>{inner}</{name}>"
-        void = f"<img id={number}>"
+        void = rng.choice([f"<img id={number}>", f"<!--{number}-->"])
         parts.append(rng.choice([element, element, void, "Word ", "word", ". ", " ", "&amp;", "!"]))
     return "".join(parts)
 
@@ -224,7 +255,7 @@ def test_tags_are_complete_and_balanced_around_the_same_text(seed: int) -> None:
     for tag in tags:
         if tag.startswith("</"):
             assert opened.pop()[1] == tag[2]
-        elif not tag.startswith("<img"):
+        elif not tag.startswith(("<img", "<!--")):
             opened.append(tag)
     assert not opened
     # an element without words takes its white space along

@@ -31,6 +31,13 @@ FRAGMENTS = [
         "<![CDATA[",
         "<?x",
         "<br/>",
+        "<sup>",
+        "</sup>",
+        "<pre>",
+        "</pre>",
+        "<rt>",
+        "</rt>",
+        "\U000f0001",
         "text",
         "&#xD800;",
     ),
@@ -132,6 +139,122 @@ def test_text_continues_across_inline_elements(page: str, expected: list[str]) -
     assert texts(page) == expected
 
 
+FIRST, SECOND = "\U000f0000", "\U000f0001"
+
+
+@pytest.mark.parametrize(
+    ("page", "text", "objects"),
+    [
+        (
+            "run <code>ls</code> or <kbd>q</kbd>",
+            f"run {FIRST} or {SECOND}",
+            ["<code>ls</code>", "<kbd>q</kbd>"],
+        ),
+        ("a <b translate=no>b <i>c</i></b> d", f"a {FIRST} d", ["<b translate=no>b <i>c</i></b>"]),
+        ("a <code>x<code>y</code></code> b", f"a {FIRST} b", ["<code>x<code>y</code></code>"]),
+        ("a <math><mi>x</mi></math>", f"a {FIRST}", ["<math><mi>x</mi></math>"]),
+        (f"a {SECOND} <var>x</var> b", f"a {FIRST} {SECOND} b", [SECOND, "<var>x</var>"]),
+        (f"a {SECOND}{FIRST} b", f"a {FIRST}{SECOND} b", [SECOND, FIRST]),
+        ("a &#xF0005; b", f"a {FIRST} b", ["\U000f0005"]),
+    ],
+)
+def test_kept_inline_element_is_a_character_of_the_text(
+    page: str, text: str, objects: list[str]
+) -> None:
+    (node,) = split_markup(page)
+
+    assert (node.text, list(node.objects)) == (text, objects)
+    assert node.tags == ()
+    assert "".join(part.source for part in split_markup(page)) == page
+
+
+def test_objects_are_rendered_where_their_characters_are() -> None:
+    (node,) = split_markup("run <code>a&b</code> &amp; <var>c</var>")
+
+    assert (
+        render_text(f"{SECOND} & {FIRST}!", (), node.objects)
+        == "<var>c</var> &amp; <code>a&b</code>!"
+    )
+
+
+def test_objects_that_a_translation_makes_up_are_left() -> None:
+    assert render_text(f"{FIRST} {SECOND}", (), ["<var>x</var>"]) == f"<var>x</var> {SECOND}"
+
+
+def test_text_with_more_objects_than_characters_for_them_is_markup() -> None:
+    page = "a<br>" + SECOND * 70_000 + " b"
+
+    assert texts(page) == ["a"]
+    assert translate(page) == "A<br>" + SECOND * 70_000 + " b"
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        '<div translate="no">x</div>',
+        "a <code>never closed",
+        "a <p translate=no>b</p>",
+        "<pre><code>x</code></pre>",
+    ],
+)
+def test_kept_element_that_is_no_part_of_a_text_is_markup(page: str) -> None:
+    assert all(not node.objects for node in split_markup(page) if node.is_text)
+    assert "x" not in "".join(texts(page))
+
+
+@pytest.mark.parametrize(
+    ("page", "text", "asides"),
+    [
+        ("a <!-- n -->dog", "a dog", [(2, "<!-- n -->")]),
+        ("a<?php x ?> dog", "a dog", [(1, "<?php x ?>")]),
+        ("a dog<sup>1</sup> is", "a dog is", [(5, "<sup>1</sup>")]),
+        ("dog<sup><a href='#n'>[1]</a></sup>.", "dog.", [(3, "<sup><a href='#n'>[1]</a></sup>")]),
+        ("H<sub>2</sub>O", "HO", [(1, "<sub>2</sub>")]),
+        (
+            "<ruby>漢<rp>(</rp><rt>x</rt><rp>)</rp></ruby>",
+            "漢",
+            [(1, "<rp>(</rp>"), (1, "<rt>x</rt>"), (1, "<rp>)</rp>")],
+        ),
+    ],
+)
+def test_notes_and_comments_stand_beside_the_text(
+    page: str, text: str, asides: list[tuple[int, str]]
+) -> None:
+    (node,) = [node for node in split_markup(page) if node.is_text]
+
+    assert node.text == text
+    assert [(tag.offset, tag.source) for tag in node.tags] == asides
+    assert {tag.kind for tag in node.tags} == {"void"}
+
+
+def test_raised_words_are_part_of_the_text() -> None:
+    (node,) = split_markup("the 1<sup>st</sup> dog")
+
+    assert node.text == "the 1st dog"
+    assert [tag.kind for tag in node.tags] == ["opening", "closing"]
+
+
+def test_comment_alone_is_markup() -> None:
+    assert texts("<p><!-- n --></p> <!-- m -->") == []
+    assert texts("<!doctype html>a") == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("page", "expected"),
+    [
+        ("<p>a\nb</p>", [("a\nb", False)]),
+        ("<pre>a\nb</pre>c\nd", [("a\nb", True), ("c\nd", False)]),
+        ("<PRE>a <b>b\nc</b></PRE>", [("a b\nc", True)]),
+        ("</pre>a<pre>b</pre></pre>c", [("a", False), ("b", True), ("c", False)]),
+        ("<pre>never closed", [("never closed", True)]),
+    ],
+)
+def test_line_ends_are_shown_in_preformatted_text(
+    page: str, expected: list[tuple[str, bool]]
+) -> None:
+    assert [(node.text, node.has_lines) for node in split_markup(page) if node.is_text] == expected
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_tags_of_a_text_are_balanced(seed: int) -> None:
     source = random.Random(seed)
@@ -164,7 +287,8 @@ def test_tags_have_offsets_in_the_text() -> None:
     "unit",
     [
         *("<", "<a", "<a ", "<!", "<!--", "<script>", "<a b='", "&", "<a =", "<a b= ", "</", "&#"),
-        *("<b>x", "<b></b>", "<b>x</b>", "<img> ", "</b>"),
+        *("<b>x", "<b></b>", "<b>x</b>", "<img> ", "</b>", "a<code>b</code>", "a<sup>1</sup>"),
+        *("<sup>", "a<sup><a>1</a>", "<code>", "a<!--b-->", "<pre>a", "\U000f0000", "a <b>b</b> "),
     ],
 )
 def test_broken_pages_take_linear_time(unit: str) -> None:

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from service.text.sentences import LINE_MARK, call_sentencex, split
+from service.text.sentences import LINE_MARK, call_sentencex, cut_in_two, split
 
 ALPHABETS = [
     "ab. !?\n",
@@ -12,6 +12,7 @@ ALPHABETS = [
     "안녕하세요. 저는요? \n",
     "\x00\ud800\udfff\ufffd\ufeff\u200b\U0001f600é\u0301",
     "Dr. z.B. e.g. U.S. 3. Mai 1.5\n",
+    "- * > # 1. a) [x] // \n",
 ]
 
 
@@ -30,7 +31,8 @@ def random_text(source: random.Random) -> str:
 def test_parts_concatenated_are_the_text(seed: int, language: str) -> None:
     source = random.Random(seed)
     texts = [random_text(source) for _ in range(50)]
-    assert [join(split(text, language)) for text in texts] == texts
+    for has_lines in (True, False):
+        assert [join(split(text, language, has_lines=has_lines)) for text in texts] == texts
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -89,3 +91,91 @@ def test_endless_sentence_is_split_between_words() -> None:
 def test_panic_of_sentencex_loses_no_text() -> None:
     line = "Plan B\u3000. Go on."  # sentencex 1.0.32 panics here
     assert "".join(call_sentencex(line, "en")) == line
+
+
+@pytest.mark.parametrize(
+    ("text", "pairs"),
+    [
+        ("name\tplace\t\tyear\n", [("name", "\t"), ("place", "\t\t"), ("year", "\n")]),
+        ("\ta", [("", "\t"), ("a", "")]),
+        ("- one\n* two", [("", "- "), ("one", "\n* "), ("two", "")]),
+        ("# Title\n## Part", [("", "# "), ("Title", "\n## "), ("Part", "")]),
+        ("> > so it is", [("", "> > "), ("so it is", "")]),
+        (
+            "1. one\n12) two\na) three",
+            [("", "1. "), ("one", "\n12) "), ("two", "\na) "), ("three", "")],
+        ),
+        ("- [ ] to do\n- [x] done", [("", "- [ ] "), ("to do", "\n- [x] "), ("done", "")]),
+        ("// so\n• so", [("", "// "), ("so", "\n• "), ("so", "")]),
+        ("— No.\n– So.", [("", "— "), ("No.", "\n– "), ("So.", "")]),
+        # no marks
+        ("-5 is cold", [("-5 is cold", "")]),
+        ("#tag is here", [("#tag is here", "")]),
+        ("2024. It was", [("2024.", " "), ("It was", "")]),
+        ("a - b", [("a - b", "")]),
+        ("-", [("-", "")]),
+        ("- \n", [("-", " \n")]),
+    ],
+)
+def test_cells_and_marks_of_lines_are_no_part_of_sentences(
+    text: str, pairs: list[tuple[str, str]]
+) -> None:
+    assert split(text, "en") == pairs
+
+
+@pytest.mark.parametrize(
+    ("text", "pairs"),
+    [
+        ("one\ntwo. Three\tfour", [("one\ntwo.", " "), ("Three\tfour", "")]),
+        ("\n  - one\n", [("", "\n  "), ("- one", "\n")]),
+    ],
+)
+def test_line_ends_that_are_not_shown_do_not_end_a_sentence(
+    text: str, pairs: list[tuple[str, str]]
+) -> None:
+    assert split(text, "en", has_lines=False) == pairs
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("So good. 😀 See you.", ["So good. 😀", "See you."]),
+        ("So good! 👍🏽 I like it.", ["So good! 👍🏽", "I like it."]),
+        ("So good! 🇩🇪 I like it.", ["So good! 🇩🇪", "I like it."]),
+        ("So good. 👩‍👩‍👧 See you.", ["So good. 👩‍👩‍👧", "See you."]),
+        ("I ❤ you.", ["I ❤ you."]),
+        ("Acme™ is here.", ["Acme™ is here."]),
+    ],
+)
+def test_emoji_stand_between_sentences_like_space(text: str, sentences: list[str]) -> None:
+    assert [sentence for sentence, _ in split(text, "en") if sentence] == sentences
+
+
+@pytest.mark.parametrize(
+    ("sentence", "halves"),
+    [
+        ("one two, three four", [("one two,", " "), ("three four", "")]),
+        ("one two three four five, six", [("one two three", " "), ("four five, six", "")]),
+        (
+            "one two three, four five six seven",
+            [("one two three,", " "), ("four five six seven", "")],
+        ),
+        ("one two", [("one", " "), ("two", "")]),
+        ("one  \n two", [("one", "  \n "), ("two", "")]),
+        ("word", [("word", "")]),
+        ("", [("", "")]),
+    ],
+)
+def test_long_sentence_is_cut_near_its_middle(sentence: str, halves: list[tuple[str, str]]) -> None:
+    assert cut_in_two(sentence) == halves
+
+
+def test_sentence_cut_again_and_again_comes_to_its_words() -> None:
+    waiting, words = ["a bb, ccc dddd: eeeee f"], []
+    while waiting:
+        halves = [half for half, _ in cut_in_two(waiting.pop(0))]
+        if len(halves) == 1:
+            words += halves
+        else:
+            waiting = [*halves, *waiting]
+    assert words == ["a", "bb,", "ccc", "dddd:", "eeeee", "f"]
