@@ -147,9 +147,10 @@ def unmask(text: str, tags: Sequence[Tag], masked: Masked) -> tuple[str, Sequenc
         The sentence's translation with what was copied at its ends, and its tags at their offsets.
     """
     edits = [
-        put_back(text, place, masked.originals[character])
+        each
         for place, character in enumerate(text)
         if character in masked.originals
+        for each in put_back(text, place, masked.originals[character])
     ]
     unmasked, places = edit(text, edits, 0, len(text))
     shift = len(masked.before)
@@ -159,16 +160,19 @@ def unmask(text: str, tags: Sequence[Tag], masked: Masked) -> tuple[str, Sequenc
     )
 
 
-def put_back(text: str, place: int, original: str) -> Edit:
-    """The edit that replaces a mask, and a Korean particle behind it by the form that fits.
+def put_back(text: str, place: int, original: str) -> list[Edit]:
+    """The edits that replace a mask, and a Korean particle behind it by the form that fits.
 
     A model cannot know how what is masked ends. What has no sound of its own, like a placeholder,
     leaves the particle as it is.
     """
+    edits = [Edit(place, place + 1, original)]
     hangul = HANGUL.match(text, place + 1)
-    if hangul is None or not original[-1:].isalnum():
-        return Edit(place, place + 1, original)
-    return Edit(place, hangul.end(), original + choose_particle(original, hangul[0]))
+    if hangul and original[-1:].isalnum():
+        particle = choose_particle(original, hangul[0])
+        if particle != hangul[0]:
+            edits.append(Edit(*hangul.span(), particle))
+    return edits
 
 
 def carries_masks(text: str, masked: Masked) -> bool:

@@ -247,3 +247,22 @@ def test_pieces_put_together_are_the_sentence(seed: int) -> None:
         pairs = cut_at_placeables(text)
         assert "".join(piece + space for piece, space in pairs) == text
         assert all(piece for piece, _ in pairs[1:])
+
+
+@pytest.mark.parametrize(
+    ("translation", "original", "expected"),
+    [
+        ("\ue000는 좋아요.", "25", "25는 좋아요."),
+        ("\ue000를 열어요.", "30", "30을 열어요."),
+        ("\ue008는 좋아요.", "Tom", "Tom은 좋아요."),
+        ("\ue008를 열어요.", "{name}", "{name}를 열어요."),
+        ("\ue008님은 와요.", "Tom", "Tom님은 와요."),
+        ("\ue000예요.", "30", "30이에요."),
+    ],
+)
+def test_particle_behind_what_is_put_back_fits_its_sound(
+    translation: str, original: str, expected: str
+) -> None:
+    masked = Masked(translation, originals={translation[0]: original})
+
+    assert unmask(translation, [], masked)[0] == expected
