@@ -1,6 +1,6 @@
 """Masks: characters that stand for placeables while a text passes through a translator.
 
-Models that know them have a token for each, see docs/decisions/placeholders.md. They are code
+Models that know them have a token for each, see docs/decisions/placeables.md. They are code
 points for private use (Unicode 16, section 23.5), so no text has another meaning for them; those
 that a text does hold are placeables themselves.
 """

@@ -194,6 +194,14 @@ def test_offsets_of_tags_count_the_originals() -> None:
     assert render_plain(text, placed) == "👍 {x}<b> https://a.org</b> <i>b"
 
 
+def test_tag_between_a_word_and_its_particle_stays_there() -> None:
+    masked = Masked("\ue008가", originals={"\ue008": "Tom"})
+
+    text, tags = unmask("\ue008가", [Tag(1, "</b>", "closing", 1)], masked)
+
+    assert render_plain(text, tags) == "Tom</b>이"
+
+
 @pytest.mark.parametrize(
     ("translation", "expected"),
     [
