@@ -69,7 +69,7 @@ class Document:
         passage, sentence = self._places[sequence]
         if self.reader is None or not self.reader.must_read_again(sentence, results):
             return []
-        again = self.reader.read_again(sentence)
+        again = self.reader.read_again(sentence, results)
         place = next(index for index, one in enumerate(passage.sentences) if one is sentence)
         passage.sentences[place : place + 1] = again
         self._places.update({one.sequence: (passage, one) for one in again if one.sequence})

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 from service.answers import Formality, TranslateOptions
-from service.engine.batch import Result, SearchOptions, TokenSequence
+from service.engine.batch import Hypothesis, Result, SearchOptions, TokenSequence
 from service.errors import InvalidInput
 from service.pipeline.sentence import DIGITS, Sentence, find_faithful
 from service.repository.manifest import Manifest, ScoreFit
@@ -15,6 +15,8 @@ from service.text.alignment import share_tags
 from service.text.markup import Node, Tag, escape_text
 from service.text.masking import Masked, Masks, cut_at_placeables, mask_sentence
 
+# Below this score, a word alone is read as an utterance, too: "hello" as "Hello.".
+DOUBTFUL = 0.7
 FORMALITIES: dict[Formality, str] = {
     "default": "",
     "more": "formal",
@@ -124,13 +126,29 @@ class Reader:
         return TokenSequence(input_ids, like.arrived_at, like.deadline, search, self.start_id)
 
     def must_read_again(self, sentence: Sentence, results: Mapping[TokenSequence, Result]) -> bool:
-        """Whether no hypothesis is faithful to what another reading could keep."""
+        """Whether another reading could keep what no hypothesis is faithful to, or is likelier."""
         if sentence.sequence is None or sentence.is_retry or sentence.is_plain:
             return False
-        return not find_faithful(self.model, sentence, results)
+        faithful = find_faithful(self.model, sentence, results)
+        return not faithful or (sentence.is_bare_word and self.doubts(faithful[0]))
 
-    def read_again(self, sentence: Sentence) -> list[Sentence]:
-        """A sentence read another way: with its small numbers masked, or cut around its masks."""
+    def doubts(self, hypothesis: Hypothesis) -> bool:
+        fit = self.score_fit
+        return fit is not None and fit.score(hypothesis.score) < DOUBTFUL
+
+    def read_again(
+        self, sentence: Sentence, results: Mapping[TokenSequence, Result]
+    ) -> list[Sentence]:
+        """A sentence read another way.
+
+        With its small numbers masked, or cut around its masks; a word alone as an utterance.
+        """
+        if sentence.is_bare_word:
+            spelled = f"{sentence.spelled[0].upper()}{sentence.spelled[1:]}."
+            (input_ids,) = self.model.encode([spelled])
+            sequence = self.make_sequence(input_ids, sentence)
+            earlier = find_faithful(self.model, sentence, results)
+            return [replace(sentence, sequence=sequence, is_retry=True, earlier=earlier)]
         masked = None
         if not sentence.masked.originals and DIGITS.search(sentence.masked.text):
             masked = self.mask(sentence, self.model.manifest.masks, small_numbers=True)

@@ -19,6 +19,7 @@ from service.text.markup import Tag
 from service.text.masking import LETTER, Masked, carries_masks, unmask
 
 DIGITS = regex.compile(r"\d+")
+BARE_WORD = regex.compile(r"\p{Ll}[\p{L}\p{M}'’-]*")
 REPLACEMENT = "\ufffd"
 
 
@@ -32,7 +33,8 @@ class Sentence:
         masked: as it is to be translated.
         spelled: the masked text as the model reads it.
         space_tags: those before, within and after the white space.
-        is_retry: whether another reading of it failed before.
+        is_retry: whether it was read another way before.
+        earlier: faithful hypotheses of that reading.
     """
 
     text: str
@@ -43,6 +45,7 @@ class Sentence:
     spelled: str = ""
     space_tags: Sequence[Tag] = ()
     is_retry: bool = False
+    earlier: Sequence[Hypothesis] = ()
 
     @property
     def is_in_capitals(self) -> bool:
@@ -53,7 +56,13 @@ class Sentence:
     def is_plain(self) -> bool:
         """Whether its first hypothesis is its translation, whatever that is."""
         masked = self.masked
-        return not (masked.originals or masked.tags or DIGITS.search(masked.text))
+        is_whole = not (masked.originals or masked.tags or DIGITS.search(masked.text))
+        return is_whole and not self.is_bare_word
+
+    @property
+    def is_bare_word(self) -> bool:
+        """Whether it is a word alone in small letters, which may be a word or a whole utterance."""
+        return BARE_WORD.fullmatch(self.masked.text) is not None and not self.masked.tags
 
 
 @dataclass(frozen=True)
@@ -109,6 +118,9 @@ def choose_hypothesis(
 ) -> Hypothesis | None:
     """The faithful hypothesis of a rank, or the last before it; None if there is none."""
     faithful = find_faithful(model, sentence, results)
+    if sentence.earlier:
+        pooled = [*faithful, *sentence.earlier]
+        faithful = sorted(pooled, key=lambda one: (one.is_complete, one.score), reverse=True)
     return faithful[min(rank, len(faithful) - 1)] if faithful else None
 
 

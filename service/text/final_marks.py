@@ -9,7 +9,7 @@ import regex
 FINAL = regex.compile(r"(?P<marks>[.!?…。！？]*)(?P<closers>[\"'”’“»«」』)\]]*)$")
 WIDE = str.maketrans("。！？", ".!?")
 # It belongs to the word before: an abbreviation or an ordinal, in German.
-ABBREVIATION = regex.compile(r"(?:\b\p{L}|\b\p{L}{1,4}\.\p{L}{1,4}|\d)\.$")
+ABBREVIATION = regex.compile(r"(?:\b\p{Latin}|\b\p{Latin}{1,4}\.\p{Latin}{1,4}|\d)\.$")
 
 
 def match_final_marks(source: str, translation: str) -> str:

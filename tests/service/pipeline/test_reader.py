@@ -235,3 +235,20 @@ async def test_score_is_that_of_the_worst_sentence(start: MakeStand) -> None:
 async def test_sentence_that_is_too_long_is_cut_between_clauses(short: Stand) -> None:
     assert await translate(short, "a b c, d e f") == "A B C, D E F"
     assert list_texts(short) == ["a b c,", "d e f"]
+
+
+async def test_word_alone_is_read_as_an_utterance_if_the_model_doubts_it(start: MakeStand) -> None:
+    scores = {"hello": -2.0, "Hello.": -0.1, "cat": -0.5, "Cat.": -9.0, "dog": 3.0}
+
+    def doubt(sequence: TokenSequence) -> Result:
+        (first, *_) = shout(sequence)
+        return [replace(first, score=scores[read(sequence)])]
+
+    masked = await serve_masks(await start(translate=doubt), score_fits=(FIT,))
+
+    assert [await translate(masked, text) for text in ("hello", "cat", "dog")] == [
+        "HELLO",
+        "CAT",
+        "DOG",
+    ]
+    assert list_texts(masked) == ["hello", "Hello.", "cat", "Cat.", "dog"]
