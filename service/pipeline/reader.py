@@ -7,7 +7,7 @@ from itertools import chain
 from service.answers import Formality, TranslateOptions
 from service.engine.batch import Hypothesis, Result, SearchOptions, TokenSequence
 from service.errors import InvalidInput
-from service.pipeline.sentence import DIGITS, Sentence, find_faithful
+from service.pipeline.sentence import DIGITS, Sentence, find_faithful, list_faithful
 from service.repository.manifest import Manifest, ScoreFit
 from service.repository.model import LoadedModel, check_length, new_token_limit
 from service.text import sentences
@@ -129,8 +129,8 @@ class Reader:
         """Whether another reading could keep what no hypothesis is faithful to, or is likelier."""
         if sentence.sequence is None or sentence.is_retry or sentence.is_plain:
             return False
-        faithful = find_faithful(self.model, sentence, results)
-        return not faithful or (sentence.is_bare_word and self.doubts(faithful[0]))
+        best = next(list_faithful(self.model, sentence, results), None)
+        return best is None or (sentence.is_bare_word and self.doubts(best))
 
     def doubts(self, hypothesis: Hypothesis) -> bool:
         fit = self.score_fit

@@ -5,7 +5,7 @@ is, the sentence is cut around that and read again; where that fails too, it com
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import regex
@@ -84,6 +84,13 @@ def hypotheses_of(
 def find_faithful(
     model: LoadedModel, sentence: Sentence, results: Mapping[TokenSequence, Result]
 ) -> list[Hypothesis]:
+    """All that `list_faithful` gives."""
+    return list(list_faithful(model, sentence, results))
+
+
+def list_faithful(
+    model: LoadedModel, sentence: Sentence, results: Mapping[TokenSequence, Result]
+) -> Iterator[Hypothesis]:
     """The faithful hypotheses of a sentence that has a sequence, best first.
 
     Those that are cut or repeat themselves are left out if there are others.
@@ -91,7 +98,7 @@ def find_faithful(
     assert sentence.sequence is not None
     hypotheses = hypotheses_of(results, sentence.sequence)
     usable = [one for one in hypotheses if one.is_complete] or hypotheses
-    return [one for one in usable if is_faithful(sentence, decode(model, sentence, one))]
+    return (one for one in usable if is_faithful(sentence, decode(model, sentence, one)))
 
 
 def is_faithful(sentence: Sentence, translation: str) -> bool:
@@ -105,7 +112,10 @@ def is_faithful(sentence: Sentence, translation: str) -> bool:
 
 def has_figures(source: str, translation: str) -> bool:
     """Whether no figure of the source has become another one; it may have become a word."""
-    wanted, found = Counter(DIGITS.findall(source)), Counter(DIGITS.findall(translation))
+    figures = DIGITS.findall(source)
+    if not figures:
+        return True
+    wanted, found = Counter(figures), Counter(DIGITS.findall(translation))
     return not (wanted - found and found - wanted)
 
 
@@ -117,6 +127,8 @@ def choose_hypothesis(
     model: LoadedModel, sentence: Sentence, results: Mapping[TokenSequence, Result], rank: int
 ) -> Hypothesis | None:
     """The faithful hypothesis of a rank, or the last before it; None if there is none."""
+    if not (rank or sentence.earlier):
+        return next(list_faithful(model, sentence, results), None)
     faithful = find_faithful(model, sentence, results)
     if sentence.earlier:
         pooled = [*faithful, *sentence.earlier]

@@ -5,8 +5,8 @@ Models are trained on sentences, and add a full stop to what is a label or a cel
 
 import regex
 
-# Marks at the end, before closing quotes and brackets.
-FINAL = regex.compile(r"(?P<marks>[.!?…。！？]*)(?P<closers>[\"'”’“»«」』)\]]*)$")
+# Marks at the end, and the closing quotes and brackets that may follow them.
+MARKS, CLOSERS = ".!?…。！？", "\"'”’“»«」』)]"
 WIDE = str.maketrans("。！？", ".!?")
 # It belongs to the word before: an abbreviation or an ordinal, in German.
 ABBREVIATION = regex.compile(r"(?:\b\p{Latin}|\b\p{Latin}{1,4}\.\p{Latin}{1,4}|\d)\.$")
@@ -18,19 +18,23 @@ def match_final_marks(source: str, translation: str) -> str:
     A full stop that may belong to an abbreviation stays. Nothing changes if the source is in
     quotes or brackets on one side alone, where the mark may have moved.
     """
-    of_source, of_translation = FINAL.search(source), FINAL.search(translation)
-    assert of_source is not None
-    assert of_translation is not None
-    marks, found = of_source["marks"].translate(WIDE), of_translation["marks"]
-    if marks == found or bool(of_source["closers"]) != bool(of_translation["closers"]):
+    _, wanted, closers = split_final_marks(source)
+    stem, found, own_closers = split_final_marks(translation)
+    wanted = wanted.translate(WIDE)
+    if wanted == found or bool(closers) != bool(own_closers):
         return translation
-    if not marks and found == "." and ABBREVIATION.search(translation):
+    if not wanted and found == "." and ABBREVIATION.search(translation):
         return translation
-    return (translation[: of_translation.start()] + marks + of_translation["closers"]).rstrip()
+    return f"{stem}{wanted}{own_closers}".rstrip()
+
+
+def split_final_marks(text: str) -> tuple[str, str, str]:
+    """A text without its final marks, these, and the closing quotes and brackets behind them."""
+    body = text.rstrip(CLOSERS)
+    stem = body.rstrip(MARKS)
+    return stem, body[len(stem) :], text[len(body) :]
 
 
 def without_final_marks(text: str) -> str:
     """As much of a text as `match_final_marks` leaves as it is, whatever follows."""
-    known = FINAL.search(text)
-    assert known is not None
-    return text[: known.start()].rstrip()
+    return split_final_marks(text)[0].rstrip()

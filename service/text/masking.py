@@ -25,6 +25,7 @@ TagKind = Literal["opening", "closing", "void"]
 Masks = Mapping[Kind, str]
 """The mask characters of each kind that a model knows."""
 
+PRIVATE = regex.compile("[\ue000-\uf8ff]")
 HANGUL = regex.compile(r"\p{Hangul}+")
 LETTER = regex.compile(r"\p{L}")
 SPACES = regex.compile(r"\s{2,}|[^\S ]")
@@ -177,8 +178,7 @@ def put_back(text: str, place: int, original: str) -> list[Edit]:
 
 def carries_masks(text: str, masked: Masked) -> bool:
     """Whether a translation has each mask of its sentence once, and no other."""
-    found = Counter(character for character in text if "\ue000" <= character <= "\uf8ff")
-    return found == Counter(masked.originals.keys())
+    return sorted(PRIVATE.findall(text)) == sorted(masked.originals)
 
 
 def find_all(
