@@ -34,6 +34,15 @@ def judge_labels(model: LoadedModel) -> Figure | None:
     return describe_share(right, len(rows))
 
 
+def read_direction(source: str, target: str) -> list[tuple[str, str]]:
+    """The sentences of a direction, each with the words expected in its translation."""
+    return [
+        (text, words)
+        for first, second, text, words in read_everyday("translation")
+        if (first, second) == (source, target)
+    ]
+
+
 def judge_translations(
     model: LoadedModel, source: str, target: str, beam_size: int
 ) -> tuple[Figure, list[tuple[str, str]]] | None:
@@ -42,11 +51,7 @@ def judge_translations(
     Returns:
         The figure and (text, translation) of each miss; None if there are no sentences.
     """
-    rows = [
-        (text, words)
-        for first, second, text, words in read_everyday("translation")
-        if (first, second) == (source, target)
-    ]
+    rows = read_direction(source, target)
     if not rows:
         return None
     translations = translate_texts(model, [text for text, _ in rows], source, target, beam_size)

@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator
 
+from export.everyday import read_direction
 from export.translate import translate_texts
-from models.training.held_out import read_everyday
 from models.training.metrics import Figure
 from models.training.speech_level import level_of
 from service.answers import Formality, TranslateOptions
-from service.repository.manifest import Level
+from service.pipeline.reader import FORMALITIES
 from service.repository.model import LoadedModel
 
-ASKED: dict[Formality, Level] = {"more": "formal", "less": "casual"}
+ASKED: tuple[Formality, ...] = ("more", "less")
 
 
 def judge_formality(
@@ -20,18 +20,15 @@ def judge_formality(
 
     Sentences whose translations address nobody at any level are left out.
     """
-    texts = [
-        text
-        for first, second, text, _ in read_everyday("translation")
-        if (first, second) == (source, target)
-    ]
+    texts = [text for text, _ in read_direction(source, target)]
     if not texts or target not in model.manifest.ids.level_ids:
         return
-    for formality, level in ASKED.items():
+    for formality in ASKED:
+        level = FORMALITIES[formality]
         options = TranslateOptions(source, target, formality=formality)
         found = translate_texts(model, texts, source, target, beam_size, options)
         levels = [level_of(text, target) for text in found]
         told = [each for each in levels if each]
         if told:
-            share = 100.0 * told.count(level) / len(told)
+            share = 100.0 * sum(each == level for each in told) / len(told)
             yield formality, Figure("formality", share, f"percent of {len(told)} sentences")

@@ -48,11 +48,7 @@ def translate_scored(
     while sequences:
         results |= zip(sequences, run_sequences(model.runner, sequences), strict=True)
         sequences = [
-            sentence.sequence
-            for document in documents
-            for sequence in document.sequences
-            for sentence in document.read_again(sequence, results)
-            if sentence.sequence
+            sequence for document in documents for sequence in document.read_all_again(results)
         ]
     return [finish(document, results, options) for document in documents]
 

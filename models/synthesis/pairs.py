@@ -151,7 +151,7 @@ def write_pairs(
     """Generates pairs without repeating a first or a second sentence, topics in equal shares.
 
     Raises:
-        ValueError: the languages are the same, or the patterns do not yield so many pairs.
+        ValueError: the languages are the same, or the patterns yield fewer pairs than asked for.
     """
     first, second = languages
     if first == second:

@@ -71,7 +71,7 @@ def is_verb_ending(syllable: str) -> bool:
 
 
 def make_casual(text: str) -> str | None:
-    """해요체 as 반말; None if the sentence is no single polite one, or honours its subject."""
+    """해요체 as 반말; None unless it is one polite sentence that does not honour its subject."""
     body, marks = split_end(text)
     is_polite = body.endswith("죠") or (body.endswith("요") and is_verb_ending(body[-2:-1]))
     if not is_polite or HONORIFIC.search(body) or OTHER_JEON.search(body) or has_inner_end(body):

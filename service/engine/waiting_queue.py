@@ -146,7 +146,7 @@ class WaitingQueue:
         """Notes what a batch took; batches are cut by what the model's own have shown."""
         with self._cost_lock:
             self._cost.observe(num_rows, length, seconds)
-            # one immutable value for another: whoever cuts a batch meanwhile needs no lock for it
+            # one immutable value for another: a thread that cuts a batch meanwhile needs no lock
             self._scheduler.overhead = self._cost.overhead
 
     def close(self) -> None:

@@ -79,6 +79,15 @@ class Document:
     def was_read_again(self) -> bool:
         return any(sentence.is_retry for passage in self.passages for sentence in passage.sentences)
 
+    def read_all_again(self, results: Mapping[TokenSequence, Result]) -> list[TokenSequence]:
+        """As `read_again`, all sentences; returns the sequences that are to be run for it."""
+        return [
+            sentence.sequence
+            for sequence in self.sequences
+            for sentence in self.read_again(sequence, results)
+            if sentence.sequence
+        ]
+
     def best(self, results: Mapping[TokenSequence, Result]) -> list[Hypothesis | None]:
         """The hypothesis that each sequence's translation is made of; None if none is faithful."""
         assert self.reader is not None

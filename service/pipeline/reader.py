@@ -7,8 +7,8 @@ from itertools import chain
 from service.answers import Formality, TranslateOptions
 from service.engine.batch import Hypothesis, Result, SearchOptions, TokenSequence
 from service.errors import InvalidInput
-from service.pipeline.sentence import DIGITS, Sentence, find_faithful, list_faithful
-from service.repository.manifest import Manifest, ScoreFit
+from service.pipeline.sentence import DIGITS, Sentence, find_faithful
+from service.repository.manifest import Level, Manifest, ScoreFit
 from service.repository.model import LoadedModel, check_length, new_token_limit
 from service.text import sentences
 from service.text.alignment import share_tags
@@ -17,8 +17,8 @@ from service.text.masking import Masked, Masks, cut_at_placeables, mask_sentence
 
 # Below this score, a word alone is read as an utterance, too: "hello" as "Hello.".
 DOUBTFUL = 0.7
-FORMALITIES: dict[Formality, str] = {
-    "default": "",
+FORMALITIES: dict[Formality, Level | None] = {
+    "default": None,
     "more": "formal",
     "less": "casual",
     "prefer_more": "formal",
@@ -100,7 +100,7 @@ class Reader:
         spelled = self.model.normalize_case(
             [sentence.masked.text for sentence in found], self.source
         )
-        encoded = self.model.encode(spelled)
+        encoded = self.model.encode(spelled, self.start_id)
         read: list[list[Sentence]] = []
         for sentence, text, input_ids in zip(found, spelled, encoded, strict=True):
             if not input_ids:
@@ -120,16 +120,13 @@ class Reader:
         limit = min(like.search.max_new_tokens, new_token_limit(input_ids, manifest))
         with_attention = like.search.with_attention or bool(sentence.masked.tags)
         search = SearchOptions(like.search.beam_size, limit, with_attention)
-        end_id = manifest.ids.end_id(self.start_id)
-        if end_id is not None:
-            input_ids = [*input_ids[:-1], end_id]
         return TokenSequence(input_ids, like.arrived_at, like.deadline, search, self.start_id)
 
     def must_read_again(self, sentence: Sentence, results: Mapping[TokenSequence, Result]) -> bool:
         """Whether another reading could keep what no hypothesis is faithful to, or is likelier."""
         if sentence.sequence is None or sentence.is_retry or sentence.is_plain:
             return False
-        best = next(list_faithful(self.model, sentence, results), None)
+        best = next(find_faithful(self.model, sentence, results), None)
         return best is None or (sentence.is_bare_word and self.doubts(best))
 
     def doubts(self, hypothesis: Hypothesis) -> bool:
@@ -145,9 +142,9 @@ class Reader:
         """
         if sentence.is_bare_word:
             spelled = f"{sentence.spelled[0].upper()}{sentence.spelled[1:]}."
-            (input_ids,) = self.model.encode([spelled])
+            (input_ids,) = self.model.encode([spelled], self.start_id)
             sequence = self.make_sequence(input_ids, sentence)
-            earlier = find_faithful(self.model, sentence, results)
+            earlier = tuple(find_faithful(self.model, sentence, results))
             return [replace(sentence, sequence=sequence, is_retry=True, earlier=earlier)]
         masked = None
         if not sentence.masked.originals and DIGITS.search(sentence.masked.text):
@@ -184,7 +181,7 @@ def choose_start(manifest: Manifest, options: TranslateOptions) -> int:
     """
     ids, target = manifest.ids, options.target
     level = FORMALITIES[options.formality]
-    if level in ids.level_ids.get(target, {}):
+    if level and level in ids.level_ids.get(target, {}):
         return ids.level_ids[target][level]
     if options.formality in ("more", "less"):
         raise InvalidInput(

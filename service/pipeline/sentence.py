@@ -83,13 +83,6 @@ def hypotheses_of(
 
 def find_faithful(
     model: LoadedModel, sentence: Sentence, results: Mapping[TokenSequence, Result]
-) -> list[Hypothesis]:
-    """All that `list_faithful` gives."""
-    return list(list_faithful(model, sentence, results))
-
-
-def list_faithful(
-    model: LoadedModel, sentence: Sentence, results: Mapping[TokenSequence, Result]
 ) -> Iterator[Hypothesis]:
     """The faithful hypotheses of a sentence that has a sequence, best first.
 
@@ -127,12 +120,12 @@ def choose_hypothesis(
     model: LoadedModel, sentence: Sentence, results: Mapping[TokenSequence, Result], rank: int
 ) -> Hypothesis | None:
     """The faithful hypothesis of a rank, or the last before it; None if there is none."""
+    found = find_faithful(model, sentence, results)
     if not (rank or sentence.earlier):
-        return next(list_faithful(model, sentence, results), None)
-    faithful = find_faithful(model, sentence, results)
+        return next(found, None)
+    faithful = [*found, *sentence.earlier]
     if sentence.earlier:
-        pooled = [*faithful, *sentence.earlier]
-        faithful = sorted(pooled, key=lambda one: (one.is_complete, one.score), reverse=True)
+        faithful.sort(key=lambda one: (one.is_complete, one.score), reverse=True)
     return faithful[min(rank, len(faithful) - 1)] if faithful else None
 
 

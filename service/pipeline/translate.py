@@ -167,13 +167,7 @@ class TranslatePipeline:
         with Submission(job.work, job.deadline, self._clock) as submission:
             results = await submission.results()
             for document, served in zip(job.documents, job.served, strict=True):
-                again = [
-                    sentence.sequence
-                    for sequence in document.sequences
-                    for sentence in document.read_again(sequence, results)
-                    if sentence.sequence
-                ]
-                submit_again(submission, served, again)
+                submit_again(submission, served, document.read_all_again(results))
             results = await submission.results()
         answer = await self._assemble_answer(job, results, [None] * len(job.documents))
         if job.onward:

@@ -72,10 +72,10 @@ class SpecialIds(Part):
     start_ids: dict[Language, int] = {}
     level_ids: dict[Language, dict[Level, int]] = {}
 
-    def end_id(self, start_id: int) -> int | None:
+    def end_id(self, start_id: int | None) -> int | None:
         """The token that ends the source of a translation that starts with `start_id`."""
-        levels = (level_id for found in self.level_ids.values() for level_id in found.values())
-        return start_id if start_id in levels else self.eos_id
+        is_level = any(start_id in found.values() for found in self.level_ids.values())
+        return start_id if is_level else self.eos_id
 
 
 class Limits(Part):

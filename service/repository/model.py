@@ -62,13 +62,18 @@ class LoadedModel:
         as_it_is, in_lower = self.tokenizer.encode_batch([word, word.lower()])
         return len(in_lower) < len(as_it_is) or len(in_lower) == 1
 
-    def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Input ids of each text, with eos if the model translates; empty if it has no tokens."""
+    def encode(self, texts: Sequence[str], start_id: int | None = None) -> list[list[int]]:
+        """Input ids of each text, with its end if the model translates; empty without tokens.
+
+        Args:
+            texts: any.
+            start_id: of the translations, see `SpecialIds.end_id`.
+        """
         encoded = self.tokenizer.encode_batch(texts)
-        eos_id = self.manifest.ids.eos_id
-        if eos_id is None:
+        end_id = self.manifest.ids.end_id(start_id)
+        if end_id is None:
             return encoded
-        return [[*tokens, eos_id] if tokens else [] for tokens in encoded]
+        return [[*tokens, end_id] if tokens else [] for tokens in encoded]
 
     def decode(self, token_ids: Sequence[int], *, in_capitals: bool) -> str:
         """The translation that token ids are, in capitals if its source is."""
@@ -104,17 +109,15 @@ def make_sequences(
         ValueError: a text has no tokens.
     """
     now = time.monotonic()
+    start_id = None if target is None else model.manifest.ids.start_ids[target]
     sequences = []
-    for text, input_ids in zip(texts, model.encode(texts), strict=True):
+    for text, input_ids in zip(texts, model.encode(texts, start_id), strict=True):
         if not input_ids:
             raise ValueError(f"no tokens in {text!r}")
         sequence = TokenSequence(input_ids, now, float("inf"))
-        if target is not None:
+        if start_id is not None:
             sequence.search = SearchOptions(beam_size, new_token_limit(input_ids, model.manifest))
-            sequence.start_id = model.manifest.ids.start_ids[target]
-            end_id = model.manifest.ids.end_id(sequence.start_id)
-            assert end_id is not None
-            sequence.input_ids = [*input_ids[:-1], end_id]
+            sequence.start_id = start_id
         sequences.append(sequence)
     return sequences
 

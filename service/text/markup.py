@@ -7,7 +7,7 @@ tokenizer; the time is linear in the length, and no input raises.
 
 import html
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count, groupby
 from typing import Literal, NamedTuple
@@ -226,22 +226,18 @@ def join_notes(
         yield index, token
 
 
-def render_plain(text: str, tags: Sequence[Tag] = ()) -> str:
-    """A text with the tags, given in order, at their offsets."""
+def render_plain(text: str, tags: Sequence[Tag] = (), escape: Callable[[str], str] = str) -> str:
+    """A text with the tags, given in order, at their offsets, and what is between them escaped."""
     parts, start = [], 0
     for tag in tags:
-        parts += [text[start : tag.offset], tag.source]
+        parts += [escape(text[start : tag.offset]), tag.source]
         start = tag.offset
-    return "".join([*parts, text[start:]])
+    return "".join([*parts, escape(text[start:])])
 
 
 def render_text(text: str, tags: Sequence[Tag] = (), objects: Sequence[str] = ()) -> str:
     """Renders a text as HTML with the tags, given in order, at their offsets, and its objects."""
-    parts, start = [], 0
-    for tag in tags:
-        parts += [escape_text(text[start : tag.offset]), tag.source]
-        start = tag.offset
-    rendered = "".join([*parts, escape_text(text[start:])])
+    rendered = render_plain(text, tags, escape_text)
     if not objects:
         return rendered
     sources = dict(zip(map(chr, count(FIRST_OBJECT)), objects, strict=False))

@@ -79,7 +79,7 @@ def mask_sentence(
 ) -> Masked | None:
     """Masks a sentence; None if it must be cut around its placeables instead.
 
-    That is so if the model has not as many masks as it takes, or if a mark joins two words, which
+    That is so if the model does not have enough masks, or if a mark joins two words, which
     would become one without it. A character reference within a word is read as its character.
 
     Args:

@@ -80,7 +80,7 @@ def test_complete_hypothesis_that_is_not_faithful_is_not_replaced_by_an_incomple
         Hypothesis(TOKENIZER.encode("C \ue000"), 0.0, "length"),
     ]
 
-    assert find_faithful(model, sentence, {sentence.sequence: hypotheses}) == []
+    assert list(find_faithful(model, sentence, {sentence.sequence: hypotheses})) == []
 
 
 @pytest.mark.parametrize(
