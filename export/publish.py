@@ -61,16 +61,26 @@ def build_graphs(
 ) -> dict[Role, onnx.ModelProto]:
     """The graphs of a run in one precision."""
     weights: Weights = {name: array.numpy() for name, array in run.model.state_dict().items()}
-    cell, num_layers = run.config.model.cell, run.config.model.encoder_layers
+    model = run.config.model
+    cell, num_layers, residual = model.cell, model.encoder_layers, model.residual
     if run.config.task == "sentiment":
         return {
             "classifier": build_classifier(
-                weights, cell, num_layers, precision, linear_before_reset
+                weights, cell, num_layers, precision, linear_before_reset, residual=residual
             )
         }
     return {
-        "encoder": build_encoder(weights, cell, num_layers, precision, linear_before_reset),
-        "decoder": build_decoder(weights, cell, run.forbidden_ids, precision, linear_before_reset),
+        "encoder": build_encoder(
+            weights, cell, num_layers, precision, linear_before_reset, residual=residual
+        ),
+        "decoder": build_decoder(
+            weights,
+            cell,
+            run.forbidden_ids,
+            precision,
+            linear_before_reset,
+            memory_bound=float(num_layers if residual else 1),  # hidden states are below 1
+        ),
     }
 
 

@@ -31,7 +31,13 @@ def select(weights: Weights, prefix: str) -> dict[str, Matrix]:
 
 
 def build_classifier(
-    weights: Weights, cell: str, num_layers: int, precision: Precision, linear_before_reset: int = 1
+    weights: Weights,
+    cell: str,
+    num_layers: int,
+    precision: Precision,
+    linear_before_reset: int = 1,
+    *,
+    residual: bool = False,
 ) -> onnx.ModelProto:
     """Builds the graph of `models.networks.classifier.Classifier`.
 
@@ -42,7 +48,9 @@ def build_classifier(
     input_ids = graph.input("input_ids", INT64, ["B", "T"])
     lengths = graph.input("lengths", INT64, ["B"])
     embedded = _embed(layers, weights, input_ids)
-    outputs, _ = _encode(layers, weights, cell, num_layers, embedded, lengths)  # (B, T, 2H)
+    outputs, _ = _encode(  # (B, T, 2H)
+        layers, weights, cell, num_layers, embedded, lengths, residual=residual
+    )
     mask = graph.op(
         "Unsqueeze", _length_mask(graph, input_ids, lengths), graph.ints(2)
     )  # (B, T, 1)
@@ -57,7 +65,13 @@ def build_classifier(
 
 
 def build_encoder(
-    weights: Weights, cell: str, num_layers: int, precision: Precision, linear_before_reset: int = 1
+    weights: Weights,
+    cell: str,
+    num_layers: int,
+    precision: Precision,
+    linear_before_reset: int = 1,
+    *,
+    residual: bool = False,
 ) -> onnx.ModelProto:
     """Builds the graph of `models.networks.seq2seq.Seq2Seq.encode`.
 
@@ -70,7 +84,9 @@ def build_encoder(
     input_ids = graph.input("input_ids", INT64, ["N", "S"])
     lengths = graph.input("lengths", INT64, ["N"])
     embedded = _embed(layers, weights, input_ids)
-    outputs, final_states = _encode(layers, weights, cell, num_layers, embedded, lengths)
+    outputs, final_states = _encode(
+        layers, weights, cell, num_layers, embedded, lengths, residual=residual
+    )
     words = graph.op(  # (N, S, E), scaled as in the memory
         "Mul",
         graph.op("Transpose", embedded, perm=[1, 0, 2]),
@@ -101,6 +117,8 @@ def build_decoder(
     forbidden_ids: Sequence[int],
     precision: Precision,
     linear_before_reset: int = 1,
+    *,
+    memory_bound: float = 1.0,
 ) -> onnx.ModelProto:
     """Builds the graph of one decoder step over R hypotheses, which read G pages of memory.
 
@@ -143,9 +161,9 @@ def build_decoder(
     embedded = layers.embed(
         "embedding", graph.op("Unsqueeze", token_ids, graph.ints(0)), weights["embedding.weight"]
     )
-    # bounds of the decoder's inputs: hidden states are below 1, a context is a mean of values
+    # bounds of the decoder's inputs: a context is a mean of the encoder's outputs and of words
     word_bound = float(np.abs(weights["embedding.weight"]).max())
-    bound = max(1.0, EMBEDDING_SCALE * word_bound)
+    bound = max(memory_bound, EMBEDDING_SCALE * word_bound)
     bottom = layers.step(
         "bottom",
         cell,
@@ -202,7 +220,14 @@ def _normalize(graph: GraphBuilder, vectors: str) -> str:
 
 
 def _encode(
-    layers: LayerBuilder, weights: Weights, cell: str, num_layers: int, embedded: str, lengths: str
+    layers: LayerBuilder,
+    weights: Weights,
+    cell: str,
+    num_layers: int,
+    embedded: str,
+    lengths: str,
+    *,
+    residual: bool,
 ) -> tuple[str, str]:
     """Encodes (T, B, E): outputs (B, T, 2H), zero beyond each length, final states (B, 2H)."""
     graph = layers.graph
@@ -214,9 +239,12 @@ def _encode(
         directions: list[Weights] = [
             select(weights, f"{prefix}.{way}_layer") for way in ("forward", "backward")
         ]
-        both, final, *_ = layers.recurrent(f"encoder.{index}", cell, outputs, directions, lengths32)
+        both, last, *_ = layers.recurrent(f"encoder.{index}", cell, outputs, directions, lengths32)
         both = graph.op("Transpose", both, perm=[0, 2, 1, 3])  # (T, B, 2, H)
-        outputs = graph.op("Reshape", both, graph.ints(0, 0, -1))  # (T, B, 2H)
+        new = graph.op("Reshape", both, graph.ints(0, 0, -1))  # (T, B, 2H)
+        adds = residual and index > 0
+        outputs = graph.op("Add", outputs, new) if adds else new
+        final = graph.op("Add", final, last) if adds else last
     final = graph.op(
         "Reshape", graph.op("Transpose", final, perm=[1, 0, 2]), graph.ints(0, -1)
     )  # (B, 2H)

@@ -62,6 +62,7 @@ class ModelConfig:
 
     Attributes:
         encoder_size: hidden units per direction.
+        residual: whether each encoder layer above the first adds its outputs to its inputs.
         decoder_size: hidden units of each of the two decoder layers.
         max_tokens: longest input, in tokens, that the exported model accepts.
         lower_capitals: whether the exported model translates sentences written in capitals in
@@ -75,6 +76,7 @@ class ModelConfig:
     embedding_size: Size = 256
     encoder_size: Size = 256
     encoder_layers: Size = 2
+    residual: bool = False
     decoder_size: Size = 384
     attention_size: Size = 256
     max_tokens: Size = 256

@@ -16,13 +16,7 @@ class Classifier(nn.Module):
         self.config = config
         self.embedding = nn.Embedding(config.vocab_size, config.embedding_size)
         nn.init.normal_(self.embedding.weight, std=0.1)
-        self.encoder = Encoder(
-            config.cell,
-            config.embedding_size,
-            config.encoder_size,
-            config.encoder_layers,
-            config.dropout,
-        )
+        self.encoder = Encoder(config)
         self.word_dropout = WordDropout(config.word_dropout)
         self.dropout = LockedDropout(config.dropout)
         self.output = nn.Linear(4 * config.encoder_size, num_labels)

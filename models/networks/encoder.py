@@ -7,7 +7,7 @@ The backward direction reads each text from its last token, so padding never rea
 import torch
 from torch import Tensor, nn
 
-from models.config import Cell
+from models.config import Cell, ModelConfig
 from models.networks.dropout import LockedDropout
 
 RECURRENT_LAYERS: dict[Cell, type[nn.LSTM] | type[nn.GRU] | type[nn.RNN]] = {
@@ -60,23 +60,43 @@ class BidirectionalLayer(nn.Module):
         return torch.cat([ahead, back], dim=-1) * mask  # (B, T, 2H)
 
 
-class Encoder(nn.Module):
-    """A stack of bidirectional layers with locked dropout before each."""
+def silence(layer: nn.RNNBase) -> None:
+    """Zeroes the weights of a layer's candidate values: its outputs are zero, yet it can learn."""
+    place = {"LSTM": 2, "GRU": 2, "RNN_TANH": 0}[layer.mode]
+    rows = slice(place * layer.hidden_size, (place + 1) * layer.hidden_size)
+    with torch.no_grad():
+        for weights in layer.parameters():
+            weights[rows] = 0.0
 
-    def __init__(
-        self, cell: Cell, input_size: int, hidden_size: int, num_layers: int, dropout: float
-    ) -> None:
+
+class Encoder(nn.Module):
+    """A stack of bidirectional layers with locked dropout before each.
+
+    With `residual`, each layer above the first adds its outputs to its inputs (GNMT, Wu et al.
+    2016, section 3.1), at first nothing: a trained network of fewer layers can go on with more.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        sizes = [input_size] + [2 * hidden_size] * (num_layers - 1)
-        self.layers = nn.ModuleList(BidirectionalLayer(cell, size, hidden_size) for size in sizes)
-        self.dropout = LockedDropout(dropout)
+        hidden_size = config.encoder_size
+        sizes = [config.embedding_size] + [2 * hidden_size] * (config.encoder_layers - 1)
+        self.layers = nn.ModuleList(
+            BidirectionalLayer(config.cell, size, hidden_size) for size in sizes
+        )
+        self.dropout = LockedDropout(config.dropout)
         self.hidden_size = hidden_size
+        self.residual = config.residual
+        if self.residual:
+            for layer in self.layers[1:]:
+                silence(layer.forward_layer)
+                silence(layer.backward_layer)
 
     def forward(self, embedded: Tensor, lengths: Tensor) -> Tensor:
         """(B, T, E) and lengths (B) int64, >= 1 -> (B, T, 2H), zero beyond each length."""
         outputs = embedded
-        for layer in self.layers:
-            outputs = layer(self.dropout(outputs), lengths)
+        for index, layer in enumerate(self.layers):
+            new = layer(self.dropout(outputs), lengths)
+            outputs = outputs + new if self.residual and index else new
         return outputs
 
     def final_states(self, outputs: Tensor, lengths: Tensor) -> Tensor:

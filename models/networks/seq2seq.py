@@ -28,13 +28,7 @@ class Seq2Seq(nn.Module):
         self.config = config
         self.embedding = nn.Embedding(config.vocab_size, config.embedding_size)
         nn.init.normal_(self.embedding.weight, std=config.embedding_size**-0.5)
-        self.encoder = Encoder(
-            config.cell,
-            config.embedding_size,
-            config.encoder_size,
-            config.encoder_layers,
-            config.dropout,
-        )
+        self.encoder = Encoder(config)
         self.decoder = Decoder(config)
         self.word_dropout = WordDropout(config.word_dropout)
         self.output_bias = nn.Parameter(torch.zeros(config.vocab_size))

@@ -8,6 +8,7 @@ import math
 import random
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -36,7 +37,7 @@ class LanguageModel(nn.Module):
         super().__init__()
         self.embedding = nn.Embedding(config.vocab_size, config.embedding_size)
         nn.init.normal_(self.embedding.weight, std=0.1)
-        self.encoder = Encoder(config.cell, config.embedding_size, config.encoder_size, 1, DROPOUT)
+        self.encoder = Encoder(replace(config, encoder_layers=1, dropout=DROPOUT))
         self.dropout = LockedDropout(DROPOUT)
         self.ahead = nn.Linear(config.encoder_size, config.embedding_size)
         self.back = nn.Linear(config.encoder_size, config.embedding_size)

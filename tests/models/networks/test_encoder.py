@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from models.config import Cell
+from models.config import Cell, ModelConfig
 from models.networks.encoder import Encoder, build_layer, length_mask, reverse_padded
 
 CELLS: list[Cell] = ["lstm", "gru", "rnn"]
@@ -14,9 +14,19 @@ INPUT, HIDDEN, LAYERS = 10, 6, 3
 LENGTHS = torch.tensor([7, 1, 12, 2, 12, 5])
 
 
-def make_encoder(cell: Cell, num_layers: int = LAYERS, dropout: float = 0.0) -> Encoder:
+def make_encoder(
+    cell: Cell, num_layers: int = LAYERS, dropout: float = 0.0, *, residual: bool = False
+) -> Encoder:
     torch.manual_seed(1)
-    return Encoder(cell, INPUT, HIDDEN, num_layers, dropout).eval()
+    config = ModelConfig(
+        cell=cell,
+        embedding_size=INPUT,
+        encoder_size=HIDDEN,
+        encoder_layers=num_layers,
+        residual=residual,
+        dropout=dropout,
+    )
+    return Encoder(config).eval()
 
 
 def run_packed(encoder: Encoder, cell: Cell, inputs: Tensor, lengths: Tensor) -> tuple[Tensor, ...]:
@@ -113,3 +123,35 @@ def test_dropout_acts_in_training_only() -> None:
     assert torch.equal(encoder(inputs, LENGTHS), encoder(inputs, LENGTHS))
     encoder.train()
     assert not torch.equal(encoder(inputs, LENGTHS), encoder(inputs, LENGTHS))
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_residual_layers_change_nothing_at_first_but_learn(cell: Cell) -> None:
+    encoder = make_encoder(cell, num_layers=2, residual=True)
+    shallow = make_encoder(cell, num_layers=1)
+    shallow.load_state_dict(encoder.state_dict(), strict=False)
+    inputs = torch.randn(len(LENGTHS), 12, INPUT)
+
+    outputs = encoder(inputs, LENGTHS)
+
+    assert torch.equal(outputs, shallow(inputs, LENGTHS))
+    outputs.square().sum().backward()
+    torch.optim.SGD(encoder.layers[1].parameters(), lr=0.01).step()
+    assert not torch.equal(encoder(inputs, LENGTHS), outputs)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_residual_layers_add_their_outputs(cell: Cell) -> None:
+    encoder = make_encoder(cell, num_layers=3, residual=True)
+    torch.nn.init.normal_(encoder.layers[1].forward_layer.weight_ih_l0)
+    torch.nn.init.normal_(encoder.layers[2].backward_layer.weight_ih_l0)
+    inputs = torch.randn(len(LENGTHS), 12, INPUT)
+
+    outputs = encoder(inputs, LENGTHS)
+
+    expected = encoder.layers[0](inputs, LENGTHS)
+    for layer in encoder.layers[1:]:
+        expected = expected + layer(expected, LENGTHS)
+    torch.testing.assert_close(outputs, expected)
+    padding = ~length_mask(LENGTHS, 12)
+    assert outputs[padding].eq(0.0).all()
