@@ -30,7 +30,7 @@ def test_graphs_agree_with_torch(
 ) -> None:
     parity = check_run(random_run(task, cell), precision, CPU)
     assert parity.batch_sizes == (1, 2, 7, 32)
-    assert parity.max_difference < {"fp32": 5e-6, "w8": 0.05, "int8": 0.05}[precision]
+    assert parity.max_difference < {"fp32": 5e-6, "w8": 0.07, "int8": 0.07}[precision]
     assert parity.agreement == 1.0
 
 
