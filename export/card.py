@@ -15,7 +15,7 @@ from service.repository.manifest import (
 
 CARD = "README.md"
 LIMITS = {
-    "sentiment": "A small recurrent model: good on text like that of the sets above; other "
+    "classification": "A small recurrent model: good on text like that of the sets above; other "
     "subjects, irony and mixed feelings are read less well. It always gives one of its labels, "
     "also for text that fits none.",
     "translation": "A small recurrent model trained on the sets above: good on text like theirs, "
@@ -36,7 +36,7 @@ def write_card(folder: Path) -> None:
 def render_card(manifest: Manifest) -> str:
     """Renders the manifest as Markdown; empty sections are omitted."""
     is_ours = bool(manifest.parity)  # a wrapped model has no torch model to compare with
-    unit = "text" if manifest.task == "sentiment" else "sentence"
+    unit = "text" if manifest.task == "classification" else "sentence"
     limits = LIMITS[manifest.task] if is_ours else BROUGHT
     may_use = "yes" if manifest.commercial_use else "no"
     parts = [

@@ -96,7 +96,7 @@ def check_tests(run_folder: Path, data: Path) -> None:
             rows = read_tests(config, source, data)
             if not rows:
                 raise ValueError(f"{source.path}: the test set {source.test} has no usable rows")
-            if config.task == "sentiment":
+            if config.task == "classification":
                 label_rows(config, source, "test", rows)
 
 
@@ -112,7 +112,7 @@ def evaluate_source(
     """Measures one test set."""
     rows = read_tests(config, source, data)
     name = f"{source.path} {source.test}"
-    if config.task == "sentiment":
+    if config.task == "classification":
         return [as_quality(model, name, figure) for figure in classify_rows(model, rows)]
     quality = []
     for side, (first, second) in enumerate(config.pairs):
@@ -142,7 +142,7 @@ def default_beam_size() -> int:
 
 def evaluate_everyday(model: LoadedModel) -> list[Quality]:
     """Measures the everyday sentences as served, and prints the misses."""
-    if model.manifest.task == "sentiment":
+    if model.manifest.task == "classification":
         figure = judge_labels(model)
         return [as_quality(model, EVERYDAY, figure)] if figure else []
     quality = []

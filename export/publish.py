@@ -26,6 +26,7 @@ from service.repository.goldens import agrees, answer_golden, check_goldens
 from service.repository.loader import load_model
 from service.repository.manifest import (
     MANIFEST,
+    ROLES,
     TOKENIZER,
     FileEntry,
     Golden,
@@ -63,7 +64,7 @@ def build_graphs(
     weights: Weights = {name: array.numpy() for name, array in run.model.state_dict().items()}
     model = run.config.model
     cell, num_layers, residual = model.cell, model.encoder_layers, model.residual
-    if run.config.task == "sentiment":
+    if run.config.task == "classification":
         return {
             "classifier": build_classifier(
                 weights, cell, num_layers, precision, linear_before_reset, residual=residual
@@ -134,7 +135,7 @@ def check_folder(
 
 
 def roles_of(run: Run) -> tuple[Role, ...]:
-    return ("classifier",) if run.config.task == "sentiment" else ("encoder", "decoder")
+    return ROLES[run.config.task]
 
 
 def graph_file(role: Role, precision: Precision) -> str:
@@ -327,7 +328,7 @@ def add_goldens(folder: Path) -> Manifest:
 
 def list_goldens(manifest: Manifest) -> list[Golden]:
     """Returns golden texts in the languages of a model, English by default, without answers."""
-    if manifest.task == "sentiment":
+    if manifest.task == "classification":
         texts = [GOLDEN_TEXTS.get(code, GOLDEN_TEXTS["en"]) for code in manifest.languages]
         unique = dict.fromkeys(text for group in texts for text in group)
         return [Golden(text=text, output="", score=0.0) for text in unique]

@@ -126,7 +126,7 @@ def wrap_classifier(
         manifest = Manifest(
             name=target.parent.name,
             version=target.name,
-            task="sentiment",
+            task="classification",
             cell=find_cell(proto),
             languages=options.languages,
             labels=options.labels,

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from service.repository.manifest import Language, Name
+from service.repository.manifest import Language, Name, Task
 
 CONFIG = "config.json"  # in a run's folder
 
@@ -149,19 +149,20 @@ class RunConfig:
 
     Attributes:
         name: of the model in the repository.
-        labels: class names by id (sentiment).
-        languages: ISO 639-1 codes; sentiment: the input languages; translation: a pair, served in
-            both directions.
+        labels: class names by id (classification).
+        languages: ISO 639-1 codes; classification: the input languages; translation: a pair, served
+            in both directions.
         base: file name of another configuration in the same folder; it is run first, and this run
             starts from its vocabulary and weights.
         new_vocabulary: learn a vocabulary from this run's sources even if it starts from another
             run; the rows of new tokens start from those of the old tokens that spell them.
-        pretraining: schedule of language-model pretraining for embedding and encoder (sentiment);
-            `crop_tokens` is then the size of the windows that texts are split into.
+        pretraining: schedule of language-model pretraining for embedding and encoder
+            (classification); `crop_tokens` is then the size of the windows that texts are split
+            into.
     """
 
     name: Name
-    task: Literal["sentiment", "translation"]
+    task: Task
     languages: tuple[Language, ...]
     sources: tuple[SourceConfig, ...]
     labels: tuple[str, ...] = ()
@@ -179,7 +180,7 @@ class RunConfig:
         for source in self.sources:
             if source.holdout and source.valid:
                 raise ValueError(f"holdout: {source.path} has a validation split, {source.valid!r}")
-        if self.task == "sentiment" and not 2 <= len(self.labels) == len(set(self.labels)):
+        if self.task == "classification" and not 2 <= len(self.labels) == len(set(self.labels)):
             raise ValueError(f"labels: two or more different names are needed, not {self.labels}")
         if self.task == "translation" and not 2 == len(self.languages) == len(set(self.languages)):
             raise ValueError(f"languages: two different codes are needed, not {self.languages}")
@@ -187,7 +188,7 @@ class RunConfig:
 
     def _check_stages(self) -> None:
         if self.pretraining and self.task == "translation":
-            raise ValueError("pretraining: only for sentiment")
+            raise ValueError("pretraining: only for classification")
         if self.pretraining and self.base:
             raise ValueError("pretraining: configure it in the base, which this run starts from")
 

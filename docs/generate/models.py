@@ -62,7 +62,7 @@ def describe_languages(manifest: Manifest) -> str:
 def describe_headline(manifest: Manifest) -> str:
     """Accuracy on each set, or BLEU of each direction on the first set by each search."""
     figures = list(served_figures(manifest))
-    if manifest.task == "sentiment":
+    if manifest.task == "classification":
         found = [figure for figure in figures if figure.metric == "accuracy"]
         return "; ".join(f"{name_data(each)}: accuracy {each.value:.1f} %" for each in found)
     first = [

@@ -80,14 +80,13 @@ class Encoder(nn.Module):
         super().__init__()
         hidden_size = config.encoder_size
         sizes = [config.embedding_size] + [2 * hidden_size] * (config.encoder_layers - 1)
-        self.layers = nn.ModuleList(
-            BidirectionalLayer(config.cell, size, hidden_size) for size in sizes
-        )
+        layers = [BidirectionalLayer(config.cell, size, hidden_size) for size in sizes]
+        self.layers = nn.ModuleList(layers)
         self.dropout = LockedDropout(config.dropout)
         self.hidden_size = hidden_size
         self.residual = config.residual
         if self.residual:
-            for layer in self.layers[1:]:
+            for layer in layers[1:]:
                 silence(layer.forward_layer)
                 silence(layer.backward_layer)
 

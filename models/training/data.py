@@ -22,7 +22,7 @@ from models.config import RunConfig, SourceConfig
 
 Item = TypeVar("Item")
 Row = tuple[str, str]
-"""Sentiment: (label as written in the file, text). Translation: (first, second language)."""
+"""Classification: (label as written in the file, text). Translation: (first, second language)."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ class Example:
     """One training example in token ids.
 
     Attributes:
-        input_ids: the source with eos (translation), or the text (sentiment).
+        input_ids: the source with eos (translation), or the text (classification).
         target_ids: the target with its start token, without eos (translation), or [label]
-            (sentiment).
+            (classification).
     """
 
     input_ids: list[int]

@@ -36,7 +36,7 @@ class Run:
 
     @property
     def special_ids(self) -> SpecialIds:
-        if self.config.task == "sentiment":
+        if self.config.task == "classification":
             return SpecialIds(pad_id=self.tokenizer.token_id(PAD))
         return SpecialIds(
             pad_id=self.tokenizer.token_id(PAD),
@@ -68,7 +68,7 @@ class Run:
     @property
     def forbidden_ids(self) -> list[int]:
         """Ids that a translation never contains: start tokens and padding."""
-        if self.config.task == "sentiment":
+        if self.config.task == "classification":
             return [self.tokenizer.token_id(PAD)]
         known = read_vocabulary(self.tokenizer)
         starts = [known[each] for each in start_tokens(self.config.languages) if each in known]

@@ -63,8 +63,8 @@ def build_task(config: RunConfig, tokenizer: Tokenizer, data: Path) -> Task:
         ValueError: there is no usable training or validation data, or a label is unknown.
         FileNotFoundError: a configured file is missing.
     """
-    if config.task == "sentiment":
-        return SentimentTask(config, tokenizer, data)
+    if config.task == "classification":
+        return ClassificationTask(config, tokenizer, data)
     return TranslationTask(config, tokenizer, data)
 
 
@@ -80,12 +80,12 @@ def training_texts(config: RunConfig, data: Path) -> Iterator[str]:
 
 def build_model(config: RunConfig) -> Classifier | Seq2Seq:
     """Builds the untrained network of a configuration."""
-    if config.task == "sentiment":
+    if config.task == "classification":
         return Classifier(config.model, len(config.labels))
     return Seq2Seq(config.model)
 
 
-class SentimentTask:
+class ClassificationTask:
     """Classification of texts by label."""
 
     def __init__(self, config: RunConfig, tokenizer: Tokenizer, data: Path) -> None:
@@ -311,7 +311,7 @@ def check_sources(config: RunConfig, data: Path) -> None:
         for split, is_read in (("train", source.weight), ("valid", source.has_valid)):
             if is_read:
                 rows = read_source(config, source, data, split)
-                if config.task == "sentiment":
+                if config.task == "classification":
                     label_rows(config, source, split, rows)
                 if split == "train" and (overlap := held_out.measure_overlap(source.path, rows)):
                     print(f"left out of {overlap}")

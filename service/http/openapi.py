@@ -77,7 +77,7 @@ EXAMPLES: dict[str, tuple[object, object]] = {
             {
                 "name": "sentiment-en",
                 "version": "4",
-                "task": "sentiment",
+                "task": "classification",
                 "cell": "gru",
                 "description": "English sentiment",
                 "languages": ["en"],

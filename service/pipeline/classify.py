@@ -86,7 +86,7 @@ class ClassifyPipeline:
         Raises:
             Overloaded: the queues of all classifiers are too slow.
         """
-        check_wait(self._registry, "sentiment")
+        check_wait(self._registry, "classification")
 
     async def classify(
         self, texts: Sequence[str], options: ClassifyOptions, deadline: float
@@ -159,10 +159,10 @@ class ClassifyPipeline:
         self, texts: Sequence[str], model_name: str | None
     ) -> list[ServedModel]:
         if model_name is not None:
-            return [self._registry.find_model(model_name, "sentiment")] * len(texts)
-        codes = self._registry.sentiment_languages()
+            return [self._registry.find_model(model_name, "classification")] * len(texts)
+        codes = self._registry.classified_languages()
         if not codes:
-            raise ModelNotFound("no sentiment model is loaded")
+            raise ModelNotFound("no classifier is loaded")
         detections = detect_languages(texts, codes, UNREAD_REMEDY)
         return [self._registry.find_classifier(detection.language) for detection in detections]
 

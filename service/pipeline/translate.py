@@ -253,7 +253,7 @@ class TranslatePipeline:
 
     def _source_codes(self) -> list[str]:
         codes = [language.code for language in self.languages()]
-        return codes or self._registry.sentiment_languages()
+        return codes or self._registry.classified_languages()
 
     async def _assemble_answer(
         self,

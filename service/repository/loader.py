@@ -1,5 +1,6 @@
 """Turns a version folder into a model that runs, its files and goldens checked."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from service.engine.classifier import ClassifierRunner
@@ -7,18 +8,22 @@ from service.engine.device import Device
 from service.engine.runner import Runner
 from service.engine.search.decoder_session import DecoderSession
 from service.engine.search.translator import TranslatorRunner
-from service.engine.session import OnnxSession
+from service.engine.session import OnnxSession, Session
 from service.errors import ArtefactError
 from service.repository.manifest import (
+    ROLES,
     TOKENIZER,
     Manifest,
     Precision,
     Role,
+    SpecialIds,
     check_files,
     read_manifest,
 )
 from service.repository.model import LoadedModel
 from service.text.tokenizer import Tokenizer
+
+Sessions = Mapping[Role, Session]
 
 PREFERENCE: dict[str, tuple[Precision, ...]] = {
     "cpu": ("int8", "fp32", "w8"),
@@ -69,7 +74,7 @@ def load_model(
     check_files(manifest, folder)
     tokenizer = Tokenizer.load(folder / TOKENIZER)
     # a translation keeps the white space of its source
-    tokenizer.ignore_layout(squeeze_spaces=manifest.task == "sentiment")
+    tokenizer.ignore_layout(squeeze_spaces=manifest.task == "classification")
     chosen = choose_precision(manifest, device, precision)
 
     def open_graph(role: Role) -> OnnxSession:
@@ -79,20 +84,27 @@ def load_model(
         check_names(session, role, path)
         return session
 
-    ids = manifest.ids
+    sessions = {role: open_graph(role) for role in ROLES[manifest.task]}
     max_rows = min(max_rows, manifest.limits.max_batch_size or max_rows)
-    runners: list[Runner]
-    if manifest.task == "sentiment":
-        graph = open_graph("classifier")
-        runners = [ClassifierRunner(graph, ids.pad_id, max_rows) for _ in range(num_runners)]
-    else:
-        assert ids.eos_id is not None, "the manifest of a translation model has an eos_id"
-        graphs = open_graph("encoder"), open_graph("decoder")
-        runners = [
-            TranslatorRunner(DecoderSession(*graphs, ids.pad_id), ids.eos_id, max_rows)
-            for _ in range(num_runners)
-        ]
+    make_runner = RUNNERS[manifest.task]
+    runners = [make_runner(manifest.ids, sessions, max_rows) for _ in range(num_runners)]
     return LoadedModel(manifest, tokenizer, runners, device, chosen)
+
+
+def make_classifier(ids: SpecialIds, sessions: Sessions, max_rows: int) -> Runner:
+    return ClassifierRunner(sessions["classifier"], ids.pad_id, max_rows)
+
+
+def make_translator(ids: SpecialIds, sessions: Sessions, max_rows: int) -> Runner:
+    assert ids.eos_id is not None, "the manifest of a translation model has an eos_id"
+    session = DecoderSession(sessions["encoder"], sessions["decoder"], ids.pad_id)
+    return TranslatorRunner(session, ids.eos_id, max_rows)
+
+
+RUNNERS: dict[str, Callable[[SpecialIds, Sessions, int], Runner]] = {
+    "classification": make_classifier,
+    "translation": make_translator,
+}
 
 
 def check_names(session: OnnxSession, role: Role, path: Path) -> None:

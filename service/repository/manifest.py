@@ -9,7 +9,7 @@ import math
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from service.errors import ArtefactError
 from service.text.placeables import Kind
@@ -24,6 +24,18 @@ Level = Literal["formal", "polite", "casual", "plain"]
 """How a speaker addresses the listener; see `models.training.speech_level`."""
 
 Role = Literal["classifier", "encoder", "decoder"]
+
+Task = Annotated[
+    Literal["classification", "translation"],
+    # what format 1 called it at first
+    BeforeValidator(lambda task: "classification" if task == "sentiment" else task),
+]
+ROLES: dict[str, tuple[Role, ...]] = {
+    "classification": ("classifier",),
+    "translation": ("encoder", "decoder"),
+}
+"""The graphs of a model by its task."""
+
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
@@ -202,7 +214,7 @@ class Manifest(Part):
     format: Literal[1] = 1
     name: Name
     version: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,8}$")]
-    task: Literal["sentiment", "translation"]
+    task: Task
     description: str = ""
     cell: Literal["lstm", "gru", "rnn", "unknown"]
     languages: tuple[Language, ...]
@@ -227,8 +239,8 @@ class Manifest(Part):
 
     @model_validator(mode="after")
     def _check_task(self) -> "Manifest":
-        if self.task == "sentiment" and len(self.labels) < 2:
-            raise ValueError("a sentiment model needs at least two labels")
+        if self.task == "classification" and len(self.labels) < 2:
+            raise ValueError("a classification model needs at least two labels")
         if self.task == "translation" and (
             not self.pairs
             or self.ids.eos_id is None
@@ -241,10 +253,10 @@ class Manifest(Part):
     def _check_graphs(self) -> "Manifest":
         if not self.graphs:
             raise ValueError("a version needs graphs")
-        roles = ["classifier"] if self.task == "sentiment" else ["decoder", "encoder"]
+        roles = ROLES[self.task]
         for precision in self.precisions:
             found = sorted(graph.role for graph in self.graphs if graph.precision == precision)
-            if found != roles:
+            if found != sorted(roles):
                 raise ValueError(
                     f"precision {precision} has graphs {', '.join(found)}, needs {', '.join(roles)}"
                 )

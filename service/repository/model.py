@@ -130,7 +130,7 @@ def check_length(input_ids: Sequence[int], model: LoadedModel) -> None:
     """
     limit = model.manifest.limits.max_input_tokens
     if len(input_ids) > limit:
-        is_whole = model.manifest.task == "sentiment"
+        is_whole = model.manifest.task == "classification"
         unit, remedy = ("text", "truncate or split") if is_whole else ("sentence", "split")
         raise InputTooLong(
             f"a {unit} has {len(input_ids)} tokens, above the limit of {limit} of model "

@@ -120,15 +120,15 @@ class Registry:
         return served
 
     def find_classifier(self, language: str) -> ServedModel:
-        """The sentiment model that reads a language.
+        """The classifier that reads a language.
 
         Raises:
-            ModelNotFound: no sentiment model reads it.
+            ModelNotFound: no classifier reads it.
         """
-        for served in self.models_of("sentiment"):
+        for served in self.models_of("classification"):
             if language in served.manifest.languages:
                 return served
-        raise ModelNotFound(f"no sentiment model reads the language {language!r}")
+        raise ModelNotFound(f"no classifier reads the language {language!r}")
 
     def find_route(self, source: str, target: str) -> list[Leg]:
         """The way from a language to another: one leg, or two through the pivot language.
@@ -168,16 +168,16 @@ class Registry:
         ]
         return list(dict.fromkeys([*pairs, *through]))
 
-    def sentiment_languages(self) -> list[str]:
-        """Languages that some sentiment model reads."""
+    def classified_languages(self) -> list[str]:
+        """Languages that some classifier reads."""
         found: dict[str, None] = {}
-        for served in self.models_of("sentiment"):
+        for served in self.models_of("classification"):
             found.update(dict.fromkeys(served.manifest.languages))
         return list(found)
 
     def _steps_on_loop(self, model: LoadedModel) -> bool:
         """Whether a model's steps are so short, and processors so few, that a thread costs more."""
-        is_quick = model.manifest.task == "sentiment" and model.device.kind == "cpu"
+        is_quick = model.manifest.task == "classification" and model.device.kind == "cpu"
         return is_quick and cpus_per_worker(self._settings.workers) < 2
 
     def serve(self, model: LoadedModel) -> None:

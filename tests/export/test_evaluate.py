@@ -38,7 +38,7 @@ def measure(
 def test_accuracy_of_a_classifier(
     data: Path, tiny_version: FolderMaker, tiny_run: FolderMaker, tmp_path: Path
 ) -> None:
-    version, run_folder = tiny_version("sentiment", "gru"), tiny_run("sentiment", "gru")
+    version, run_folder = tiny_version("classification", "gru"), tiny_run("classification", "gru")
     figure, error, everyday = measure(version, run_folder, data, tmp_path)
     assert (figure.data, figure.metric, figure.precision) == ("nsmc test", "accuracy", "int8")
     assert figure.signature == f"percent of {ROWS} texts"
@@ -79,7 +79,7 @@ def test_beam_of_one_is_measured_once(
     assert {figure.decoding for figure in measured} == {"greedy"}
 
 
-@pytest.mark.parametrize("task", ["sentiment", "translation"])
+@pytest.mark.parametrize("task", ["classification", "translation"])
 def test_version_without_float32_is_compared_with_it(
     task: str, data: Path, tiny_run: FolderMaker, tmp_path: Path
 ) -> None:
@@ -124,7 +124,7 @@ def test_int8_costs_shipped_models_little_quality(folder: Path) -> None:
 def test_source_without_a_test_set_is_skipped(
     data: Path, tiny_version: FolderMaker, tiny_run: FolderMaker, tmp_path: Path
 ) -> None:
-    fields = json.loads((tiny_run("sentiment", "gru") / "config.json").read_text("utf-8"))
+    fields = json.loads((tiny_run("classification", "gru") / "config.json").read_text("utf-8"))
     config = parse_config(fields)
     untested = SourceConfig(path="absent", licence="", commercial_use=True, test="")
     config = replace(config, sources=(*config.sources, untested))
@@ -132,7 +132,7 @@ def test_source_without_a_test_set_is_skipped(
     run_folder.mkdir()
     (run_folder / "config.json").write_text(json.dumps(dump_config(config)), encoding="utf-8")
     check_tests(run_folder, data)
-    quality = measure(tiny_version("sentiment", "gru"), run_folder, data, tmp_path)
+    quality = measure(tiny_version("classification", "gru"), run_folder, data, tmp_path)
     assert {figure.data for figure in quality} == {"nsmc test", EVERYDAY}
 
 
@@ -140,9 +140,9 @@ def test_empty_test_set_is_reported_beforehand(tiny_run: FolderMaker, tmp_path: 
     (tmp_path / "nsmc").mkdir()
     (tmp_path / "nsmc" / "test.tsv").write_text("1\t \n\n", encoding="utf-8")
     with pytest.raises(ValueError, match="nsmc: the test set test has no usable rows"):
-        check_tests(tiny_run("sentiment", "gru"), tmp_path)
+        check_tests(tiny_run("classification", "gru"), tmp_path)
 
 
 def test_missing_test_set_is_reported_beforehand(tiny_run: FolderMaker, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="nsmc holds neither test"):
-        check_tests(tiny_run("sentiment", "gru"), tmp_path)
+        check_tests(tiny_run("classification", "gru"), tmp_path)

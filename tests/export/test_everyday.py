@@ -66,7 +66,7 @@ def test_words_are_found(translation: str, words: str, expected: bool) -> None:
 
 
 def test_model_with_other_labels_or_languages_is_not_measured(tiny_version: FolderMaker) -> None:
-    model = load_model(tiny_version("sentiment", "gru"), Device("cpu"))
+    model = load_model(tiny_version("classification", "gru"), Device("cpu"))
     figure = judge_labels(model)
     assert figure is not None
     assert "21 sentences" in figure.signature

@@ -16,7 +16,7 @@ from service.repository.manifest import Parity, Precision, Role
 from tests.export.conftest import RunMaker
 
 CPU = Device("cpu")
-TASKS = ("sentiment", "translation")
+TASKS = ("classification", "translation")
 CELLS = ("lstm", "gru", "rnn")
 Graphs = dict[Role, onnx.ModelProto]
 Breakage = Callable[[onnx.ModelProto], int]
@@ -64,7 +64,7 @@ def test_padding_is_random_not_zero() -> None:
 
 
 def test_rounding_weights_does_not_change_the_original_model(random_run: RunMaker) -> None:
-    model = random_run("sentiment", "gru").model
+    model = random_run("classification", "gru").model
     before = model.embedding.weight.detach().clone()
     rounded = round_weights(model)
     assert bool((model.embedding.weight == before).all())
@@ -268,7 +268,7 @@ def test_swapped_biases_of_a_gru_are_caught(task: str, random_run: RunMaker) -> 
 @pytest.mark.parametrize("cell", CELLS)
 def test_missing_mask_is_caught(cell: str, random_run: RunMaker) -> None:
     with pytest.raises(ParityError, match="differs from torch"):
-        check_broken(random_run("sentiment", cell), drop_mask)
+        check_broken(random_run("classification", cell), drop_mask)
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -296,9 +296,9 @@ def edit_tensor(graphs: Graphs, name: str, edit: Callable[[np.ndarray], np.ndarr
 @pytest.mark.parametrize(
     ("task", "name", "factor"),
     [
-        ("sentiment", "output.scales", 0.5),
-        ("sentiment", "output.bias", 0.0),
-        ("sentiment", "encoder.0.recurrent.levels", 0.0),
+        ("classification", "output.scales", 0.5),
+        ("classification", "output.bias", 0.0),
+        ("classification", "encoder.0.recurrent.levels", 0.0),
         ("translation", "output.scales", 0.5),
         ("translation", "query.levels", 0.0),
         ("translation", "readout.bias", 0.0),
@@ -309,7 +309,7 @@ def test_wrong_weights_are_caught_in_int8(
     task: str, name: str, factor: float, random_run: RunMaker
 ) -> None:
     """With weights near zero, its tolerance would hide them."""
-    run = random_run(task, "lstm", 1.0 if task == "sentiment" else 0.5)
+    run = random_run(task, "lstm", 1.0 if task == "classification" else 0.5)
     check_run(run, "int8", CPU)
 
     graphs = build_graphs(run, "int8")

@@ -37,6 +37,6 @@ def test_torch_equals_onnx_equals_quantised(
 
 @pytest.fixture(scope="module")
 def torch_classifier(tiny_repository_runs: dict[str, Path]) -> Classifier:
-    model = read_run(tiny_repository_runs["sentiment"]).model
+    model = read_run(tiny_repository_runs["classification"]).model
     assert isinstance(model, Classifier)
     return model.requires_grad_(False)

@@ -11,7 +11,7 @@ CONFIGS = sorted((Path(__file__).parents[2] / "models" / "configs").glob("*.toml
 
 SENTIMENT: dict[str, Any] = {
     "name": "films",
-    "task": "sentiment",
+    "task": "classification",
     "languages": ["ko"],
     "labels": ["negative", "positive"],
     "sources": [{"path": "nsmc", "licence": "CC0-1.0", "commercial_use": True}],

@@ -21,7 +21,7 @@ SAMPLES = Path(__file__).parent / "samples"
 
 CONFIG = """
 name = "tiny"
-task = "sentiment"
+task = "classification"
 languages = ["ko"]
 labels = ["negative", "positive"]
 

@@ -16,7 +16,7 @@ from models.training.trainer import BEST, LAST
 SAMPLES = Path(__file__).parent / "samples"
 
 TASKS: dict[str, dict[str, Any]] = {
-    "sentiment": {
+    "classification": {
         "languages": ["ko"],
         "labels": ["negative", "positive"],
         "sources": [{"path": "nsmc", "licence": "CC0-1.0", "commercial_use": True}],

@@ -59,9 +59,11 @@ async def show_info(request: Request) -> ServerInfo:
     """What clients of text-embeddings-inference ask for first."""
     context = get_context(request)
     settings = context.settings
-    served = next((s for s in context.registry.models() if s.manifest.task == "sentiment"), None)
+    served = next(
+        (s for s in context.registry.models() if s.manifest.task == "classification"), None
+    )
     if served is None:
-        raise ModelNotFound("no sentiment model is loaded; GET /models lists all models")
+        raise ModelNotFound("no classifier is loaded; GET /models lists all models")
     names = dict(enumerate(served.manifest.labels))
     labels = ClassifierLabels(
         id2label={str(index): label for index, label in names.items()},

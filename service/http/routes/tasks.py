@@ -174,7 +174,7 @@ def choose_endpoint(context: AppContext) -> Callable[[Request], Awaitable[Respon
         return endpoints[chosen]
     loaded = {served.manifest.task for served in context.registry.models()}
     if len(loaded) == 1:
-        return classify if "sentiment" in loaded else translate
+        return classify if "classification" in loaded else translate
     raise TaskNotChosen(
         "This server has no default task; post to /classify or /translate, or set "
         "SEQSERVE_DEFAULT_TASK."

@@ -262,7 +262,13 @@ def test_sentiment_is_learnt_from_real_reviews(
         "patience": 6,
     }
     config = tiny_config(
-        "sentiment", cell, training, vocab_size=900, embedding_size=48, encoder_size=48, dropout=0.1
+        "classification",
+        cell,
+        training,
+        vocab_size=900,
+        embedding_size=48,
+        encoder_size=48,
+        dropout=0.1,
     )
 
     trainer = train_tiny(config, tmp_path, samples)
@@ -301,7 +307,7 @@ def test_translation_memorizes_real_sentences(
     assert history[-1]["score"] > history[0]["score"] + 30.0  # chrF of both directions
 
 
-@pytest.mark.parametrize("task", ["sentiment", "translation"])
+@pytest.mark.parametrize("task", ["classification", "translation"])
 def test_bfloat16_trains_too(
     tmp_path: Path, samples: Path, tiny_config: Callable[..., RunConfig], task: str
 ) -> None:
@@ -318,7 +324,7 @@ def test_bfloat16_trains_too(
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("task", ["sentiment", "translation"])
+@pytest.mark.parametrize("task", ["classification", "translation"])
 def test_resumed_run_draws_the_same_dropout_on_the_gpu(
     tmp_path: Path, samples: Path, tiny_config: Callable[..., RunConfig], task: str
 ) -> None:

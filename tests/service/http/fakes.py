@@ -48,7 +48,7 @@ TIMINGS = Timings(0.001, 0.002, 0.0035, 0.0075, arrived_at=0.0)
 MANIFEST = Manifest(
     name="tiny",
     version="3",
-    task="sentiment",
+    task="classification",
     cell="gru",
     languages=("en",),
     labels=("negative", "positive"),

@@ -110,7 +110,7 @@ async def test_server_without_classifiers_says_so(tmp_path: Path) -> None:
     settings, metrics = Settings(models_dir=tmp_path), make_metrics()
     pipeline = ClassifyPipeline(Registry(settings, metrics), settings, metrics)
 
-    with pytest.raises(ModelNotFound, match="no sentiment model is loaded"):
+    with pytest.raises(ModelNotFound, match="no classifier is loaded"):
         await pipeline.classify(["good"], ALL, soon())
 
 
@@ -126,7 +126,7 @@ class SlowTokenizer(ByteTokenizer):
 
 
 async def test_deadline_holds_while_a_long_text_is_encoded(stand: Stand) -> None:
-    manifest = make_manifest("sentiment", "slow", languages=("fr",))
+    manifest = make_manifest("classification", "slow", languages=("fr",))
     stand.registry.serve(replace(make_model(manifest), tokenizer=SlowTokenizer()))
     started = time.monotonic()
 
