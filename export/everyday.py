@@ -16,7 +16,7 @@ def judge_labels(model: LoadedModel) -> Figure | None:
     """Measures the share of sentences labelled as expected; None if the labels do not apply."""
     rows = [
         (expected, text)
-        for language, expected, text in read_everyday("sentiment")
+        for language, expected, text in read_everyday("classification")
         if language in model.manifest.languages
     ]
     labels = model.manifest.labels

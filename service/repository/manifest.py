@@ -258,7 +258,7 @@ class Manifest(Part):
             found = sorted(graph.role for graph in self.graphs if graph.precision == precision)
             if found != sorted(roles):
                 raise ValueError(
-                    f"precision {precision} has graphs {', '.join(found)}, needs {', '.join(roles)}"
+                    f"precision {precision} has graphs {', '.join(found)}, needs {', '.join(sorted(roles))}"
                 )
         return self
 

@@ -87,7 +87,8 @@ def tiny_repository(
 ) -> Path:
     """A model repository of two exported models with random weights, in all precisions.
 
-    tiny-sentiment-gru/1 reads Korean, tiny-translation-lstm/1 translates en-ko and ko-en. Shared:
+    tiny-classification-gru/1 reads Korean, tiny-translation-lstm/1 translates en-ko and ko-en.
+    Shared:
     a test that changes something copies it first.
     """
     repository = tmp_path_factory.mktemp("repository")

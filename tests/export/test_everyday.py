@@ -26,7 +26,7 @@ def load_shipped(name: str) -> LoadedModel:
 
 
 def test_every_line_has_its_columns_and_texts_are_unique() -> None:
-    labelled, translated = read_everyday("sentiment"), read_everyday("translation")
+    labelled, translated = read_everyday("classification"), read_everyday("translation")
 
     assert {len(row) for row in labelled} == {3}
     assert {len(row) for row in translated} == {4}

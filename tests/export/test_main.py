@@ -42,7 +42,7 @@ def test_run_becomes_a_measured_version(
 def test_version_is_measured_again(
     samples: Path, tiny_version: FolderMaker, tiny_run: FolderMaker, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "tiny-sentiment-rnn" / "1"
+    folder = tmp_path / "tiny-classification-rnn" / "1"
     shutil.copytree(tiny_version("classification", "rnn"), folder)
     run_folder = tmp_path / "run"
     shutil.copytree(tiny_run("classification", "rnn"), run_folder)

@@ -193,7 +193,7 @@ def test_failed_parity_does_not_change_the_repository(
     with pytest.raises(ParityError):
         export_run(broken_run, repository, ["fp32", "w8"])
     assert snapshot(repository) == before
-    assert [path.name for path in repository.iterdir()] == ["tiny-sentiment-gru"]
+    assert [path.name for path in repository.iterdir()] == ["tiny-classification-gru"]
 
 
 def export_in_process(run_folder: Path, repository: Path, *more: str) -> subprocess.Popen[str]:

@@ -21,7 +21,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return {name: fields[name] for name in fields if name not in MADE_HERE} | {"names": names}
 
 
-@pytest.mark.parametrize("name", ["tiny-sentiment-gru", "tiny-translation-lstm"])
+@pytest.mark.parametrize("name", ["tiny-classification-gru", "tiny-translation-lstm"])
 def test_tiny_repository_in_git_is_what_the_export_makes(tiny_repository: Path, name: str) -> None:
     kept, made = (
         repository / name / "1"

@@ -9,7 +9,8 @@ import pytest
 def tiny_repository() -> Path:
     """A model repository of two models with random weights, in all precisions.
 
-    tiny-sentiment-gru/1 reads Korean, tiny-translation-lstm/1 translates en-ko and ko-en. A test
+    tiny-classification-gru/1 reads Korean, tiny-translation-lstm/1 translates en-ko and ko-en. A
+    test
     that changes something copies it first. tests/export/test_service_files.py compares it
     with what the export makes.
     """

@@ -28,7 +28,7 @@ from tests.fakes import (
     read_metric,
 )
 
-SENTIMENT, TRANSLATION = "tiny-sentiment-gru", "tiny-translation-lstm"
+SENTIMENT, TRANSLATION = "tiny-classification-gru", "tiny-translation-lstm"
 
 
 def make_settings(models_dir: Path, device: str = "cpu", drain_seconds: float = 5.0) -> Settings:
@@ -221,7 +221,7 @@ async def test_models_are_found_by_name_and_task(registry: Registry) -> None:
 
 async def test_classifiers_are_found_by_language(registry: Registry) -> None:
     assert registry.find_classifier("ko").manifest.name == "film-ko"
-    assert registry.sentiment_languages() == ["en", "ko"]
+    assert registry.classified_languages() == ["en", "ko"]
     with pytest.raises(ModelNotFound, match="no classifier reads the language 'de'"):
         registry.find_classifier("de")
 
