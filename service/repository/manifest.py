@@ -253,12 +253,12 @@ class Manifest(Part):
     def _check_graphs(self) -> "Manifest":
         if not self.graphs:
             raise ValueError("a version needs graphs")
-        roles = ROLES[self.task]
+        roles = sorted(ROLES[self.task])
         for precision in self.precisions:
             found = sorted(graph.role for graph in self.graphs if graph.precision == precision)
-            if found != sorted(roles):
+            if found != roles:
                 raise ValueError(
-                    f"precision {precision} has graphs {', '.join(found)}, needs {', '.join(sorted(roles))}"
+                    f"precision {precision} has graphs {', '.join(found)}, needs {', '.join(roles)}"
                 )
         return self
 
