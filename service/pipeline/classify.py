@@ -13,6 +13,7 @@ from service.pipeline.intake import (
     check_wait,
     detect_languages,
     observe_stages,
+    observe_tokens,
     offload,
 )
 from service.pipeline.labels import rank_labels
@@ -139,6 +140,7 @@ class ClassifyPipeline:
         timings = observe_stages(
             job.work, results, job.arrived_at, job.encoded_at, self._metrics, self._clock()
         )
+        observe_tokens(submission.work, results, self._metrics)
         return ClassifyAnswer(job.model_names, job.model_versions, timings, classifications)
 
     def _check_explanation(self, encoded: Sequence[EncodedText]) -> None:

@@ -145,14 +145,21 @@ def observe_stages(
         model_metrics.note_stages(
             timings.tokenize_seconds, timings.queue_seconds, timings.inference_seconds
         )
-        num_read = sum(sequence.num_tokens for sequence in part.sequences)
-        model_metrics.tokens_total["input"].inc(num_read)
-        if num_written := sum(count_tokens(results[sequence]) for sequence in part.sequences):
-            model_metrics.tokens_total["output"].inc(num_written)
         for sequence in part.sequences:
             if defect := find_defect(results[sequence]):
                 model_metrics.incomplete_translations_total[defect].inc()
     return timings
+
+
+def observe_tokens(
+    work: Sequence[ModelBatch], results: Mapping[TokenSequence, Result], metrics: Metrics
+) -> None:
+    """Counts what the models of one request have read and written."""
+    for part in work:
+        tokens_total = metrics.of_model(part.served.manifest.name).tokens_total
+        tokens_total["input"].inc(sum(sequence.num_tokens for sequence in part.sequences))
+        if num_written := sum(count_tokens(results[sequence]) for sequence in part.sequences):
+            tokens_total["output"].inc(num_written)
 
 
 def find_defect(result: Result) -> Defect | None:

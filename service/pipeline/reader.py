@@ -1,13 +1,13 @@
 """Cuts a text into sentences as a translator reads them, with what must pass through masked."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 
 from service.answers import Formality, TranslateOptions
 from service.engine.batch import Hypothesis, Result, SearchOptions, TokenSequence
 from service.errors import InvalidInput
-from service.pipeline.sentence import DIGITS, Sentence, find_faithful
+from service.pipeline.sentence import DIGITS, Sentence, find_candidates
 from service.repository.manifest import Level, Manifest, ScoreFit
 from service.repository.model import LoadedModel, check_length, new_token_limit
 from service.text import sentences
@@ -58,14 +58,14 @@ class Reader:
         found: list[Sentence] = []
         for sentence in share(pairs, node.tags):
             masked = self.mask(sentence, self.model.manifest.masks)
-            found += [replace(sentence, masked=masked)] if masked else self.cut_around(sentence)
+            found += [sentence._replace(masked=masked)] if masked else self.cut_around(sentence)
         return found
 
     def cut_around(self, sentence: Sentence) -> list[Sentence]:
         """The placeables of a sentence and what is between them, each as a sentence."""
         pieces = split_sentence(sentence, cut_at_placeables(sentence.text, self.terms))
         return [
-            replace(piece, masked=self.mask(piece, {}) or Masked("", piece.text))
+            piece._replace(masked=self.mask(piece, {}) or Masked("", piece.text))
             for piece in pieces
         ]
 
@@ -74,7 +74,7 @@ class Reader:
         found: list[Sentence] = []
         for half in split_sentence(sentence, sentences.cut_in_two(sentence.text)):
             masked = self.mask(half, self.model.manifest.masks)
-            found += [replace(half, masked=masked)] if masked else self.cut_around(half)
+            found += [half._replace(masked=masked)] if masked else self.cut_around(half)
         return found
 
     def mask(
@@ -109,7 +109,7 @@ class Reader:
                 read.append(list(chain.from_iterable(self.read(self.cut_in_two(sentence)))))
             else:
                 sequence = self.make_sequence(input_ids, sentence)
-                read.append([replace(sentence, sequence=sequence, spelled=text)])
+                read.append([sentence._replace(sequence=sequence, spelled=text)])
         return read
 
     def make_sequence(self, input_ids: list[int], sentence: Sentence) -> TokenSequence:
@@ -126,8 +126,8 @@ class Reader:
         """Whether another reading could keep what no hypothesis is faithful to, or is likelier."""
         if sentence.sequence is None or sentence.is_retry or sentence.is_plain:
             return False
-        best = next(find_faithful(self.model, sentence, results), None)
-        return best is None or (sentence.is_bare_word and self.doubts(best))
+        best = next(find_candidates(self.model, sentence, results), None)
+        return best is None or (sentence.is_bare_word and self.doubts(best.hypothesis))
 
     def doubts(self, hypothesis: Hypothesis) -> bool:
         fit = self.score_fit
@@ -144,13 +144,13 @@ class Reader:
             spelled = f"{sentence.spelled[0].upper()}{sentence.spelled[1:]}."
             (input_ids,) = self.model.encode([spelled], self.start_id)
             sequence = self.make_sequence(input_ids, sentence)
-            earlier = tuple(find_faithful(self.model, sentence, results))
-            return [replace(sentence, sequence=sequence, is_retry=True, earlier=earlier)]
+            earlier = tuple(find_candidates(self.model, sentence, results))
+            return [sentence._replace(sequence=sequence, is_retry=True, earlier=earlier)]
         masked = None
         if not sentence.masked.originals and DIGITS.search(sentence.masked.text):
             masked = self.mask(sentence, self.model.manifest.masks, small_numbers=True)
-        again = [replace(sentence, masked=masked)] if masked else self.cut_around(sentence)
-        return [replace(each, is_retry=True) for each in chain.from_iterable(self.read(again))]
+        again = [sentence._replace(masked=masked)] if masked else self.cut_around(sentence)
+        return [each._replace(is_retry=True) for each in chain.from_iterable(self.read(again))]
 
 
 def make_reader(
@@ -196,8 +196,8 @@ def split_sentence(sentence: Sentence, pairs: Sequence[tuple[str, str]]) -> list
     pieces = share(pairs, sentence.tags)
     last = pieces[-1]
     space_tags = [tag._replace(offset=tag.offset + len(last.space)) for tag in sentence.space_tags]
-    pieces[-1] = replace(
-        last, space=last.space + sentence.space, space_tags=[*last.space_tags, *space_tags]
+    pieces[-1] = last._replace(
+        space=last.space + sentence.space, space_tags=[*last.space_tags, *space_tags]
     )
     return pieces
 

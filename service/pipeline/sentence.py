@@ -5,8 +5,9 @@ is, the sentence is cut around that and read again; where that fails too, it com
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import regex
 
@@ -23,8 +24,18 @@ BARE_WORD = regex.compile(r"\p{Ll}[\p{L}\p{M}'’-]*")
 REPLACEMENT = "\ufffd"
 
 
-@dataclass(frozen=True)
-class Sentence:
+class Candidate(NamedTuple):
+    """A faithful hypothesis and its text."""
+
+    hypothesis: Hypothesis
+    text: str
+
+
+Choices = Mapping[TokenSequence, Candidate | None]
+"""What each sequence's translation is made of; None if no hypothesis is faithful."""
+
+
+class Sentence(NamedTuple):
     """One sentence and the white space after it; copied if it has no sequence.
 
     Attributes:
@@ -34,7 +45,7 @@ class Sentence:
         spelled: the masked text as the model reads it.
         space_tags: those before, within and after the white space.
         is_retry: whether it was read another way before.
-        earlier: faithful hypotheses of that reading.
+        earlier: the candidates of that reading.
     """
 
     text: str
@@ -45,7 +56,7 @@ class Sentence:
     spelled: str = ""
     space_tags: Sequence[Tag] = ()
     is_retry: bool = False
-    earlier: Sequence[Hypothesis] = ()
+    earlier: Sequence[Candidate] = ()
 
     @property
     def is_in_capitals(self) -> bool:
@@ -81,9 +92,9 @@ def hypotheses_of(
     return result
 
 
-def find_faithful(
+def find_candidates(
     model: LoadedModel, sentence: Sentence, results: Mapping[TokenSequence, Result]
-) -> Iterator[Hypothesis]:
+) -> Iterator[Candidate]:
     """The faithful hypotheses of a sentence that has a sequence, best first.
 
     Those that are cut or repeat themselves are left out if there are others.
@@ -91,7 +102,10 @@ def find_faithful(
     assert sentence.sequence is not None
     hypotheses = hypotheses_of(results, sentence.sequence)
     usable = [one for one in hypotheses if one.is_complete] or hypotheses
-    return (one for one in usable if is_faithful(sentence, decode(model, sentence, one)))
+    for one in usable:
+        text = model.decode(one.token_ids, in_capitals=sentence.is_in_capitals)
+        if is_faithful(sentence, text):
+            yield Candidate(one, text)
 
 
 def is_faithful(sentence: Sentence, translation: str) -> bool:
@@ -112,37 +126,43 @@ def has_figures(source: str, translation: str) -> bool:
     return not (wanted - found and found - wanted)
 
 
-def decode(model: LoadedModel, sentence: Sentence, hypothesis: Hypothesis) -> str:
-    return model.decode(hypothesis.token_ids, in_capitals=sentence.is_in_capitals)
+def choose_candidates(
+    model: LoadedModel,
+    sentences: Iterable[Sentence],
+    results: Mapping[TokenSequence, Result],
+    rank: int = 0,
+) -> Choices:
+    """The candidate of a rank for each sentence that has a sequence."""
+    return {
+        sentence.sequence: choose_candidate(model, sentence, results, rank)
+        for sentence in sentences
+        if sentence.sequence
+    }
 
 
-def choose_hypothesis(
+def choose_candidate(
     model: LoadedModel, sentence: Sentence, results: Mapping[TokenSequence, Result], rank: int
-) -> Hypothesis | None:
-    """The faithful hypothesis of a rank, or the last before it; None if there is none."""
-    found = find_faithful(model, sentence, results)
+) -> Candidate | None:
+    """The candidate of a rank, or the last before it; None if there is none."""
+    found = find_candidates(model, sentence, results)
     if not (rank or sentence.earlier):
         return next(found, None)
-    faithful = [*found, *sentence.earlier]
+    candidates = [*found, *sentence.earlier]
     if sentence.earlier:
-        faithful.sort(key=lambda one: (one.is_complete, one.score), reverse=True)
-    return faithful[min(rank, len(faithful) - 1)] if faithful else None
+        candidates.sort(
+            key=lambda one: (one.hypothesis.is_complete, one.hypothesis.score), reverse=True
+        )
+    return candidates[min(rank, len(candidates) - 1)] if candidates else None
 
 
-def translate_sentence(
-    model: LoadedModel,
-    sentence: Sentence,
-    results: Mapping[TokenSequence, Result],
-    rank: int,
-) -> Rendered:
-    """The sentence's translation by the hypothesis of a rank; itself if none is faithful."""
+def translate_sentence(model: LoadedModel, sentence: Sentence, choices: Choices) -> Rendered:
+    """The sentence's translation by the candidate that was chosen; itself if there is none."""
     if sentence.sequence is None:
         return Rendered(sentence.masked.before, sentence.tags)
-    hypothesis = choose_hypothesis(model, sentence, results, rank)
-    if hypothesis is None:
+    candidate = choices[sentence.sequence]
+    if candidate is None:
         return Rendered(sentence.text, sentence.tags)
-    masked = sentence.masked
-    text = decode(model, sentence, hypothesis)
+    masked, (hypothesis, text) = sentence.masked, candidate
     tags: Sequence[Tag] = ()
     if masked.tags:
         assert hypothesis.attention is not None

@@ -28,6 +28,7 @@ from service.pipeline.intake import (
     check_wait,
     detect_languages,
     observe_stages,
+    observe_tokens,
     offload,
 )
 from service.pipeline.pivot import join_halves
@@ -169,6 +170,7 @@ class TranslatePipeline:
             for document, served in zip(job.documents, job.served, strict=True):
                 submit_again(submission, served, document.read_all_again(results))
             results = await submission.results()
+        observe_tokens(submission.work, results, self._metrics)
         answer = await self._assemble_answer(job, results, [None] * len(job.documents))
         if job.onward:
             second = await self.answer_job(await self._open_second_half(job, answer))
@@ -203,6 +205,7 @@ class TranslatePipeline:
                 for delta in job.select(growing.take_deltas()):
                     yield delta
             results = await submission.results()
+        observe_tokens(submission.work, results, self._metrics)
         answer = await self._assemble_answer(job, results, growing.texts)
         if job.onward:
             async with aclosing(self._stream_second_half(job, answer)) as second_half:
@@ -278,11 +281,11 @@ class TranslatePipeline:
     def _resolve_codes(self, options: TranslateOptions) -> TranslateOptions:
         """The options with codes as the models spell them."""
         codes = list(dict.fromkeys(chain.from_iterable(self._registry.pairs())))
-        return replace(
-            options,
-            source=languages.match_code(options.source, [AUTO, *codes]),
-            target=languages.match_code(options.target, codes),
-        )
+        source = languages.match_code(options.source, [AUTO, *codes])
+        target = languages.match_code(options.target, codes)
+        if (source, target) == (options.source, options.target):
+            return options
+        return replace(options, source=source, target=target)
 
     def _check_terms(self, options: TranslateOptions) -> None:
         limit = self._settings.max_terms

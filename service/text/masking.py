@@ -9,7 +9,6 @@ import html
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import accumulate
 from types import MappingProxyType
 from typing import Literal, NamedTuple
@@ -39,7 +38,7 @@ ELEMENT = regex.compile(r"<(/?)([\w:-]+)[^>]*?(/?)>")
 FIRST_ELEMENT = 1_000_000
 
 
-NO_TERMS: Mapping[str, str] = MappingProxyType({})
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class Edit(NamedTuple):
@@ -50,8 +49,7 @@ class Edit(NamedTuple):
     text: str
 
 
-@dataclass(frozen=True)
-class Masked:
+class Masked(NamedTuple):
     """A sentence as the model is to read it, and what goes back into its translation.
 
     Attributes:
@@ -64,7 +62,7 @@ class Masked:
     text: str
     before: str = ""
     after: str = ""
-    originals: Mapping[str, str] = field(default_factory=dict)
+    originals: Mapping[str, str] = NOTHING
     tags: Sequence[Tag] = ()
 
 
@@ -73,7 +71,7 @@ def mask_sentence(
     masks: Masks,
     tags: Sequence[Tag] = (),
     *,
-    terms: Mapping[str, str] = NO_TERMS,
+    terms: Mapping[str, str] = NOTHING,
     small_numbers: bool = False,
     render: Callable[[str], str] = str,
 ) -> Masked | None:
@@ -95,9 +93,7 @@ def mask_sentence(
     if not has_letters(sentence, placeables):
         edits = [Edit(*each[:2], given[each.start]) for each in placeables if each.start in given]
         return Masked("", edit(sentence, edits, 0, len(sentence))[0])
-    invisible = list(INVISIBLE.finditer(sentence))
-    spaces = list(SPACES.finditer(sentence))
-    if not (placeables or invisible or spaces):
+    if not placeables and is_even(sentence):
         return Masked(sentence, tags=tags)
     elements = pair_marks(sentence, placeables) if not tags else {}
     start, end = find_core(sentence, placeables, elements, tags)
@@ -107,7 +103,7 @@ def mask_sentence(
     joined = {each: read_reference(sentence[each.start : each.end]) for each in joints}
     if chosen is None or not all(joined.values()):
         return None
-    edits = [Edit(*match.span(), "") for match in invisible]
+    edits = [Edit(*match.span(), "") for match in INVISIBLE.finditer(sentence)]
     marks: list[Tag] = []
     for each in inner:
         if each in chosen or each in joined:
@@ -117,7 +113,7 @@ def mask_sentence(
         element, kind = elements.get(each.start, (FIRST_ELEMENT + each.start, "void"))
         marks.append(Tag(each.start, render(sentence[each.start : last]), kind, element))
         edits.append(Edit(each.start, last, ""))
-    edits += [Edit(*match.span(), " ") for match in spaces]
+    edits += [Edit(*match.span(), " ") for match in SPACES.finditer(sentence)]
     text, places = edit(sentence, merge_edits(edits, start, end), start, end)
     return Masked(
         text,
@@ -147,6 +143,8 @@ def unmask(text: str, tags: Sequence[Tag], masked: Masked) -> tuple[str, Sequenc
     Returns:
         The sentence's translation with what was copied at its ends, and its tags at their offsets.
     """
+    if not (masked.originals or masked.before or masked.after):  # most sentences
+        return text, tags
     edits = [
         each
         for place, character in enumerate(text)
@@ -197,7 +195,7 @@ def find_all(
     return sorted([*free, *(Placeable(term.start, term.end, "name") for term in found)])
 
 
-def cut_at_placeables(sentence: str, terms: Mapping[str, str] = NO_TERMS) -> list[tuple[str, str]]:
+def cut_at_placeables(sentence: str, terms: Mapping[str, str] = NOTHING) -> list[tuple[str, str]]:
     """The placeables of a sentence and what is between them, each with the white space behind it.
 
     Marks at the start of a piece (", good to see you!") go with that white space, and so do quotes
@@ -230,6 +228,14 @@ def has_letters(text: str, placeables: Iterable[Placeable] = ()) -> bool:
             return True
         end = each.end
     return bool(LETTER.search(text, end))
+
+
+def is_even(sentence: str) -> bool:
+    """Whether all white space of a sentence is single spaces, and all its characters are visible.
+
+    What a text has of `SPACES` is not printable unless it is spaces, nor is any of `INVISIBLE`.
+    """
+    return sentence.isprintable() and "  " not in sentence
 
 
 def find_core(

@@ -46,7 +46,8 @@ EMOJI = (
     r"(?:\u200d\p{Extended_Pictographic}\ufe0f?\p{Emoji_Modifier}?){0,9}+)"
 )
 # Encoded data: no word is as long.
-BLOB = r"(?<!\S)[!-~]{200,}+"
+BLOB_CHARS = 200
+BLOB = rf"(?<!\S)[!-~]{{{BLOB_CHARS},}}+"
 HANDLE = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?"
 # Nothing in it begins another link, so that no stretch of a text is read twice.
 LINK = r"\]\((?:[^()\s]++|\([^()\s]*+\))*+\)"
@@ -158,9 +159,9 @@ PLACEABLE = regex.compile(
 )
 # Most sentences have nothing that any of the patterns begins with.
 HINT = regex.compile(
-    rf"[^\p{{L}}\p{{M}}\s.,!?;'’\"“”„()…–-]|[.](?=\p{{Latin}})|--|;[^\s\p{{L}}]|{BLOB}",
-    regex.VERSION1,
+    r"[^\p{L}\p{M}\s.,!?;'’\"“”„()…–-]|[.](?=\p{Latin})|--|;[^\s\p{L}]", regex.VERSION1
 )
+LONG_HINT = regex.compile(BLOB)
 SMALL = regex.compile(r"\d{1,2}")
 
 
@@ -171,7 +172,7 @@ def find_placeables(text: str, *, small_numbers: bool = False) -> list[Placeable
         text: any string; lines are best given one by one.
         small_numbers: whether bare numbers up to `SMALL_NUMBER` are wanted, too.
     """
-    if not HINT.search(text):
+    if not (HINT.search(text) or (len(text) >= BLOB_CHARS and LONG_HINT.search(text))):
         return []
     return [
         Placeable(*match.span(), cast(Kind, match.lastgroup))

@@ -10,7 +10,15 @@ from service.errors import InvalidInput
 from service.pipeline.translate import TranslatePipeline
 from service.repository.manifest import ScoreFit, SpecialIds
 from service.text.masks import MASKS
-from tests.fakes import EOS_ID, PAD_ID, ByteTokenizer, make_manifest, make_model, shout
+from tests.fakes import (
+    EOS_ID,
+    PAD_ID,
+    ByteTokenizer,
+    make_manifest,
+    make_model,
+    read_metric,
+    shout,
+)
 from tests.service.pipeline.stand import HTML, TO_GERMAN, MakeStand, Stand, soon, translate
 
 TOKENIZER = ByteTokenizer()
@@ -115,6 +123,21 @@ async def test_sentence_is_read_again_around_a_mask_that_all_have_lost(start: Ma
 
     assert await translate(masked, "it is 12:30 now. bye.") == "IT IS 12:30 NOW. BYE."
     assert list_texts(masked) == ["it is \ue000 now.", "bye.", "it is", "now."]
+
+
+async def test_tokens_of_the_second_reading_are_counted(start: MakeStand) -> None:
+    def lose(sequence: TokenSequence) -> Result:
+        return answer(read(sequence).upper().replace("\ue000", ""))
+
+    masked = await serve_masks(await start(translate=lose))
+    await translate(masked, "it is 12:30 now.")
+
+    def count(direction: str) -> float:
+        return read_metric(masked.metrics, "tokens_total", model="words", direction=direction)
+
+    num_read = sum(sequence.num_tokens for batch in masked.translator.batches for sequence in batch)
+    assert count("input") == num_read
+    assert count("output") == sum(len(text) for text in ("IT IS  NOW.", "IT IS", "NOW."))
 
 
 async def test_figure_that_changed_is_masked_in_the_second_reading(start: MakeStand) -> None:
