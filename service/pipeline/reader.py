@@ -7,7 +7,7 @@ from itertools import chain
 from service.answers import Formality, TranslateOptions
 from service.engine.batch import Hypothesis, Result, SearchOptions, TokenSequence
 from service.errors import InvalidInput
-from service.pipeline.sentence import DIGITS, Sentence, find_candidates
+from service.pipeline.sentence import DIGITS, Sentence, carries_some_masks, find_candidates
 from service.repository.manifest import Level, Manifest, ScoreFit
 from service.repository.model import LoadedModel, check_length, new_token_limit
 from service.text import sentences
@@ -31,7 +31,7 @@ class Reader:
     """Makes sentences for one model, and their sequences.
 
     Attributes:
-        source: language code.
+        source, target: language codes.
         text_format: of the text, `text` or `html`.
         terms: translations that are given, by term.
         start_id: the token that starts the translations.
@@ -41,6 +41,7 @@ class Reader:
 
     model: LoadedModel
     source: str
+    target: str
     text_format: str
     terms: Mapping[str, str]
     start_id: int
@@ -109,7 +110,9 @@ class Reader:
                 read.append(list(chain.from_iterable(self.read(self.cut_in_two(sentence)))))
             else:
                 sequence = self.make_sequence(input_ids, sentence)
-                read.append([sentence._replace(sequence=sequence, spelled=text)])
+                read.append(
+                    [sentence._replace(sequence=sequence, spelled=text, target=self.target)]
+                )
         return read
 
     def make_sequence(self, input_ids: list[int], sentence: Sentence) -> TokenSequence:
@@ -147,7 +150,9 @@ class Reader:
             earlier = tuple(find_candidates(self.model, sentence, results))
             return [sentence._replace(sequence=sequence, is_retry=True, earlier=earlier)]
         masked = None
-        if not sentence.masked.originals and DIGITS.search(sentence.masked.text):
+        if DIGITS.search(sentence.masked.text) and carries_some_masks(
+            self.model, sentence, results
+        ):
             masked = self.mask(sentence, self.model.manifest.masks, small_numbers=True)
         again = [sentence._replace(masked=masked)] if masked else self.cut_around(sentence)
         return [each._replace(is_retry=True) for each in chain.from_iterable(self.read(again))]
@@ -165,6 +170,7 @@ def make_reader(
     return Reader(
         model,
         source,
+        options.target,
         options.text_format,
         options.terms,
         choose_start(manifest, options),

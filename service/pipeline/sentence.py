@@ -18,6 +18,7 @@ from service.text.casing import is_in_capitals
 from service.text.final_marks import match_final_marks
 from service.text.markup import Tag
 from service.text.masking import LETTER, Masked, carries_masks, unmask
+from service.text.number_words import says_figure
 
 DIGITS = regex.compile(r"\d+")
 BARE_WORD = regex.compile(r"\p{Ll}[\p{L}\p{M}'’-]*")
@@ -43,6 +44,7 @@ class Sentence(NamedTuple):
         tags: inline tags within it; the other one of a pair may be elsewhere.
         masked: as it is to be translated.
         spelled: the masked text as the model reads it.
+        target: the language of the translation.
         space_tags: those before, within and after the white space.
         is_retry: whether it was read another way before.
         earlier: the candidates of that reading.
@@ -54,6 +56,7 @@ class Sentence(NamedTuple):
     tags: Sequence[Tag] = ()
     sequence: TokenSequence | None = None
     spelled: str = ""
+    target: str = ""
     space_tags: Sequence[Tag] = ()
     is_retry: bool = False
     earlier: Sequence[Candidate] = ()
@@ -103,9 +106,22 @@ def find_candidates(
     hypotheses = hypotheses_of(results, sentence.sequence)
     usable = [one for one in hypotheses if one.is_complete] or hypotheses
     for one in usable:
-        text = model.decode(one.token_ids, in_capitals=sentence.is_in_capitals)
+        text = decode(model, sentence, one)
         if is_faithful(sentence, text):
             yield Candidate(one, text)
+
+
+def carries_some_masks(
+    model: LoadedModel, sentence: Sentence, results: Mapping[TokenSequence, Result]
+) -> bool:
+    """Whether some hypothesis has each mask once, whatever else it lacks."""
+    assert sentence.sequence is not None
+    texts = (decode(model, sentence, one) for one in hypotheses_of(results, sentence.sequence))
+    return any(carries_masks(text, sentence.masked) for text in texts)
+
+
+def decode(model: LoadedModel, sentence: Sentence, hypothesis: Hypothesis) -> str:
+    return model.decode(hypothesis.token_ids, in_capitals=sentence.is_in_capitals)
 
 
 def is_faithful(sentence: Sentence, translation: str) -> bool:
@@ -113,17 +129,20 @@ def is_faithful(sentence: Sentence, translation: str) -> bool:
     return (
         LETTER.search(translation) is not None
         and carries_masks(translation, sentence.masked)
-        and has_figures(sentence.masked.text, translation)
+        and has_figures(sentence.masked.text, translation, sentence.target)
     )
 
 
-def has_figures(source: str, translation: str) -> bool:
-    """Whether no figure of the source has become another one; it may have become a word."""
+def has_figures(source: str, translation: str, language: str) -> bool:
+    """Whether each figure of the source is in the translation, as it is or as a word."""
     figures = DIGITS.findall(source)
     if not figures:
         return True
     wanted, found = Counter(figures), Counter(DIGITS.findall(translation))
-    return not (wanted - found and found - wanted)
+    missing = wanted - found
+    if missing and found - wanted:
+        return False
+    return all(says_figure(translation, figure, language) for figure in missing)
 
 
 def choose_candidates(

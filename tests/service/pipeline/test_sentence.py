@@ -94,12 +94,15 @@ def test_complete_hypothesis_that_is_not_faithful_is_not_replaced_by_an_incomple
         ("3 dogs and 3 cats", "3 Hunde und drei Katzen", True),
         ("3 dogs and 2 cats", "3 Hunde und 5 Katzen", False),
         ("3 dogs", "13 Hunde", False),
+        ("3 dogs", "Hunde", False),
+        ("3 dogs at 4", "3 Hunde um vier", True),
+        ("300 dogs", "dreihundert Hunde", True),
     ],
 )
-def test_figures_may_become_words_but_not_other_figures(
+def test_figures_may_become_words_but_not_other_figures_nor_nothing(
     source: str, translation: str, expected: bool
 ) -> None:
-    assert has_figures(source, translation) == expected
+    assert has_figures(source, translation, "de") == expected
 
 
 @pytest.mark.parametrize(
