@@ -204,11 +204,9 @@ def align_all(
     assert document.reader is not None
     model = document.reader.model
     return [
-        align(
-            model,
-            document.sentence(sequence),
-            candidate.hypothesis if candidate else hypotheses_of(results, sequence)[0],
-        )
+        align(model, candidate.sentence, candidate.hypothesis)
+        if candidate
+        else align(model, document.sentence(sequence), hypotheses_of(results, sequence)[0])
         for sequence, candidate in best.items()
     ]
 

@@ -154,6 +154,8 @@ class Reader:
             self.model, sentence, results
         ):
             masked = self.mask(sentence, self.model.manifest.masks, small_numbers=True)
+            found = find_candidates(self.model, sentence, results, may_drop_figures=True)
+            sentence = sentence._replace(earlier=tuple(found))
         again = [sentence._replace(masked=masked)] if masked else self.cut_around(sentence)
         return [each._replace(is_retry=True) for each in chain.from_iterable(self.read(again))]
 

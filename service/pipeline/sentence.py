@@ -26,10 +26,11 @@ REPLACEMENT = "\ufffd"
 
 
 class Candidate(NamedTuple):
-    """A faithful hypothesis and its text."""
+    """A faithful hypothesis, its text, and the sentence as it was read for it."""
 
     hypothesis: Hypothesis
     text: str
+    sentence: "Sentence"
 
 
 Choices = Mapping[TokenSequence, Candidate | None]
@@ -47,7 +48,8 @@ class Sentence(NamedTuple):
         target: the language of the translation.
         space_tags: those before, within and after the white space.
         is_retry: whether it was read another way before.
-        earlier: the candidates of that reading.
+        earlier: the candidates of that reading: of a bare word they may be better, of others they
+            lack figures, and are taken if this one has none.
     """
 
     text: str
@@ -96,7 +98,11 @@ def hypotheses_of(
 
 
 def find_candidates(
-    model: LoadedModel, sentence: Sentence, results: Mapping[TokenSequence, Result]
+    model: LoadedModel,
+    sentence: Sentence,
+    results: Mapping[TokenSequence, Result],
+    *,
+    may_drop_figures: bool = False,
 ) -> Iterator[Candidate]:
     """The faithful hypotheses of a sentence that has a sequence, best first.
 
@@ -107,8 +113,8 @@ def find_candidates(
     usable = [one for one in hypotheses if one.is_complete] or hypotheses
     for one in usable:
         text = decode(model, sentence, one)
-        if is_faithful(sentence, text):
-            yield Candidate(one, text)
+        if is_faithful(sentence, text, may_drop_figures=may_drop_figures):
+            yield Candidate(one, text, sentence)
 
 
 def carries_some_masks(
@@ -124,17 +130,22 @@ def decode(model: LoadedModel, sentence: Sentence, hypothesis: Hypothesis) -> st
     return model.decode(hypothesis.token_ids, in_capitals=sentence.is_in_capitals)
 
 
-def is_faithful(sentence: Sentence, translation: str) -> bool:
+def is_faithful(sentence: Sentence, translation: str, *, may_drop_figures: bool = False) -> bool:
     """Whether a translation says something, has each mask once, and the right figures."""
     return (
         LETTER.search(translation) is not None
         and carries_masks(translation, sentence.masked)
-        and has_figures(sentence.masked.text, translation, sentence.target)
+        and has_figures(
+            sentence.masked.text, translation, "" if may_drop_figures else sentence.target
+        )
     )
 
 
 def has_figures(source: str, translation: str, language: str) -> bool:
-    """Whether each figure of the source is in the translation, as it is or as a word."""
+    """Whether each figure of the source is in the translation, as it is or as a word.
+
+    In a language whose words for figures are not known, a missing one may be a word.
+    """
     figures = DIGITS.findall(source)
     if not figures:
         return True
@@ -166,11 +177,13 @@ def choose_candidate(
     found = find_candidates(model, sentence, results)
     if not (rank or sentence.earlier):
         return next(found, None)
-    candidates = [*found, *sentence.earlier]
-    if sentence.earlier:
+    candidates = list(found)
+    if sentence.is_bare_word:
+        candidates += sentence.earlier
         candidates.sort(
             key=lambda one: (one.hypothesis.is_complete, one.hypothesis.score), reverse=True
         )
+    candidates = candidates or list(sentence.earlier)
     return candidates[min(rank, len(candidates) - 1)] if candidates else None
 
 
@@ -181,7 +194,8 @@ def translate_sentence(model: LoadedModel, sentence: Sentence, choices: Choices)
     candidate = choices[sentence.sequence]
     if candidate is None:
         return Rendered(sentence.text, sentence.tags)
-    masked, (hypothesis, text) = sentence.masked, candidate
+    hypothesis, text, sentence = candidate
+    masked = sentence.masked
     tags: Sequence[Tag] = ()
     if masked.tags:
         assert hypothesis.attention is not None

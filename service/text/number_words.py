@@ -1,5 +1,7 @@
 """The words for small figures, to tell whether a translation says one that it does not show."""
 
+from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Final
 
 import regex
@@ -27,9 +29,33 @@ KOREAN: Final = (
     *("십사|열넷|열네", "십오|열다섯", "십육|열여섯", "십칠|열일곱", "십팔|열여덟"),
     *("십구|열아홉", "이십|스물|스무"),
 )
+MONTHS: Final = (
+    *(
+        "jan\\w*",
+        "feb\\w*",
+        "mar\\w*|mär\\w*",
+        "apr\\w*",
+        "may|mai",
+        "jun\\w*",
+        "jul\\w*",
+        "aug\\w*",
+    ),
+    *("sep\\w*", "o[ck]t\\w*", "nov\\w*", "de[cz]\\w*"),
+)
+
+
+def compile_words(words: Sequence[str]) -> list[regex.Pattern[str]]:
+    """Patterns of figures that may be months, too."""
+    months = ("", *(f"|{month}" for month in MONTHS))
+    return [
+        regex.compile(rf"\b(?:{word}{month})\b", regex.IGNORECASE)
+        for word, month in zip_longest(words, months, fillvalue="")
+    ]
+
+
 PATTERNS: Final = {
-    "en": [regex.compile(rf"\b(?:{words})\b", regex.IGNORECASE) for words in ENGLISH],
-    "de": [regex.compile(rf"\b(?:{words})\b", regex.IGNORECASE) for words in GERMAN],
+    "en": compile_words(ENGLISH),
+    "de": compile_words(GERMAN),
     # a counter or a particle may follow
     "ko": [regex.compile(rf"(?<!\p{{Hangul}})(?:{words})") for words in KOREAN],
 }

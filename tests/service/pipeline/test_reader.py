@@ -158,6 +158,20 @@ async def test_figure_may_become_a_word(start: MakeStand) -> None:
     assert await translate(masked, "i have 3 dogs.") == "I HAVE DREI DOGS."
 
 
+@pytest.mark.parametrize(("again", "translation"), [("NUR \ue000", "NUR 4"), ("WEITER", "NICHTS")])
+async def test_figure_that_was_lost_is_masked_and_else_stays_lost(
+    start: MakeStand, again: str, translation: str
+) -> None:
+    masked = await serve_masks(
+        await start(
+            translate=lambda sequence: answer(again if "\ue000" in read(sequence) else "NICHTS")
+        )
+    )
+
+    assert await translate(masked, "platform 4") == translation
+    assert list_texts(masked) == ["platform 4", "platform \ue000"]
+
+
 async def test_answer_without_letters_is_replaced_by_the_text(start: MakeStand) -> None:
     masked = await serve_masks(await start(translate=lambda _: answer(".", "", "!")))
 

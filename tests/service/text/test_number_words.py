@@ -10,6 +10,7 @@ from service.text.number_words import PATTERNS, says_figure
         *(("the twelfth of May", "12", "en"), ("at noon", "12", "en"), ("TWENTY", "20", "en")),
         *(("um vier Uhr", "4", "de"), ("am siebten Mai", "7", "de"), ("eine Frau", "1", "de")),
         *(("커피 세 잔", "3", "ko"), ("스무 살", "20", "ko"), ("삼층", "3", "ko")),
+        *(("on December 5", "12", "en"), ("im März", "3", "de")),
         *(("한 사람", "1", "ko"), ("열두 시", "12", "ko")),
     ],
 )
