@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
-from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 import regex
@@ -19,7 +18,7 @@ import regex
 from service.text.markup import Tag
 from service.text.particles import choose_particle
 from service.text.placeables import Kind, Placeable, find_placeables
-from service.text.terms import find_terms
+from service.text.terms import NO_TERMS, Term, Terms
 
 TagKind = Literal["opening", "closing", "void"]
 Masks = Mapping[Kind, str]
@@ -37,9 +36,6 @@ BLANK = regex.compile("[\\s\u00ad\u200b\u2060\ufeff]*+")
 ELEMENT = regex.compile(r"<(/?)([\w:-]+)[^>]*?(/?)>")
 # Elements of markup are numbered by their tokens; those of marks from here on.
 FIRST_ELEMENT = 1_000_000
-
-
-NO_TERMS: Mapping[str, str] = MappingProxyType({})
 
 
 class Edit(NamedTuple):
@@ -73,7 +69,7 @@ def mask_sentence(
     masks: Masks,
     tags: Sequence[Tag] = (),
     *,
-    terms: Mapping[str, str] = NO_TERMS,
+    terms: Terms = NO_TERMS,
     small_numbers: bool = False,
     render: Callable[[str], str] = str,
 ) -> Masked | None:
@@ -86,12 +82,13 @@ def mask_sentence(
         sentence: without white space at its ends.
         masks: those of the model.
         tags: inline tags at their offsets in the sentence.
-        terms: translations that are given, by term.
+        terms: those whose translations are given.
         small_numbers: see `find_placeables`.
         render: makes the source of a tag from a mark.
     """
-    given = {each.start: each.translation for each in find_terms(sentence, terms)}
-    placeables = find_all(sentence, terms, small_numbers=small_numbers)
+    found = terms.find(sentence)
+    given = {each.start: each.translation for each in found}
+    placeables = find_all(sentence, found, small_numbers=small_numbers)
     if not has_letters(sentence, placeables):
         edits = [Edit(*each[:2], given[each.start]) for each in placeables if each.start in given]
         return Masked("", edit(sentence, edits, 0, len(sentence))[0])
@@ -182,11 +179,10 @@ def carries_masks(text: str, masked: Masked) -> bool:
 
 
 def find_all(
-    sentence: str, terms: Mapping[str, str], *, small_numbers: bool = False
+    sentence: str, found: Sequence[Term], *, small_numbers: bool = False
 ) -> list[Placeable]:
-    """The placeables of a sentence, and its terms in place of those that they overlap."""
+    """The placeables of a sentence, and the terms found in it in place of those they overlap."""
     placeables = find_placeables(sentence, small_numbers=small_numbers)
-    found = find_terms(sentence, terms)
     if not found:
         return placeables
     free = [
@@ -197,7 +193,7 @@ def find_all(
     return sorted([*free, *(Placeable(term.start, term.end, "name") for term in found)])
 
 
-def cut_at_placeables(sentence: str, terms: Mapping[str, str] = NO_TERMS) -> list[tuple[str, str]]:
+def cut_at_placeables(sentence: str, terms: Terms = NO_TERMS) -> list[tuple[str, str]]:
     """The placeables of a sentence and what is between them, each with the white space behind it.
 
     Marks at the start of a piece (", good to see you!") go with that white space, and so do quotes
@@ -205,7 +201,8 @@ def cut_at_placeables(sentence: str, terms: Mapping[str, str] = NO_TERMS) -> lis
     """
     pairs: list[tuple[str, str]] = [("", "")]
     end = 0
-    for each in [*find_all(sentence, terms), Placeable(len(sentence), len(sentence), "mark")]:
+    placeables = find_all(sentence, terms.find(sentence))
+    for each in [*placeables, Placeable(len(sentence), len(sentence), "mark")]:
         before, body, after = strip_piece(sentence[end : each.start])
         pairs[-1] = (pairs[-1][0], pairs[-1][1] + before)
         end = each.end

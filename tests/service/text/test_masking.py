@@ -14,6 +14,7 @@ from service.text.masking import (
     unmask,
 )
 from service.text.masks import MASKS
+from service.text.terms import Terms
 from tests.service.text.placeables import ALL, PLAIN
 from tests.service.text.test_placeables import NASTY
 
@@ -174,14 +175,14 @@ def test_small_numbers_are_masked_if_wanted() -> None:
 
 
 def test_terms_are_masked_in_place_of_what_they_overlap() -> None:
-    masked = mask("open a.org/x now", terms={"org": "Org", "now": "jetzt"})
+    masked = mask("open a.org/x now", terms=Terms({"org": "Org", "now": "jetzt"}))
 
     assert masked.text == "open a.\ue008/x \ue009"
     assert put_back(masked) == "open a.Org/x jetzt"
 
 
 def test_text_of_terms_alone_is_not_read() -> None:
-    assert mask("Foo 12:30", terms={"Foo": "Bar"}) == Masked("", "Bar 12:30")
+    assert mask("Foo 12:30", terms=Terms({"Foo": "Bar"})) == Masked("", "Bar 12:30")
 
 
 def test_offsets_of_tags_count_the_originals() -> None:
@@ -240,7 +241,7 @@ def test_sentence_is_cut_around_its_placeables(text: str, pairs: list[tuple[str,
 
 
 def test_sentence_is_cut_around_its_terms() -> None:
-    assert cut_at_placeables("the dog runs", {"dog": "Hund"}) == [
+    assert cut_at_placeables("the dog runs", Terms({"dog": "Hund"})) == [
         ("the", " "),
         ("dog", " "),
         ("runs", ""),
