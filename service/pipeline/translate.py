@@ -307,12 +307,13 @@ class TranslatePipeline:
         """
         if not options.glossary:
             return Terms(options.terms)
+        glossary = self._registry.glossaries.find(options.glossary)
         if options.source == AUTO:
             raise InvalidInput(
                 f"glossary is {options.glossary!r}, and source is {AUTO}; name the source, since a "
                 "glossary is for a direction"
             )
-        named = self._registry.glossaries.find(options.glossary, options.source, options.target)
+        named = glossary.find_terms(options.source, options.target)
         return Terms({**named.translations, **options.terms}) if options.terms else named
 
     def _choose_search(self, options: TranslateOptions) -> SearchOptions:

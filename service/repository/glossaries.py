@@ -26,6 +26,20 @@ class Glossary:
     name: str
     terms: Mapping[Direction, Terms]
 
+    def find_terms(self, source: str, target: str) -> Terms:
+        """The terms for a direction.
+
+        Raises:
+            GlossaryNotFound: it has none.
+        """
+        terms = self.terms.get((source, target))
+        if terms is None:
+            known = ", ".join("-".join(direction) for direction in self.terms)
+            raise GlossaryNotFound(
+                f"glossary {self.name!r} has no terms from {source} to {target}; it has {known}"
+            )
+        return terms
+
 
 class Glossaries:
     """The glossaries of one server.
@@ -40,23 +54,17 @@ class Glossaries:
     def list_all(self) -> list[Glossary]:
         return list(self._by_name.values())
 
-    def find(self, name: str, source: str, target: str) -> Terms:
-        """The terms of a glossary for a direction.
+    def find(self, name: str) -> Glossary:
+        """The glossary of that name.
 
         Raises:
-            GlossaryNotFound: there is no such glossary, or it has no terms for that direction.
+            GlossaryNotFound: there is none.
         """
         glossary = self._by_name.get(name)
         if glossary is None:
             known = ", ".join(self._by_name) or "none"
             raise GlossaryNotFound(f"no glossary is called {name!r}; there are {known}")
-        terms = glossary.terms.get((source, target))
-        if terms is None:
-            known = ", ".join("-".join(direction) for direction in glossary.terms)
-            raise GlossaryNotFound(
-                f"glossary {name!r} has no terms from {source} to {target}; it has {known}"
-            )
-        return terms
+        return glossary
 
 
 def read_glossaries(

@@ -29,11 +29,11 @@ def test_glossary_has_terms_by_direction(tmp_path: Path) -> None:
     glossaries = read(tmp_path)
 
     assert [glossary.name for glossary in glossaries.list_all()] == ["products"]
-    assert glossaries.find("products", "en", "de").translations == {
+    assert glossaries.find("products").find_terms("en", "de").translations == {
         "dog": "Mops",
         "hot dog": "Hot Dog",
     }
-    assert glossaries.find("products", "ko", "de").translations == {"개": "Mops"}
+    assert glossaries.find("products").find_terms("ko", "de").translations == {"개": "Mops"}
 
 
 def test_repository_need_not_have_glossaries(tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_glossary_that_is_not_there_is_named_with_those_that_are(
     write(tmp_path, "films", "film\tStreifen")
 
     with pytest.raises(GlossaryNotFound, match=message):
-        read(tmp_path).find(name, source, "de")
+        read(tmp_path).find(name).find_terms(source, "de")
 
 
 @pytest.mark.parametrize(
@@ -109,4 +109,6 @@ async def test_glossary_may_be_for_a_direction_through_the_pivot_language(tmp_pa
     registry.load_glossaries()
     await registry.stop()
 
-    assert registry.glossaries.find("products", "ko", "de").translations == {"개": "Mops"}
+    assert registry.glossaries.find("products").find_terms("ko", "de").translations == {
+        "개": "Mops"
+    }
