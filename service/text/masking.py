@@ -8,7 +8,7 @@ is copied. Pure functions.
 import html
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Literal, NamedTuple
@@ -97,24 +97,29 @@ def mask_sentence(
     if not (placeables or invisible or spaces):
         return Masked(sentence, tags=tags)
     elements = pair_marks(sentence, placeables) if not tags else {}
-    start, end = find_core(sentence, placeables, elements, tags)
+    core = find_core(sentence, find_void(placeables, elements))
+    # marks within an element stay there
+    is_crossed = any(tag.offset < core[0] or core[1] < tag.offset for tag in tags)
+    start, end = (0, len(sentence)) if is_crossed else core
     inner = [each for each in placeables if start <= each.start and each.end <= end]
     chosen = choose_masks([each for each in inner if each.kind != "mark"], masks)
     joints = {each for each in find_void(inner, elements) if joins_words(sentence, each)}
     joined = {each: read_reference(sentence[each.start : each.end]) for each in joints}
     if chosen is None or not all(joined.values()):
         return None
-    edits = [Edit(*match.span(), "") for match in invisible]
-    marks: list[Tag] = []
-    for each in inner:
-        if each in chosen or each in joined:
-            edits.append(Edit(each.start, each.end, chosen.get(each) or joined[each]))
-            continue
-        last = end_of_mark(sentence, each) if each.start not in elements else each.end
-        element, kind = elements.get(each.start, (FIRST_ELEMENT + each.start, "void"))
-        marks.append(Tag(each.start, render(sentence[each.start : last]), kind, element))
-        edits.append(Edit(each.start, last, ""))
+    replaced = chosen | joined
+    edits = [Edit(each.start, each.end, text) for each, text in replaced.items()]
+    edits += [Edit(*match.span(), "") for match in invisible]
     edits += [Edit(*match.span(), " ") for match in spaces]
+    marks: list[Tag] = []
+    ends = {tag.offset for tag in tags if tag.kind == "closing"}
+    lasts = find_last_marks(sentence, find_void(inner, elements), core[1], ends)
+    for each in (each for each in inner if each not in replaced):
+        element, kind = elements.get(each.start, (FIRST_ELEMENT + each.start, "void"))
+        is_void = kind == "void"
+        first, last = widen_mark(sentence, each, each in lasts) if is_void else each[:2]
+        marks.append(Tag(first, render(sentence[first:last]), kind, element))
+        edits.append(Edit(first, last, ""))
     text, places = edit(sentence, merge_edits(edits, start, end), start, end)
     return Masked(
         text,
@@ -125,10 +130,8 @@ def mask_sentence(
             for each, mask in chosen.items()
         },
         tuple(
-            sorted(
-                (tag._replace(offset=places(tag.offset)) for tag in (*tags, *marks)),
-                key=lambda tag: tag.offset,
-            )
+            tag._replace(offset=places(tag.offset))
+            for tag in sorted((*tags, *marks), key=lambda tag: tag.offset)
         ),
     )
 
@@ -229,14 +232,8 @@ def has_letters(text: str, placeables: Iterable[Placeable] = ()) -> bool:
     return bool(LETTER.search(text, end))
 
 
-def find_core(
-    sentence: str,
-    placeables: Sequence[Placeable],
-    elements: Mapping[int, object],
-    tags: Sequence[Tag],
-) -> tuple[int, int]:
+def find_core(sentence: str, marks: Sequence[Placeable]) -> tuple[int, int]:
     """What is left of a sentence without the marks and blanks at its ends."""
-    marks = find_void(placeables, elements)
     start, end = skip_blanks(sentence, 0), skip_back(sentence, len(sentence))
     for each in marks:
         if each.start != start:
@@ -246,8 +243,6 @@ def find_core(
         if each.end != end or each.start < start:
             break
         end = skip_back(sentence, each.start)
-    if any(0 < tag.offset < start or end < tag.offset < len(sentence) for tag in tags):
-        return 0, len(sentence)
     return start, end
 
 
@@ -268,11 +263,37 @@ def read_reference(mark: str) -> str:
     return "" if character == mark else SPACES.sub(" ", character)
 
 
-def end_of_mark(sentence: str, mark: Placeable) -> int:
-    """Where a mark ends, with the white space behind it if there is some before it, too."""
+def find_last_marks(
+    sentence: str, marks: Sequence[Placeable], core_end: int, ends: Container[int]
+) -> set[Placeable]:
+    """The marks with which a sentence or an element ends.
+
+    Args:
+        sentence: the sentence.
+        marks: in its order.
+        core_end: where all but marks ends.
+        ends: where elements end.
+    """
+    lasts: set[Placeable] = set()
+    next_start = -1  # of the mark behind, if that is one of them
+    for each in reversed(marks):
+        if each.start >= core_end or each.end in ends or each.end == next_start:
+            lasts.add(each)
+            next_start = skip_back(sentence, each.start)
+    return lasts
+
+
+def widen_mark(sentence: str, mark: Placeable, is_last: bool) -> tuple[int, int]:
+    """A mark with the white space that goes with it.
+
+    That is the space before it if it is the last of an element or a sentence, and else the space
+    behind it if there is some before it, too.
+    """
+    if is_last:
+        return skip_back(sentence, mark.start), mark.end
     if mark.start and not sentence[mark.start - 1].isspace():
-        return mark.end
-    return skip_blanks(sentence, mark.end)
+        return mark.start, mark.end
+    return mark.start, skip_blanks(sentence, mark.end)
 
 
 def skip_blanks(text: str, start: int) -> int:

@@ -127,9 +127,29 @@ def test_inline_tags_move_with_the_text() -> None:
 
 
 def test_mark_in_markup_is_escaped() -> None:
-    (node,) = split_markup("a <b>b</b> &lt; c")
+    (node,) = split_markup("a <b>b</b> &lt;3 c")
 
-    assert mask(node.text, tags=node.tags, render=escape_text).tags[-1].source == "&lt; "
+    assert mask(node.text, tags=node.tags, render=escape_text).tags[-1].source == "&lt;3 "
+
+
+@pytest.mark.parametrize(
+    ("page", "text", "tags"),
+    [
+        ("<i>👍 good</i> dogs", "good dogs", [(0, "<i>"), (0, "👍 "), (4, "</i>")]),
+        ("two <i>dogs 👍</i>", "two dogs", [(4, "<i>"), (8, " 👍"), (8, "</i>")]),
+        ("two <i>dogs.👍</i>", "two dogs.", [(4, "<i>"), (9, "👍"), (9, "</i>")]),
+        ("two <i>dogs 👍</i> run", "two dogs run", [(4, "<i>"), (8, " 👍"), (8, "</i>")]),
+        ("a <i>b 👍 👍</i> c", "a b c", [(2, "<i>"), (3, " 👍"), (3, " 👍"), (3, "</i>")]),
+        ("a <i>b 👍 🎉</i>", "a b", [(2, "<i>"), (3, " 👍"), (3, " 🎉"), (3, "</i>")]),
+    ],
+)
+def test_marks_stay_in_their_elements(page: str, text: str, tags: list[tuple[int, str]]) -> None:
+    (node,) = split_markup(page)
+
+    masked = mask(node.text, tags=node.tags, render=escape_text)
+
+    assert (masked.text, [(tag.offset, tag.source) for tag in masked.tags]) == (text, tags)
+    assert put_back(masked) == page
 
 
 @pytest.mark.parametrize("count", [8, 9])
