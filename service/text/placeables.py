@@ -140,7 +140,8 @@ SYMBOL_PATTERNS: Patterns = (
     ),
     ("name", r"(?<!\S)--[a-z][\w-]*+(?:=\S*[\w/])?"),
     ("mark", EMOJI),
-    # alone between words, where a model reads it as a word
+    # beside figures, or alone between words, where a model reads it as a word
+    ("name", rf"(?<=\S\s)[=+*×÷<>≤≥≠≈/]\s(?:{FORMULA}|{OPERAND})"),
     ("name", r"(?<=\S\s)[\p{Sm}/](?=\s\S)"),
     (
         "number",

@@ -35,9 +35,16 @@ LINE_MARK = regex.compile(
     r"\s*(?:(?:[-*+•‣▪◦·–—>]|\#{1,6}|\d{1,3}[.)]|[a-z]\)|\[[ xX]\]|//+)\s+)+(?=\S)"
 )
 BREAK = regex.compile(r"(?P<mark>[,;:–—…)]?)(?P<space>\s+)(?=\S)")
-# A bar alone separates the cells of a table and the items of a menu.
+# A bar alone separates the cells of a table and the items of a menu, and other signs do so between
+# words. Between figures and letters they make a formula.
 BAR = r"(?:(?<!\s)\s++)?+(?<!\S)\|(?!\S)\s*+"
-SEPARATOR, BAR_SEPARATOR = regex.compile(rf"(\t+|{BAR})"), regex.compile(rf"({BAR})")
+SIGN = (
+    r"(?<=\p{Hangul}|\p{L}{2}|\p{L}[\"'”’)\]])\s++[=+/>→⇒]\s++"
+    r"(?=[\"'“‘„(\[]?(?:\p{Hangul}|\p{L}{2}|[Aa]\s\p{L}{2}))"
+)
+SEPARATOR = regex.compile(rf"(\t+|{BAR}|{SIGN})")
+SIGN_SEPARATOR = regex.compile(rf"({BAR}|{SIGN})")
+SEPARATOR_HINT = regex.compile(r"[\t|=+/>→⇒]")
 
 # sentencex is quadratic in the length of a line full of opening quotes, so it gets a window at a
 # time. No sentence that a model accepts is longer.
@@ -48,9 +55,9 @@ def split(text: str, language: str, *, has_lines: bool = True) -> list[tuple[str
     """Splits a text into sentences, each with the white space that follows it.
 
     Concatenating all parts gives the text back exactly. Leading white space and empty lines become
-    pairs with an empty sentence, and so do the marks that begin a line. A line break, a tab and a
-    bar between spaces always end a sentence. Brackets and quotation marks around a whole sentence
-    go with the white space.
+    pairs with an empty sentence, and so do the marks that begin a line. A line break, a tab, a bar
+    between spaces and a lone sign between words (`=`, `+`, `/`, `>`) always end a sentence.
+    Brackets and quotation marks around a whole sentence go with the white space.
 
     Args:
         text: any string.
@@ -59,7 +66,7 @@ def split(text: str, language: str, *, has_lines: bool = True) -> list[tuple[str
     """
     pairs: list[tuple[str, str]] = []
     if not has_lines:
-        append_line(pairs, text, language, BAR_SEPARATOR)
+        append_line(pairs, text, language, SIGN_SEPARATOR)
         return pairs
     for line in text.splitlines(keepends=True):
         mark = LINE_MARK.match(line)
@@ -73,7 +80,7 @@ def append_line(
     pairs: list[tuple[str, str]], line: str, language: str, separator: "regex.Pattern[str]"
 ) -> None:
     """Appends the sentences of each cell of a line."""
-    has_cells = "|" in line or "\t" in line  # nearly no line has
+    has_cells = SEPARATOR_HINT.search(line) is not None  # nearly no line has
     for index, cell in enumerate(separator.split(line) if has_cells else [line]):
         if index % 2:
             append_space(pairs, cell)

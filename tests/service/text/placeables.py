@@ -51,6 +51,7 @@ NAMES: list[tuple[str, list[str]]] = [
     ("See ![a cat](img/cat(1).png) here.", ["![a cat](img/cat(1).png)"]),
     ("Let x = 5 / y and E=mc², or a + b - c = 2x.", ["x = 5 / y", "E=mc²", "a + b - c = 2x"]),
     ("Set f(x) = x1 * 2,5 or key=value.", ["f(x) = x1 * 2,5", "key=value"]),
+    ("The result = 5 + 7, the other < 3.", ["= 5 + 7", "< 3"]),
     ("Tea + milk / coffee → good", ["+", "/", "→"]),
     ("private \ue001\U000f0000 here", ["\ue001", "\U000f0000"]),
 ]

@@ -17,7 +17,7 @@ ALPHABETS = [
 
 
 # Brackets, quotes and final marks around a sentence, and the bar between cells.
-ENCLOSING = ".!?。\uff01\uff1f…\"'«»„“”()[]|"
+ENCLOSING = ".!?。\uff01\uff1f…\"'«»„“”()[]|/>"
 
 
 def join(pairs: list[tuple[str, str]]) -> str:
@@ -45,6 +45,11 @@ def test_parts_concatenated_are_the_text(seed: int, language: str) -> None:
         ("Home | About us", [("Home", " | "), ("About us", "")]),
         ("| a dog | a cat |\n", [("", "| "), ("a dog", " | "), ("a cat", " |\n")]),
         ("a|b or c ||d", [("a|b or c ||d", "")]),
+        ("Salt + pepper / a dog.", [("Salt", " + "), ("pepper", " / "), ("a dog.", "")]),
+        ("개 = 고양이", [("개", " = "), ("고양이", "")]),
+        ("Home > About us", [("Home", " > "), ("About us", "")]),
+        ("Let x = 5 / y = 2 + 3 be.", [("Let x = 5 / y = 2 + 3 be.", "")]),
+        ("It is = 5 or </b> tea/milk", [("It is = 5 or </b> tea/milk", "")]),
         ('("Two dogs.")', [("", '("'), ("Two dogs.", '")')]),
         ("- “A dog. A cat.”\tYes", [("", "- “"), ("A dog.", " "), ("A cat.", "”\t"), ("Yes", "")]),
     ],
@@ -94,13 +99,13 @@ def test_blank_text_gives_no_sentence(text: str, pairs: list[tuple[str, str]]) -
 
 
 @pytest.mark.parametrize(
-    "unit", [".", "(", '"', "a", "a. ", "?!", "Dr. ", "«", "\n", " ", " |", "| "]
+    "unit", [".", "(", '"', "a", "a. ", "?!", "Dr. ", "«", "\n", " ", " |", "| ", "ab = ", "ab  "]
 )
 def test_long_monotonous_text_is_split_in_reasonable_time(unit: str) -> None:
     text = unit * (100_000 // len(unit))
-    started = time.monotonic()
+    started = time.process_time()
     assert join(split(text, "en")) == text
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_long_line_is_split_like_a_short_one() -> None:
