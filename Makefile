@@ -176,15 +176,21 @@ test-serve: $(VENV)/.created ## the tests of service/ in an environment of its o
 
 CLIENTS_VENV := .venv-clients
 
+CLIENTS_READY := $(CLIENTS_VENV)/.ready
+
 .PHONY: clients
-clients: $(VENV)/.created ## clients that nobody here wrote, and generated ones (Java for one of them), in an environment of their own
-	@test $(CLIENTS_VENV)/.ready -nt pyproject.toml -a $(CLIENTS_VENV)/.ready -nt requirements.lock || { \
-	  echo "installing seqserve[cpu,clients] and pytest into $(CLIENTS_VENV)" && \
-	  $(BIN)/python -m venv --clear $(CLIENTS_VENV) && \
-	  $(CLIENTS_VENV)/bin/python -m pip install -q --disable-pip-version-check -c requirements.lock \
-	    -e ".[cpu,clients]" httpx pytest pytest-asyncio && \
-	  touch $(CLIENTS_VENV)/.ready; }
+clients: $(CLIENTS_READY) ## clients that nobody here wrote, and generated ones, against a real server (without a program: skipped)
 	$(CLIENTS_VENV)/bin/python -m pytest -rs -p no:schemathesis -p no:hypothesispytest tests/clients $(ARGS)
+
+$(CLIENTS_READY): $(VENV)/.created pyproject.toml requirements.lock tests/clients/package.json
+	@echo "installing seqserve[cpu,clients] and pytest into $(CLIENTS_VENV)"
+	@$(BIN)/python -m venv --clear $(CLIENTS_VENV)
+	@$(CLIENTS_VENV)/bin/python -m pip install -q --disable-pip-version-check -c requirements.lock \
+	  -e ".[cpu,clients]" httpx pytest pytest-asyncio
+	@mkdir $(CLIENTS_VENV)/javascript && cp tests/clients/package.json $(CLIENTS_VENV)/javascript
+	@npm install --silent --no-audit --no-fund --prefix $(CLIENTS_VENV)/javascript || \
+	  echo "note: npm cannot install the clients in JavaScript, which are left out" >&2
+	@touch $@
 
 .PHONY: test-slow
 test-slow: $(DEV_READY) ## the tests that take longer

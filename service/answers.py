@@ -39,6 +39,7 @@ class TranslateOptions:
         attention: give the alignment weights.
         formality: how the listener is addressed, by DeepL's names; `prefer` takes what there is.
         terms: translations that are given, by term of the source.
+        glossary: name of further ones; empty for none. What `terms` has, too, is as it says.
         min_score: a translation with a lower score is replaced by its source.
     """
 
@@ -51,6 +52,7 @@ class TranslateOptions:
     attention: bool = False
     formality: Formality = "default"
     terms: Mapping[str, str] = field(default_factory=dict)
+    glossary: str = ""
     min_score: float = 0.0
 
 

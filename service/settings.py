@@ -215,6 +215,15 @@ class Settings(BaseSettings):
             description="Terms that a request may keep or give translations for, together.",
         ),
     ] = 1000
+    max_glossary_terms: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=1_000_000,
+            description="Terms that a named glossary may have for a direction; more takes memory "
+            "and a longer start.",
+        ),
+    ] = 10_000
     max_new_tokens: Annotated[
         int,
         Field(

@@ -9,12 +9,13 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from docs.generate import metrics, models, performance, settings
+from docs.generate import clients, metrics, models, performance, settings
 from service.http.app import create_app
 from service.settings import Settings
 
 PAGES = (
     "README.md",
+    "docs/api.md",
     "docs/capacity.md",
     "docs/models.md",
     "docs/observability.md",
@@ -25,6 +26,7 @@ PART = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTA
 
 PARTS: dict[str, Callable[[Path], str]] = {
     "settings": lambda _: settings.describe_settings(),
+    "clients": clients.describe_clients,
     "metrics": lambda _: metrics.describe_metrics(),
     "models": models.describe_models,
     "quality": models.describe_quality,

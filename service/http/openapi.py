@@ -33,6 +33,15 @@ EXAMPLES: dict[str, tuple[object, object]] = {
     "predict": ({"inputs": "a delight"}, LABELS),
     "detect": ({"q": "Zwei Hunde spielen."}, [{"confidence": 100.0, "language": "de"}]),
     "list_languages": (None, [{"code": "en", "name": "English", "targets": ["de", "en"]}]),
+    "list_glossaries": (
+        None,
+        [
+            {
+                "name": "products",
+                "directions": [{"source": "en", "target": "de", "num_terms": 12}],
+            }
+        ],
+    ),
     "show_frontend": (
         None,
         {

@@ -22,6 +22,7 @@ STATUSES: dict[type[errors.ServingError], int] = {
     errors.BodyTimeout: 408,
     errors.TaskNotChosen: 404,
     errors.ModelNotFound: 404,
+    errors.GlossaryNotFound: 404,
     errors.ModelNotReady: 503,
     errors.Overloaded: 429,
     errors.DeadlineExceeded: 504,

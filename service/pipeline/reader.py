@@ -14,6 +14,7 @@ from service.text import sentences
 from service.text.alignment import share_tags
 from service.text.markup import Node, Tag, escape_text
 from service.text.masking import Masked, Masks, cut_at_placeables, mask_sentence
+from service.text.terms import NO_TERMS, Terms
 
 # Below this score, a word alone is read as an utterance, too: "hello" as "Hello.".
 DOUBTFUL = 0.7
@@ -33,7 +34,7 @@ class Reader:
     Attributes:
         source, target: language codes.
         text_format: of the text, `text` or `html`.
-        terms: translations that are given, by term.
+        terms: those whose translations are given.
         start_id: the token that starts the translations.
         score_fit: of the direction, if the model has one.
         like: its times and search options are those of the sentences' sequences.
@@ -43,7 +44,7 @@ class Reader:
     source: str
     target: str
     text_format: str
-    terms: Mapping[str, str]
+    terms: Terms
     start_id: int
     score_fit: ScoreFit | None
     like: TokenSequence
@@ -161,7 +162,11 @@ class Reader:
 
 
 def make_reader(
-    model: LoadedModel, source: str, options: TranslateOptions, like: TokenSequence
+    model: LoadedModel,
+    source: str,
+    options: TranslateOptions,
+    like: TokenSequence,
+    terms: Terms = NO_TERMS,
 ) -> Reader:
     """The reader of texts in `source` for the target and the wishes of a request.
 
@@ -174,7 +179,7 @@ def make_reader(
         source,
         options.target,
         options.text_format,
-        options.terms,
+        terms,
         choose_start(manifest, options),
         manifest.score_fit(source, options.target),
         like,

@@ -13,6 +13,7 @@ from service.engine.batcher import Batcher
 from service.engine.device import Device, available_cpus, resolve_device
 from service.engine.scheduler import Scheduler
 from service.errors import ArtefactError, ModelNotFound, ServingError
+from service.repository.glossaries import Glossaries, read_glossaries
 from service.repository.goldens import check_goldens
 from service.repository.loader import load_model
 from service.repository.manifest import MANIFEST, Manifest
@@ -62,13 +63,14 @@ class Registry:
         self._settings, self._metrics = settings, metrics
         self._served: dict[str, ServedModel] = {}
         self._by_task: dict[str, list[ServedModel]] = {}
+        self.glossaries = Glossaries()
         self._started = False
 
     async def start(self) -> None:
-        """Loads and warms up every model.
+        """Loads and warms up every model, and reads the glossaries.
 
         Raises:
-            ArtefactError: the repository is empty, or a version does not fit.
+            ArtefactError: the repository is empty, or a version or a glossary does not fit.
             DeviceUnavailable: the device asked for cannot be used.
         """
         device = resolve_device(self._settings.device)
@@ -83,6 +85,7 @@ class Registry:
             await loop.run_in_executor(thread, detection.warm_up, sources)
         for model in models:  # all of them or, after an error, none
             self.serve(model)
+        self.load_glossaries()
         self._started = True
 
     async def stop(self) -> None:
@@ -159,14 +162,7 @@ class Registry:
 
     def directions(self) -> list[tuple[str, str]]:
         """All translation directions, those through the pivot language last."""
-        pairs, pivot = self.pairs(), self._settings.pivot_language
-        through = [
-            (source, target)
-            for source, first in pairs
-            for second, target in pairs
-            if first == second == pivot and source != target
-        ]
-        return list(dict.fromkeys([*pairs, *through]))
+        return list_directions(self.pairs(), self._settings.pivot_language)
 
     def classified_languages(self) -> list[str]:
         """Languages that some classifier reads."""
@@ -179,6 +175,17 @@ class Registry:
         """Whether a model's steps are so short, and processors so few, that a thread costs more."""
         is_quick = model.manifest.task == "classification" and model.device.kind == "cpu"
         return is_quick and cpus_per_worker(self._settings.workers) < 2
+
+    def load_glossaries(self) -> None:
+        """Reads the glossaries of the repository for the directions of its models.
+
+        Raises:
+            ArtefactError: one is not as it should be.
+        """
+        settings = self._settings
+        self.glossaries = read_glossaries(
+            settings.models_dir, self.directions(), settings.max_glossary_terms
+        )
 
     def serve(self, model: LoadedModel) -> None:
         """Puts a model behind a batcher and starts it."""
@@ -209,6 +216,17 @@ class Registry:
             model.precision,
             str(model.device),
         ).set(1)
+
+
+def list_directions(pairs: Sequence[tuple[str, str]], pivot: str) -> list[tuple[str, str]]:
+    """The pairs of models, then those that two of them make through the pivot language."""
+    through = [
+        (source, target)
+        for source, first in pairs
+        for second, target in pairs
+        if first == second == pivot and source != target
+    ]
+    return list(dict.fromkeys([*pairs, *through]))
 
 
 def batch_bounds(manifest: Manifest, settings: Settings) -> tuple[int, int]:
@@ -289,12 +307,19 @@ def newest_version(models_dir: Path, name: str) -> Path:
 
 
 def verify(models_dir: Path, settings: Settings) -> list[str]:
-    """Checks hashes and goldens of every served version; returns one sentence per fault."""
+    """Checks every served version and the glossaries; returns one sentence per fault."""
     faults = []
+    pairs: list[tuple[str, str]] = []
     device = resolve_device(settings.device)
     for folder in find_versions(models_dir):
         try:
-            prepare_model(folder, device, settings)
+            pairs += prepare_model(folder, device, settings).manifest.pairs
+        except ServingError as exc:
+            faults.append(str(exc))
+    if not faults:  # else it is not known which directions there are
+        try:
+            directions = list_directions(pairs, settings.pivot_language)
+            read_glossaries(models_dir, directions, settings.max_glossary_terms)
         except ServingError as exc:
             faults.append(str(exc))
     return faults

@@ -12,6 +12,8 @@ from service.http.schemas import (
     ClassifierLabels,
     FrontendLanguages,
     FrontendSettings,
+    GlossaryDirection,
+    GlossaryInfo,
     LanguageInfo,
     LanguageName,
     ModelInfo,
@@ -32,6 +34,21 @@ async def list_languages(request: Request) -> list[LanguageInfo]:
     return [
         LanguageInfo(code=language.code, name=language.name, targets=language.targets)
         for language in get_context(request).translate.languages()
+    ]
+
+
+@discovery.get("/glossaries")
+async def list_glossaries(request: Request) -> list[GlossaryInfo]:
+    """Glossaries that a translation may name."""
+    return [
+        GlossaryInfo(
+            name=glossary.name,
+            directions=[
+                GlossaryDirection(source=source, target=target, num_terms=len(terms.translations))
+                for (source, target), terms in glossary.terms.items()
+            ],
+        )
+        for glossary in get_context(request).registry.glossaries.list_all()
     ]
 
 

@@ -31,6 +31,7 @@ from service.answers import (
 from service.http.app import SeqserveApp, create_app
 from service.pipeline.classify import ClassifyPipeline
 from service.pipeline.translate import TranslatePipeline
+from service.repository.glossaries import Glossaries
 from service.repository.manifest import (
     FileEntry,
     Graph,
@@ -84,6 +85,7 @@ class FakeRegistry:
     num_starts: int = 0
     num_stops: int = 0
     manifests: Sequence[Manifest] = (MANIFEST,)
+    glossaries: Glossaries = field(default_factory=Glossaries)
 
     async def start(self) -> None:
         if self.start_error:

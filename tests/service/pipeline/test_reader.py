@@ -6,10 +6,12 @@ import pytest
 
 from service.answers import Delta, TranslateAnswer
 from service.engine.batch import Hypothesis, Result, TokenSequence
-from service.errors import InvalidInput
+from service.errors import GlossaryNotFound, InvalidInput
 from service.pipeline.translate import TranslatePipeline
+from service.repository.glossaries import Glossaries, Glossary
 from service.repository.manifest import ScoreFit, SpecialIds
 from service.text.masks import MASKS
+from service.text.terms import Terms
 from tests.fakes import (
     EOS_ID,
     PAD_ID,
@@ -213,6 +215,40 @@ async def test_terms_hold_without_masks(stand: Stand) -> None:
     options = replace(TO_GERMAN, terms={"dog": "Mops"})
 
     assert await translate(stand, "the dog runs", options) == "THE Mops RUNS"
+
+
+def add_glossary(stand: Stand) -> None:
+    """Terms from English to German."""
+    terms = {("en", "de"): Terms({"dog": "Mops", "cat": "Katze"})}
+    stand.registry.glossaries = Glossaries([Glossary("animals", terms)])
+
+
+async def test_terms_of_a_named_glossary_are_given(masked: Stand) -> None:
+    add_glossary(masked)
+    options = replace(TO_GERMAN, source="en-US", glossary="animals")
+
+    assert await translate(masked, "the dog", options) == "THE Mops"
+    own = replace(options, terms={"dog": "dog", "ox": "Ochse"})
+    assert await translate(masked, "dog, cat and ox", own) == "dog, Katze AND Ochse"
+    assert await translate(masked, "the dog") == "THE DOG"
+
+
+@pytest.mark.parametrize(
+    ("fields", "error", "message"),
+    [
+        ({"glossary": "plants"}, GlossaryNotFound, "no glossary is called 'plants'"),
+        ({"source": "de", "target": "en"}, GlossaryNotFound, "from de to en; it has en-de"),
+        ({"source": "auto"}, InvalidInput, "name the source"),
+    ],
+)
+async def test_glossary_that_does_not_fit_is_refused(
+    fields: dict[str, str], error: type[Exception], message: str, stand: Stand
+) -> None:
+    add_glossary(stand)
+    options = replace(TO_GERMAN, **{"glossary": "animals", **fields})  # type: ignore[arg-type]
+
+    with pytest.raises(error, match=message):
+        await translate(stand, "the dog", options)
 
 
 async def test_too_many_terms_are_refused(start: MakeStand) -> None:

@@ -181,6 +181,18 @@ async def test_one_damaged_model_refuses_to_start_and_leaves_nothing_running(
     assert registry.faults() == ["the models are not loaded"]
 
 
+async def test_glossary_that_is_not_right_refuses_to_start(repository: Path) -> None:
+    path = repository / "glossaries" / "products" / "en-ko.tsv"
+    path.parent.mkdir(parents=True)
+    path.write_text("dog 개", encoding="utf-8")
+    settings = Settings(models_dir=repository, device="cpu", precision="fp32")
+
+    with pytest.raises(ArtefactError, match=r"en-ko\.tsv, line 1 is not a term, a tab"):
+        await Registry(settings, make_metrics()).start()
+    (fault,) = verify(repository, settings)
+    assert "line 1 is not a term" in fault
+
+
 async def test_model_that_fails_its_goldens_refuses_to_start(repository: Path) -> None:
     path = repository / SENTIMENT / "1" / MANIFEST
     fields = json.loads(path.read_text(encoding="utf-8"))

@@ -1,5 +1,7 @@
 import pytest
 
+from service.repository.glossaries import Glossaries, Glossary
+from service.text.terms import Terms
 from tests.service.http.fakes import MANIFEST, FakeRegistry, connect, fetch, make_app
 
 
@@ -9,6 +11,22 @@ async def test_languages_are_listed_as_libretranslate_does() -> None:
         "name": "English",
         "targets": ["de", "en"],
     }
+
+
+async def test_glossaries_are_listed_with_their_directions() -> None:
+    terms = {("en", "de"): Terms({"dog": "Mops", "cat": "Katze"}), ("de", "en"): Terms({"a": "b"})}
+    registry = FakeRegistry(glossaries=Glossaries([Glossary("animals", terms)]))
+
+    assert (await fetch("/glossaries")).json() == []
+    assert (await fetch("/glossaries", registry)).json() == [
+        {
+            "name": "animals",
+            "directions": [
+                {"source": "en", "target": "de", "num_terms": 2},
+                {"source": "de", "target": "en", "num_terms": 1},
+            ],
+        }
+    ]
 
 
 @pytest.mark.parametrize("keys", ["", "secret"])
