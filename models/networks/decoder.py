@@ -15,6 +15,7 @@ from models.networks.encoder import State, build_layer, run_layer
 
 NUM_LAYERS = 2
 
+
 class Decoder(nn.Module):
     """Predicts a readout in embedding space, from which `Seq2Seq` computes logits."""
 

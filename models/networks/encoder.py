@@ -34,6 +34,7 @@ def build_layer(cell: Cell, input_size: int, hidden_size: int) -> nn.RNNBase:
             weights["bias_ih_l0"][hidden_size : 2 * hidden_size] = 1.0
     return layer
 
+
 def run_layer(
     layer: nn.Module, inputs: Tensor, state: tuple[Tensor, ...]
 ) -> tuple[Tensor, tuple[Tensor, ...]]:

@@ -134,17 +134,18 @@ class LanguageTask:
         if self.config.condition:
             return batch_examples(texts, VALID_BATCH_TOKENS)
         return [
-            [shift(row.tolist(), self.bos_id) for row in cut_streams(
-                np.array(text.target_ids), VALID_STREAMS, VALID_STRETCH, self.pad_id
-            )]
+            [
+                shift(row.tolist(), self.bos_id)
+                for row in cut_streams(
+                    np.array(text.target_ids), VALID_STREAMS, VALID_STRETCH, self.pad_id
+                )
+            ]
             for text in texts
         ]
 
     def _cut_stretches(self, streams: Stream, rng: random.Random) -> list[list[Example]]:
         """Cuts streams (B, n) into stretches, at different places in each epoch."""
-        inputs = np.concatenate(
-            [np.full((len(streams), 1), self.bos_id), streams[:, :-1]], axis=1
-        )
+        inputs = np.concatenate([np.full((len(streams), 1), self.bos_id), streams[:, :-1]], axis=1)
         size = self.config.training.bptt_tokens
         starts = range(rng.randint(1, size) - size, streams.shape[1], size)
         batches = []

@@ -28,7 +28,7 @@ def train_text_tokenizer(texts: Iterable[str], vocab_size: int, *, lowercase: bo
     The alphabet is every character of the texts, but at most half of the vocabulary, or 200
     characters if that is more; a vocabulary with no room for merges is characters alone.
 
-    Ids: pad 0, eos 1, bos 2, unk 3, then characters and merges by frequency.
+    Ids: pad 0, eos 1, bos 2, unk 3, then characters, then merges by frequency.
     """
     backend = _build_backend(models.BPE(unk_token=UNK), lowercase=lowercase)
     texts = [backend.normalizer.normalize_str(text) for text in texts]
