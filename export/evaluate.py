@@ -163,7 +163,7 @@ def evaluate_everyday(model: LoadedModel) -> list[Quality]:
 
 def classify_rows(model: LoadedModel, rows: Sequence[Row]) -> list[Figure]:
     results = run_sequences(model.runner, make_sequences(model, [text for _, text in rows]))
-    scores = np.stack([result for result in results if not isinstance(result, list)])
+    scores = np.stack([result for result in results if isinstance(result, np.ndarray)])
     labels = index_labels(rows, model.manifest.labels)
     return [
         accuracy(scores.argmax(axis=-1).tolist(), labels),

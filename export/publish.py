@@ -352,7 +352,7 @@ def add_goldens(folder: Path) -> Manifest:
     for golden in usable:
         output, score = answer_golden(model, golden)
         answered = golden.model_copy(update={"output": output, "score": round(score, 4)})
-        if all(agrees(answered, *answer_golden(other, golden)) for other in others):
+        if all(agrees(other, answered, *answer_golden(other, golden)) for other in others):
             goldens.append(answered)
     if not goldens:
         raise ArtefactError(
