@@ -234,12 +234,15 @@ def calibrate(run: Run, data: Path) -> str:
 
 def find_limits(run: Run, data: Path | None) -> Limits:
     """The limits of the model: measured if the training data is there, else the defaults."""
-    if data:
+    if data and run.config.task == "translation":
         try:
             return measure_limits(run.config, run.tokenizer, data)
         except FileNotFoundError as exc:
             print(f"the length limits of translations stay at their defaults: {exc}")
-    return Limits(max_input_tokens=run.config.model.max_tokens)
+    longest = run.config.model.max_tokens
+    if run.config.task == "language":
+        return Limits(max_input_tokens=longest, max_new_tokens=longest)
+    return Limits(max_input_tokens=longest)
 
 
 def describe_run(

@@ -199,6 +199,10 @@ class RunConfig:
         self._check_stages()
 
     def _check_stages(self) -> None:
+        if self.task == "language" and not self.condition:
+            for source in self.sources:
+                if source.holdout:
+                    raise ValueError(f"holdout: {source.path} is one text without rows")
         if self.condition and self.task != "language":
             raise ValueError("condition: only for language")
         if self.pretraining and self.task != "classification":

@@ -24,7 +24,7 @@ from models.config import (
     read_config,
     read_run_config,
 )
-from models.training import language
+from models.training import texts as language_texts
 from models.training.initial import load_initial
 from models.training.pretraining import PretrainingTask
 from models.training.runs import positive
@@ -297,7 +297,7 @@ def prepare_run(
 
 def learn_vocabulary(config: RunConfig, data: Path) -> Tokenizer:
     if config.task == "language":
-        texts = language.training_texts(config, data)
+        texts = language_texts.training_texts(config, data)
         lowercase = config.model.lowercase
         return train_text_tokenizer(texts, config.model.vocab_size, lowercase=lowercase)
     languages = config.languages if config.task == "translation" else ()

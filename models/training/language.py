@@ -7,40 +7,35 @@ the gradient ends at the stretch's start (truncated back-propagation through tim
 texts, each read from its start to its end.
 """
 
-import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from models.config import RunConfig, SourceConfig
+from models.config import RunConfig
 from models.networks.encoder import State
 from models.networks.language_model import LanguageModel
-from models.training.data import (
-    Example,
-    batch_examples,
-    index_labels,
-    limit_rows,
-    pad_ids,
-    read_source,
-    read_text,
-    sample_weighted,
+from models.training.data import Example, batch_examples, pad_ids, sample_weighted
+from models.training.metrics import text_figures
+from models.training.text_vocabulary import BOS
+from models.training.texts import (
+    Stream,
+    count_characters,
+    count_features,
+    cut_streams,
+    cut_valid,
+    read_texts,
 )
-from models.training.text_vocabulary import BOS, SPECIALS
-from models.training.vocabulary import EOS, PAD
-from service.repository.manifest import Condition
+from models.training.vocabulary import PAD
 from service.text.tokenizer import Tokenizer
 
 RESET_RATE = 0.05  # of the stretches that start anew, so that the model also knows first words
-VALID_STREAMS, VALID_STRETCH = 16, 256
+VALID_STRETCH = 256
 VALID_BATCH_TOKENS = 8192
-
-Stream = NDArray[np.int64]
 
 
 class LanguageTask:
@@ -48,18 +43,18 @@ class LanguageTask:
 
     def __init__(self, config: RunConfig, tokenizer: Tokenizer, data: Path) -> None:
         self.config = config
-        self.pad_id, self.eos_id, self.bos_id = map(tokenizer.token_id, (PAD, EOS, BOS))
+        self.pad_id, self.bos_id = tokenizer.token_id(PAD), tokenizer.token_id(BOS)
         self._carried: State = []
         self._train: list[tuple[float, list[Example]]] = []
         for source in config.sources:
             if source.weight:
-                texts = self._read(source, data, tokenizer, "train")
+                texts = read_texts(config, source, data, tokenizer, "train")
                 self._train.append((source.weight, texts))
         self._valid: dict[str, tuple[list[Example], int]] = {}
         for source in config.sources:
             if source.has_valid:
                 limit = config.training.valid_limit if config.condition else None
-                texts = self._read(source, data, tokenizer, "valid", limit)
+                texts = read_texts(config, source, data, tokenizer, "valid", limit)
                 self._valid[source.path] = texts, count_characters(texts, tokenizer)
         if not any(text.target_ids for _, texts in self._train for text in texts):
             raise ValueError("no source with a weight above 0 has text to train on")
@@ -104,10 +99,10 @@ class LanguageTask:
         figures: dict[str, float] = {}
         scores = []
         for path, (texts, num_characters) in self._valid.items():
-            nats = self._sum_losses(model, texts, device) / num_characters
-            scores.append(-nats)
-            figures[f"{path} nats per character"] = nats
-            figures[f"{path} bits per character"] = nats / math.log(2.0)
+            nats = self._sum_losses(model, texts, device)
+            scores.append(-nats / num_characters)
+            for figure in text_figures(nats, num_characters):
+                figures[f"{path} {figure.metric}"] = figure.value
         return {"score": sum(scores) / len(scores), **figures}
 
     def _sum_losses(
@@ -133,15 +128,7 @@ class LanguageTask:
     def _valid_batches(self, texts: Sequence[Example]) -> list[list[Example]]:
         if self.config.condition:
             return batch_examples(texts, VALID_BATCH_TOKENS)
-        return [
-            [
-                shift(row.tolist(), self.bos_id)
-                for row in cut_streams(
-                    np.array(text.target_ids), VALID_STREAMS, VALID_STRETCH, self.pad_id
-                )
-            ]
-            for text in texts
-        ]
+        return [cut_valid(text, self.bos_id, self.pad_id) for text in texts]
 
     def _cut_stretches(self, streams: Stream, rng: random.Random) -> list[list[Example]]:
         """Cuts streams (B, n) into stretches, at different places in each epoch."""
@@ -182,116 +169,3 @@ class LanguageTask:
             tuple(torch.where(is_new, *parts) for parts in zip(first, carried, strict=True))
             for first, carried in zip(state, self._carried, strict=True)
         ]
-
-    def _read(
-        self,
-        source: SourceConfig,
-        data: Path,
-        tokenizer: Tokenizer,
-        split: str,
-        limit: int | None = None,
-    ) -> list[Example]:
-        """The texts of a split: one without a beginning, or many from bos to eos."""
-        if not self.config.condition:
-            text = read_text(data / source.path, getattr(source, split))
-            return [shift(tokenizer.encode(text), self.bos_id)]
-        rows = limit_rows(read_rows(self.config, source, data, split), limit)
-        encoded = tokenizer.encode_batch([text for _, text in rows])
-        longest = self.config.model.max_tokens
-        return [
-            Example([self.bos_id, *ids], [*ids, self.eos_id], features)
-            for ids, (features, _) in zip(encoded, rows, strict=True)
-            if 0 < len(ids) < longest
-        ]
-
-
-def shift(token_ids: list[int], bos_id: int) -> Example:
-    """Pairs each token with the one before it."""
-    return Example([bos_id, *token_ids[:-1]], token_ids)
-
-
-def cut_streams(tokens: Stream, max_streams: int, min_length: int, pad_id: int) -> Stream:
-    """Cuts a text into contiguous streams (B, n) of equal length; the last one is filled up.
-
-    Args:
-        tokens: (N) int64.
-        max_streams: B at most.
-        min_length: a text that is too short for streams of this length gives fewer of them.
-        pad_id: fills up.
-    """
-    num_streams = max(1, min(max_streams, len(tokens) // min_length))
-    length = math.ceil(len(tokens) / num_streams)
-    streams = np.full(math.ceil(len(tokens) / length) * length, pad_id)
-    streams[: len(tokens)] = tokens
-    return streams.reshape(-1, length)
-
-
-def count_features(config: RunConfig) -> int:
-    """Features of the condition; 0 without one."""
-    return config.condition.size if config.condition else 0
-
-
-def count_characters(texts: Sequence[Example], tokenizer: Tokenizer) -> int:
-    """Characters of the targets; the end of a text counts as one, an unknown character, too."""
-    token_ids = [token_id for text in texts for token_id in text.target_ids]
-    return sum(1 if token in SPECIALS else len(token) for token in tokenizer.tokens(token_ids))
-
-
-def encode_conditions(cells: Sequence[str], condition: Condition) -> list[tuple[float, ...]]:
-    """Features of each row, from its first column: a label, or numbers with spaces between.
-
-    Raises:
-        ValueError: a label is unknown, or a row has not as many numbers as the condition.
-    """
-    if condition.labels:
-        rows = [(cell, "") for cell in cells]
-        return [
-            condition.encode(condition.labels[index])
-            for index in index_labels(rows, condition.labels)
-        ]
-    features = [tuple(map(float, cell.split())) for cell in cells]
-    for row in features:
-        if len(row) != condition.size:
-            raise ValueError(f"a row has {len(row)} features, the condition {condition.size}")
-    return features
-
-
-def check_texts(config: RunConfig, data: Path) -> None:
-    """Reads all data of a run beforehand.
-
-    Raises:
-        ValueError: a file cannot be read, or a condition is invalid.
-        FileNotFoundError: a configured file is missing.
-    """
-    for source in config.sources:
-        for split, is_read in (("train", source.weight), ("valid", source.has_valid)):
-            if is_read and config.condition:
-                read_rows(config, source, data, split)
-            elif is_read:
-                read_text(data / source.path, getattr(source, split))
-
-
-def read_rows(
-    config: RunConfig, source: SourceConfig, data: Path, split: str
-) -> list[tuple[tuple[float, ...], str]]:
-    """Reads the texts of a split, each with the features of its condition.
-
-    Raises:
-        ValueError: a condition is invalid.
-    """
-    assert config.condition
-    rows = read_source(config, source, data, split)
-    try:
-        features = encode_conditions([first for first, _ in rows], config.condition)
-    except ValueError as exc:
-        raise ValueError(f"{source.path}, {split}: {exc}") from exc
-    return list(zip(features, (text for _, text in rows), strict=True))
-
-
-def training_texts(config: RunConfig, data: Path) -> Iterator[str]:
-    """Yields the texts to learn the vocabulary from."""
-    for source in config.sources:
-        if source.weight and config.condition:
-            yield from (text for _, text in read_source(config, source, data, "train"))
-        elif source.weight:
-            yield read_text(data / source.path, source.train)

@@ -33,10 +33,11 @@ from models.training.data import (
     sample_weighted,
 )
 from models.training.held_out import HeldOut, read_training
-from models.training.language import LanguageTask, check_texts, count_features
+from models.training.language import LanguageTask
 from models.training.masking import mask_pair
 from models.training.metrics import accuracy, translation_figures
 from models.training.start_tokens import SpeechLevels
+from models.training.texts import check_texts, count_features
 from models.training.vocabulary import EOS, PAD, drop_merges, start_token
 from service.text.tokenizer import Tokenizer
 

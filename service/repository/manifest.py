@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from service.errors import ArtefactError
 from service.text.placeables import Kind
 
-HEADLINE_METRICS = ("accuracy", "bleu")
+HEADLINE_METRICS = ("accuracy", "bleu", "nats per character")
 MANIFEST, TOKENIZER = "manifest.json", "tokenizer.json"
 
 Precision = Literal["fp32", "w8", "int8"]

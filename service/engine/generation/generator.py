@@ -25,6 +25,11 @@ class GeneratorRunner:
         self._eos_id, self._max_rows = -1 if eos_id is None else eos_id, max_rows
         self.reset()
 
+    @property
+    def session(self) -> GeneratorSession:
+        """The graphs, for measurements while nothing runs."""
+        return self._session
+
     def reset(self) -> None:
         """Forgets all running texts."""
         self._session.clear()

@@ -13,9 +13,10 @@ from models.config import Cell, RunConfig, parse_config
 from models.networks.language_model import LanguageModel
 from models.train import main, prepare_run
 from models.training.data import Example
-from models.training.language import LanguageTask, cut_streams, encode_conditions
+from models.training.language import LanguageTask
 from models.training.runs import read_run
 from models.training.tasks import build_task
+from models.training.texts import cut_streams, encode_conditions
 from service.repository.manifest import Condition
 from service.text.tokenizer import Tokenizer
 
@@ -214,7 +215,7 @@ def test_conditional_texts_run_from_bos_to_eos(tmp_path: Path) -> None:
     assert set(texts) == {(1.0, 0.0), (0.0, 1.0)}
     sad = texts[1.0, 0.0]
     assert sad.input_ids == [task.bos_id, *tokenizer.encode("oh no")]
-    assert sad.target_ids == [*tokenizer.encode("oh no"), task.eos_id]
+    assert sad.target_ids == [*tokenizer.encode("oh no"), tokenizer.token_id("<eos>")]
 
 
 def test_features_are_numbers_with_spaces_between() -> None:
