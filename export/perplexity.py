@@ -9,6 +9,7 @@ import numpy as np
 from models.config import RunConfig, SourceConfig
 from models.training.data import Example, batch_examples, pad_ids
 from models.training.metrics import Figure, text_figures
+from models.training.text_vocabulary import UNK
 from models.training.texts import count_characters, cut_valid, read_texts
 from service.engine.batch import TokenSequence
 from service.engine.generation.generator import GeneratorRunner
@@ -56,10 +57,13 @@ def sum_losses(model: LoadedModel, examples: Sequence[Example]) -> float:
     inputs, _ = pad_ids([example.input_ids for example in examples], pad_id)
     targets, _ = pad_ids([example.target_ids for example in examples], pad_id)
     rows = np.arange(len(examples))
+    # what is read, but never written
+    left_out = [pad_id, model.tokenizer.token_id(UNK)]
     total = 0.0
     for token_ids, expected in zip(inputs.T.numpy(), targets.T.numpy(), strict=True):
         probabilities = softmax(session.step(token_ids, rows))[rows, expected]
-        total -= float(np.log(np.maximum(probabilities, TINY))[expected != pad_id].sum())
+        counted = probabilities[~np.isin(expected, left_out)]
+        total -= float(np.log(np.maximum(counted, TINY)).sum())
     session.clear()
     return total
 

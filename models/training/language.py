@@ -21,7 +21,7 @@ from models.networks.encoder import State
 from models.networks.language_model import LanguageModel
 from models.training.data import Example, batch_examples, pad_ids, sample_weighted
 from models.training.metrics import text_figures
-from models.training.text_vocabulary import BOS
+from models.training.text_vocabulary import BOS, UNK
 from models.training.texts import (
     Stream,
     count_characters,
@@ -43,7 +43,7 @@ class LanguageTask:
 
     def __init__(self, config: RunConfig, tokenizer: Tokenizer, data: Path) -> None:
         self.config = config
-        self.pad_id, self.bos_id = tokenizer.token_id(PAD), tokenizer.token_id(BOS)
+        self.pad_id, self.bos_id, self.unk_id = map(tokenizer.token_id, (PAD, BOS, UNK))
         self._carried: State = []
         self._train: list[tuple[float, list[Example]]] = []
         for source in config.sources:
@@ -151,6 +151,7 @@ class LanguageTask:
         """Inputs and targets (B, T), features (B, F)."""
         inputs, _ = pad_ids([example.input_ids for example in examples], self.pad_id)
         targets, _ = pad_ids([example.target_ids for example in examples], self.pad_id)
+        targets[targets == self.unk_id] = self.pad_id  # is read, but never written
         features = None
         if self.config.condition:
             features = torch.tensor([example.features for example in examples]).to(device)

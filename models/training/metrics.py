@@ -50,7 +50,7 @@ def calibration_error(probabilities: np.ndarray, expected: Sequence[int]) -> Fig
 
 def text_figures(nats: float, num_characters: int) -> list[Figure]:
     """Measures how well a text was foreseen: mean loss in nats and in bits."""
-    signature = f"every character of {num_characters}, the end of a text counting as one"
+    signature = f"mean of {num_characters} known characters, the end of a text counting as one"
     mean = nats / num_characters
     return [
         Figure(f"nats{PER_CHARACTER}", mean, signature),

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from models.config import RunConfig, SourceConfig
 from models.training.data import Example, index_labels, limit_rows, read_source, read_text
-from models.training.text_vocabulary import BOS, SPECIALS
+from models.training.text_vocabulary import BOS, UNK
 from models.training.vocabulary import EOS
 from service.repository.manifest import Condition
 from service.text.tokenizer import Tokenizer
@@ -84,9 +84,10 @@ def count_features(config: RunConfig) -> int:
 
 
 def count_characters(texts: Sequence[Example], tokenizer: Tokenizer) -> int:
-    """Characters of the targets; the end of a text counts as one, an unknown character, too."""
+    """Characters of the targets; the end of a text counts as one, an unknown character as none."""
     token_ids = [token_id for text in texts for token_id in text.target_ids]
-    return sum(1 if token in SPECIALS else len(token) for token in tokenizer.tokens(token_ids))
+    lengths = {EOS: 1, UNK: 0}
+    return sum(lengths.get(token, len(token)) for token in tokenizer.tokens(token_ids))
 
 
 def encode_conditions(cells: Sequence[str], condition: Condition) -> list[tuple[float, ...]]:

@@ -189,7 +189,7 @@ def test_row_that_begins_with_bos_starts_anew(tmp_path: Path) -> None:
     ids = tokenizer.encode("hello")
     example = Example([task.bos_id, *ids[:-1]], ids)
     first, second = (task.loss(model, [example], CPU) for _ in range(2))
-    assert float(first) == float(second)
+    assert torch.equal(first, second)
 
 
 def test_validation_counts_every_character(tmp_path: Path) -> None:
