@@ -54,9 +54,9 @@ TRANSLATION_TEXTS = {
     "ko": ["한 남자가 자전거를 타고 있다.", "지하철역이 어디예요?"],
 }
 PROMPTS = {
-    "en": ["", "The "],
-    "de": ["", "Der "],
-    "ko": ["", "이 "],
+    "en": ["", "The king"],
+    "de": ["", "Der König"],
+    "ko": ["", "이 영화"],
 }
 PARITY_LENGTH = 48
 TOOLS = ("torch", "onnx", "onnxruntime", "onnxruntime-gpu", "tokenizers")

@@ -58,7 +58,7 @@ def write_row(image: NDArray[np.float64], digit: int) -> str:
 
 def describe_digit(digit: int) -> str:
     """The caption of a digit."""
-    return f"the digit {ENGLISH[digit]} / 숫자 {KOREAN[digit]}"
+    return f"{ENGLISH[digit]}, written by hand / 손으로 쓴 {KOREAN[digit]}"
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ def test_every_image_has_64_features_and_a_caption_in_both_languages(tmp_path: P
         assert (features.min(), features.max()) == (0.0, 1.0)
         captions = {row[1] for row in rows}
         assert captions == {
-            f"the digit {english} / 숫자 {korean}"
+            f"{english}, written by hand / 손으로 쓴 {korean}"
             for english, korean in zip(ENGLISH, KOREAN, strict=True)
         }
 
