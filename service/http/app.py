@@ -27,11 +27,14 @@ from service.http.middleware import RequestContextMiddleware
 from service.http.openapi import complete_document, document_errors, name_operation
 from service.http.prefix import PrefixMiddleware
 from service.http.problems import answer_http_error, answer_serving_error
+from service.http.routes.completions import completions
 from service.http.routes.default import default
 from service.http.routes.generation import generation
 from service.http.routes.operations import discovery, operations
 from service.http.routes.pages import pages
 from service.http.routes.tasks import tasks
+from service.http.schemas import Problem
+from service.http.wires.openai import CompletionProblem
 from service.pipeline.classify import ClassifyPipeline
 from service.pipeline.generate import GeneratePipeline
 from service.pipeline.translate import TranslatePipeline
@@ -81,7 +84,8 @@ class SeqserveApp(FastAPI):
         )
         self.context = context
         for router in (tasks, generation, default, discovery, operations, pages):
-            self.include_router(router, responses=document_errors())
+            self.include_router(router, responses=document_errors(Problem))
+        self.include_router(completions, responses=document_errors(CompletionProblem))
         self.mount("/docs/assets", StaticFiles(packages=[("fastapi_swagger", "resources")]))
         self.add_exception_handler(errors.ServingError, answer_serving_error)
         self.add_exception_handler(HTTPException, answer_http_error)

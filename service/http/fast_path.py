@@ -6,6 +6,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service import errors
 from service.http.problems import answer_serving_error
+from service.http.routes.completions import completions
 from service.http.routes.default import default
 from service.http.routes.generation import generation
 from service.http.routes.tasks import tasks
@@ -23,7 +24,7 @@ class FastPath:
         self.app = app
         self.endpoints = {
             route.path: route.endpoint
-            for router in (tasks, generation, default)
+            for router in (tasks, generation, completions, default)
             for route in router.routes
             if isinstance(route, APIRoute) and "POST" in (route.methods or ())
         }

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from service.http.schemas import REQUESTS, Body, Problem, TranslationEvent
-from service.http.wires.openai import Completion, CompletionRequest
+from service.http.wires.openai import Completion, CompletionProblem, CompletionRequest
 from service.http.wires.tgi import GenerateRequest, TokenEvent
 from service.settings import Settings
 
@@ -146,6 +146,20 @@ PROBLEM_EXAMPLE = {
 }
 
 
+PROBLEM_EXAMPLES: dict[type[Problem], object] = {
+    Problem: PROBLEM_EXAMPLE,
+    CompletionProblem: {
+        **PROBLEM_EXAMPLE,
+        "error": {
+            "message": PROBLEM_EXAMPLE["detail"],
+            "type": "invalid_request_error",
+            "param": None,
+            "code": None,
+        },
+    },
+}
+
+
 def name_operation(route: APIRoute) -> str:
     """An operation is called as its function is."""
     return route.name
@@ -160,13 +174,14 @@ def document_body(model: type[Body]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {JSON: {"schema": schema}}}}
 
 
-def document_errors() -> dict[int | str, dict[str, Any]]:
+def document_errors(model: type[Problem]) -> dict[int | str, dict[str, Any]]:
     """Describes what any route may answer besides its own answer."""
-    schema = {"$ref": REFERENCE.format(model=Problem.__name__)}
+    schema = {"$ref": REFERENCE.format(model=model.__name__)}
+    example = PROBLEM_EXAMPLES[model]
     return {
         "default": {
             "description": "What went wrong, as RFC 9457 says",
-            "content": {PROBLEM: {"schema": schema, "example": PROBLEM_EXAMPLE}},
+            "content": {PROBLEM: {"schema": schema, "example": example}},
         }
     }
 
@@ -181,7 +196,9 @@ def document_events(model: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
 def complete_document(document: dict[str, Any], settings: Settings) -> dict[str, Any]:
     """The document of FastAPI with everything else."""
     components = document["components"]
-    components["schemas"] |= describe_bodies(settings) | describe_models([Problem, *EVENT_MODELS])
+    components["schemas"] |= describe_bodies(settings) | describe_models(
+        [*PROBLEM_EXAMPLES, *EVENT_MODELS]
+    )
     components["securitySchemes"] = KEY_SCHEMES
     for operations in document["paths"].values():
         for operation in operations.values():

@@ -1,7 +1,8 @@
-"""The endpoints of language models: TGI's, and OpenAI's."""
+"""The endpoints of language models, as TGI has them, and what all streams of texts share."""
 
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -15,7 +16,7 @@ from service.answers import (
     Started,
     TokenDelta,
 )
-from service.errors import ModelNotFound, ServingError
+from service.errors import ServingError
 from service.http.context import find_request_context, get_context
 from service.http.disconnect import run_watched
 from service.http.openapi import document_body, document_events
@@ -28,25 +29,31 @@ from service.http.routes.tasks import (
     receive_fields,
 )
 from service.http.sse import EventResponse, format_data
-from service.http.wires.openai import (
-    Completion,
-    CompletionRequest,
-    CompletionWriter,
-    ModelCard,
-    ModelCards,
-)
 from service.http.wires.tgi import (
     GenerateRequest,
     GenerateResponse,
     TokenEvent,
     show_delta,
+    show_error,
     show_texts,
 )
-from service.pipeline.prompts import LANGUAGE
 
 generation = APIRouter(tags=["tasks"])
 
-Show = Callable[[TokenDelta | GenerateAnswer], Iterable[dict[str, Any] | None]]
+
+@dataclass(frozen=True)
+class StreamWire:
+    """How a stream looks.
+
+    Attributes:
+        show: gives the data of the events for an item of the pipeline; None stands for no event.
+        show_error: gives that of an error, which ends the stream.
+        end: sent after the last event of a stream that went well.
+    """
+
+    show: Callable[[TokenDelta | GenerateAnswer], Iterable[dict[str, Any] | None]]
+    show_error: Callable[[ServingError], dict[str, Any]]
+    end: bytes = b""
 
 
 @generation.post(
@@ -91,7 +98,8 @@ async def answer_inputs(request: Request, body: GenerateRequest, *, as_list: boo
         def show(item: TokenDelta | GenerateAnswer) -> Iterable[dict[str, Any] | None]:
             return [show_delta(item, body)] if isinstance(item, TokenDelta) else []
 
-        return await stream(request, body.prompts, body.options, deadline, lambda _: show)
+        wire = StreamWire(show, show_error)
+        return await stream(request, body.prompts, body.options, deadline, lambda: wire)
     work = perform(request, context.generate, body.prompts, body.options, deadline)
     answer = await run_watched(request.receive, work)
     shown = show_texts(answer.texts, body)
@@ -99,57 +107,12 @@ async def answer_inputs(request: Request, body: GenerateRequest, *, as_list: boo
     return reply(request, answer, to_json(shown[0] if is_single else shown))
 
 
-@generation.post(
-    "/v1/completions",
-    response_model=Completion,
-    responses=document_events(Completion),
-    openapi_extra=document_body(CompletionRequest),
-)
-async def create_completion(request: Request) -> Response:
-    """Goes on from a text, or from several, as OpenAI does."""
-    context = get_context(request)
-    context.generate.check_wait()
-    body = await receive(request, context.settings, CompletionRequest)
-    deadline = find_deadline(request, context, body)
-    if body.stream:
-        return await stream_completion(request, body, deadline)
-    work = perform(request, context.generate, body.prompts, body.options, deadline)
-    answer = await run_watched(request.receive, work)
-    return reply(request, answer, to_json(open_writer(request, body).show(answer.texts)))
-
-
-async def stream_completion(request: Request, body: CompletionRequest, deadline: float) -> Response:
-    def open_show(_: Started) -> Show:
-        writer = open_writer(request, body)
-        prompts = writer.show_prompts()
-
-        def show(item: TokenDelta | GenerateAnswer) -> Iterable[dict[str, Any] | None]:
-            if isinstance(item, TokenDelta):
-                yield from prompts
-                prompts.clear()
-                yield writer.show_delta(item)
-            elif body.wants_usage:
-                yield writer.show_end(item.texts)
-
-        return show
-
-    return await stream(
-        request, body.prompts, body.options, deadline, open_show, end=format_data("[DONE]")
-    )
-
-
-def open_writer(request: Request, body: CompletionRequest) -> CompletionWriter:
-    known = find_request_context(request.scope)
-    return CompletionWriter(body, known.request_id, known.model_names)
-
-
 async def stream(
     request: Request,
     prompts: list[Prompt],
     options: GenerateOptions,
     deadline: float,
-    open_show: Callable[[Started], Show],
-    end: bytes = b"",
+    open_wire: Callable[[], StreamWire],
 ) -> Response:
     """Texts as events; what can be known before they begin is answered as elsewhere.
 
@@ -158,8 +121,7 @@ async def stream(
         prompts: to go on from.
         options: of the request.
         deadline: monotonic seconds.
-        open_show: gives what turns items of the pipeline into the data of events.
-        end: sent after the last event of a stream that went well.
+        open_wire: called once the model is known.
     """
     pipeline = get_context(request).generate
     job = await pipeline.open_job(prompts, options, deadline)
@@ -167,12 +129,12 @@ async def stream(
     events = pipeline.stream_job(job)
     started = await anext(events)
     assert isinstance(started, Started)
-    shown = show_events(request, events, open_show(started), end)
+    shown = show_events(request, events, open_wire())
     return EventResponse(shown, name_model(started))
 
 
 async def show_events(
-    request: Request, events: AsyncGenerator[GenerateEvent, None], show: Show, end: bytes
+    request: Request, events: AsyncGenerator[GenerateEvent, None], wire: StreamWire
 ) -> AsyncGenerator[bytes, None]:
     """Events as they go over the wire; an error becomes the last one."""
     async with aclosing(events):
@@ -181,32 +143,10 @@ async def show_events(
                 assert not isinstance(item, Started), "it comes once"
                 if isinstance(item, GenerateAnswer):
                     find_request_context(request.scope).timings = item.timings
-                for data in show(item):
+                for data in wire.show(item):
                     if data is not None:
                         yield format_data(to_json(data).decode())
-            yield end
+            yield wire.end
         except ServingError as exc:  # the status is out already
             find_request_context(request.scope).error = exc
-            yield format_data(to_json({"error": str(exc), "error_type": "generation"}).decode())
-
-
-@generation.get("/v1/models")
-async def list_model_cards(request: Request) -> ModelCards:
-    """Models that complete texts, as OpenAI lists them."""
-    return ModelCards(data=list_cards(request))
-
-
-@generation.get("/v1/models/{name}")
-async def show_model_card(request: Request, name: str) -> ModelCard:
-    """One of them."""
-    cards = list_cards(request)
-    for card in cards:
-        if card.id == name:
-            return card
-    known = ", ".join(card.id for card in cards) or "none"
-    raise ModelNotFound(f"no {LANGUAGE} model has that name; there are {known}")
-
-
-def list_cards(request: Request) -> list[ModelCard]:
-    registry = get_context(request).registry
-    return [ModelCard(id=served.manifest.name) for served in registry.models_of(LANGUAGE)]
+            yield format_data(to_json(wire.show_error(exc)).decode())

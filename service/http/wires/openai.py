@@ -16,6 +16,7 @@ from service.http.schemas import (
     ModelName,
     Parameters,
     PositiveCount,
+    Problem,
     TimedBody,
     list_texts,
     refuse_bool,
@@ -168,6 +169,28 @@ class ModelCard(BaseModel):
 class ModelCards(BaseModel):
     object: Literal["list"] = "list"
     data: list[ModelCard]
+
+
+class ErrorObject(BaseModel):
+    """What OpenAI's clients read of an error."""
+
+    message: str
+    type: str
+    param: str | None = None
+    code: str | None = None
+
+
+class CompletionProblem(Problem):
+    """RFC 9457, with OpenAI's member."""
+
+    error: ErrorObject  # type: ignore[assignment]
+
+
+def describe_error(status: int, message: str) -> ErrorObject:
+    """An error in OpenAI's words."""
+    types = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+    fallback = "invalid_request_error" if status < 500 else "server_error"
+    return ErrorObject(message=message, type=types.get(status, fallback))
 
 
 class CompletionWriter:

@@ -16,6 +16,7 @@ from service.answers import (
     Prompt,
     TokenDelta,
 )
+from service.errors import ServingError
 from service.http.faults import fault
 from service.http.schemas import Flag, ModelName, Parameters, PositiveCount, TimedBody, refuse_bool
 
@@ -242,6 +243,11 @@ def show_delta(delta: TokenDelta, request: GenerateRequest) -> dict[str, Any]:
             "seed": show_seed(text, request),
         },
     }
+
+
+def show_error(error: ServingError) -> dict[str, Any]:
+    """An error within a stream."""
+    return {"error": str(error), "error_type": "generation"}
 
 
 def show_token(token: GeneratedToken) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pydantic import TypeAdapter
 
 from service.http.openapi import BODIES as BODY_MODELS
 from service.http.openapi import EXAMPLES
+from service.http.routes.completions import completions
 from service.http.routes.generation import generation
 from service.http.routes.operations import discovery, operations
 from service.http.routes.tasks import tasks
@@ -23,10 +24,12 @@ OPERATIONS = {
 BODIES = {name: operation for name, operation in OPERATIONS.items() if "requestBody" in operation}
 ROUTES = {
     route.name: route
-    for router in (tasks, generation, discovery, operations)
+    for router in (tasks, generation, completions, discovery, operations)
     for route in router.routes
     if isinstance(route, APIRoute) and route.include_in_schema
 }
+
+COMPLETIONS = {route.name for route in completions.routes if isinstance(route, APIRoute)}
 
 
 def find_schemas(node: object) -> Iterator[dict[str, Any]]:
@@ -91,7 +94,8 @@ def test_an_error_is_a_problem(name: str) -> None:
     ((media_type, content),) = OPERATIONS[name]["responses"]["default"]["content"].items()
 
     assert media_type == "application/problem+json"
-    assert content["schema"] == {"$ref": "#/components/schemas/Problem"}
+    schema = "CompletionProblem" if name in COMPLETIONS else "Problem"
+    assert content["schema"] == {"$ref": f"#/components/schemas/{schema}"}
 
 
 @pytest.mark.parametrize(("keys", "is_optional"), [("", True), ("secret", False)])
