@@ -3,6 +3,8 @@
 import re
 from collections.abc import Sequence
 
+import numpy as np
+
 from export.translate import translate_texts
 from models.training.held_out import read_everyday
 from models.training.metrics import Figure
@@ -25,7 +27,7 @@ def judge_labels(model: LoadedModel) -> Figure | None:
     results = run_sequences(model.runner, make_sequences(model, [text for _, text in rows]))
     right = 0
     for (expected, _), result in zip(rows, results, strict=True):
-        assert not isinstance(result, list), "a classifier answers with an array"
+        assert isinstance(result, np.ndarray), "a classifier answers with an array"
         probabilities = model.probabilities(result)
         if expected == UNSURE:
             right += int(probabilities.max() <= MAX_UNSURE_SCORE)

@@ -3,7 +3,7 @@
 import contextlib
 import re
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from export.calibration import find_temperature, set_temperature
 from export.card import write_card
 from export.curves import CURVES, draw_curves
 from export.graph import OPSET, save_graphs
+from export.language_graphs import build_conditioner, build_generator, build_prefill
 from export.layers import Weights
 from export.lengths import measure_limits
 from export.parity import check_parity
@@ -28,6 +29,7 @@ from service.repository.manifest import (
     MANIFEST,
     ROLES,
     TOKENIZER,
+    Condition,
     FileEntry,
     Golden,
     Graph,
@@ -51,6 +53,11 @@ TRANSLATION_TEXTS = {
     "de": GOLDEN_TEXTS["de"],
     "ko": ["한 남자가 자전거를 타고 있다.", "지하철역이 어디예요?"],
 }
+PROMPTS = {
+    "en": ["", "The king"],
+    "de": ["", "Der König"],
+    "ko": ["", "이 영화"],
+}
 PARITY_LENGTH = 48
 TOOLS = ("torch", "onnx", "onnxruntime", "onnxruntime-gpu", "tokenizers")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -62,27 +69,54 @@ def build_graphs(
 ) -> dict[Role, onnx.ModelProto]:
     """The graphs of a run in one precision."""
     weights: Weights = {name: array.numpy() for name, array in run.model.state_dict().items()}
+    graphs: dict[str, Callable[[], dict[Role, onnx.ModelProto]]] = {
+        "classification": lambda: classifier_graphs(run, weights, precision, linear_before_reset),
+        "translation": lambda: translator_graphs(run, weights, precision, linear_before_reset),
+        "language": lambda: language_graphs(run, weights, precision, linear_before_reset),
+    }
+    return graphs[run.config.task]()
+
+
+def classifier_graphs(
+    run: Run, weights: Weights, precision: Precision, linear_before_reset: int
+) -> dict[Role, onnx.ModelProto]:
     model = run.config.model
-    cell, num_layers, residual = model.cell, model.encoder_layers, model.residual
-    if run.config.task == "classification":
-        return {
-            "classifier": build_classifier(
-                weights, cell, num_layers, precision, linear_before_reset, residual=residual
-            )
-        }
+    sizes = (model.cell, model.encoder_layers, precision, linear_before_reset)
+    return {"classifier": build_classifier(weights, *sizes, residual=model.residual)}
+
+
+def translator_graphs(
+    run: Run, weights: Weights, precision: Precision, linear_before_reset: int
+) -> dict[Role, onnx.ModelProto]:
+    model = run.config.model
+    sizes = (model.cell, model.encoder_layers, precision, linear_before_reset)
     return {
-        "encoder": build_encoder(
-            weights, cell, num_layers, precision, linear_before_reset, residual=residual
-        ),
+        "encoder": build_encoder(weights, *sizes, residual=model.residual),
         "decoder": build_decoder(
             weights,
-            cell,
+            model.cell,
             run.forbidden_ids,
             precision,
             linear_before_reset,
-            memory_bound=float(num_layers if residual else 1),  # hidden states are below 1
+            # hidden states are below 1
+            memory_bound=float(model.encoder_layers if model.residual else 1),
         ),
     }
+
+
+def language_graphs(
+    run: Run, weights: Weights, precision: Precision, linear_before_reset: int
+) -> dict[Role, onnx.ModelProto]:
+    cell, num_layers = run.config.model.cell, run.config.model.num_layers
+    graphs: dict[Role, onnx.ModelProto] = {
+        "prefill": build_prefill(weights, cell, num_layers, precision, linear_before_reset),
+        "generator": build_generator(
+            weights, cell, num_layers, run.forbidden_ids, precision, linear_before_reset
+        ),
+    }
+    if run.config.condition:
+        graphs["conditioner"] = build_conditioner(weights, cell, num_layers, precision)
+    return graphs
 
 
 def check_run(
@@ -135,7 +169,8 @@ def check_folder(
 
 
 def roles_of(run: Run) -> tuple[Role, ...]:
-    return ROLES[run.config.task]
+    roles = ROLES[run.config.task]
+    return (*roles, "conditioner") if run.config.condition else roles
 
 
 def graph_file(role: Role, precision: Precision) -> str:
@@ -199,12 +234,15 @@ def calibrate(run: Run, data: Path) -> str:
 
 def find_limits(run: Run, data: Path | None) -> Limits:
     """The limits of the model: measured if the training data is there, else the defaults."""
-    if data:
+    if data and run.config.task == "translation":
         try:
             return measure_limits(run.config, run.tokenizer, data)
         except FileNotFoundError as exc:
             print(f"the length limits of translations stay at their defaults: {exc}")
-    return Limits(max_input_tokens=run.config.model.max_tokens)
+    longest = run.config.model.max_tokens
+    if run.config.task == "language":
+        return Limits(max_input_tokens=longest, max_new_tokens=longest)
+    return Limits(max_input_tokens=longest)
 
 
 def describe_run(
@@ -224,6 +262,7 @@ def describe_run(
         languages=config.languages,
         pairs=config.pairs if config.task == "translation" else (),
         labels=config.labels,
+        condition=config.condition,
         lower_capitals=config.model.lower_capitals,
         masks=run.masks if config.task == "translation" else {},
         ids=run.special_ids,
@@ -316,7 +355,7 @@ def add_goldens(folder: Path) -> Manifest:
     for golden in usable:
         output, score = answer_golden(model, golden)
         answered = golden.model_copy(update={"output": output, "score": round(score, 4)})
-        if all(agrees(answered, *answer_golden(other, golden)) for other in others):
+        if all(agrees(other, answered, *answer_golden(other, golden)) for other in others):
             goldens.append(answered)
     if not goldens:
         raise ArtefactError(
@@ -328,15 +367,29 @@ def add_goldens(folder: Path) -> Manifest:
 
 def list_goldens(manifest: Manifest) -> list[Golden]:
     """Returns golden texts in the languages of a model, English by default, without answers."""
-    if manifest.task == "classification":
-        texts = [GOLDEN_TEXTS.get(code, GOLDEN_TEXTS["en"]) for code in manifest.languages]
-        unique = dict.fromkeys(text for group in texts for text in group)
-        return [Golden(text=text, output="", score=0.0) for text in unique]
+    if manifest.task == "translation":
+        return [
+            Golden(text=text, output="", score=0.0, source=source, target=target)
+            for source, target in manifest.pairs
+            for text in TRANSLATION_TEXTS.get(source, TRANSLATION_TEXTS["en"])
+        ]
+    known = PROMPTS if manifest.task == "language" else GOLDEN_TEXTS
+    texts = [known.get(code, known["en"]) for code in manifest.languages]
+    unique = dict.fromkeys(text for group in texts for text in group)
     return [
-        Golden(text=text, output="", score=0.0, source=source, target=target)
-        for source, target in manifest.pairs
-        for text in TRANSLATION_TEXTS.get(source, TRANSLATION_TEXTS["en"])
+        Golden(text=text, output="", score=0.0, features=features)
+        for features in list_conditions(manifest.condition)
+        for text in unique
     ]
+
+
+def list_conditions(condition: Condition | None) -> list[tuple[float, ...] | None]:
+    """Conditions to try a model with: each label, or zeros; None for a model without."""
+    if condition is None:
+        return [None]
+    if condition.labels:
+        return [condition.encode(label) for label in condition.labels]
+    return [(0.0,) * condition.size]
 
 
 def next_version(folder: Path) -> str:

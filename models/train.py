@@ -24,10 +24,12 @@ from models.config import (
     read_config,
     read_run_config,
 )
+from models.training import texts as language_texts
 from models.training.initial import load_initial
 from models.training.pretraining import PretrainingTask
 from models.training.runs import positive
 from models.training.tasks import build_task, check_sources, training_texts
+from models.training.text_vocabulary import train_text_tokenizer
 from models.training.trainer import LAST, Trainer
 from models.training.vocabulary import train_tokenizer
 from service.errors import ArtefactError
@@ -98,7 +100,7 @@ def run_training(trainer: Trainer) -> None:
     )
     progress = trainer.train()
     print(
-        f"best validation score {progress.best_score:.2f} after {progress.seconds / 60:.0f} min; "
+        f"best validation score {progress.best_score:.4g} after {progress.seconds / 60:.0f} min; "
         f"run is in {trainer.folder}"
     )
 
@@ -294,6 +296,10 @@ def prepare_run(
 
 
 def learn_vocabulary(config: RunConfig, data: Path) -> Tokenizer:
+    if config.task == "language":
+        texts = language_texts.training_texts(config, data)
+        lowercase = config.model.lowercase
+        return train_text_tokenizer(texts, config.model.vocab_size, lowercase=lowercase)
     languages = config.languages if config.task == "translation" else ()
     texts = training_texts(config, data)
     return train_tokenizer(texts, config.model.vocab_size, languages, config.model.lowercase)

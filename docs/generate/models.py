@@ -8,16 +8,25 @@ from service.repository.manifest import Manifest, Quality, read_manifest
 from service.repository.registry import find_versions
 
 REPOSITORY = "models/repository"
-SHIPPED = ("sentiment-en", "sentiment-ko", "translation-en-de", "translation-en-ko")
+SHIPPED = (
+    "shakespeare-en",
+    "sentiment-en",
+    "sentiment-ko",
+    "translation-en-de",
+    "translation-en-ko",
+)
 METRICS = {
     "accuracy": "accuracy, %",
     "bleu": "BLEU",
     "chrf": "chrF",
     "bleu-lc": "BLEU, lower-cased",
+    "nats per character": "nats per character",
 }
 TEST_SETS = {
     "flores devtest": "FLORES devtest",
     "imdb test": "IMDB test",
+    "tinyshakespeare test": "tinyshakespeare test",
+    "tinyshakespeare valid": "tinyshakespeare validation",
     "kss_koen test": "KSS test",
     "multi30k test_2016_flickr": "Multi30k test_2016_flickr",
     "nsmc test": "NSMC test",
@@ -65,6 +74,11 @@ def describe_headline(manifest: Manifest) -> str:
     if manifest.task == "classification":
         found = [figure for figure in figures if figure.metric == "accuracy"]
         return "; ".join(f"{name_data(each)}: accuracy {each.value:.1f} %" for each in found)
+    if manifest.task == "language":
+        losses = [figure for figure in figures if figure.metric == "nats per character"]
+        return "; ".join(
+            f"{name_data(each)}: {each.value:.3f} nats per character" for each in losses
+        )
     first = [
         figure for figure in figures if (figure.data, figure.metric) == (figures[0].data, "bleu")
     ]

@@ -1,5 +1,6 @@
 """Quality figures: accuracy, and sacreBLEU's BLEU and chrF with their signatures."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -7,6 +8,7 @@ import numpy as np
 from sacrebleu import BLEU, CHRF
 
 NUM_BINS = 15
+PER_CHARACTER = " per character"
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,16 @@ def calibration_error(probabilities: np.ndarray, expected: Sequence[int]) -> Fig
     ]
     signature = f"percentage points over {len(scores)} texts, {NUM_BINS} bins of equal width"
     return Figure("calibration error", 100.0 * sum(gaps) / len(scores), signature)
+
+
+def text_figures(nats: float, num_characters: int) -> list[Figure]:
+    """Measures how well a text was foreseen: mean loss in nats and in bits."""
+    signature = f"mean of {num_characters} known characters, the end of a text counting as one"
+    mean = nats / num_characters
+    return [
+        Figure(f"nats{PER_CHARACTER}", mean, signature),
+        Figure(f"bits{PER_CHARACTER}", mean / math.log(2.0), signature),
+    ]
 
 
 CHARACTER_LANGUAGES = frozenset({"ja", "km", "ko", "lo", "my", "th", "zh"})

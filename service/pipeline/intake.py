@@ -9,7 +9,7 @@ from service.answers import (
     Detection,
     Timings,
 )
-from service.engine.batch import Defect, Result, TokenSequence
+from service.engine.batch import Defect, Generation, Result, TokenSequence
 from service.errors import (
     DeadlineExceeded,
     EmptyInput,
@@ -168,5 +168,7 @@ def find_defect(result: Result) -> Defect | None:
 
 
 def count_tokens(result: Result) -> int:
-    """Tokens of the best translation; a classifier writes none."""
+    """Tokens of a generated text, or of the best translation; a classifier writes none."""
+    if isinstance(result, Generation):
+        return len(result.token_ids)
     return len(result[0].token_ids) if isinstance(result, list) else 0

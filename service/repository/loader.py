@@ -5,13 +5,14 @@ from pathlib import Path
 
 from service.engine.classifier import ClassifierRunner
 from service.engine.device import Device
+from service.engine.generation.generator import GeneratorRunner
+from service.engine.generation.generator_session import GeneratorSession, StateShape
 from service.engine.runner import Runner
 from service.engine.search.decoder_session import DecoderSession
 from service.engine.search.translator import TranslatorRunner
-from service.engine.session import OnnxSession, Session
+from service.engine.session import OnnxSession
 from service.errors import ArtefactError
 from service.repository.manifest import (
-    ROLES,
     TOKENIZER,
     Manifest,
     Precision,
@@ -23,7 +24,7 @@ from service.repository.manifest import (
 from service.repository.model import LoadedModel
 from service.text.tokenizer import Tokenizer
 
-Sessions = Mapping[Role, Session]
+Sessions = Mapping[Role, OnnxSession]
 
 PREFERENCE: dict[str, tuple[Precision, ...]] = {
     "cpu": ("int8", "fp32", "w8"),
@@ -39,12 +40,21 @@ INPUTS: dict[Role, set[str]] = {
         *("token_ids", "parents", "rows", "hidden", "cell"),
         *("keys", "values", "num_candidates"),
     },
+    "prefill": {"input_ids", "lengths", "hidden", "cell"},
+    "generator": {"token_ids", "parents", "hidden", "cell"},
+    "conditioner": {"features"},
 }
 OUTPUTS: dict[Role, set[str]] = {
     "classifier": {"logits"},
     "encoder": {"keys", "values", "hidden"},
     "decoder": {"scores", "candidates", "next_hidden", "attention"},
+    "prefill": {"next_hidden"},
+    "generator": {"logits", "next_hidden"},
+    "conditioner": {"hidden"},
 }
+
+# Whether runs of white space are read as one space; a task that is not here reads all of its text.
+SQUEEZES_SPACES = {"classification": True, "translation": False}
 
 
 def load_model(
@@ -73,8 +83,8 @@ def load_model(
     manifest = read_manifest(folder)
     check_files(manifest, folder)
     tokenizer = Tokenizer.load(folder / TOKENIZER)
-    # a translation keeps the white space of its source
-    tokenizer.ignore_layout(squeeze_spaces=manifest.task == "classification")
+    if manifest.task in SQUEEZES_SPACES:
+        tokenizer.ignore_layout(squeeze_spaces=SQUEEZES_SPACES[manifest.task])
     chosen = choose_precision(manifest, device, precision)
 
     def open_graph(role: Role) -> OnnxSession:
@@ -84,7 +94,7 @@ def load_model(
         check_names(session, role, path)
         return session
 
-    sessions = {role: open_graph(role) for role in ROLES[manifest.task]}
+    sessions = {role: open_graph(role) for role in manifest.roles}
     max_rows = min(max_rows, manifest.limits.max_batch_size or max_rows)
     make_runner = RUNNERS[manifest.task]
     runners = [make_runner(manifest.ids, sessions, max_rows) for _ in range(num_runners)]
@@ -101,10 +111,38 @@ def make_translator(ids: SpecialIds, sessions: Sessions, max_rows: int) -> Runne
     return TranslatorRunner(session, ids.eos_id, max_rows)
 
 
+def make_generator(ids: SpecialIds, sessions: Sessions, max_rows: int) -> Runner:
+    session = GeneratorSession(
+        sessions["prefill"],
+        sessions["generator"],
+        sessions.get("conditioner"),
+        find_state_shape(sessions["generator"]),
+        ids.pad_id,
+    )
+    return GeneratorRunner(session, ids.eos_id, max_rows)
+
+
 RUNNERS: dict[str, Callable[[SpecialIds, Sessions, int], Runner]] = {
     "classification": make_classifier,
     "translation": make_translator,
+    "language": make_generator,
 }
+
+
+def find_state_shape(generator: OnnxSession) -> StateShape:
+    """The states that a generator graph takes.
+
+    Raises:
+        ArtefactError: the graph leaves their layers or units open.
+    """
+    names = tuple(name for name in ("hidden", "cell") if name in generator.input_names)
+    num_layers, _, size = generator.input_shape(names[0]) if names else (None, None, None)
+    if not (isinstance(num_layers, int) and isinstance(size, int)):
+        raise ArtefactError(
+            "a generator graph must declare `hidden` as (layers, rows, units), layers and units as "
+            f"numbers; it has {num_layers} and {size}"
+        )
+    return StateShape(num_layers, size, names)
 
 
 def check_names(session: OnnxSession, role: Role, path: Path) -> None:

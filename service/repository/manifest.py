@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from service.errors import ArtefactError
 from service.text.placeables import Kind
 
-HEADLINE_METRICS = ("accuracy", "bleu")
+HEADLINE_METRICS = ("accuracy", "bleu", "nats per character")
 MANIFEST, TOKENIZER = "manifest.json", "tokenizer.json"
 
 Precision = Literal["fp32", "w8", "int8"]
@@ -23,18 +23,19 @@ Precision = Literal["fp32", "w8", "int8"]
 Level = Literal["formal", "polite", "casual", "plain"]
 """How a speaker addresses the listener; see `models.training.speech_level`."""
 
-Role = Literal["classifier", "encoder", "decoder"]
+Role = Literal["classifier", "encoder", "decoder", "prefill", "generator", "conditioner"]
 
 Task = Annotated[
-    Literal["classification", "translation"],
+    Literal["classification", "translation", "language"],
     # what format 1 called it at first
     BeforeValidator(lambda task: "classification" if task == "sentiment" else task),
 ]
 ROLES: dict[str, tuple[Role, ...]] = {
     "classification": ("classifier",),
     "translation": ("encoder", "decoder"),
+    "language": ("prefill", "generator"),
 }
-"""The graphs of a model by its task."""
+"""The graphs of a model by its task; one that takes a condition has a conditioner, too."""
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
@@ -77,10 +78,12 @@ class SpecialIds(Part):
         start_ids: the token that starts a translation, by target language.
         level_ids: the same for a translation at a speech level, by target language and level. It
             stands at the end of the source, too, in the place of eos.
+        bos_id: the token before the first one of a language model's text.
     """
 
     pad_id: Annotated[int, Field(ge=0)]
     eos_id: int | None = None
+    bos_id: int | None = None
     start_ids: dict[Language, int] = {}
     level_ids: dict[Language, dict[Level, int]] = {}
 
@@ -90,11 +93,38 @@ class SpecialIds(Part):
         return start_id if is_level else self.eos_id
 
 
+class Condition(Part):
+    """What a language model's texts depend on besides the prompt: a label, or some features.
+
+    Attributes:
+        labels: the model takes one of them, as a one-hot row of features.
+        num_features: or it takes this many numbers.
+    """
+
+    labels: tuple[str, ...] = ()
+    num_features: Annotated[int | None, Field(ge=1)] = None
+
+    @model_validator(mode="after")
+    def _check_kind(self) -> "Condition":
+        if bool(self.labels) == bool(self.num_features):
+            raise ValueError("a condition is either labels or num_features")
+        return self
+
+    @property
+    def size(self) -> int:
+        """Features of a row."""
+        return self.num_features or len(self.labels)
+
+    def encode(self, label: str) -> tuple[float, ...]:
+        """The features of a label that the model knows."""
+        return tuple(float(label == each) for each in self.labels)
+
+
 class Limits(Part):
     """What the model accepts and gives, in tokens, and how large its batches may be.
 
     Attributes:
-        max_new_tokens: of the longest translation.
+        max_new_tokens: of the longest translation, or of a text that is generated.
         new_tokens_base, new_tokens_per_token: a translation ends at the latest after the base and
             this many tokens per source token; `export` measures both.
         max_batch_size: rows of a batch, if fewer than the server's setting.
@@ -189,8 +219,9 @@ class Golden(Part):
 
     Attributes:
         target: target language, for translation.
-        output: label, or translation.
-        score: probability of the label, or mean log-probability per token of the translation.
+        features: the condition of a text that is generated, see `Condition`.
+        output: label, translation, or greedy continuation.
+        score: probability of the label, or mean log-probability per token of the text.
     """
 
     text: str
@@ -198,6 +229,7 @@ class Golden(Part):
     score: float
     source: Language | None = None
     target: Language | None = None
+    features: tuple[float, ...] | None = None
 
 
 class Manifest(Part):
@@ -206,6 +238,7 @@ class Manifest(Part):
     Attributes:
         output_kind: what the classifier graph returns.
         pairs: translation directions.
+        condition: what a language model's texts depend on besides the prompt.
         masks: the characters by which the model carries placeables through, by their kind.
         lower_capitals: whether sentences written in capitals are translated in sentence case.
         tools: versions of the programs that built it.
@@ -221,6 +254,7 @@ class Manifest(Part):
     pairs: tuple[tuple[Language, Language], ...] = ()
     labels: tuple[str, ...] = ()
     output_kind: Literal["logits", "probabilities"] = "logits"
+    condition: Condition | None = None
     lower_capitals: bool = True
     masks: dict[Kind, str] = {}
     ids: SpecialIds
@@ -247,13 +281,15 @@ class Manifest(Part):
             or not {target for _, target in self.pairs} <= set(self.ids.start_ids)
         ):
             raise ValueError("a translation model needs pairs, eos_id, and a start id per target")
+        if self.task == "language" and self.ids.bos_id is None:
+            raise ValueError("a language model needs a bos_id")
         return self
 
     @model_validator(mode="after")
     def _check_graphs(self) -> "Manifest":
         if not self.graphs:
             raise ValueError("a version needs graphs")
-        roles = sorted(ROLES[self.task])
+        roles = sorted(self.roles)
         for precision in self.precisions:
             found = sorted(graph.role for graph in self.graphs if graph.precision == precision)
             if found != roles:
@@ -269,6 +305,11 @@ class Manifest(Part):
         if missing:
             raise ValueError(f"files does not list {', '.join(sorted(missing))}")
         return self
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """The graphs that the version has in each precision."""
+        return (*ROLES[self.task], "conditioner") if self.condition else ROLES[self.task]
 
     @property
     def precisions(self) -> tuple[Precision, ...]:

@@ -45,7 +45,7 @@ from service.repository.registry import find_versions
 from tests.export.conftest import FolderMaker
 from tests.models.tiny_runs import SAMPLES
 
-TASKS = ("classification", "translation")
+TASKS = ("classification", "translation", "language")
 CELLS = ("lstm", "gru", "rnn")
 
 
@@ -65,7 +65,7 @@ def test_version_is_complete_and_passes_its_goldens(
     folder = tiny_version(task, cell)
     manifest = read_manifest(folder)
     check_files(manifest, folder)
-    assert len(manifest.goldens) == (2 if task == "classification" else 4)
+    assert len(manifest.goldens) == {"classification": 2, "translation": 4, "language": 4}[task]
     assert {row.precision for row in manifest.parity} == {"fp32", "int8", "w8"}
     for precision in manifest.precisions:
         check_goldens(load_model(folder, Device("cpu"), precision=precision))

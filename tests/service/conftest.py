@@ -15,3 +15,13 @@ def tiny_repository() -> Path:
     with what the export makes.
     """
     return Path(__file__).parent / "tiny_repository"
+
+
+@pytest.fixture(scope="session")
+def tiny_languages() -> Path:
+    """A model repository of two language models with random weights, in all precisions.
+
+    tiny-language-lstm continues texts, tiny-language-gru writes one by a label. The same test
+    compares it with what `tests/export/tiny_language.py` makes.
+    """
+    return Path(__file__).parent / "tiny_languages"
