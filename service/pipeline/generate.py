@@ -19,7 +19,7 @@ from service.answers import (
 from service.engine.batch import Generation, Result, SamplingOptions, TokenSequence
 from service.errors import InputTooLong, InvalidInput
 from service.pipeline.growing_text import GrowingText
-from service.pipeline.intake import check_texts, check_wait, observe_stages, offload
+from service.pipeline.intake import check_texts, check_wait, observe_stages, observe_tokens, offload
 from service.pipeline.prompts import LANGUAGE, choose_generator, encode_condition, encode_prompt
 from service.pipeline.submission import ModelBatch, Submission
 from service.repository.registry import Registry, ServedModel
@@ -212,6 +212,7 @@ class GeneratePipeline:
         timings = observe_stages(
             job.work, results, job.arrived_at, job.encoded_at, self._metrics, self._clock()
         )
+        observe_tokens(job.work, results, self._metrics)
         return GenerateAnswer(job.model_names, job.model_versions, timings, texts)
 
     def _check_options(self, options: GenerateOptions, num_prompts: int) -> None:
