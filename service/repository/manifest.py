@@ -23,22 +23,25 @@ Precision = Literal["fp32", "w8", "int8"]
 Level = Literal["formal", "polite", "casual", "plain"]
 """How a speaker addresses the listener; see `models.training.speech_level`."""
 
-Role = Literal["classifier", "encoder", "decoder"]
+Role = Literal["classifier", "encoder", "decoder", "tagger", "stream_tagger"]
 
 Task = Annotated[
-    Literal["classification", "translation"],
+    Literal["classification", "translation", "tagging"],
     # what format 1 called it at first
     BeforeValidator(lambda task: "classification" if task == "sentiment" else task),
 ]
 ROLES: dict[str, tuple[Role, ...]] = {
     "classification": ("classifier",),
     "translation": ("encoder", "decoder"),
+    "tagging": ("tagger",),
 }
-"""The graphs of a model by its task."""
+"""The graphs of a model by its task; see `list_roles`."""
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
+Lookahead = Annotated[int, Field(ge=0, le=4)]
+"""Tokens that a tagger of text as it comes in reads beyond a token before it labels it."""
 
 
 class Part(BaseModel):
