@@ -11,15 +11,13 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from service.repository.manifest import Language, Lookahead, Name, Task
+from service.repository.manifest import LABELLED, Language, Lookahead, Name, Task
 
 CONFIG = "config.json"  # in a run's folder
 
 Cell = Literal["lstm", "gru", "rnn"]
 Rate = Annotated[float, Field(ge=0.0, lt=1.0)]
 Size = Annotated[int, Field(ge=1)]
-
-LABELLED = ("classification", "tagging")  # the tasks with labels of their own
 
 STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 

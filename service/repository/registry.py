@@ -130,6 +130,41 @@ class Registry:
                 return served
         raise ModelNotFound(f"no classifier reads the language {language!r}")
 
+    def find_tagger(self, language: str) -> ServedModel:
+        """The tagger of whole texts in a language: one that reads both ways, if there is one.
+
+        Raises:
+            ModelNotFound: no tagger reads it.
+        """
+        taggers = [
+            served
+            for served in self.models_of("tagging")
+            if language in served.manifest.languages
+        ]
+        if not taggers:
+            raise ModelNotFound(f"no tagger reads the language {language!r}")
+        return min(taggers, key=lambda served: served.manifest.lookahead is not None)
+
+    def find_stream_tagger(self, name: str | None) -> ServedModel:
+        """The tagger of text as it comes in with that name, or the first one.
+
+        Raises:
+            ModelNotFound: there is none, or it reads whole texts only.
+        """
+        taggers = {
+            served.manifest.name: served
+            for served in self.models_of("tagging")
+            if served.manifest.lookahead is not None
+        }
+        if name is None and taggers:
+            return next(iter(taggers.values()))
+        if name not in taggers:
+            raise ModelNotFound(
+                f"no model that labels text as it comes in is called {name!r}; there are "
+                f"{', '.join(taggers) or 'none'}"
+            )
+        return taggers[name]
+
     def find_route(self, source: str, target: str) -> list[Leg]:
         """The way from a language to another: one leg, or two through the pivot language.
 
@@ -172,6 +207,13 @@ class Registry:
         """Languages that some classifier reads."""
         found: dict[str, None] = {}
         for served in self.models_of("classification"):
+            found.update(dict.fromkeys(served.manifest.languages))
+        return list(found)
+
+    def tagged_languages(self) -> list[str]:
+        """Languages that some tagger reads."""
+        found: dict[str, None] = {}
+        for served in self.models_of("tagging"):
             found.update(dict.fromkeys(served.manifest.languages))
         return list(found)
 

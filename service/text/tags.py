@@ -5,7 +5,7 @@ plain names, of which "O" says nothing. With the plain label "SPACE", a white sp
 token.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 OUTSIDE, SPACE = "O", "SPACE"
@@ -26,20 +26,26 @@ def split_label(label: str) -> tuple[str, str]:
     return "I", label
 
 
-def find_runs(labels: Sequence[str]) -> Iterator[Run]:
-    """Yields the entities of a text's labels: runs of one name, "O" passed over.
+def find_runs(labels: Sequence[str], outside: str | None = OUTSIDE) -> Iterator[Run]:
+    """Yields the entities of a text's labels: runs of one name.
 
     A run ends where the name changes and where a "B-" begins the next one; one that begins with
     "I-" counts too, as in conlleval.
+
+    Args:
+        labels: of the tokens, in their order.
+        outside: the name that is passed over; None yields the runs of all names.
     """
-    start, current = 0, OUTSIDE
-    for place, label in enumerate([*labels, OUTSIDE]):
+    start, current = 0, ""
+    for place, label in enumerate(labels):
         begins, name = split_label(label)
         if name == current and begins != "B":
             continue
-        if current != OUTSIDE:
+        if current and current != outside:
             yield Run(start, place, current)
         start, current = place, name
+    if current and current != outside:
+        yield Run(start, len(labels), current)
 
 
 def find_words(labels: Sequence[str]) -> Iterator[Run]:
@@ -51,10 +57,16 @@ def find_words(labels: Sequence[str]) -> Iterator[Run]:
             start = place + 1
 
 
-def render_spaces(text: str, ends: Sequence[int]) -> str:
-    """Writes the text anew, with a space after each of these places and no other white space."""
-    parts, start = [], 0
-    for end in ends:
-        parts.append("".join(text[start:end].split()))
-        start = end
-    return " ".join(part for part in [*parts, "".join(text[start:].split())] if part)
+def render_spaces(text: str, ends: Iterable[int]) -> str:
+    """Writes the text anew: its lines, with a space at these places and no other white space."""
+    spaced = set(ends)
+    lines, place = [], 0
+    for line in text.splitlines(keepends=True):
+        body = line.splitlines()[0]
+        parts = []
+        for offset, character in enumerate(body, place + 1):
+            parts.append("" if character.isspace() else character)
+            parts.append(" " if offset in spaced else "")
+        lines.append("".join(parts).strip() + line[len(body) :])
+        place += len(line)
+    return "".join(lines)
