@@ -51,9 +51,7 @@ def build_classifier(
     outputs, _ = encode_steps(  # (B, T, 2H)
         layers, weights, cell, num_layers, embedded, lengths, residual=residual
     )
-    mask = graph.op(
-        "Unsqueeze", length_mask(graph, input_ids, lengths), graph.ints(2)
-    )  # (B, T, 1)
+    mask = graph.op("Unsqueeze", length_mask(graph, input_ids, lengths), graph.ints(2))  # (B, T, 1)
     counts = graph.op("Unsqueeze", graph.op("Cast", lengths, to=FLOAT), graph.ints(1))  # (B, 1)
     mean = graph.op("Div", graph.op("ReduceSum", outputs, graph.ints(1), keepdims=0), counts)
     lowest = graph.weight("lowest", np.array(np.finfo(np.float32).min, dtype=np.float32))

@@ -206,7 +206,9 @@ class RunConfig:
             raise ValueError("lookahead: only for tagging")
         if self.model.vocabulary != "characters":
             # the last piece of a word may still change while the word is typed
-            raise ValueError('lookahead: a tagger of text as it is typed needs vocabulary "characters"')
+            raise ValueError(
+                'lookahead: a tagger of text as it is typed needs vocabulary "characters"'
+            )
 
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:

@@ -115,7 +115,8 @@ def disturb(text: str, rng: random.Random) -> str:
 def label_spaces(text: str, disturbed: str) -> tuple[str, str]:
     """Labels a disturbed text by the well-spaced text: (spans, disturbed text)."""
     needs_space = [
-        following == " " for character, following in zip(text, text[1:] + "$", strict=True)
+        following == " "
+        for character, following in zip(text, text[1:] + "$", strict=True)
         if character != " "
     ]
     places = [place for place, character in enumerate(disturbed) if character != " "]

@@ -1,8 +1,8 @@
 """Reads data sets, and groups examples of similar length into batches.
 
-A source is a folder with a file per split: `train.tsv[.gz]` with `label TAB text`, `spans TAB text`
-or `first TAB second`, or, for translation, parallel files `train.en[.gz]` and `train.de[.gz]`. A label
-is a name, or its index in the configuration, counted from 0.
+A source is a folder with a file per split: `train.tsv[.gz]` with `label TAB text`,
+`spans TAB text` or `first TAB second`, or, for translation, parallel files `train.en[.gz]` and
+`train.de[.gz]`. A label is a name, or its index in the configuration, counted from 0.
 """
 
 import gzip

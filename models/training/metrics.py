@@ -85,7 +85,8 @@ def tagging_figures(
     the name must be right.
 
     Args:
-        predicted, expected: labels of the tokens of each text.
+        predicted: labels of the tokens of each text.
+        expected: the same, as they should be.
     """
     has_spaces = any(SPACE in row for row in expected)
     unit, find = ("word", find_words) if has_spaces else ("entity", find_runs)

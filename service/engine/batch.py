@@ -101,7 +101,7 @@ class Hypothesis:
 
 
 Result = FloatArray | list[Hypothesis]
-"""Label scores of one text (C), or of its tokens (T, C), or hypotheses of a sentence, best first."""
+"""Label scores of a text (C), or of its tokens (T, C), or hypotheses of a sentence, best first."""
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,9 @@ class StreamTaggerRunner:
         if not arrivals:
             return
         num_before = next(iter(self._states.values())).shape[1]
-        joining = self._stacked([sequence.stream.states for sequence in arrivals if sequence.stream])
+        joining = self._stacked(
+            [sequence.stream.states for sequence in arrivals if sequence.stream]
+        )
         self._states = {
             name: np.concatenate([self._states[name], joining[name]], axis=1)
             for name in self._states

@@ -143,8 +143,7 @@ def show_classifications(answer: ClassifyAnswer, *, with_details: bool) -> list[
 def show_taggings(answer: TagAnswer, options: TagOptions) -> list[Any]:
     """Hugging Face's list of entities for each text, or an object with the rendered text."""
     shown = [
-        [show_entity(entity, options) for entity in tagging.entities]
-        for tagging in answer.taggings
+        [show_entity(entity, options) for entity in tagging.entities] for tagging in answer.taggings
     ]
     if not options.render:
         return shown

@@ -429,7 +429,7 @@ class TagParameters(Parameters):
     ignore_labels: Annotated[
         list[Annotated[str, Field(max_length=128)]],
         Field(description="labels that are left out"),
-    ] = ["O"]  # noqa: RUF012 - pydantic copies it
+    ] = ["O"]
     stride: Annotated[
         Count | None, Field(description="a number; long texts are cut by the server itself")
     ] = None

@@ -1,4 +1,4 @@
-"""From label scores of tokens to entities, by the rules of transformers' TokenClassificationPipeline.
+"""From label scores of tokens to entities, by the rules of transformers' pipeline.
 
 See https://huggingface.co/docs/transformers/main_classes/pipelines, `aggregation_strategy`.
 """

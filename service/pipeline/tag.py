@@ -166,7 +166,20 @@ def encode_text(
         (window, TokenSequence(input_ids[window.start : window.end], *times))
         for window in cut_windows(len(input_ids), manifest.limits.max_input_tokens)
     ]
-    return EncodedText(text, served, served.model.tokenizer.spans(text), windows)
+    return EncodedText(text, served, locate_tokens(served.model, text), windows)
+
+
+def locate_tokens(model: LoadedModel, text: str) -> list[tuple[int, int]]:
+    """Where each token is in the text.
+
+    The tokenizer gives a syllable of several code points (NFD) the first of them alone.
+    """
+    spans = model.tokenizer.spans(text)
+    following = [start for start, _ in spans[1:]] + [len(text)]
+    return [
+        (start, after if start < end and not any(map(str.isspace, text[end:after])) else end)
+        for (start, end), after in zip(spans, following, strict=True)
+    ]
 
 
 def check_renders(served: ServedModel) -> None:
@@ -208,9 +221,7 @@ def describe_text(
         kept.append(scores[window.kept])
     pieces = make_pieces(model, encoded.spans, np.concatenate(kept))
     labels = model.manifest.labels
-    entities = find_entities(
-        encoded.text, pieces, labels, options.aggregation, options.ignored
-    )
+    entities = find_entities(encoded.text, pieces, labels, options.aggregation, options.ignored)
     rendered = render_text(encoded.text, pieces, labels) if options.render else None
     return Tagging(entities, rendered)
 

@@ -12,7 +12,7 @@ from service.arrays import FloatArray
 from service.engine.batch import StreamState, TokenSequence
 from service.pipeline.entities import Piece, label_pieces
 from service.pipeline.submission import ModelBatch, Submission
-from service.pipeline.tag import make_pieces, render_text
+from service.pipeline.tag import locate_tokens, make_pieces, render_text
 from service.repository.registry import ServedModel
 from service.text.tags import OUTSIDE, SPACE
 
@@ -75,7 +75,7 @@ class TagStream:
         """
         start = len(self._text)
         self._text += text
-        spans = self._served.model.tokenizer.spans(text)
+        spans = locate_tokens(self._served.model, text)
         self._spans += [(start + first, start + last) for first, last in spans]
         (input_ids,) = self._served.model.encode([text])
         return self._take(await self._step(input_ids))
@@ -109,7 +109,9 @@ class TagStream:
         now = self._clock()
         deadline = now + self._timeout_seconds
         sequence = TokenSequence(list(input_ids), now, deadline, stream=self._state)
-        with Submission([ModelBatch(self._served, [sequence])], deadline, self._clock) as submission:
+        with Submission(
+            [ModelBatch(self._served, [sequence])], deadline, self._clock
+        ) as submission:
             result = (await submission.results())[sequence]
         assert not isinstance(result, list), "a tagger answers with arrays"
         return result

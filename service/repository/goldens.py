@@ -13,9 +13,7 @@ SCORE_TOLERANCE = 0.1
 
 
 def answer_golden(model: LoadedModel, golden: Golden) -> tuple[str, float]:
-    """What the model gives for a golden: label and probability, the labelled spans of a
-    text, or translation and score.
-    """
+    """What the model gives for a golden: label or spans and probability, translation and score."""
     (result,) = run_sequences(model.runner, make_sequences(model, [golden.text], golden.target))
     if isinstance(result, list):
         return model.tokenizer.decode(result[0].token_ids), result[0].score

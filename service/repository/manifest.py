@@ -41,10 +41,7 @@ LABELLED = ("classification", "tagging")
 """The tasks with labels of their own."""
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-FileLABELLED = ("classification", "tagging")
-"""The tasks with labels of their own."""
-
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
 Lookahead = Annotated[int, Field(ge=0, le=4)]
 """Tokens that a tagger of text as it comes in reads beyond a token before it labels it."""

@@ -137,9 +137,7 @@ class Registry:
             ModelNotFound: no tagger reads it.
         """
         taggers = [
-            served
-            for served in self.models_of("tagging")
-            if language in served.manifest.languages
+            served for served in self.models_of("tagging") if language in served.manifest.languages
         ]
         if not taggers:
             raise ModelNotFound(f"no tagger reads the language {language!r}")

@@ -28,9 +28,9 @@ NOT_HTTP = "The request is not valid HTTP."
 class HttpProtocol(CorkedProtocol):
     """uvicorn's protocol over a corked transport, with these differences.
 
-    - A request that asks for an upgrade is served as if it had not asked, which RFC 9110, section
-      7.8 allows; but a GET of one of `WEBSOCKET_PATHS` that asks for a WebSocket gets one. httptools
-      skips the body of the others; another parser reads that.
+    - A GET of one of `WEBSOCKET_PATHS` that asks for a WebSocket gets one. Any other request that
+      asks for an upgrade is served as if it had not asked, which RFC 9110, section 7.8 allows.
+      httptools skips its body; another parser reads that.
     - A connection without a running request is closed once nothing has arrived on it for
       `timeout_keep_alive`, and never while there is something to be read.
     - An answer of unknown length to HTTP/1.0 ends with the connection: that version has no chunks.

@@ -1,8 +1,8 @@
 """What a sequence of labels says: entities by the BIO scheme, or where the words of a text end.
 
 A label set is either BIO, "O" and "B-NAME" and "I-NAME" for each name (Ramshaw and Marcus 1995), or
-plain names, of which "O" says nothing. With the plain label "SPACE", a white space belongs after the
-token.
+plain names, of which "O" says nothing. With the plain label "SPACE", a white space belongs after
+the token.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -16,7 +16,7 @@ from service.repository.manifest import Parity, Precision, Role
 from tests.export.conftest import RunMaker
 
 CPU = Device("cpu")
-TASKS = ("classification", "translation")
+TASKS = ("classification", "translation", "tagging", "stream-tagging")
 CELLS = ("lstm", "gru", "rnn")
 Graphs = dict[Role, onnx.ModelProto]
 Breakage = Callable[[onnx.ModelProto], int]

@@ -176,7 +176,9 @@ async def tag(request: Request) -> Response:
     deadline = find_deadline(request, context, body)
     work = perform(request, context.tag, body.texts, body.options, deadline)
     answer = await run_watched(request.receive, work)
-    return reply(request, answer, to_json(pick(show_taggings(answer, body.options), body.is_single)))
+    return reply(
+        request, answer, to_json(pick(show_taggings(answer, body.options), body.is_single))
+    )
 
 
 @tasks.post("/", include_in_schema=False)
