@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -175,11 +176,12 @@ def locate_tokens(model: LoadedModel, text: str) -> list[tuple[int, int]]:
     The tokenizer gives a syllable of several code points (NFD) the first of them alone.
     """
     spans = model.tokenizer.spans(text)
-    following = [start for start, _ in spans[1:]] + [len(text)]
-    return [
-        (start, after if start < end and not any(map(str.isspace, text[end:after])) else end)
-        for (start, end), after in zip(spans, following, strict=True)
-    ]
+    located = []
+    for (start, end), (limit, _) in pairwise([*spans, (len(text), len(text))]):
+        while start < end < limit and not text[end].isspace():
+            end += 1
+        located.append((start, end))
+    return located
 
 
 def check_renders(served: ServedModel) -> None:

@@ -14,6 +14,7 @@ from service.pipeline.entities import Piece, label_pieces
 from service.pipeline.submission import ModelBatch, Submission
 from service.pipeline.tag import locate_tokens, make_pieces, render_text
 from service.repository.registry import ServedModel
+from service.telemetry.metrics import ModelMetrics
 from service.text.tags import OUTSIDE, SPACE
 
 
@@ -44,6 +45,7 @@ class TagStream:
         served: a tagger of text as it comes in.
         timeout_seconds: that a piece may take.
         max_chars: of the text.
+        metrics: of the model.
         clock: monotonic seconds.
     """
 
@@ -52,13 +54,14 @@ class TagStream:
         served: ServedModel,
         timeout_seconds: float,
         max_chars: int,
+        metrics: ModelMetrics,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         lookahead = served.manifest.lookahead
         assert lookahead is not None, "the registry gives taggers of text as it comes in"
         self._served, self._lookahead = served, lookahead
         self._timeout_seconds, self._clock = timeout_seconds, clock
-        self.max_chars = max_chars
+        self.max_chars, self._metrics = max_chars, metrics
         self._begin()
 
     @property
@@ -114,6 +117,7 @@ class TagStream:
         ) as submission:
             result = (await submission.results())[sequence]
         assert not isinstance(result, list), "a tagger answers with arrays"
+        self._metrics.tokens_total["input"].inc(len(input_ids))
         return result
 
     def _take(self, scores: FloatArray) -> StreamedLabels:

@@ -15,7 +15,7 @@ from service.engine.scheduler import Scheduler
 from service.errors import ArtefactError, ModelNotFound, ServingError
 from service.repository.goldens import check_goldens
 from service.repository.loader import load_model
-from service.repository.manifest import MANIFEST, Manifest
+from service.repository.manifest import LABELLED, MANIFEST, Manifest
 from service.repository.model import LoadedModel
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
@@ -217,7 +217,9 @@ class Registry:
 
     def _steps_on_loop(self, model: LoadedModel) -> bool:
         """Whether a model's steps are so short, and processors so few, that a thread costs more."""
-        is_quick = model.manifest.task == "classification" and model.device.kind == "cpu"
+        manifest = model.manifest
+        answers_at_once = manifest.task in LABELLED and manifest.lookahead is None
+        is_quick = answers_at_once and model.device.kind == "cpu"
         return is_quick and cpus_per_worker(self._settings.workers) < 2
 
     def serve(self, model: LoadedModel) -> None:

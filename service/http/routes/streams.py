@@ -54,7 +54,9 @@ def open_stream(websocket: WebSocket, context: AppContext) -> TagStream:
             "requests",
         )
     served = context.registry.find_stream_tagger(query.get("model"))
-    return TagStream(served, settings.default_timeout_ms / 1000, settings.max_text_chars)
+    metrics = context.metrics.of_model(served.manifest.name)
+    timeout_seconds = settings.default_timeout_ms / 1000
+    return TagStream(served, timeout_seconds, settings.max_text_chars, metrics)
 
 
 async def run_stream(websocket: WebSocket, stream: TagStream, settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""What transformers' TokenClassificationPipeline gives for the same scores (its own tests' cases)."""
+"""What transformers' TokenClassificationPipeline gives for the same scores ."""
 
 import numpy as np
 import pytest
