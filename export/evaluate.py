@@ -120,8 +120,8 @@ def evaluate_source(
     if config.task == "classification":
         return [as_quality(model, name, figure) for figure in classify_rows(model, rows)]
     if config.task == "tagging":
-        texts = encode_texts(config, source, "test", rows, model.tokenizer)
-        return [as_quality(model, name, figure) for figure in tag_texts(model, texts)]
+        labelled = encode_texts(config, source, "test", rows, model.tokenizer)
+        return [as_quality(model, name, figure) for figure in tag_texts(model, labelled)]
     quality = []
     for side, (first, second) in enumerate(config.pairs):
         for beam in choose_beams(beam_size):

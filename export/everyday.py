@@ -7,7 +7,7 @@ from export.translate import translate_texts
 from models.training.held_out import read_everyday
 from models.training.metrics import Figure
 from service.engine.runner import run_sequences
-from service.pipeline.tag import locate_tokens, make_pieces, render_text
+from service.pipeline.pieces import locate_tokens, make_pieces, render_text
 from service.repository.model import LoadedModel, make_sequences
 from service.text.tags import SPACE
 

@@ -4,26 +4,13 @@ See https://huggingface.co/docs/transformers/main_classes/pipelines, `aggregatio
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from service.answers import Aggregation, Entity
 from service.arrays import FloatArray
+from service.pipeline.pieces import Piece
 from service.text.tags import find_runs
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A token, or a word, of a text.
-
-    Attributes:
-        scores: (C) probabilities of the labels; of a word, as the aggregation defines them.
-    """
-
-    start: int
-    end: int
-    scores: FloatArray
 
 
 def find_entities(

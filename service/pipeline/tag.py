@@ -3,16 +3,14 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
 from service.answers import TagAnswer, Tagging, TagOptions
-from service.arrays import FloatArray
 from service.engine.batch import Result, TokenSequence
 from service.errors import EmptyInput, InvalidInput, ModelNotFound
-from service.pipeline.entities import Piece, find_entities
+from service.pipeline.entities import find_entities
 from service.pipeline.intake import (
     check_texts,
     check_wait,
@@ -20,12 +18,12 @@ from service.pipeline.intake import (
     observe_stages,
     offload,
 )
+from service.pipeline.pieces import locate_tokens, make_pieces, render_text
 from service.pipeline.submission import ModelBatch, Submission, group_by_model, name_models
-from service.repository.model import LoadedModel
 from service.repository.registry import Registry, ServedModel
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
-from service.text.tags import SPACE, render_spaces
+from service.text.tags import SPACE
 
 UNREAD_REMEDY = "name one of them as `parameters.model` to have it label the text all the same"
 # Tokens to either side that are read again, so that no label lacks its surroundings.
@@ -170,20 +168,6 @@ def encode_text(
     return EncodedText(text, served, locate_tokens(served.model, text), windows)
 
 
-def locate_tokens(model: LoadedModel, text: str) -> list[tuple[int, int]]:
-    """Where each token is in the text.
-
-    The tokenizer gives a syllable of several code points (NFD) the first of them alone.
-    """
-    spans = model.tokenizer.spans(text)
-    located = []
-    for (start, end), (limit, _) in pairwise([*spans, (len(text), len(text))]):
-        while start < end < limit and not text[end].isspace():
-            end += 1
-        located.append((start, end))
-    return located
-
-
 def check_renders(served: ServedModel) -> None:
     """Refuses to render with a model that marks no white space.
 
@@ -226,20 +210,3 @@ def describe_text(
     entities = find_entities(encoded.text, pieces, labels, options.aggregation, options.ignored)
     rendered = render_text(encoded.text, pieces, labels) if options.render else None
     return Tagging(entities, rendered)
-
-
-def make_pieces(
-    model: LoadedModel, spans: Sequence[tuple[int, int]], scores: FloatArray
-) -> list[Piece]:
-    """The tokens (T) with their label scores (T, C); white space alone is no token of its own."""
-    return [
-        Piece(start, end, row)
-        for (start, end), row in zip(spans, model.probabilities(scores), strict=True)
-        if start < end
-    ]
-
-
-def render_text(text: str, pieces: Sequence[Piece], labels: Sequence[str]) -> str:
-    """The text with white space where the labels say."""
-    space = labels.index(SPACE)
-    return render_spaces(text, (piece.end for piece in pieces if piece.scores.argmax() == space))

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from service.answers import Aggregation
-from service.pipeline.entities import Piece, find_entities
+from service.pipeline.entities import find_entities
+from service.pipeline.pieces import Piece
 
 LABELS = ("O", "B-PER", "I-PER", "B-ORG")
 NONE: frozenset[str] = frozenset()
