@@ -24,7 +24,6 @@ TEXTS = (
     "저녁에는친구들과영화를보기로했어요.",
 )
 CHARS_PER_SECOND = 5.0  # of a person who types
-PAUSE_SECONDS = 4.0  # between two sentences, on average
 MIB = 2**20
 
 
@@ -47,16 +46,39 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--url", default="http://127.0.0.1:8000", help="default: %(default)s")
     parser.add_argument("--connections", type=int, default=1000, help="default: %(default)s")
     parser.add_argument("--seconds", type=float, default=60.0, help="default: %(default)s")
+    parser.add_argument(
+        "--pause-seconds",
+        type=float,
+        default=30.0,
+        help="between two sentences, on average (default: %(default)s)",
+    )
     arguments = parser.parse_args(argv)
-    asyncio.run(run(arguments.url, arguments.connections, arguments.seconds))
+    typist = Typist(arguments.url, arguments.seconds, arguments.pause_seconds)
+    asyncio.run(run(typist, arguments.connections))
 
 
-async def run(url: str, num_connections: int, seconds: float) -> None:
+@dataclass(frozen=True)
+class Typist:
+    """How each person types.
+
+    Attributes:
+        url: of the server.
+        seconds: that they type.
+        pause_seconds: between two sentences, on average.
+    """
+
+    url: str
+    seconds: float
+    pause_seconds: float
+
+
+async def run(typist: Typist, num_connections: int) -> None:
     """Opens the connections, types on them for some time, closes them, and prints the figures."""
+    url, seconds = typist.url, typist.seconds
     figures, is_open = Figures(), asyncio.Barrier(num_connections + 1)
     before = await asyncio.to_thread(read_server, url)
     tasks = [
-        asyncio.create_task(type_texts(url, random.Random(seed), seconds, is_open, figures))
+        asyncio.create_task(type_texts(typist, random.Random(seed), is_open, figures))
         for seed in range(num_connections)
     ]
     await is_open.wait()
@@ -83,16 +105,16 @@ async def run(url: str, num_connections: int, seconds: float) -> None:
 
 
 async def type_texts(
-    url: str, rng: random.Random, seconds: float, is_open: asyncio.Barrier, figures: Figures
+    typist: Typist, rng: random.Random, is_open: asyncio.Barrier, figures: Figures
 ) -> None:
     """One person: a character at a time, and a pause after each text."""
-    address = url.replace("http", "ws", 1) + "/tag/stream"
+    address = typist.url.replace("http", "ws", 1) + "/tag/stream"
     await asyncio.sleep(rng.random() * 5.0)
     try:
         async with connect(address, proxy=None, open_timeout=60.0, compression=None) as socket:
             await is_open.wait()
-            ends_at = time.monotonic() + seconds
-            await asyncio.sleep(rng.random() * PAUSE_SECONDS)
+            ends_at = time.monotonic() + typist.seconds
+            await asyncio.sleep(rng.random() * typist.pause_seconds)
             while time.monotonic() < ends_at:
                 for frame in [*rng.choice(TEXTS), ""]:
                     started_at = time.monotonic()
@@ -103,7 +125,7 @@ async def type_texts(
                         raise OSError(event["error"])
                     await asyncio.sleep(rng.expovariate(CHARS_PER_SECOND))
                 figures.num_texts += 1
-                await asyncio.sleep(rng.expovariate(1.0 / PAUSE_SECONDS))
+                await asyncio.sleep(rng.expovariate(1.0 / typist.pause_seconds))
     except Exception as exc:  # whatever it is, the others go on and it is counted
         figures.errors.append(f"{type(exc).__name__}: {exc}")
 
