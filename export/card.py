@@ -19,13 +19,20 @@ LIMITS = {
     "classification": "A small recurrent model: good on text like that of the sets above; other "
     "subjects, irony and mixed feelings are read less well. It always gives one of its labels, "
     "also for text that fits none.",
+    "tagging": "A small recurrent model: good on text like that of the sets above, less so on "
+    "other text, names and rare words.",
     "translation": "A small recurrent model trained on the sets above: good on text like theirs, "
     "unreliable elsewhere. Names can be wrong, and rare words may be left out or replaced. Not for "
     "text where an error does harm.",
     "language": "A small recurrent model that continues text like that of the sets above. It knows "
     "how such text sounds, and nothing about the world: what it writes is made up.",
 }
-UNITS = {"classification": "text", "translation": "sentence", "language": "prompt"}
+UNITS = {
+    "classification": "text",
+    "translation": "sentence",
+    "language": "prompt",
+    "tagging": "window of a text",
+}
 BROUGHT = "Trained elsewhere and wrapped unchanged: ask its owner about intended use."
 
 
@@ -82,6 +89,10 @@ def describe_model(manifest: Manifest) -> str:
         sentences.append(f"Writes what a label asks for: {', '.join(manifest.condition.labels)}.")
     elif manifest.condition:
         sentences.append(f"Writes what {manifest.condition.size} features ask for.")
+    if manifest.lookahead is not None:
+        sentences.append(
+            f"Labels text as it comes in, each token once {manifest.lookahead} more were read."
+        )
     if manifest.description:
         sentences.append(manifest.description)
     if manifest.trained_minutes:

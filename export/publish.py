@@ -17,8 +17,10 @@ from export.language_graphs import build_conditioner, build_generator, build_pre
 from export.layers import Weights
 from export.lengths import measure_limits
 from export.parity import check_parity
+from export.taggers import build_tagging_graphs
 from export.to_onnx import build_classifier, build_decoder, build_encoder
 from models.networks.classifier import Classifier
+from models.networks.tagger import StreamTagger, Tagger
 from models.training.runs import Run, read_run
 from service.engine.device import Device, resolve_device
 from service.engine.session import OnnxSession
@@ -27,7 +29,6 @@ from service.repository.goldens import agrees, answer_golden, check_goldens
 from service.repository.loader import load_model
 from service.repository.manifest import (
     MANIFEST,
-    ROLES,
     TOKENIZER,
     Condition,
     FileEntry,
@@ -40,6 +41,7 @@ from service.repository.manifest import (
     Role,
     Source,
     describe_file,
+    list_roles,
     write_manifest,
 )
 
@@ -73,6 +75,7 @@ def build_graphs(
         "classification": lambda: classifier_graphs(run, weights, precision, linear_before_reset),
         "translation": lambda: translator_graphs(run, weights, precision, linear_before_reset),
         "language": lambda: language_graphs(run, weights, precision, linear_before_reset),
+        "tagging": lambda: tagger_graphs(run, precision, linear_before_reset),
     }
     return graphs[run.config.task]()
 
@@ -117,6 +120,13 @@ def language_graphs(
     if run.config.condition:
         graphs["conditioner"] = build_conditioner(weights, cell, num_layers, precision)
     return graphs
+
+
+def tagger_graphs(
+    run: Run, precision: Precision, linear_before_reset: int
+) -> dict[Role, onnx.ModelProto]:
+    assert isinstance(run.model, Tagger | StreamTagger), "the network of the task"
+    return build_tagging_graphs(run.model, precision, linear_before_reset)
 
 
 def check_run(
@@ -169,8 +179,8 @@ def check_folder(
 
 
 def roles_of(run: Run) -> tuple[Role, ...]:
-    roles = ROLES[run.config.task]
-    return (*roles, "conditioner") if run.config.condition else roles
+    config = run.config
+    return list_roles(config.task, config.condition is not None, config.model.lookahead)
 
 
 def graph_file(role: Role, precision: Precision) -> str:
@@ -265,6 +275,7 @@ def describe_run(
         condition=config.condition,
         lower_capitals=config.model.lower_capitals,
         masks=run.masks if config.task == "translation" else {},
+        lookahead=config.model.lookahead,
         ids=run.special_ids,
         limits=limits,
         opset=OPSET,

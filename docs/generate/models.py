@@ -12,6 +12,8 @@ SHIPPED = (
     "shakespeare-en",
     "sentiment-en",
     "sentiment-ko",
+    "spacing-ko",
+    "spacing-ko-stream",
     "translation-en-de",
     "translation-en-ko",
 )
@@ -21,12 +23,17 @@ METRICS = {
     "chrf": "chrF",
     "bleu-lc": "BLEU, lower-cased",
     "nats per character": "nats per character",
+    "token accuracy": "accuracy of tokens, %",
+    "word F1": "F1 of words, %",
 }
 TEST_SETS = {
     "flores devtest": "FLORES devtest",
     "imdb test": "IMDB test",
     "tinyshakespeare test": "tinyshakespeare test",
     "tinyshakespeare valid": "tinyshakespeare validation",
+    "flores test": "FLORES without spaces",
+    "mix disturbed": "held-out mix with wrong spaces",
+    "mix test": "held-out mix without spaces",
     "kss_koen test": "KSS test",
     "multi30k test_2016_flickr": "Multi30k test_2016_flickr",
     "nsmc test": "NSMC test",
@@ -79,6 +86,12 @@ def describe_headline(manifest: Manifest) -> str:
         return "; ".join(
             f"{name_data(each)}: {each.value:.3f} nats per character" for each in losses
         )
+    if manifest.task == "tagging":
+        found = [figure for figure in figures if figure.data == figures[0].data]
+        said = ", ".join(
+            f"{METRICS[each.metric].rstrip(', %')} {each.value:.1f} %" for each in found
+        )
+        return f"{name_data(found[0])}: {said}"
     first = [
         figure for figure in figures if (figure.data, figure.metric) == (figures[0].data, "bleu")
     ]

@@ -62,6 +62,13 @@ EXAMPLES: dict[str, tuple[object, object]] = {
     ),
     "list_model_cards": (None, {"object": "list", "data": [MODEL_CARD]}),
     "show_model_card": (None, MODEL_CARD),
+    "tag": (
+        {"inputs": "오늘은날씨가좋다", "parameters": {"aggregation_strategy": "none"}},
+        [
+            {"entity": "SPACE", "score": 0.99, "index": 2, "word": "은", "start": 2, "end": 3},
+            {"entity": "SPACE", "score": 0.98, "index": 5, "word": "가", "start": 5, "end": 6},
+        ],
+    ),
     "detect": ({"q": "Zwei Hunde spielen."}, [{"confidence": 100.0, "language": "de"}]),
     "list_languages": (None, [{"code": "en", "name": "English", "targets": ["de", "en"]}]),
     "list_glossaries": (

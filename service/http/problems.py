@@ -6,6 +6,7 @@ import math
 
 from fastapi import Request, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 
 from service import errors
 from service.http.codings import READ_CODINGS
@@ -56,7 +57,7 @@ def status_of(error: errors.ServingError) -> int:
     return next(STATUSES[parent] for parent in type(error).__mro__ if parent in STATUSES)
 
 
-async def answer_serving_error(request: Request, error: Exception) -> Response:
+async def answer_serving_error(request: HTTPConnection, error: Exception) -> Response:
     assert isinstance(error, errors.ServingError)
     status = status_of(error)
     if status == http.HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -79,7 +80,9 @@ async def answer_http_error(request: Request, error: Exception) -> Response:
     return answer_problem(request, error.status_code, detail, dict(error.headers or {}))
 
 
-def answer_problem(request: Request, status: int, detail: str, headers: dict[str, str]) -> Response:
+def answer_problem(
+    request: HTTPConnection, status: int, detail: str, headers: dict[str, str]
+) -> Response:
     """A problem in the words of the wire that was spoken."""
     if not request.scope["path"].startswith("/v1/"):
         return problem_response(status, detail, headers)

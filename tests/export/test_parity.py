@@ -18,7 +18,7 @@ from tests.export.conftest import RunMaker
 
 CPU = Device("cpu")
 TASKS = ("classification", "translation")  # both have bidirectional encoders
-ALL_TASKS = (*TASKS, "language")
+ALL_TASKS = (*TASKS, "language", "tagging", "stream-tagging")
 CELLS = ("lstm", "gru", "rnn")
 Graphs = dict[Role, onnx.ModelProto]
 Breakage = Callable[[onnx.ModelProto], int]
@@ -33,7 +33,8 @@ def test_graphs_agree_with_torch(
     parity = check_run(random_run(task, cell), precision, CPU)
     assert parity.batch_sizes == (1, 2, 7, 32)
     assert parity.max_difference < {"fp32": 5e-6, "w8": 0.07, "int8": 0.07}[precision]
-    assert parity.agreement == 1.0
+    # of thousands of tokens, some labels are nearly even
+    assert parity.agreement >= (0.98 if task.endswith("tagging") else 1.0)
 
 
 @pytest.mark.gpu

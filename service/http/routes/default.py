@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from service.errors import TaskNotChosen
 from service.http.context import AppContext, get_context
 from service.http.routes.generation import generate_list
-from service.http.routes.tasks import classify, translate
+from service.http.routes.tasks import classify, tag, translate
 
 default = APIRouter()
 
@@ -18,8 +18,14 @@ ENDPOINTS: dict[str, Endpoint] = {
     "classify": classify,
     "translate": translate,
     "generate": generate_list,
+    "tag": tag,
 }
-TASKS = {"classification": classify, "translation": translate, "language": generate_list}
+TASKS: dict[str, Endpoint] = {
+    "classification": classify,
+    "translation": translate,
+    "language": generate_list,
+    "tagging": tag,
+}
 
 
 @default.post("/", include_in_schema=False)
@@ -41,6 +47,6 @@ def choose_endpoint(context: AppContext) -> Endpoint:
     if len(loaded) == 1:
         return TASKS[loaded.pop()]
     raise TaskNotChosen(
-        "This server has no default task; post to /classify, /translate or /generate, or set "
-        "SEQSERVE_DEFAULT_TASK."
+        "This server has no default task; post to /classify, /translate, /generate or /tag, or "
+        "set SEQSERVE_DEFAULT_TASK."
     )
