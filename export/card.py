@@ -18,10 +18,13 @@ LIMITS = {
     "classification": "A small recurrent model: good on text like that of the sets above; other "
     "subjects, irony and mixed feelings are read less well. It always gives one of its labels, "
     "also for text that fits none.",
+    "tagging": "A small recurrent model: good on text like that of the sets above, less so on "
+    "other text, names and rare words.",
     "translation": "A small recurrent model trained on the sets above: good on text like theirs, "
     "unreliable elsewhere. Names can be wrong, and rare words may be left out or replaced. Not for "
     "text where an error does harm.",
 }
+UNITS = {"classification": "text", "tagging": "window of a text", "translation": "sentence"}
 BROUGHT = "Trained elsewhere and wrapped unchanged: ask its owner about intended use."
 
 
@@ -36,7 +39,7 @@ def write_card(folder: Path) -> None:
 def render_card(manifest: Manifest) -> str:
     """Renders the manifest as Markdown; empty sections are omitted."""
     is_ours = bool(manifest.parity)  # a wrapped model has no torch model to compare with
-    unit = "text" if manifest.task == "classification" else "sentence"
+    unit = UNITS[manifest.task]
     limits = LIMITS[manifest.task] if is_ours else BROUGHT
     may_use = "yes" if manifest.commercial_use else "no"
     parts = [
@@ -74,6 +77,10 @@ def describe_model(manifest: Manifest) -> str:
     ]
     if manifest.labels:
         sentences.append(f"Labels: {', '.join(manifest.labels)}.")
+    if manifest.lookahead is not None:
+        sentences.append(
+            f"Labels text as it comes in, each token once {manifest.lookahead} more were read."
+        )
     if manifest.description:
         sentences.append(manifest.description)
     if manifest.trained_minutes:

@@ -16,8 +16,10 @@ from export.graph import OPSET, save_graphs
 from export.layers import Weights
 from export.lengths import measure_limits
 from export.parity import check_parity
+from export.taggers import build_tagging_graphs
 from export.to_onnx import build_classifier, build_decoder, build_encoder
 from models.networks.classifier import Classifier
+from models.networks.tagger import StreamTagger, Tagger
 from models.training.runs import Run, read_run
 from service.engine.device import Device, resolve_device
 from service.engine.session import OnnxSession
@@ -26,7 +28,6 @@ from service.repository.goldens import agrees, answer_golden, check_goldens
 from service.repository.loader import load_model
 from service.repository.manifest import (
     MANIFEST,
-    ROLES,
     TOKENIZER,
     FileEntry,
     Golden,
@@ -38,6 +39,7 @@ from service.repository.manifest import (
     Role,
     Source,
     describe_file,
+    list_roles,
     write_manifest,
 )
 
@@ -64,6 +66,8 @@ def build_graphs(
     weights: Weights = {name: array.numpy() for name, array in run.model.state_dict().items()}
     model = run.config.model
     cell, num_layers, residual = model.cell, model.encoder_layers, model.residual
+    if isinstance(run.model, Tagger | StreamTagger):
+        return build_tagging_graphs(run.model, precision, linear_before_reset)
     if run.config.task == "classification":
         return {
             "classifier": build_classifier(
@@ -135,7 +139,7 @@ def check_folder(
 
 
 def roles_of(run: Run) -> tuple[Role, ...]:
-    return ROLES[run.config.task]
+    return list_roles(run.config.task, run.config.model.lookahead)
 
 
 def graph_file(role: Role, precision: Precision) -> str:
@@ -226,6 +230,7 @@ def describe_run(
         labels=config.labels,
         lower_capitals=config.model.lower_capitals,
         masks=run.masks if config.task == "translation" else {},
+        lookahead=config.model.lookahead,
         ids=run.special_ids,
         limits=limits,
         opset=OPSET,
@@ -328,7 +333,7 @@ def add_goldens(folder: Path) -> Manifest:
 
 def list_goldens(manifest: Manifest) -> list[Golden]:
     """Returns golden texts in the languages of a model, English by default, without answers."""
-    if manifest.task == "classification":
+    if manifest.task != "translation":
         texts = [GOLDEN_TEXTS.get(code, GOLDEN_TEXTS["en"]) for code in manifest.languages]
         unique = dict.fromkeys(text for group in texts for text in group)
         return [Golden(text=text, output="", score=0.0) for text in unique]

@@ -105,6 +105,7 @@ def read_parts(path: Path) -> dict[str, Matrix]:
 def name_weights(manifest: Manifest, parts: dict[str, Matrix]) -> Iterator[tuple[str, Matrix]]:
     """Torch's names and arrays from the graphs' constants."""
     yield "embedding.weight", parts["embedding"]
+    yield from name_forward_layers(manifest.cell, parts)
     num_layers = sum(name.startswith("encoder.") and name.endswith(".input") for name in parts)
     for index in range(num_layers):
         for place, way in enumerate(("forward", "backward")):
@@ -126,6 +127,13 @@ def name_weights(manifest: Manifest, parts: dict[str, Matrix]) -> Iterator[tuple
     known = bias > NEVER
     bias[~known] = bias[known].min()
     yield "output_bias", bias
+
+
+def name_forward_layers(cell: str, parts: dict[str, Matrix]) -> Iterator[tuple[str, Matrix]]:
+    """The layers of a network that reads forward alone."""
+    num_layers = sum(name.startswith("layer.") and name.endswith(".input") for name in parts)
+    for index in range(num_layers):
+        yield from name_layer(cell, parts, f"layer.{index}", 0, f"layers.{index}")
 
 
 def name_layer(

@@ -8,10 +8,8 @@ from pathlib import Path
 import torch
 
 from models.config import RunConfig, read_run_config
-from models.networks.classifier import Classifier
-from models.networks.seq2seq import Seq2Seq
 from models.training.speech_level import DEFAULT_LEVELS, LEVELS
-from models.training.tasks import build_model
+from models.training.tasks import Network, build_model
 from models.training.trainer import BEST, read_seconds
 from models.training.vocabulary import EOS, PAD, read_vocabulary, start_token, start_tokens
 from service.repository.manifest import TOKENIZER, Level, SpecialIds
@@ -31,12 +29,12 @@ class Run:
 
     config: RunConfig
     tokenizer: Tokenizer
-    model: Classifier | Seq2Seq
+    model: Network
     minutes: float | None
 
     @property
     def special_ids(self) -> SpecialIds:
-        if self.config.task == "classification":
+        if self.config.task != "translation":
             return SpecialIds(pad_id=self.tokenizer.token_id(PAD))
         return SpecialIds(
             pad_id=self.tokenizer.token_id(PAD),
@@ -68,7 +66,7 @@ class Run:
     @property
     def forbidden_ids(self) -> list[int]:
         """Ids that a translation never contains: start tokens and padding."""
-        if self.config.task == "classification":
+        if self.config.task != "translation":
             return [self.tokenizer.token_id(PAD)]
         known = read_vocabulary(self.tokenizer)
         starts = [known[each] for each in start_tokens(self.config.languages) if each in known]

@@ -5,7 +5,7 @@ The training loop is in `trainer`.
 
 import math
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -17,6 +17,7 @@ from tqdm import tqdm
 from models.config import RunConfig, SourceConfig
 from models.networks.classifier import Classifier
 from models.networks.seq2seq import Seq2Seq, translate_greedily
+from models.networks.tagger import StreamTagger, Tagger, build_tagger
 from models.training.adversarial import perturb
 from models.training.data import (
     Example,
@@ -24,6 +25,7 @@ from models.training.data import (
     Row,
     add_typing_noise,
     bucket_batches,
+    check_splits,
     index_labels,
     limit_rows,
     pad_ids,
@@ -34,10 +36,19 @@ from models.training.held_out import HeldOut, read_training
 from models.training.masking import mask_pair
 from models.training.metrics import accuracy, translation_figures
 from models.training.start_tokens import SpeechLevels
+from models.training.tagging import TaggingTask, check_spans
 from models.training.vocabulary import EOS, PAD, drop_merges, start_token
 from service.text.tokenizer import Tokenizer
 
 VALID_BATCH_TOKENS = 8192
+
+Network = Classifier | Seq2Seq | Tagger | StreamTagger
+NETWORKS: dict[str, Callable[[RunConfig], Network]] = {
+    "classification": lambda config: Classifier(config.model, len(config.labels)),
+    "translation": lambda config: Seq2Seq(config.model),
+    "tagging": lambda config: build_tagger(config.model, len(config.labels)),
+}
+"""The network of each task."""
 
 
 class Task(Protocol):
@@ -63,9 +74,7 @@ def build_task(config: RunConfig, tokenizer: Tokenizer, data: Path) -> Task:
         ValueError: there is no usable training or validation data, or a label is unknown.
         FileNotFoundError: a configured file is missing.
     """
-    if config.task == "classification":
-        return ClassificationTask(config, tokenizer, data)
-    return TranslationTask(config, tokenizer, data)
+    return TASKS[config.task](config, tokenizer, data)
 
 
 def training_texts(config: RunConfig, data: Path) -> Iterator[str]:
@@ -78,11 +87,9 @@ def training_texts(config: RunConfig, data: Path) -> Iterator[str]:
                 yield first
 
 
-def build_model(config: RunConfig) -> Classifier | Seq2Seq:
+def build_model(config: RunConfig) -> Network:
     """Builds the untrained network of a configuration."""
-    if config.task == "classification":
-        return Classifier(config.model, len(config.labels))
-    return Seq2Seq(config.model)
+    return NETWORKS[config.task](config)
 
 
 class ClassificationTask:
@@ -101,7 +108,7 @@ class ClassificationTask:
             for source in config.sources
             if source.has_valid
         }
-        _check_data(self._train, self._valid)
+        check_splits(self._train, self._valid)
 
     def build_model(self) -> nn.Module:
         return build_model(self.config)
@@ -163,7 +170,7 @@ class TranslationTask:
             for source in config.sources
             if source.has_valid
         }
-        _check_data(self._train, self._valid)
+        check_splits(self._train, self._valid)
 
     def build_model(self) -> nn.Module:
         return build_model(self.config)
@@ -311,8 +318,8 @@ def check_sources(config: RunConfig, data: Path) -> None:
         for split, is_read in (("train", source.weight), ("valid", source.has_valid)):
             if is_read:
                 rows = read_source(config, source, data, split)
-                if config.task == "classification":
-                    label_rows(config, source, split, rows)
+                if config.task in CHECKS:
+                    CHECKS[config.task](config, source, split, rows)
                 if split == "train" and (overlap := held_out.measure_overlap(source.path, rows)):
                     print(f"left out of {overlap}")
 
@@ -366,16 +373,13 @@ def crop(example: Example, min_tokens: int, max_tokens: int, rng: random.Random)
     return Example(example.input_ids[start : start + size], example.target_ids)
 
 
-def _check_data(
-    train: Sequence[tuple[float, Sequence[object]]], valid: Mapping[str, Sequence[Example | Row]]
-) -> None:
-    # checked before the first epoch rather than after it
-    if not any(round(weight * len(examples)) for weight, examples in train):
-        raise ValueError("no source with a weight above 0 has usable training rows")
-    if not valid:
-        raise ValueError(
-            "no source has a validation split, which is needed to select the best weights"
-        )
-    empty = [path for path, rows in valid.items() if not rows]
-    if empty:
-        raise ValueError(f"the validation split of {', '.join(empty)} has no usable rows")
+TASKS: dict[str, Callable[[RunConfig, Tokenizer, Path], Task]] = {
+    "classification": ClassificationTask,
+    "translation": TranslationTask,
+    "tagging": TaggingTask,
+}
+CHECKS: dict[str, Callable[[RunConfig, SourceConfig, str, Sequence[Row]], object]] = {
+    "classification": label_rows,
+    "tagging": check_spans,
+}
+"""What finds faults in the rows of a split, beyond their columns."""

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -25,6 +25,17 @@ class SearchOptions:
     with_attention: bool = False
 
 
+@dataclass
+class StreamState:
+    """Where a text that comes in piece by piece stands; its connection keeps it.
+
+    Attributes:
+        states: (L, H) float32 by name, after its last token; none before the first one.
+    """
+
+    states: dict[str, FloatArray] = field(default_factory=dict)
+
+
 @dataclass(eq=False)
 class TokenSequence:
     """One text, or one sentence of a text, on its way through a batcher; compared by identity.
@@ -38,6 +49,8 @@ class TokenSequence:
         on_tokens: called on the engine's thread with the next token ids of the stable prefix, the
             one that every live beam and every closed hypothesis shares. Never with eos; all calls
             together give the best hypothesis, before the result does. Must not raise.
+        stream: the text that the sequence is the next piece of; at most one piece of a text is in
+            the engine at a time.
     """
 
     input_ids: list[int]
@@ -49,6 +62,7 @@ class TokenSequence:
     finished_at: float = math.inf
     is_abandoned: bool = False
     on_tokens: Callable[[list[int]], None] | None = None
+    stream: StreamState | None = None
 
     @property
     def num_tokens(self) -> int:
@@ -87,7 +101,7 @@ class Hypothesis:
 
 
 Result = FloatArray | list[Hypothesis]
-"""Label scores (C) of one text, or hypotheses of one sentence, best first."""
+"""Label scores of a text (C), or of its tokens (T, C), or hypotheses of a sentence, best first."""
 
 
 @dataclass(frozen=True)

@@ -70,6 +70,11 @@ class OnnxSession:
     def output_names(self) -> list[str]:
         return self._our_output_names
 
+    def input_shape(self, name: str) -> list[int | str | None]:
+        """The shape of an input by its engine's name; names and None stand for any size."""
+        theirs = dict(self._inputs)[name]
+        return next(node.shape for node in self._session.get_inputs() if node.name == theirs)
+
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """See `Session.run`."""
         try:

@@ -1,11 +1,11 @@
 """Answers a version's golden inputs again, which also warms it up."""
 
+from service.arrays import FloatArray
 from service.engine.runner import run_sequences
 from service.errors import ArtefactError, InferenceFailed, InvalidInput
-from service.repository.manifest import (
-    Golden,
-)
+from service.repository.manifest import Golden
 from service.repository.model import LoadedModel, make_sequences
+from service.text.tags import find_runs
 
 # int8 arithmetic differs between processors with and without VNNI, and a near tie can fall the
 # other way.
@@ -13,13 +13,22 @@ SCORE_TOLERANCE = 0.1
 
 
 def answer_golden(model: LoadedModel, golden: Golden) -> tuple[str, float]:
-    """What the model gives for a golden: label and probability, or translation and score."""
+    """What the model gives for a golden: label or spans and probability, translation and score."""
     (result,) = run_sequences(model.runner, make_sequences(model, [golden.text], golden.target))
     if isinstance(result, list):
         return model.tokenizer.decode(result[0].token_ids), result[0].score
     probabilities = model.probabilities(result)
+    if probabilities.ndim == 2:
+        return describe_labels(model, probabilities)
     best = int(probabilities.argmax())
     return model.manifest.labels[best], float(probabilities[best])
+
+
+def describe_labels(model: LoadedModel, probabilities: FloatArray) -> tuple[str, float]:
+    """The labels of the tokens as spans, and their mean probability."""
+    labels = [model.manifest.labels[place] for place in probabilities.argmax(axis=-1)]
+    spans = " ".join(f"{run.start}:{run.end}:{run.name}" for run in find_runs(labels))
+    return spans, float(probabilities.max(axis=-1).mean())
 
 
 def agrees(golden: Golden, output: str, score: float) -> bool:

@@ -8,10 +8,10 @@ from service.engine.device import Device
 from service.engine.runner import Runner
 from service.engine.search.decoder_session import DecoderSession
 from service.engine.search.translator import TranslatorRunner
-from service.engine.session import OnnxSession, Session
+from service.engine.session import OnnxSession
+from service.engine.tagger import StreamTaggerRunner, TaggerRunner
 from service.errors import ArtefactError
 from service.repository.manifest import (
-    ROLES,
     TOKENIZER,
     Manifest,
     Precision,
@@ -23,7 +23,7 @@ from service.repository.manifest import (
 from service.repository.model import LoadedModel
 from service.text.tokenizer import Tokenizer
 
-Sessions = Mapping[Role, Session]
+Sessions = Mapping[Role, OnnxSession]
 
 PREFERENCE: dict[str, tuple[Precision, ...]] = {
     "cpu": ("int8", "fp32", "w8"),
@@ -39,11 +39,15 @@ INPUTS: dict[Role, set[str]] = {
         *("token_ids", "parents", "rows", "hidden", "cell"),
         *("keys", "values", "num_candidates"),
     },
+    "tagger": {"input_ids", "lengths"},
+    "stream_tagger": {"token_ids", "parents", "hidden", "cell"},
 }
 OUTPUTS: dict[Role, set[str]] = {
     "classifier": {"logits"},
     "encoder": {"keys", "values", "hidden"},
     "decoder": {"scores", "candidates", "next_hidden", "attention"},
+    "tagger": {"logits"},
+    "stream_tagger": {"logits", "next_hidden"},
 }
 
 
@@ -84,7 +88,7 @@ def load_model(
         check_names(session, role, path)
         return session
 
-    sessions = {role: open_graph(role) for role in ROLES[manifest.task]}
+    sessions = {role: open_graph(role) for role in manifest.roles}
     max_rows = min(max_rows, manifest.limits.max_batch_size or max_rows)
     make_runner = RUNNERS[manifest.task]
     runners = [make_runner(manifest.ids, sessions, max_rows) for _ in range(num_runners)]
@@ -101,9 +105,29 @@ def make_translator(ids: SpecialIds, sessions: Sessions, max_rows: int) -> Runne
     return TranslatorRunner(session, ids.eos_id, max_rows)
 
 
+def make_tagger(ids: SpecialIds, sessions: Sessions, max_rows: int) -> Runner:
+    """A runner of whole texts and, if there is a graph for it, of text as it comes in.
+
+    Raises:
+        ArtefactError: the step's graph does not fix the sizes of its states.
+    """
+    whole = TaggerRunner(sessions["tagger"], ids.pad_id, max_rows)
+    step = sessions.get("stream_tagger")
+    if step is None:
+        return whole
+    shapes: dict[str, tuple[int, int]] = {}
+    for name in {"hidden", "cell"} & set(step.input_names):
+        num_layers, _, size = step.input_shape(name)
+        if not (isinstance(num_layers, int) and isinstance(size, int)):
+            raise ArtefactError(f"the graph stream_tagger does not fix the sizes of {name}")
+        shapes[name] = num_layers, size
+    return StreamTaggerRunner(whole, step, shapes, max_rows)
+
+
 RUNNERS: dict[str, Callable[[SpecialIds, Sessions, int], Runner]] = {
     "classification": make_classifier,
     "translation": make_translator,
+    "tagging": make_tagger,
 }
 
 

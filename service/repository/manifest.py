@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from service.errors import ArtefactError
 from service.text.placeables import Kind
 
-HEADLINE_METRICS = ("accuracy", "bleu")
+HEADLINE_METRICS = ("accuracy", "bleu", "token accuracy", "word F1", "entity F1")
 MANIFEST, TOKENIZER = "manifest.json", "tokenizer.json"
 
 Precision = Literal["fp32", "w8", "int8"]
@@ -23,22 +23,33 @@ Precision = Literal["fp32", "w8", "int8"]
 Level = Literal["formal", "polite", "casual", "plain"]
 """How a speaker addresses the listener; see `models.training.speech_level`."""
 
-Role = Literal["classifier", "encoder", "decoder"]
+Role = Literal["classifier", "encoder", "decoder", "tagger", "stream_tagger"]
 
 Task = Annotated[
-    Literal["classification", "translation"],
+    Literal["classification", "translation", "tagging"],
     # what format 1 called it at first
     BeforeValidator(lambda task: "classification" if task == "sentiment" else task),
 ]
 ROLES: dict[str, tuple[Role, ...]] = {
     "classification": ("classifier",),
     "translation": ("encoder", "decoder"),
+    "tagging": ("tagger",),
 }
-"""The graphs of a model by its task."""
+"""The graphs that every model of a task has."""
+
+LABELLED = ("classification", "tagging")
+"""The tasks with labels of their own."""
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
+Lookahead = Annotated[int, Field(ge=0, le=4)]
+"""Tokens that a tagger of text as it comes in reads beyond a token before it labels it."""
+
+
+def list_roles(task: str, lookahead: int | None) -> tuple[Role, ...]:
+    """The graphs of a model; a tagger of text as it comes in has a step, too."""
+    return ROLES[task] if lookahead is None else (*ROLES[task], "stream_tagger")
 
 
 class Part(BaseModel):
@@ -189,8 +200,9 @@ class Golden(Part):
 
     Attributes:
         target: target language, for translation.
-        output: label, or translation.
-        score: probability of the label, or mean log-probability per token of the translation.
+        output: label, translation, or the labelled spans of a text as `start:end:NAME`, in tokens.
+        score: probability of the label, or its mean over the tokens, or mean log-probability per
+            token of the translation.
     """
 
     text: str
@@ -205,6 +217,7 @@ class Manifest(Part):
 
     Attributes:
         output_kind: what the classifier graph returns.
+        lookahead: of a tagger that labels text as it comes in, too.
         pairs: translation directions.
         masks: the characters by which the model carries placeables through, by their kind.
         lower_capitals: whether sentences written in capitals are translated in sentence case.
@@ -223,6 +236,7 @@ class Manifest(Part):
     output_kind: Literal["logits", "probabilities"] = "logits"
     lower_capitals: bool = True
     masks: dict[Kind, str] = {}
+    lookahead: Lookahead | None = None
     ids: SpecialIds
     limits: Limits
     opset: int
@@ -239,8 +253,8 @@ class Manifest(Part):
 
     @model_validator(mode="after")
     def _check_task(self) -> "Manifest":
-        if self.task == "classification" and len(self.labels) < 2:
-            raise ValueError("a classification model needs at least two labels")
+        if self.task in LABELLED and len(self.labels) < 2:
+            raise ValueError(f"a {self.task} model needs at least two labels")
         if self.task == "translation" and (
             not self.pairs
             or self.ids.eos_id is None
@@ -253,12 +267,13 @@ class Manifest(Part):
     def _check_graphs(self) -> "Manifest":
         if not self.graphs:
             raise ValueError("a version needs graphs")
-        roles = ROLES[self.task]
         for precision in self.precisions:
             found = sorted(graph.role for graph in self.graphs if graph.precision == precision)
-            if found != sorted(roles):
+            needed = sorted(self.roles)
+            if found != needed:
                 raise ValueError(
-                    f"precision {precision} has graphs {', '.join(found)}, needs {', '.join(sorted(roles))}"
+                    f"precision {precision} has graphs {', '.join(found)}, needs "
+                    f"{', '.join(needed)}"
                 )
         return self
 
@@ -269,6 +284,11 @@ class Manifest(Part):
         if missing:
             raise ValueError(f"files does not list {', '.join(sorted(missing))}")
         return self
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """The graphs of each precision."""
+        return list_roles(self.task, self.lookahead)
 
     @property
     def precisions(self) -> tuple[Precision, ...]:

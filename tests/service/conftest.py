@@ -15,3 +15,12 @@ def tiny_repository() -> Path:
     with what the export makes.
     """
     return Path(__file__).parent / "tiny_repository"
+
+
+@pytest.fixture(scope="session")
+def tiny_taggers() -> Path:
+    """The same of two taggers: tiny-tagging-gru/1 and, of text as it comes in, a lookahead of 2.
+
+    That one is called tiny-stream-tagging-lstm/1.
+    """
+    return Path(__file__).parent / "tiny_taggers"
