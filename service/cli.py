@@ -1,4 +1,4 @@
-"""The command line: `seqserve serve`, `classify`, `translate`, `models list`, `models verify`.
+"""The command line: `seqserve serve`, `classify`, `translate`, `tag`, `models list` and `verify`.
 
 Handles arguments, exit codes and output lines; the app and the pipelines do the work.
 """
@@ -10,14 +10,15 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from prometheus_client import CollectorRegistry
 
-from service.answers import ClassifyOptions, TranslateOptions
+from service.answers import Aggregation, ClassifyOptions, TagOptions, TranslateOptions
 from service.errors import ServingError
 from service.http.app import create_app, read_version
 from service.pipeline.classify import ClassifyPipeline
+from service.pipeline.tag import TagPipeline
 from service.pipeline.translate import TranslatePipeline
 from service.repository.manifest import Manifest, read_manifest
 from service.repository.registry import Registry, find_versions, verify
@@ -67,7 +68,7 @@ def complain(error: Exception, code: int) -> int:
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="seqserve",
-        description="Serves recurrent sequence models for text classification and translation.",
+        description="Serves recurrent models for text classification, translation and tagging.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"seqserve {read_version()}")
@@ -77,6 +78,7 @@ def build_parser() -> argparse.ArgumentParser:
     serve.set_defaults(run=run_serve)
     add_classify(commands)
     add_translate(commands)
+    add_tag(commands)
     add_models(commands)
     return parser
 
@@ -127,6 +129,19 @@ def add_translate(commands: "Commands") -> None:
     parser.add_argument("--max-new-tokens", type=positive, dest="new_tokens")
     parser.add_argument("--alternatives", type=positive, default=0, help="default none")
     parser.set_defaults(run=run_translate)
+
+
+def add_tag(commands: "Commands") -> None:
+    parser = add_command(commands, "tag", "label the tokens of texts", LOCAL_SETTINGS)
+    add_texts(parser)
+    parser.add_argument("--model", help="name of the model; by default chosen by language")
+    parser.add_argument(
+        "--aggregation", choices=get_args(Aggregation), default="simple", help="default simple"
+    )
+    parser.add_argument(
+        "--render", action="store_true", help="print the text with white space where it belongs"
+    )
+    parser.set_defaults(run=run_tag)
 
 
 def add_texts(parser: argparse.ArgumentParser) -> None:
@@ -228,6 +243,26 @@ async def translate_texts(
             members["complete"] = False
         lines = "\n".join([found.text, *found.alternatives])
         print_line({"model": answer.model_name, **members}, lines, given.json)
+
+
+def run_tag(given: argparse.Namespace, settings: Settings) -> int:
+    async def work(registry: Registry, metrics: Metrics) -> None:
+        await tag_texts(TagPipeline(registry, settings, metrics), given, settings)
+
+    return asyncio.run(use_models(work, settings))
+
+
+async def tag_texts(pipeline: TagPipeline, given: argparse.Namespace, settings: Settings) -> None:
+    options = TagOptions(given.model, given.aggregation, render=given.render)
+    for text in read_texts(given.texts):
+        job = await pipeline.open_job([text], options, find_deadline(settings))
+        answer = await pipeline.answer_job(job)
+        (found,) = answer.taggings
+        line = "\t".join(f"{each.label} {each.word} {each.score:.4f}" for each in found.entities)
+        members: dict[str, object] = {"entities": [asdict(each) for each in found.entities]}
+        if found.rendered is not None:
+            line = members["text"] = found.rendered
+        print_line({"model": answer.model_name, **members}, line, given.json)
 
 
 def read_texts(texts: Sequence[str]) -> Iterable[str]:

@@ -29,8 +29,10 @@ from service.http.prefix import PrefixMiddleware
 from service.http.problems import answer_http_error, answer_serving_error
 from service.http.routes.operations import discovery, operations
 from service.http.routes.pages import pages
+from service.http.routes.streams import streams
 from service.http.routes.tasks import tasks
 from service.pipeline.classify import ClassifyPipeline
+from service.pipeline.tag import TagPipeline
 from service.pipeline.translate import TranslatePipeline
 from service.repository.registry import Registry
 from service.settings import Settings, SettingsError
@@ -67,7 +69,7 @@ class SeqserveApp(FastAPI):
         super().__init__(
             title="seqserve",
             version=read_version(),
-            summary="Text classification and translation with recurrent models",
+            summary="Text classification, translation and tagging with recurrent models",
             # Relative to the document, so that it is right below any prefix of a proxy.
             servers=[{"url": "."}],
             lifespan=lambda _: run_lifespan(context),
@@ -79,6 +81,7 @@ class SeqserveApp(FastAPI):
         self.context = context
         for router in (tasks, discovery, operations, pages):
             self.include_router(router, responses=document_errors())
+        self.include_router(streams)
         self.mount("/docs/assets", StaticFiles(packages=[("fastapi_swagger", "resources")]))
         self.add_exception_handler(errors.ServingError, answer_serving_error)
         self.add_exception_handler(HTTPException, answer_http_error)
@@ -120,6 +123,7 @@ def create_app(
     registry: Registry | None = None,
     classify: ClassifyPipeline | None = None,
     translate: TranslatePipeline | None = None,
+    tag: TagPipeline | None = None,
     collector_registry: CollectorRegistry | None = None,
     collector: Collector | None = None,
 ) -> SeqserveApp:
@@ -130,6 +134,7 @@ def create_app(
         registry: the models; by default those of `settings.models_dir`.
         classify: the pipeline for `/classify`; by default one over the registry.
         translate: the same for `/translate`.
+        tag: the same for `/tag`.
         collector_registry: where metrics live; by default a new one with the process's figures.
         collector: what `/metrics` shows; by default that registry.
     """
@@ -141,9 +146,11 @@ def create_app(
         registry,
         classify or ClassifyPipeline(registry, settings, metrics),
         translate or TranslatePipeline(registry, settings, metrics),
+        tag or TagPipeline(registry, settings, metrics),
         make_metrics_app(collector or metrics.registry),
     )
     context.traces = open_traces(settings)
+    metrics.tag_streams.set_function(lambda: float(context.num_tag_streams))
     metrics.ready.set_function(lambda: 0.0 if context.faults() else 1.0)
     return SeqserveApp(context)
 

@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Scope
 from service.answers import Timings
 from service.errors import ServingError
 from service.pipeline.classify import ClassifyPipeline
+from service.pipeline.tag import TagPipeline
 from service.pipeline.translate import TranslatePipeline
 from service.repository.registry import Registry
 from service.settings import Settings
@@ -26,6 +27,7 @@ class AppContext:
 
     Attributes:
         metrics_app: answers `/metrics`.
+        num_tag_streams: texts that are being labelled as they come in.
         is_draining: set once the server has been told to stop; it still answers.
         traces: None if no endpoint is set.
     """
@@ -35,7 +37,9 @@ class AppContext:
     registry: Registry
     classify: ClassifyPipeline
     translate: TranslatePipeline
+    tag: TagPipeline
     metrics_app: ASGIApp
+    num_tag_streams: int = 0
     is_draining: bool = False
     traces: "Traces | None" = None
 

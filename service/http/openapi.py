@@ -31,6 +31,13 @@ EXAMPLES: dict[str, tuple[object, object]] = {
     ),
     "classify": ({"inputs": "a delight"}, [LABELS]),
     "predict": ({"inputs": "a delight"}, LABELS),
+    "tag": (
+        {"inputs": "오늘은날씨가좋다", "parameters": {"aggregation_strategy": "none"}},
+        [
+            {"entity": "SPACE", "score": 0.99, "index": 2, "word": "은", "start": 2, "end": 3},
+            {"entity": "SPACE", "score": 0.98, "index": 5, "word": "가", "start": 5, "end": 6},
+        ],
+    ),
     "detect": ({"q": "Zwei Hunde spielen."}, [{"confidence": 100.0, "language": "de"}]),
     "list_languages": (None, [{"code": "en", "name": "English", "targets": ["de", "en"]}]),
     "show_frontend": (

@@ -1,6 +1,7 @@
 """huggingface_hub's own clients, unchanged, against a server whose address is all they know."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from huggingface_hub import AsyncInferenceClient, InferenceClient
@@ -32,6 +33,13 @@ def translator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def tagger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    taggers = Path(__file__).parents[1] / "service" / "tiny_taggers"
+    with run_server(taggers, tmp_path_factory.mktemp("tagger") / "log") as server:
+        yield server
+
+
 @pytest.mark.parametrize("path", ["", "/", "/classify"])
 def test_a_text_is_classified(path: str, classifier: Server) -> None:
     client = InferenceClient(model=classifier.url + path)
@@ -50,6 +58,17 @@ def test_a_text_is_translated(path: str, translator: Server) -> None:
     answer = client.translation(ENGLISH, src_lang="en", tgt_lang="de")
 
     assert answer.translation_text == GERMAN
+
+
+def test_a_text_is_tagged(tagger: Server) -> None:
+    client = InferenceClient(model=tagger.url + "/tag")
+
+    tokens = client.token_classification("나는학교에간다.", ignore_labels=[])
+    groups = client.token_classification("나는학교에간다.", aggregation_strategy="simple")
+
+    assert [token.word for token in tokens] == list("나는학교에간다.")
+    assert {token.entity for token in tokens} <= {"O", "SPACE"}
+    assert all(group.entity_group == "SPACE" and group.end > group.start for group in groups)
 
 
 async def test_the_asynchronous_client_is_served_as_well(

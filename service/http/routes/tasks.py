@@ -29,6 +29,7 @@ from service.http.responses import (
     show_detection,
     show_pipeline_translations,
     show_stream,
+    show_taggings,
     show_translations,
 )
 from service.http.schemas import (
@@ -40,6 +41,9 @@ from service.http.schemas import (
     LabelledScore,
     PipelineTranslateRequest,
     PredictRequest,
+    RenderedTagging,
+    TaggedEntity,
+    TagRequest,
     TimedBody,
     TranslateRequest,
     TranslateResponse,
@@ -156,6 +160,27 @@ async def classify_body(
     return body, await run_watched(request.receive, work)
 
 
+@tasks.post(
+    "/tag",
+    response_model=list[TaggedEntity]
+    | list[list[TaggedEntity]]
+    | RenderedTagging
+    | list[RenderedTagging],
+    openapi_extra=document_body(TagRequest),
+)
+async def tag(request: Request) -> Response:
+    """Labels the tokens of a text or of an array of texts, as Hugging Face does."""
+    context = get_context(request)
+    context.tag.check_wait()
+    body = await receive(request, context.settings, TagRequest)
+    deadline = find_deadline(request, context, body)
+    work = perform(request, context.tag, body.texts, body.options, deadline)
+    answer = await run_watched(request.receive, work)
+    return reply(
+        request, answer, to_json(pick(show_taggings(answer, body.options), body.is_single))
+    )
+
+
 @tasks.post("/", include_in_schema=False)
 async def answer_default(request: Request) -> Response:
     """The default task, for clients that know the server's address alone."""
@@ -168,17 +193,20 @@ def choose_endpoint(context: AppContext) -> Callable[[Request], Awaitable[Respon
     Raises:
         TaskNotChosen: the setting leaves it to the models, and they have several tasks.
     """
-    endpoints = {"classify": classify, "translate": translate}
+    endpoints = {"classify": classify, "translate": translate, "tag": tag}
     chosen = context.settings.default_task
     if chosen != "auto":
         return endpoints[chosen]
     loaded = {served.manifest.task for served in context.registry.models()}
     if len(loaded) == 1:
-        return classify if "classification" in loaded else translate
+        return ENDPOINTS[loaded.pop()]
     raise TaskNotChosen(
-        "This server has no default task; post to /classify or /translate, or set "
+        "This server has no default task; post to /classify, /translate or /tag, or set "
         "SEQSERVE_DEFAULT_TASK."
     )
+
+
+ENDPOINTS = {"classification": classify, "translation": translate, "tagging": tag}
 
 
 @tasks.post(
