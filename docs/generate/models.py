@@ -8,16 +8,24 @@ from service.repository.manifest import Manifest, Quality, read_manifest
 from service.repository.registry import find_versions
 
 REPOSITORY = "models/repository"
-SHIPPED = ("sentiment-en", "sentiment-ko", "translation-en-de", "translation-en-ko")
+SHIPPED = (
+    *("sentiment-en", "sentiment-ko", "spacing-ko", "spacing-ko-stream"),
+    *("translation-en-de", "translation-en-ko"),
+)
 METRICS = {
     "accuracy": "accuracy, %",
     "bleu": "BLEU",
     "chrf": "chrF",
     "bleu-lc": "BLEU, lower-cased",
+    "token accuracy": "accuracy of tokens, %",
+    "word F1": "F1 of words, %",
 }
 TEST_SETS = {
     "flores devtest": "FLORES devtest",
     "imdb test": "IMDB test",
+    "flores test": "FLORES without spaces",
+    "mix disturbed": "held-out mix with wrong spaces",
+    "mix test": "held-out mix without spaces",
     "kss_koen test": "KSS test",
     "multi30k test_2016_flickr": "Multi30k test_2016_flickr",
     "nsmc test": "NSMC test",
@@ -65,6 +73,12 @@ def describe_headline(manifest: Manifest) -> str:
     if manifest.task == "classification":
         found = [figure for figure in figures if figure.metric == "accuracy"]
         return "; ".join(f"{name_data(each)}: accuracy {each.value:.1f} %" for each in found)
+    if manifest.task == "tagging":
+        found = [figure for figure in figures if figure.data == figures[0].data]
+        said = ", ".join(
+            f"{METRICS[each.metric].rstrip(', %')} {each.value:.1f} %" for each in found
+        )
+        return f"{name_data(found[0])}: {said}"
     first = [
         figure for figure in figures if (figure.data, figure.metric) == (figures[0].data, "bleu")
     ]
