@@ -15,7 +15,13 @@ from export.score_fit import describe_fits, fit_scores
 from export.translate import translate_texts
 from models.config import RunConfig, SourceConfig, read_run_config
 from models.training.data import Row, index_labels, read_source
-from models.training.metrics import Figure, accuracy, calibration_error, translation_figures
+from models.training.metrics import (
+    Figure,
+    accuracy,
+    calibration_error,
+    f1_score,
+    translation_figures,
+)
 from models.training.tasks import label_rows
 from service.engine.device import Device, available_cpus
 from service.engine.runner import run_sequences
@@ -165,8 +171,10 @@ def classify_rows(model: LoadedModel, rows: Sequence[Row]) -> list[Figure]:
     results = run_sequences(model.runner, make_sequences(model, [text for _, text in rows]))
     scores = np.stack([result for result in results if not isinstance(result, list)])
     labels = index_labels(rows, model.manifest.labels)
+    predicted = scores.argmax(axis=-1).tolist()
     return [
-        accuracy(scores.argmax(axis=-1).tolist(), labels),
+        accuracy(predicted, labels),
+        f1_score(predicted, labels, model.manifest.labels),
         calibration_error(model.probabilities(scores), labels),
     ]
 

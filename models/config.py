@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from service.repository.manifest import Language, Name, Task
+from service.repository.manifest import Language, Name, Purpose, Task
 
 CONFIG = "config.json"  # in a run's folder
 
@@ -150,6 +150,9 @@ class RunConfig:
     Attributes:
         name: of the model in the repository.
         labels: class names by id (classification).
+        purpose: what the labels tell, as "sentiment" or "spam" (classification).
+        answers_by_default: whether the model answers requests that name no model; at most one
+            classifier per language may (classification).
         languages: ISO 639-1 codes; classification: the input languages; translation: a pair, served
             in both directions.
         base: file name of another configuration in the same folder; it is run first, and this run
@@ -166,6 +169,8 @@ class RunConfig:
     languages: tuple[Language, ...]
     sources: tuple[SourceConfig, ...]
     labels: tuple[str, ...] = ()
+    purpose: Purpose = ""
+    answers_by_default: bool = True
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
     pretraining: TrainingConfig | None = None

@@ -41,7 +41,7 @@ from service.repository.manifest import (
     read_manifest,
 )
 from service.repository.model import LoadedModel
-from service.repository.registry import find_versions
+from service.repository.versions import find_versions
 from tests.export.conftest import FolderMaker
 from tests.models.tiny_runs import SAMPLES
 

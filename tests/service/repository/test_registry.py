@@ -14,10 +14,9 @@ from service.repository.registry import (
     Registry,
     batch_bounds,
     default_engines,
-    find_versions,
-    newest_version,
     verify,
 )
+from service.repository.versions import find_versions, newest_version
 from service.settings import Settings
 from tests.fakes import (
     FakeRunner,
