@@ -60,11 +60,13 @@ def write_results(text: str, effort: Effort, folder: Path) -> None:
     """Runs all experiments, prints their rows, and writes them and the plots.
 
     Raises:
-        ValueError: the text is too short for the streams that it is cut into.
+        ValueError: the text is too short.
     """
+    if len(text) < effort.min_characters:
+        raise ValueError(
+            f"the text has {len(text)} characters; it needs {effort.min_characters} or more"
+        )
     corpus = read_corpus(text)
-    if len(corpus.valid) < 4 * (effort.reach + 1):
-        raise ValueError(f"the text has {len(text)} characters; it needs {40 * effort.reach + 40}")
     losses, gradients = compare_language(corpus, effort)
     show("language", losses)
     results = {

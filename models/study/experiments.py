@@ -9,6 +9,8 @@ import torch
 
 from models.study.gradients import measure_norms
 from models.study.language import (
+    NUM_STREAMS,
+    VALID_SHARE,
     Corpus,
     build_model,
     cut_streams,
@@ -50,6 +52,13 @@ class Effort:
     truncation_distance: int = 20
     truncation_updates: int = 500
     chunks: tuple[int, ...] = (5, 10, 20, 21)
+
+    @property
+    def min_characters(self) -> int:
+        """The shortest text that has a chunk in each stream, and texts to measure gradients on."""
+        to_train = NUM_STREAMS * (self.bptt + 1) / (1 - VALID_SHARE)
+        to_measure = 4 * (self.reach + 1) / VALID_SHARE
+        return math.ceil(max(to_train, to_measure))
 
 
 QUICK = Effort(

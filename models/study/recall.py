@@ -1,6 +1,6 @@
 """Recall: a symbol is shown, then others that do not matter; in the end it is asked for.
 
-The task is that of Hochreiter and Schmidhuber (1997, section 5), with the curriculum of growing
+It is of the kind of experiment 2 in Hochreiter and Schmidhuber (1997), with a curriculum of growing
 distances that every cell needs to learn anything about long ones.
 """
 
