@@ -195,9 +195,8 @@ def export_run(
         parity += [check_folder(run, folder, precision, where) for precision in precisions]
         run.tokenizer.save(folder / TOKENIZER)
         manifest = describe_run(run, precisions, folder, parity, limits)
-        told = {"description": description}
-        if only_when_named:
-            told["answers_by_default"] = False
+        by_default = manifest.answers_by_default and not only_when_named
+        told = {"description": description, "answers_by_default": by_default}
         manifest = manifest.model_copy(update=told)
         draw_curves(run_folder, folder / CURVES)
         publish_folder(manifest, folder, target)

@@ -69,17 +69,18 @@ def write_results(text: str, effort: Effort, folder: Path) -> None:
     corpus = read_corpus(text)
     losses, gradients = compare_language(corpus, effort)
     show("language", losses)
+    recall = show("recall", list(compare_recall(effort)))
     results = {
         "effort": dataclasses.asdict(effort),
         "num_characters": len(text),
         "language": losses,
         "gradients": gradients,
-        "recall": show("recall", list(compare_recall(effort))),
+        "recall": recall,
         "clipping": show("clipping", list(compare_clipping(corpus, effort))),
         "truncation": show("truncation", list(compare_truncation(effort))),
     }
     draw_gradients(gradients, folder / GRADIENTS)
-    draw_recall(results["recall"], folder / RECALL)
+    draw_recall(recall, folder / RECALL)
     document = json.dumps(round_numbers(results), indent=1)
     (folder / RESULTS).write_text(document + "\n", encoding="utf-8")
     print(f"wrote {folder / RESULTS}")

@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from models.study.recall import NUM_SYMBOLS, QUESTION, RecallTrainer, draw_batch
@@ -12,13 +13,23 @@ def test_question_comes_as_many_steps_after_the_symbol_as_asked() -> None:
     assert (ids[:, -1] == QUESTION).all()
 
 
-def test_symbol_is_learnt_only_if_the_gradient_reaches_it() -> None:
-    shares = []
-    for chunk in (3, 4):  # the symbol is three steps before the question
-        trainer = RecallTrainer("gru", 16, learning_rate=2e-2)
-        for _ in range(80):
-            trainer.train_batch(3, chunk)
-        shares += trainer.measure_accuracy([3])
+@pytest.mark.parametrize(("chunk", "reaches"), [(1, False), (3, False), (4, True), (None, True)])
+def test_gradient_goes_back_as_many_steps_as_the_chunk_has(
+    chunk: int | None, reaches: bool
+) -> None:
+    trainer = RecallTrainer("gru", 16)
+    trainer.train_batch(3, chunk)  # the symbol is three steps before the question
 
-    assert shares[0] < 0.75
-    assert shares[1] > 0.95
+    gradient = trainer.model.embedding.weight.grad
+    assert gradient is not None
+    assert bool(gradient[:NUM_SYMBOLS].any()) == reaches
+    assert gradient[QUESTION].any()
+
+
+def test_near_symbol_is_learnt() -> None:
+    trainer = RecallTrainer("gru", 16, learning_rate=2e-2)
+
+    longest = trainer.train_curriculum(4, 120)
+
+    assert longest >= 3
+    assert trainer.measure_accuracy([2]) > [0.9]
