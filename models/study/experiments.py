@@ -41,16 +41,16 @@ class Effort:
         truncation_distance: steps between symbol and question when back-propagation is truncated.
     """
 
-    size: int = 48
+    size: int = 32
     num_sentences: int = 4000
-    language_updates: int = 500
+    language_updates: int = 250
     bptt: int = 50
-    recall_updates: int = 900
+    recall_updates: int = 400
     distances: tuple[int, ...] = (5, 10, 20, 50, 100, 200)
     reach: int = 100
-    clipping_updates: int = 200
+    clipping_updates: int = 80
     truncation_distance: int = 20
-    truncation_updates: int = 500
+    truncation_updates: int = 250
     chunks: tuple[int, ...] = (5, 10, 20, 21)
 
     @property

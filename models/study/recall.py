@@ -16,7 +16,7 @@ from models.study.networks import SequenceModel, StudyCell, detach
 NUM_SYMBOLS = 8  # to recall; chance is 1 in 8
 NUM_FILLERS = 8
 QUESTION = NUM_SYMBOLS + NUM_FILLERS
-BATCH_SIZE = 64
+BATCH_SIZE = 32
 LEARNT, GROWTH = 0.95, 1.25  # accuracy of a batch from which the distance grows, and by what
 
 
