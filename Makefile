@@ -112,6 +112,12 @@ export: $(DEV_READY) ## turn a trained run into a version of the model repositor
 	@$(if $(RUN),,echo "usage: make export RUN=runs/NAME [ARGS=...]" >&2; exit 2)
 	$(BIN)/python -m export torch --run "$(RUN)" $(ARGS)
 
+STUDY := docs/study
+
+.PHONY: study
+study: $(DEV_READY) ## compare vanilla RNN, GRU and LSTM, in minutes; results in docs/study [ARGS="--text FILE"]
+	OMP_NUM_THREADS=1 $(BIN)/python -m models.study --out $(STUDY) $(ARGS)
+
 .PHONY: load
 load: $(DEV_READY) ## five minutes of load on HOST=http://..., or on a service of its own [ARGS="--slo p99=1500ms"]
 	@$(BIN)/python -m loadtests.load.run $(if $(HOST),--host $(HOST)) $(ARGS)

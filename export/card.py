@@ -72,16 +72,17 @@ def describe_model(manifest: Manifest) -> str:
         facts.append(f"{manifest.num_parameters / 1e6:.1f} M parameters")
     size, precisions = manifest.num_bytes / 2**20, ", ".join(manifest.precisions)
     facts.append(f"{size:.1f} MiB in {precisions}")
-    sentences = [
-        f"{manifest.task.capitalize()} ({pairs or ', '.join(manifest.languages)}); "
-        f"{', '.join(facts)}."
-    ]
+    subject = (manifest.purpose or manifest.task).capitalize()
+    languages = pairs or ", ".join(manifest.languages)
+    sentences = [f"{subject} ({languages}); {', '.join(facts)}."]
     if manifest.labels:
         sentences.append(f"Labels: {', '.join(manifest.labels)}.")
     if manifest.condition and manifest.condition.labels:
         sentences.append(f"Writes what a label asks for: {', '.join(manifest.condition.labels)}.")
     elif manifest.condition:
         sentences.append(f"Writes what {manifest.condition.size} features ask for.")
+    if not manifest.answers_by_default:
+        sentences.append(f'Answers only requests with `"model": "{manifest.name}"`.')
     if manifest.description:
         sentences.append(manifest.description)
     if manifest.trained_minutes:

@@ -21,6 +21,7 @@ from models.training.metrics import (
     Figure,
     accuracy,
     calibration_error,
+    f1_score,
     translation_figures,
 )
 from models.training.tasks import label_rows
@@ -194,8 +195,10 @@ def classify_rows(model: LoadedModel, rows: Sequence[Row]) -> list[Figure]:
     results = run_sequences(model.runner, make_sequences(model, [text for _, text in rows]))
     scores = np.stack([result for result in results if isinstance(result, np.ndarray)])
     labels = index_labels(rows, model.manifest.labels)
+    predicted = scores.argmax(axis=-1).tolist()
     return [
-        accuracy(scores.argmax(axis=-1).tolist(), labels),
+        accuracy(predicted, labels),
+        f1_score(predicted, labels, model.manifest.labels),
         calibration_error(model.probabilities(scores), labels),
     ]
 

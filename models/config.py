@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from service.repository.manifest import Condition, Language, Name, Task
+from service.repository.manifest import Condition, Language, Name, Purpose, Task
 
 CONFIG = "config.json"  # in a run's folder
 
@@ -159,6 +159,9 @@ class RunConfig:
     Attributes:
         name: of the model in the repository.
         labels: class names by id (classification).
+        purpose: what the labels tell, as "sentiment" or "spam" (classification).
+        answers_by_default: whether the model answers requests that name no model; at most one
+            classifier per language may (classification).
         languages: ISO 639-1 codes; classification: the input languages; translation: a pair, served
             in both directions; language: those of the text.
         condition: what texts depend on, labels or a number of features (language). Without one, a
@@ -178,6 +181,8 @@ class RunConfig:
     sources: tuple[SourceConfig, ...]
     labels: tuple[str, ...] = ()
     condition: Condition | None = None
+    purpose: Purpose = ""
+    answers_by_default: bool = True
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
     pretraining: TrainingConfig | None = None

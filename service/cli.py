@@ -29,7 +29,8 @@ from service.pipeline.classify import ClassifyPipeline
 from service.pipeline.generate import GeneratePipeline
 from service.pipeline.translate import TranslatePipeline
 from service.repository.manifest import Manifest, read_manifest
-from service.repository.registry import Registry, find_versions, verify
+from service.repository.registry import Registry, verify
+from service.repository.versions import find_versions
 from service.server.listener import listen
 from service.server.supervisor import default_workers, run_workers
 from service.server.tls import open_tls
@@ -387,7 +388,7 @@ def describe_manifest(manifest: Manifest) -> tuple[str, ...]:
     return (
         manifest.name,
         manifest.version,
-        f"{manifest.task} ({manifest.cell})",
+        f"{manifest.purpose or manifest.task} ({manifest.cell})",
         pairs or ",".join(manifest.languages),
         ",".join(manifest.precisions),
         f"{manifest.num_bytes / 2**20:.1f} MiB",

@@ -118,6 +118,8 @@ EXAMPLES: dict[str, tuple[object, object]] = {
                 "name": "sentiment-en",
                 "version": "4",
                 "task": "classification",
+                "purpose": "sentiment",
+                "answers_by_default": True,
                 "cell": "gru",
                 "description": "English sentiment",
                 "languages": ["en"],

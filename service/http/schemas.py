@@ -626,6 +626,10 @@ class ModelInfo(BaseModel):
     name: str
     version: str
     task: str
+    purpose: Annotated[str, Field(description='what a classifier tells, as "sentiment"')]
+    answers_by_default: Annotated[
+        bool, Field(description="false if the model answers only requests that name it")
+    ]
     cell: str
     description: str
     languages: list[str]

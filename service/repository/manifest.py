@@ -7,15 +7,18 @@ A version is the folder `<models_dir>/<name>/<version>/` with `manifest.json`, t
 import hashlib
 import math
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from service.errors import ArtefactError
 from service.text.placeables import Kind
 
-HEADLINE_METRICS = ("accuracy", "bleu", "nats per character")
+HEADLINE_METRICS = ("accuracy", "bleu", "f1", "nats per character")
 MANIFEST, TOKENIZER = "manifest.json", "tokenizer.json"
+
+SENTIMENT = "sentiment"
+"""The purpose of classifiers of opinions."""
 
 Precision = Literal["fp32", "w8", "int8"]
 """fp32: plain. w8: int8 weights, float32 arithmetic, any device. int8: int8 arithmetic, CPU."""
@@ -28,7 +31,7 @@ Role = Literal["classifier", "encoder", "decoder", "prefill", "generator", "cond
 Task = Annotated[
     Literal["classification", "translation", "language"],
     # what format 1 called it at first
-    BeforeValidator(lambda task: "classification" if task == "sentiment" else task),
+    BeforeValidator(lambda task: "classification" if task == SENTIMENT else task),
 ]
 ROLES: dict[str, tuple[Role, ...]] = {
     "classification": ("classifier",),
@@ -38,6 +41,7 @@ ROLES: dict[str, tuple[Role, ...]] = {
 """The graphs of a model by its task; one that takes a condition has a conditioner, too."""
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Purpose = Annotated[str, Field(pattern=r"^([a-z][a-z0-9-]{0,31})?$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
 
@@ -236,6 +240,9 @@ class Manifest(Part):
     """One version of one model.
 
     Attributes:
+        purpose: what a classifier tells, as "sentiment" or "spam"; "" if it is not stated.
+        answers_by_default: whether a classifier answers requests that name no model, for its
+            languages; there is at most one such model per language.
         output_kind: what the classifier graph returns.
         pairs: translation directions.
         condition: what a language model's texts depend on besides the prompt.
@@ -248,6 +255,8 @@ class Manifest(Part):
     name: Name
     version: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,8}$")]
     task: Task
+    purpose: Purpose = ""
+    answers_by_default: bool = True
     description: str = ""
     cell: Literal["lstm", "gru", "rnn", "unknown"]
     languages: tuple[Language, ...]
@@ -270,6 +279,14 @@ class Manifest(Part):
     num_parameters: int | None = None
     trained_minutes: float | None = None
     tools: dict[str, str] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_old_task(cls, fields: Any) -> Any:
+        """The task was once called sentiment, which is a purpose now."""
+        if isinstance(fields, dict) and fields.get("task") == SENTIMENT:
+            return {"purpose": SENTIMENT, **fields}
+        return fields
 
     @model_validator(mode="after")
     def _check_task(self) -> "Manifest":
@@ -326,13 +343,14 @@ class Manifest(Part):
 
     @property
     def headlines(self) -> tuple[Quality, ...]:
-        """The most telling figures, at most two: accuracy, or BLEU with the widest beam."""
+        """The most telling figures, at most two: accuracy and F1, or BLEU with the widest beam."""
         widest: dict[tuple[str, str | None, str], Quality] = {}
         for figure in self.quality:
             if figure.metric in HEADLINE_METRICS and figure.precision == self.quality[0].precision:
                 key = (figure.data, figure.pair, figure.metric)
                 widest[key] = max(widest.get(key, figure), figure, key=Quality.beam_size)
-        return tuple(widest.values())[:2]
+        figures = sorted(widest.values(), key=lambda each: HEADLINE_METRICS.index(each.metric))
+        return tuple(figures[:2])
 
     def score_fit(self, source: str, target: str) -> ScoreFit | None:
         pair = f"{source}-{target}"

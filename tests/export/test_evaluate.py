@@ -43,12 +43,13 @@ def test_accuracy_of_a_classifier(
     data: Path, tiny_version: FolderMaker, tiny_run: FolderMaker, tmp_path: Path
 ) -> None:
     version, run_folder = tiny_version("classification", "gru"), tiny_run("classification", "gru")
-    figure, error, everyday = measure(version, run_folder, data, tmp_path)
+    figure, f1, error, everyday = measure(version, run_folder, data, tmp_path)
     assert (figure.data, figure.metric, figure.precision) == ("nsmc test", "accuracy", "int8")
     assert figure.signature == f"percent of {ROWS} texts"
+    assert (f1.metric, f1.signature) == ("f1", f"F1 of positive, percent of {ROWS} texts")
     assert (error.data, error.metric) == ("nsmc test", "calibration error")
     assert (everyday.data, everyday.metric) == (EVERYDAY, "right")
-    assert all(0 <= row.value <= 100 for row in (figure, error, everyday))
+    assert all(0 <= row.value <= 100 for row in (figure, f1, error, everyday))
 
 
 def test_loss_of_a_language_model_is_that_of_torch(

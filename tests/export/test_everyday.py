@@ -12,7 +12,7 @@ from models.training.held_out import EVERYDAY, read_everyday
 from service.engine.device import Device
 from service.repository.loader import load_model
 from service.repository.model import LoadedModel
-from service.repository.registry import newest_version
+from service.repository.versions import newest_version
 from tests.export.conftest import FolderMaker
 
 REPOSITORY = Path(__file__).parents[2] / "models" / "repository"

@@ -76,11 +76,9 @@ async def show_info(request: Request) -> ServerInfo:
     """What clients of text-embeddings-inference ask for first."""
     context = get_context(request)
     settings = context.settings
-    served = next(
-        (s for s in context.registry.models() if s.manifest.task == "classification"), None
-    )
+    served = next(iter(context.registry.default_classifiers()), None)
     if served is None:
-        raise ModelNotFound("no classifier is loaded; GET /models lists all models")
+        raise ModelNotFound("no classifier answers by default; GET /models lists all models")
     names = dict(enumerate(served.manifest.labels))
     labels = ClassifierLabels(
         id2label={str(index): label for index, label in names.items()},
@@ -102,8 +100,9 @@ async def show_info(request: Request) -> ServerInfo:
 
 @operations.get("/models")
 async def list_models(request: Request) -> list[ModelInfo]:
-    """Models that are loaded."""
-    return [describe_model(served) for served in get_context(request).registry.models()]
+    """Models that are loaded, those of one task and purpose together."""
+    models = map(describe_model, get_context(request).registry.models())
+    return sorted(models, key=lambda model: (model.task, model.purpose, model.name))
 
 
 @operations.head("/livez", include_in_schema=False)
@@ -144,6 +143,8 @@ def describe_model(served: ServedModel) -> ModelInfo:
         name=manifest.name,
         version=manifest.version,
         task=manifest.task,
+        purpose=manifest.purpose,
+        answers_by_default=manifest.answers_by_default,
         cell=manifest.cell,
         description=manifest.description,
         languages=list(manifest.languages),
