@@ -247,6 +247,10 @@ class StreamUser(ServiceUser):
     kind = "stream"
 
 
+class GenerateUser(ServiceUser):
+    kind = "generate"
+
+
 class PlannedShape(LoadTestShape):
     """The shape that the options ask for."""
 
