@@ -4,6 +4,7 @@ We parse bodies ourselves, so their schemas are added here, and so are examples,
 The document is made for generators of clients: one schema per body, plain names, no titles.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,12 +13,12 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from service.http.schemas import REQUESTS, Body, Problem, TranslationEvent
-from service.http.wires.openai import Completion, CompletionProblem, CompletionRequest
-from service.http.wires.tgi import GenerateRequest, TokenEvent
+from service.http.wires.openai import CompletionProblem, CompletionRequest
+from service.http.wires.tgi import DataEvent, GenerateRequest
 from service.settings import Settings
 
 BODIES: tuple[type[Body], ...] = (*REQUESTS, GenerateRequest, CompletionRequest)
-EVENT_MODELS: tuple[type[BaseModel], ...] = (TranslationEvent, TokenEvent, Completion)
+EVENT_MODELS: tuple[type[BaseModel], ...] = (TranslationEvent, DataEvent)
 
 # `authorize` looks at the key, which may be in the body, too.
 KEY_SCHEMES = {
@@ -145,8 +146,7 @@ EVENT_EXAMPLES: dict[type[BaseModel], object] = {
         "event": "done",
         "data": '{"translatedText":"Zwei Hunde spielen im Schnee."}',
     },
-    TokenEvent: TOKEN_EVENT,
-    Completion: COMPLETION,
+    DataEvent: {"data": json.dumps(TOKEN_EVENT)},
 }
 PROBLEM_EXAMPLE = {
     "type": "about:blank",

@@ -620,6 +620,13 @@ class ServerInfo(BaseModel):
     version: str
 
 
+class ModelCondition(BaseModel):
+    """What a language model takes besides a prompt: one of some labels, or so many numbers."""
+
+    labels: list[str]
+    num_features: int | None
+
+
 class ModelInfo(BaseModel):
     """What is loaded under one name."""
 
@@ -635,6 +642,7 @@ class ModelInfo(BaseModel):
     languages: list[str]
     pairs: list[str]
     labels: list[str]
+    condition: ModelCondition | None = None
     precision: str
     device: str
     num_bytes: int

@@ -16,11 +16,13 @@ from service.http.schemas import (
     GlossaryInfo,
     LanguageInfo,
     LanguageName,
+    ModelCondition,
     ModelInfo,
     ProbeStatus,
     QualityFigure,
     ServerInfo,
 )
+from service.repository.manifest import Condition
 from service.repository.registry import ServedModel
 
 operations = APIRouter(tags=["operations"])
@@ -150,6 +152,7 @@ def describe_model(served: ServedModel) -> ModelInfo:
         languages=list(manifest.languages),
         pairs=[f"{source}-{target}" for source, target in manifest.pairs],
         labels=list(manifest.labels),
+        condition=describe_condition(manifest.condition),
         precision=served.precision,
         device=served.device,
         num_bytes=manifest.num_bytes,
@@ -158,6 +161,12 @@ def describe_model(served: ServedModel) -> ModelInfo:
         headlines=[copy_figure(figure) for figure in manifest.headlines],
         quality=[copy_figure(figure) for figure in manifest.quality],
     )
+
+
+def describe_condition(condition: Condition | None) -> ModelCondition | None:
+    if condition is None:
+        return None
+    return ModelCondition(labels=list(condition.labels), num_features=condition.num_features)
 
 
 def copy_figure(figure: BaseModel) -> QualityFigure:

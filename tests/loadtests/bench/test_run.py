@@ -31,7 +31,7 @@ def test_smoke_does_without_wrk_and_says_so(
     skipped = find_skipped(plan)
 
     assert tuple(skipped) == OVER_HTTP
-    assert plan.leave_out(skipped).parts == ("engine", "decoder", "translation")
+    assert plan.leave_out(skipped).parts == ("engine", "decoder", "translation", "generation")
     assert "overload is skipped: error: wrk is needed" in capsys.readouterr().out
 
 
