@@ -94,7 +94,7 @@ TRAIN_EN = $(BIN)/python -m models.train --data "$(DATA)" $(ARGS)
 .PHONY: train-sentiment-en
 train-sentiment-en: $(DEV_READY) ## train the shipped English sentiment model in all its stages: DATA=folder
 	@$(if $(DATA),,echo "usage: make train-sentiment-en DATA=folder [ARGS=...]" >&2; exit 2)
-	$(BIN)/python -m models.synthesis.phrases --num-sentences 12000 --exclude models/everyday/sentiment.tsv \
+	$(BIN)/python -m models.synthesis.phrases --num-sentences 12000 \
 	  --out "$(DATA)/sentiment/phrases"
 	set -e; for seed in $(EN_SEEDS); do \
 	  $(TRAIN_EN) --config $(EN_CONFIGS)-teacher-base.toml --seed $$seed \

@@ -3,6 +3,7 @@
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -143,8 +144,10 @@ def default_beam_size() -> int:
 def evaluate_everyday(model: LoadedModel) -> list[Quality]:
     """Measures the everyday sentences as served, and prints the misses."""
     if model.manifest.task == "sentiment":
-        figure = judge_labels(model)
-        return [as_quality(model, EVERYDAY, figure)] if figure else []
+        return [
+            as_quality(model, EVERYDAY, replace(figure, metric=f"{figure.metric}, {kind}"))
+            for kind, figure in judge_labels(model).items()
+        ]
     quality = []
     beam_size = default_beam_size()
     for source, target in model.manifest.pairs:
