@@ -8,11 +8,11 @@ stands behind them: <마음에 들다 안>. The options are
 - past, future, ?, 시, and 안, 못 or 않다 for the negation: see `korean.conjugate`,
 - a connective, such as 고: the sentence goes on.
 
-<이다> is the copula, negated by 아니.
+<이다> is the copula, negated by 아니; with adj, so is the end of a word: <감동적이다 adj>.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from models.synthesis.korean import Level, Negation, Tense, Verb, conjugate, end_plain, join_copula
 from service.text.particles import choose_particle
@@ -25,7 +25,8 @@ FAMILIAR = {"제": "내", "저는": "나는"}
 NEGATIONS: Mapping[str, Negation] = {"안": "안", "못": "못", "않다": "지 않다"}
 TENSES: Mapping[str, Tense] = {"past": "past", "future": "future"}
 MARKS = {"?", "시", "adj", "아니"}
-CONNECTIVES: Mapping[str, Callable[[Verb], str]] = {
+Connective = Callable[[Verb], str]
+CONNECTIVES: Mapping[str, Connective] = {
     "고": lambda verb: verb.attach("고"),
     "지": lambda verb: verb.attach("지"),
     "지만": lambda verb: verb.attach("지만"),
@@ -71,18 +72,17 @@ def form_predicate(before: str, predicate: str, level: Level) -> str:
     if unknown := set(options) - NEGATIONS.keys() - TENSES.keys() - MARKS - CONNECTIVES.keys():
         raise ValueError(f"<{predicate}>: unknown option {', '.join(sorted(unknown))}")
     before += f"{words} " if words else ""
-    if form == "이다":
-        return join_copula(
-            before,
-            level=level,
-            tense="past" if "past" in options else "present",
-            negated="아니" in options,
-            question="?" in options,
+    connective = next((CONNECTIVES[name] for name in options if name in CONNECTIVES), None)
+    if form.endswith("이다") and (form == "이다" or "adj" in options) and "않다" not in options:
+        noun = before + form[:-2]
+        return (
+            connect_copula(noun, options, connective)
+            if connective
+            else end_copula(noun, options, level)
         )
     verb = Verb.parse(form, is_adjective="adj" in options)
-    for name in options:
-        if name in CONNECTIVES:
-            return before + verb.noun + CONNECTIVES[name](verb.past if "past" in options else verb)
+    if connective:
+        return before + connect(verb, options, connective)
     return before + conjugate(
         verb,
         level=level,
@@ -91,3 +91,29 @@ def form_predicate(before: str, predicate: str, level: Level) -> str:
         question="?" in options,
         honorific="시" in options,
     )
+
+
+def end_copula(noun: str, options: Sequence[str], level: Level) -> str:
+    return join_copula(
+        noun,
+        level=level,
+        tense="past" if "past" in options else "present",
+        negated="아니" in options,
+        question="?" in options,
+    )
+
+
+def connect_copula(noun: str, options: Sequence[str], connective: Connective) -> str:
+    is_short = choose_particle(noun, "이야") == "야"
+    past = "였" if is_short else "이었"
+    return noun + connective(Verb(past if "past" in options else "이", is_adjective=True))
+
+
+def connect(verb: Verb, options: Sequence[str], connective: Connective) -> str:
+    """The form of a predicate after which the sentence goes on: 공부 안 하고, 좋지 않은데."""
+    before = verb.noun
+    if negation := next((name for name in ("안", "못") if name in options), ""):
+        before = f"{before} {negation} ".lstrip()
+    if "않다" in options:
+        before, verb = f"{before}{verb.attach('지')} ", Verb("않", verb.is_adjective)
+    return before + connective(verb.past if "past" in options else verb)
