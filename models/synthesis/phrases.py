@@ -25,7 +25,7 @@ from models.training.held_out import read_everyday, text_key
 PATTERNS = Path(__file__).with_name("phrases.toml")
 LABELS = ("negative", "positive")
 MIN_SENTENCES = 100
-NEUTRAL_SHARE = 1 / 4  # of the lines, counting both copies
+NEUTRAL_SHARE = 1 / 3  # of the lines, counting both copies
 HASTY_SHARE = 0.48  # of the sentences; about a quarter of those have nothing to change
 TRIES = 60  # a pattern is exhausted after this many tries without a new sentence
 
