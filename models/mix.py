@@ -20,7 +20,8 @@ from service.repository.manifest import TOKENIZER
 def main(argv: Sequence[str] | None = None) -> None:
     arguments = parse_arguments(argv)
     try:
-        mix_runs(*arguments.runs, arguments.share, arguments.out)
+        first, second = arguments.runs
+        mix_runs(first, second, arguments.share, arguments.out)
     except (ValueError, OSError) as exc:
         raise SystemExit(f"models.mix: {exc}") from exc
     print(f"run is in {arguments.out}")
@@ -54,7 +55,8 @@ def mix_runs(first: Path, second: Path, share: float, out: Path) -> None:
         raise ValueError(f"{first} and {second} have weights of different shapes")
     out.mkdir(parents=True)
     for name in (CONFIG, TOKENIZER, HISTORY, LAST):
-        shutil.copy2(second / name, out / name)
+        if (second / name).exists():
+            shutil.copy2(second / name, out / name)
     mixed = {name: torch.lerp(weights[0][name], weights[1][name], share) for name in weights[0]}
     torch.save(mixed, out / BEST)
 

@@ -8,7 +8,7 @@ from service.repository.manifest import Manifest, Quality, read_manifest
 from service.repository.registry import find_versions
 
 REPOSITORY = "models/repository"
-SHIPPED = ("sentiment-de", "sentiment-en", "sentiment-ko", "translation-en-de", "translation-en-ko")
+SHIPPED = ("sentiment-en", "sentiment-ko", "translation-en-de", "translation-en-ko")
 METRICS = {
     "accuracy": "accuracy, %",
     "bleu": "BLEU",
