@@ -3,6 +3,7 @@
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -173,8 +174,10 @@ def evaluate_everyday(model: LoadedModel) -> list[Quality]:
     if model.manifest.task == "language":
         return []
     if model.manifest.task == "classification":
-        figure = judge_labels(model)
-        return [as_quality(model, EVERYDAY, figure)] if figure else []
+        return [
+            as_quality(model, EVERYDAY, replace(figure, metric=f"{figure.metric}, {kind}"))
+            for kind, figure in judge_labels(model).items()
+        ]
     quality = []
     beam_size = default_beam_size()
     for source, target in model.manifest.pairs:

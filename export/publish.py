@@ -55,12 +55,12 @@ SPAM_TEXTS = {
 GOLDEN_TEXTS = {
     "ko": ["이 영화 정말 재미있어요", "시간이 아까웠다. 다시는 안 본다."],
     "en": ["A delight from start to finish.", "Two hours I will never get back."],
-    "de": ["Ein Mann fährt mit dem Fahrrad.", "Zwei Hunde spielen im Schnee."],
+    "de": ["Ein großartiger Film, sehr zu empfehlen.", "Nie wieder, schade um das Geld."],
 }
 GOLDENS_BY_PURPOSE = {"spam": SPAM_TEXTS}
 TRANSLATION_TEXTS = {
     "en": ["A man is riding a bicycle.", "Two dogs are playing in the snow."],
-    "de": GOLDEN_TEXTS["de"],
+    "de": ["Ein Mann fährt mit dem Fahrrad.", "Zwei Hunde spielen im Schnee."],
     "ko": ["한 남자가 자전거를 타고 있다.", "지하철역이 어디예요?"],
 }
 PROMPTS = {

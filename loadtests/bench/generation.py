@@ -17,7 +17,7 @@ from service.errors import ArtefactError
 from service.repository.loader import load_model
 from service.repository.manifest import Precision, read_manifest
 from service.repository.model import LoadedModel
-from service.repository.registry import find_versions
+from service.repository.versions import find_versions
 
 CONTINUOUS, STATIC = "continuous", "static"
 PRECISIONS: tuple[Precision, ...] = ("int8", "w8")
