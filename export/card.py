@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from export.curves import CURVES
+from models.training.metrics import PER_CHARACTER
 from service.repository.manifest import (
     Manifest,
     Parity,
@@ -23,8 +24,15 @@ LIMITS = {
     "translation": "A small recurrent model trained on the sets above: good on text like theirs, "
     "unreliable elsewhere. Names can be wrong, and rare words may be left out or replaced. Not for "
     "text where an error does harm.",
+    "language": "A small recurrent model that continues text like that of the sets above. It knows "
+    "how such text sounds, and nothing about the world: what it writes is made up.",
 }
-UNITS = {"classification": "text", "tagging": "window of a text", "translation": "sentence"}
+UNITS = {
+    "classification": "text",
+    "translation": "sentence",
+    "language": "prompt",
+    "tagging": "window",
+}
 BROUGHT = "Trained elsewhere and wrapped unchanged: ask its owner about intended use."
 
 
@@ -71,21 +79,30 @@ def describe_model(manifest: Manifest) -> str:
         facts.append(f"{manifest.num_parameters / 1e6:.1f} M parameters")
     size, precisions = manifest.num_bytes / 2**20, ", ".join(manifest.precisions)
     facts.append(f"{size:.1f} MiB in {precisions}")
-    sentences = [
-        f"{manifest.task.capitalize()} ({pairs or ', '.join(manifest.languages)}); "
-        f"{', '.join(facts)}."
-    ]
+    subject = (manifest.purpose or manifest.task).capitalize()
+    languages = pairs or ", ".join(manifest.languages)
+    sentences = [f"{subject} ({languages}); {', '.join(facts)}."]
     if manifest.labels:
         sentences.append(f"Labels: {', '.join(manifest.labels)}.")
-    if manifest.lookahead is not None:
-        sentences.append(
-            f"Labels text as it comes in, each token once {manifest.lookahead} more were read."
-        )
+    sentences += describe_use(manifest)
+    if not manifest.answers_by_default:
+        sentences.append(f'Answers only requests with `"model": "{manifest.name}"`.')
     if manifest.description:
         sentences.append(manifest.description)
     if manifest.trained_minutes:
         sentences.append(f"Trained in {manifest.trained_minutes:.0f} minutes.")
     return " ".join(sentences)
+
+
+def describe_use(manifest: Manifest) -> list[str]:
+    """What is particular about how a model is used."""
+    if manifest.lookahead is not None:
+        return [f"Labels text as it comes in, each token once {manifest.lookahead} more were read."]
+    if manifest.condition and manifest.condition.labels:
+        return [f"Writes what a label asks for: {', '.join(manifest.condition.labels)}."]
+    if manifest.condition:
+        return [f"Writes what {manifest.condition.size} features ask for."]
+    return []
 
 
 def render_quality(quality: Sequence[Quality]) -> str:
@@ -98,7 +115,7 @@ def render_quality(quality: Sequence[Quality]) -> str:
             figure.pair or "",
             figure.decoding or "",
             figure.metric,
-            f"{figure.value:.2f}",
+            f"{figure.value:g}" if figure.metric.endswith(PER_CHARACTER) else f"{figure.value:.2f}",
             figure.precision,
             f"`{figure.signature}`",
         )

@@ -4,6 +4,7 @@ import math
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +12,23 @@ from tqdm import tqdm
 
 from export.everyday import judge_labels, judge_spacing, judge_translations, list_misses
 from export.formality import judge_formality
+from export.perplexity import measure_texts
 from export.publish import export_run
 from export.score_fit import describe_fits, fit_scores
 from export.translate import translate_texts
 from models.config import RunConfig, SourceConfig, read_run_config
-from models.training.data import Row, index_labels, read_source
-from models.training.metrics import Figure, accuracy, calibration_error, translation_figures
+from models.training.data import Row, index_labels, read_source, read_text
+from models.training.metrics import (
+    PER_CHARACTER,
+    Figure,
+    accuracy,
+    calibration_error,
+    f1_score,
+    translation_figures,
+)
 from models.training.tagging import LabelledText, encode_texts, measure_labels
 from models.training.tasks import CHECKS
+from models.training.texts import read_rows
 from service.engine.batch import TokenSequence
 from service.engine.device import Device, available_cpus
 from service.engine.runner import run_sequences
@@ -96,11 +106,25 @@ def check_tests(run_folder: Path, data: Path) -> None:
     config = read_run_config(run_folder)
     for source in config.sources:
         if source.test:
-            rows = read_tests(config, source, data)
-            if not rows:
-                raise ValueError(f"{source.path}: the test set {source.test} has no usable rows")
-            if config.task in CHECKS:
-                CHECKS[config.task](config, source, "test", rows)
+            check_test(config, source, data)
+
+
+def check_test(config: RunConfig, source: SourceConfig, data: Path) -> None:
+    """Reads one test set.
+
+    Raises:
+        FileNotFoundError, ValueError: see `check_tests`.
+    """
+    if config.task == "language" and not config.condition:
+        read_text(data / source.path, source.test)
+        return
+    rows = read_tests(config, source, data)
+    if not rows:
+        raise ValueError(f"{source.path}: the test set {source.test} has no usable rows")
+    if config.task in CHECKS:
+        CHECKS[config.task](config, source, "test", rows)
+    if config.condition:
+        read_rows(config, source, data, "test")
 
 
 def read_tests(config: RunConfig, source: SourceConfig, data: Path) -> list[Row]:
@@ -115,8 +139,13 @@ def evaluate_source(
     model: LoadedModel, config: RunConfig, source: SourceConfig, data: Path, beam_size: int
 ) -> list[Quality]:
     """Measures one test set."""
-    rows = read_tests(config, source, data)
     name = f"{source.path} {source.test}"
+    if config.task == "language":
+        return [
+            as_quality(model, name, figure)
+            for name, figure in measure_texts(model, config, source, data)
+        ]
+    rows = read_tests(config, source, data)
     if config.task == "classification":
         return [as_quality(model, name, figure) for figure in classify_rows(model, rows)]
     if config.task == "tagging":
@@ -150,9 +179,13 @@ def default_beam_size() -> int:
 
 def evaluate_everyday(model: LoadedModel) -> list[Quality]:
     """Measures the everyday sentences as served, and prints the misses."""
+    if model.manifest.task == "language":
+        return []
     if model.manifest.task == "classification":
-        figure = judge_labels(model)
-        return [as_quality(model, EVERYDAY, figure)] if figure else []
+        return [
+            as_quality(model, EVERYDAY, replace(figure, metric=f"{figure.metric}, {kind}"))
+            for kind, figure in judge_labels(model).items()
+        ]
     if model.manifest.task == "tagging":
         spaced = judge_spacing(model)
         if spaced:
@@ -176,10 +209,12 @@ def evaluate_everyday(model: LoadedModel) -> list[Quality]:
 
 def classify_rows(model: LoadedModel, rows: Sequence[Row]) -> list[Figure]:
     results = run_sequences(model.runner, make_sequences(model, [text for _, text in rows]))
-    scores = np.stack([result for result in results if not isinstance(result, list)])
+    scores = np.stack([result for result in results if isinstance(result, np.ndarray)])
     labels = index_labels(rows, model.manifest.labels)
+    predicted = scores.argmax(axis=-1).tolist()
     return [
-        accuracy(scores.argmax(axis=-1).tolist(), labels),
+        accuracy(predicted, labels),
+        f1_score(predicted, labels, model.manifest.labels),
         calibration_error(model.probabilities(scores), labels),
     ]
 
@@ -191,7 +226,7 @@ def tag_texts(model: LoadedModel, texts: Sequence[LabelledText]) -> list[Figure]
     sequences = [TokenSequence(text.example.input_ids, now, math.inf) for text in texts]
     results = run_sequences(model.runner, sequences)
     predicted = [
-        result.argmax(axis=-1).tolist() for result in results if not isinstance(result, list)
+        result.argmax(axis=-1).tolist() for result in results if isinstance(result, np.ndarray)
     ]
     return measure_labels(predicted, texts, model.manifest.labels)
 
@@ -206,7 +241,7 @@ def as_quality(
     return Quality(
         data=data,
         metric=figure.metric,
-        value=round(figure.value, 2),
+        value=round(figure.value, 4 if figure.metric.endswith(PER_CHARACTER) else 2),
         precision=model.precision,
         signature=figure.signature,
         pair=pair,

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from export.comparison import NUM_STEPS, SEED, Comparison, Probabilities, pick
+from export.generator_parity import compare_generator
 from export.quantize import quantize_columns
+from export.tagger_parity import compare_tagger
 from models.networks.classifier import Classifier
+from models.networks.language_model import LanguageModel
 from models.networks.seq2seq import Seq2Seq
-from models.networks.tagger import PAD_ID, StreamTagger, Tagger
 from models.training.tasks import Network
 from service.arrays import Array, IntArray
 from service.engine.batch import Batch
@@ -26,11 +28,7 @@ from service.repository.manifest import Parity, Precision, Role
 from service.repository.model import softmax
 
 BATCH_SIZES = (1, 2, 7, 32)
-NUM_STEPS = 4
 NUM_CANDIDATES = 5
-SEED = 7
-
-Probabilities = NDArray[np.float32]
 
 
 class ParityError(Exception):
@@ -66,37 +64,6 @@ ROUNDED: dict[Precision, Tolerance] = {
 ACTIVATIONS = Tolerance(max_difference=0.15, min_agreement=0.97, tie=0.01)
 
 
-class Comparison:
-    """Collects rows of probabilities, ours and the reference's."""
-
-    def __init__(self, tie: float) -> None:
-        self.max_difference = 0.0
-        self._tie = tie
-        self._equal = 0
-        self._total = 0
-
-    def add(self, ours: Probabilities, reference: Probabilities) -> None:
-        """Compares two arrays of the same shape; NaN counts as an infinite difference."""
-        difference = float(np.abs(ours - reference).max())
-        self.max_difference = max(
-            self.max_difference, difference if np.isfinite(difference) else np.inf
-        )
-
-    def add_choices(self, chosen: Probabilities, best: Probabilities) -> None:
-        """Counts correct choices.
-
-        Args:
-            chosen: (R), the reference's probabilities of our choices.
-            best: (R), its highest ones; a choice is correct if it is within the tie of them.
-        """
-        self._equal += int((chosen >= best - self._tie).sum())
-        self._total += len(chosen)
-
-    @property
-    def agreement(self) -> float:
-        return self._equal / self._total
-
-
 def check_parity(
     model: Network,
     sessions: Mapping[Role, Session],
@@ -124,6 +91,8 @@ def check_parity(
         for batch in make_batches(model.config.vocab_size, max_length):
             if isinstance(reference, Classifier):
                 compare_classifier(reference, sessions, batch, comparison)
+            elif isinstance(reference, LanguageModel):
+                compare_generator(reference, sessions, batch, forbidden_ids, comparison)
             elif isinstance(reference, Seq2Seq):
                 compare_translator(reference, sessions, batch, forbidden_ids, comparison)
             else:
@@ -187,46 +156,6 @@ def compare_classifier(
     ours = softmax(outputs["logits"])
     comparison.add(ours, reference)
     comparison.add_choices(pick(reference, ours.argmax(axis=-1)), reference.max(axis=-1))
-
-
-@torch.inference_mode()
-def compare_tagger(
-    model: Tagger | StreamTagger,
-    sessions: Mapping[Role, Session],
-    batch: Batch,
-    comparison: Comparison,
-) -> None:
-    """Compares the labels of all tokens; of text as it comes in, step by step, too."""
-    logits = model(torch.from_numpy(batch.input_ids), torch.from_numpy(batch.lengths))
-    reference = logits.softmax(dim=-1).numpy()
-    found = sessions["tagger"].run({"input_ids": batch.input_ids, "lengths": batch.lengths})
-    runs = [found["logits"]]
-    if isinstance(model, StreamTagger):
-        runs.append(step_through(model, sessions["stream_tagger"], batch))
-    is_token = np.arange(batch.input_ids.shape[1]) < batch.lengths[:, None]
-    for run in runs:
-        ours, theirs = softmax(run)[is_token], reference[is_token]
-        comparison.add(ours, theirs)
-        comparison.add_choices(pick(theirs, ours.argmax(axis=-1)), theirs.max(axis=-1))
-
-
-def step_through(model: StreamTagger, session: Session, batch: Batch) -> NDArray[np.float32]:
-    """The logits (B, T, C) of texts that are read a token at a time, in another order each time."""
-    rng = np.random.default_rng(SEED)
-    num_rows, num_tokens = batch.input_ids.shape
-    steps = np.full((num_rows, num_tokens + model.lookahead), PAD_ID)
-    is_token = np.arange(num_tokens) < batch.lengths[:, None]
-    steps[:, :num_tokens] = np.where(is_token, batch.input_ids, PAD_ID)
-    shape = (len(model.layers), num_rows, model.config.encoder_size)
-    states = {name: np.zeros(shape, np.float32) for name in STATES}
-    order, found = np.arange(num_rows), []
-    for token_ids in steps.T:
-        parents = rng.permutation(num_rows)
-        order = order[parents]
-        outputs = session.run({"token_ids": token_ids[order], "parents": parents, **states})
-        states = {name: outputs[f"next_{name}"] for name in STATES if f"next_{name}" in outputs}
-        found.append(outputs["logits"][np.argsort(order)])
-    return np.stack(found[model.lookahead :], axis=1)
 
 
 @torch.inference_mode()
@@ -311,9 +240,3 @@ def compare_step(
     best = -np.sort(-reference, axis=-1)[:, :NUM_CANDIDATES]
     comparison.add(np.exp(outputs["scores"]), best)
     comparison.add_choices(pick(reference, candidates[:, 0]), best[:, 0])
-
-
-def pick(rows: Probabilities, columns: Array) -> Probabilities:
-    """Picks one column per row: (R, C) and (R) -> (R)."""
-    picked: Probabilities = np.take_along_axis(rows, columns[:, None], axis=-1)[:, 0]
-    return picked

@@ -11,7 +11,15 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from service.repository.manifest import LABELLED, Language, Lookahead, Name, Task
+from service.repository.manifest import (
+    LABELLED,
+    Condition,
+    Language,
+    Lookahead,
+    Name,
+    Purpose,
+    Task,
+)
 
 CONFIG = "config.json"  # in a run's folder
 
@@ -68,6 +76,9 @@ class ModelConfig:
         lookahead: a tagger that labels text as it comes in, forward layers alone: the tokens that
             it reads beyond a token before it labels it; none for one that reads whole texts in both
             directions (tagging only).
+        hidden_size: hidden units of each layer (language).
+        num_layers: layers, each reading the one below (language).
+        tied: whether the output layer shares its weights with the embedding (language).
         max_tokens: longest input, in tokens, that the exported model accepts.
         lower_capitals: whether the exported model translates sentences written in capitals in
             sentence case and capitalizes the result; turn it off if the training texts are in
@@ -83,6 +94,9 @@ class ModelConfig:
     encoder_layers: Size = 2
     residual: bool = False
     decoder_size: Size = 384
+    hidden_size: Size = 512
+    num_layers: Size = 1
+    tied: bool = False
     attention_size: Size = 256
     lookahead: Lookahead | None = None
     max_tokens: Size = 256
@@ -108,6 +122,8 @@ class TrainingConfig:
             (classification and tagging).
         min_crop_tokens: minimum size of such a window; short windows teach a model of long reviews
             to read single sentences. Sizes are log-uniform between the two.
+        bptt_tokens: tokens that a gradient reaches back; the state is carried on from one stretch
+            of this length to the next (language). There are `batch_tokens / bptt_tokens` streams.
         warmup_steps: steps over which the learning rate rises, at most half of all steps.
         patience: number of epochs without a better validation score before training stops.
         valid_limit: validation rows used per source after each epoch.
@@ -133,6 +149,7 @@ class TrainingConfig:
     batch_tokens: Size = 4096
     crop_tokens: Size = 200
     min_crop_tokens: Size = 200
+    bptt_tokens: Size = 128
     learning_rate: Annotated[float, Field(gt=0.0)] = 1e-3
     warmup_steps: Size = 200
     weight_decay: Annotated[float, Field(ge=0.0)] = 0.0
@@ -156,8 +173,13 @@ class RunConfig:
     Attributes:
         name: of the model in the repository.
         labels: names by id, of classes (classification) or of the tokens' labels (tagging).
-        languages: ISO 639-1 codes; the input languages; translation: a pair, served
-            in both directions.
+        purpose: what the labels tell, as "sentiment" or "spam" (classification).
+        answers_by_default: whether the model answers requests that name no model; at most one
+            classifier per language may (classification).
+        languages: ISO 639-1 codes, of the input; translation: a pair, served in both directions;
+            language: those of the text.
+        condition: what texts depend on, labels or a number of features (language). Without one, a
+            source is one long text.
         base: file name of another configuration in the same folder; it is run first, and this run
             starts from its vocabulary and weights.
         new_vocabulary: learn a vocabulary from this run's sources even if it starts from another
@@ -172,6 +194,9 @@ class RunConfig:
     languages: tuple[Language, ...]
     sources: tuple[SourceConfig, ...]
     labels: tuple[str, ...] = ()
+    condition: Condition | None = None
+    purpose: Purpose = ""
+    answers_by_default: bool = True
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
     pretraining: TrainingConfig | None = None
@@ -194,6 +219,12 @@ class RunConfig:
         self._check_lookahead()
 
     def _check_stages(self) -> None:
+        if self.task == "language" and not self.condition:
+            for source in self.sources:
+                if source.holdout:
+                    raise ValueError(f"holdout: {source.path} is one text without rows")
+        if self.condition and self.task != "language":
+            raise ValueError("condition: only for language")
         if self.pretraining and self.task != "classification":
             raise ValueError("pretraining: only for classification")
         if self.pretraining and self.base:

@@ -16,6 +16,9 @@ RECURRENT_LAYERS: dict[Cell, type[nn.LSTM] | type[nn.GRU] | type[nn.RNN]] = {
     "rnn": nn.RNN,
 }
 
+State = list[tuple[Tensor, ...]]
+"""Per layer (hidden,) or (hidden, cell), each (1, B, H), as torch's layers take them."""
+
 
 def build_layer(cell: Cell, input_size: int, hidden_size: int) -> nn.RNNBase:
     """Builds a unidirectional layer with orthogonal recurrent weights and an open forget gate."""
@@ -30,6 +33,18 @@ def build_layer(cell: Cell, input_size: int, hidden_size: int) -> nn.RNNBase:
         with torch.no_grad():
             weights["bias_ih_l0"][hidden_size : 2 * hidden_size] = 1.0
     return layer
+
+
+def run_layer(
+    layer: nn.Module, inputs: Tensor, state: tuple[Tensor, ...]
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Runs a layer over (B, T, I) from a state; returns outputs (B, T, H) and the state after."""
+    parts = tuple(part.contiguous() for part in state)
+    if len(parts) == 2:
+        outputs, after = layer(inputs, parts)
+        return outputs, after
+    outputs, hidden = layer(inputs, parts[0])
+    return outputs, (hidden,)
 
 
 def length_mask(lengths: Tensor, max_length: int) -> Tensor:

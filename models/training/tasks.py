@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from models.config import RunConfig, SourceConfig
 from models.networks.classifier import Classifier
+from models.networks.language_model import LanguageModel
 from models.networks.seq2seq import Seq2Seq, translate_greedily
 from models.networks.tagger import StreamTagger, Tagger, build_tagger
 from models.training.adversarial import perturb
@@ -24,6 +25,7 @@ from models.training.data import (
     Pair,
     Row,
     add_typing_noise,
+    batch_examples,
     bucket_batches,
     check_splits,
     index_labels,
@@ -33,19 +35,22 @@ from models.training.data import (
     sample_weighted,
 )
 from models.training.held_out import HeldOut, read_training
+from models.training.language import LanguageTask
 from models.training.masking import mask_pair
 from models.training.metrics import accuracy, translation_figures
 from models.training.start_tokens import SpeechLevels
 from models.training.tagging import TaggingTask, check_spans
+from models.training.texts import check_texts, count_features
 from models.training.vocabulary import EOS, PAD, drop_merges, start_token
 from service.text.tokenizer import Tokenizer
 
 VALID_BATCH_TOKENS = 8192
 
-Network = Classifier | Seq2Seq | Tagger | StreamTagger
+Network = Classifier | Seq2Seq | LanguageModel | Tagger | StreamTagger
 NETWORKS: dict[str, Callable[[RunConfig], Network]] = {
     "classification": lambda config: Classifier(config.model, len(config.labels)),
     "translation": lambda config: Seq2Seq(config.model),
+    "language": lambda config: LanguageModel(config.model, count_features(config)),
     "tagging": lambda config: build_tagger(config.model, len(config.labels)),
 }
 """The network of each task."""
@@ -56,7 +61,9 @@ class Task(Protocol):
 
     def build_model(self) -> nn.Module: ...
 
-    def sample_epoch(self, rng: random.Random) -> list[Example]: ...
+    def sample_batches(self, rng: random.Random) -> list[list[Example]]:
+        """Draws the batches of one epoch, in the order of training."""
+        ...
 
     def loss(
         self, model: nn.Module, examples: Sequence[Example], device: torch.device
@@ -112,6 +119,9 @@ class ClassificationTask:
 
     def build_model(self) -> nn.Module:
         return build_model(self.config)
+
+    def sample_batches(self, rng: random.Random) -> list[list[Example]]:
+        return batch_examples(self.sample_epoch(rng), self.config.training.batch_tokens, rng)
 
     def sample_epoch(self, rng: random.Random) -> list[Example]:
         training = self.config.training
@@ -174,6 +184,9 @@ class TranslationTask:
 
     def build_model(self) -> nn.Module:
         return build_model(self.config)
+
+    def sample_batches(self, rng: random.Random) -> list[list[Example]]:
+        return batch_examples(self.sample_epoch(rng), self.config.training.batch_tokens, rng)
 
     def sample_epoch(self, rng: random.Random) -> list[Example]:
         training = self.config.training
@@ -311,6 +324,9 @@ def check_sources(config: RunConfig, data: Path) -> None:
         ValueError: a file cannot be read, or a label is unknown.
         FileNotFoundError: a configured file is missing.
     """
+    if config.task == "language":
+        check_texts(config, data)
+        return
     held_out = HeldOut.of(config, data)
     for name in held_out.missing:
         print(f"{name}: no such test rows; training rows are not compared with them")
@@ -376,6 +392,7 @@ def crop(example: Example, min_tokens: int, max_tokens: int, rng: random.Random)
 TASKS: dict[str, Callable[[RunConfig, Tokenizer, Path], Task]] = {
     "classification": ClassificationTask,
     "translation": TranslationTask,
+    "language": LanguageTask,
     "tagging": TaggingTask,
 }
 CHECKS: dict[str, Callable[[RunConfig, SourceConfig, str, Sequence[Row]], object]] = {

@@ -71,9 +71,11 @@ class OnnxSession:
         return self._our_output_names
 
     def input_shape(self, name: str) -> list[int | str | None]:
-        """The shape of an input by its engine's name; names and None stand for any size."""
+        """The shape that the graph declares for an input; a name or None where it may vary."""
         theirs = dict(self._inputs)[name]
-        return next(node.shape for node in self._session.get_inputs() if node.name == theirs)
+        nodes = {node.name: node for node in self._session.get_inputs()}
+        shape: list[int | str | None] = nodes[theirs].shape
+        return shape
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """See `Session.run`."""

@@ -19,7 +19,7 @@ class TaggerRunner(ClassifierRunner):
         return [
             (sequence, logits[: sequence.num_tokens])
             for sequence, logits in super().step(arrivals)
-            if not isinstance(logits, list)
+            if isinstance(logits, np.ndarray)
         ]
 
 

@@ -27,11 +27,17 @@ from service.http.middleware import RequestContextMiddleware
 from service.http.openapi import complete_document, document_errors, name_operation
 from service.http.prefix import PrefixMiddleware
 from service.http.problems import answer_http_error, answer_serving_error
+from service.http.routes.completions import completions
+from service.http.routes.default import default
+from service.http.routes.generation import generation
 from service.http.routes.operations import discovery, operations
 from service.http.routes.pages import pages
 from service.http.routes.streams import streams
 from service.http.routes.tasks import tasks
+from service.http.schemas import Problem
+from service.http.wires.openai import CompletionProblem
 from service.pipeline.classify import ClassifyPipeline
+from service.pipeline.generate import GeneratePipeline
 from service.pipeline.tag import TagPipeline
 from service.pipeline.translate import TranslatePipeline
 from service.repository.registry import Registry
@@ -69,7 +75,7 @@ class SeqserveApp(FastAPI):
         super().__init__(
             title="seqserve",
             version=read_version(),
-            summary="Text classification, translation and tagging with recurrent models",
+            summary="Text classification, translation, tagging and generation",
             # Relative to the document, so that it is right below any prefix of a proxy.
             servers=[{"url": "."}],
             lifespan=lambda _: run_lifespan(context),
@@ -79,8 +85,9 @@ class SeqserveApp(FastAPI):
             generate_unique_id_function=name_operation,
         )
         self.context = context
-        for router in (tasks, discovery, operations, pages):
-            self.include_router(router, responses=document_errors())
+        for router in (tasks, generation, default, discovery, operations, pages):
+            self.include_router(router, responses=document_errors(Problem))
+        self.include_router(completions, responses=document_errors(CompletionProblem))
         self.include_router(streams)
         self.mount("/docs/assets", StaticFiles(packages=[("fastapi_swagger", "resources")]))
         self.add_exception_handler(errors.ServingError, answer_serving_error)
@@ -123,7 +130,7 @@ def create_app(
     registry: Registry | None = None,
     classify: ClassifyPipeline | None = None,
     translate: TranslatePipeline | None = None,
-    tag: TagPipeline | None = None,
+    generate: GeneratePipeline | None = None,
     collector_registry: CollectorRegistry | None = None,
     collector: Collector | None = None,
 ) -> SeqserveApp:
@@ -134,7 +141,7 @@ def create_app(
         registry: the models; by default those of `settings.models_dir`.
         classify: the pipeline for `/classify`; by default one over the registry.
         translate: the same for `/translate`.
-        tag: the same for `/tag`.
+        generate: the same for `/generate`.
         collector_registry: where metrics live; by default a new one with the process's figures.
         collector: what `/metrics` shows; by default that registry.
     """
@@ -146,7 +153,8 @@ def create_app(
         registry,
         classify or ClassifyPipeline(registry, settings, metrics),
         translate or TranslatePipeline(registry, settings, metrics),
-        tag or TagPipeline(registry, settings, metrics),
+        generate or GeneratePipeline(registry, settings, metrics),
+        TagPipeline(registry, settings, metrics),
         make_metrics_app(collector or metrics.registry),
     )
     context.traces = open_traces(settings)

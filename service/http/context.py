@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Scope
 from service.answers import Timings
 from service.errors import ServingError
 from service.pipeline.classify import ClassifyPipeline
+from service.pipeline.generate import GeneratePipeline
 from service.pipeline.tag import TagPipeline
 from service.pipeline.translate import TranslatePipeline
 from service.repository.registry import Registry
@@ -37,6 +38,7 @@ class AppContext:
     registry: Registry
     classify: ClassifyPipeline
     translate: TranslatePipeline
+    generate: GeneratePipeline
     tag: TagPipeline
     metrics_app: ASGIApp
     num_tag_streams: int = 0

@@ -203,7 +203,7 @@ def describe_text(
     kept = []
     for window, sequence in encoded.windows:
         scores = results[sequence]
-        assert not isinstance(scores, list), "a tagger answers with arrays"
+        assert isinstance(scores, np.ndarray), "a tagger answers with arrays"
         kept.append(scores[window.kept])
     pieces = make_pieces(model, encoded.spans, np.concatenate(kept))
     labels = model.manifest.labels

@@ -116,7 +116,7 @@ class TagStream:
             [ModelBatch(self._served, [sequence])], deadline, self._clock
         ) as submission:
             result = (await submission.results())[sequence]
-        assert not isinstance(result, list), "a tagger answers with arrays"
+        assert isinstance(result, np.ndarray), "a tagger answers with arrays"
         self._metrics.tokens_total["input"].inc(len(input_ids))
         return result
 

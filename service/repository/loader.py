@@ -5,6 +5,8 @@ from pathlib import Path
 
 from service.engine.classifier import ClassifierRunner
 from service.engine.device import Device
+from service.engine.generation.generator import GeneratorRunner
+from service.engine.generation.generator_session import GeneratorSession, StateShape
 from service.engine.runner import Runner
 from service.engine.search.decoder_session import DecoderSession
 from service.engine.search.translator import TranslatorRunner
@@ -41,6 +43,9 @@ INPUTS: dict[Role, set[str]] = {
     },
     "tagger": {"input_ids", "lengths"},
     "stream_tagger": {"token_ids", "parents", "hidden", "cell"},
+    "prefill": {"input_ids", "lengths", "hidden", "cell"},
+    "generator": {"token_ids", "parents", "hidden", "cell"},
+    "conditioner": {"features"},
 }
 OUTPUTS: dict[Role, set[str]] = {
     "classifier": {"logits"},
@@ -48,7 +53,13 @@ OUTPUTS: dict[Role, set[str]] = {
     "decoder": {"scores", "candidates", "next_hidden", "attention"},
     "tagger": {"logits"},
     "stream_tagger": {"logits", "next_hidden"},
+    "prefill": {"next_hidden"},
+    "generator": {"logits", "next_hidden"},
+    "conditioner": {"hidden"},
 }
+
+# Whether runs of white space are read as one space; a task that is not here reads all of its text.
+SQUEEZES_SPACES = {"classification": True, "translation": False}
 
 
 def load_model(
@@ -77,8 +88,8 @@ def load_model(
     manifest = read_manifest(folder)
     check_files(manifest, folder)
     tokenizer = Tokenizer.load(folder / TOKENIZER)
-    # a translation keeps the white space of its source
-    tokenizer.ignore_layout(squeeze_spaces=manifest.task == "classification")
+    if manifest.task in SQUEEZES_SPACES:
+        tokenizer.ignore_layout(squeeze_spaces=SQUEEZES_SPACES[manifest.task])
     chosen = choose_precision(manifest, device, precision)
 
     def open_graph(role: Role) -> OnnxSession:
@@ -115,20 +126,44 @@ def make_tagger(ids: SpecialIds, sessions: Sessions, max_rows: int) -> Runner:
     step = sessions.get("stream_tagger")
     if step is None:
         return whole
-    shapes: dict[str, tuple[int, int]] = {}
-    for name in {"hidden", "cell"} & set(step.input_names):
-        num_layers, _, size = step.input_shape(name)
-        if not (isinstance(num_layers, int) and isinstance(size, int)):
-            raise ArtefactError(f"the graph stream_tagger does not fix the sizes of {name}")
-        shapes[name] = num_layers, size
+    shape = find_state_shape(step)
+    shapes = dict.fromkeys(shape.names, (shape.num_layers, shape.size))
     return StreamTaggerRunner(whole, step, shapes, max_rows)
+
+
+def make_generator(ids: SpecialIds, sessions: Sessions, max_rows: int) -> Runner:
+    session = GeneratorSession(
+        sessions["prefill"],
+        sessions["generator"],
+        sessions.get("conditioner"),
+        find_state_shape(sessions["generator"]),
+        ids.pad_id,
+    )
+    return GeneratorRunner(session, ids.eos_id, max_rows)
 
 
 RUNNERS: dict[str, Callable[[SpecialIds, Sessions, int], Runner]] = {
     "classification": make_classifier,
     "translation": make_translator,
     "tagging": make_tagger,
+    "language": make_generator,
 }
+
+
+def find_state_shape(generator: OnnxSession) -> StateShape:
+    """The states that the graph of a step takes.
+
+    Raises:
+        ArtefactError: the graph leaves their layers or units open.
+    """
+    names = tuple(name for name in ("hidden", "cell") if name in generator.input_names)
+    num_layers, _, size = generator.input_shape(names[0]) if names else (None, None, None)
+    if not (isinstance(num_layers, int) and isinstance(size, int)):
+        raise ArtefactError(
+            "a graph of steps must declare `hidden` as (layers, rows, units), layers and units as "
+            f"numbers; it has {num_layers} and {size}"
+        )
+    return StateShape(num_layers, size, names)
 
 
 def check_names(session: OnnxSession, role: Role, path: Path) -> None:

@@ -7,15 +7,21 @@ A version is the folder `<models_dir>/<name>/<version>/` with `manifest.json`, t
 import hashlib
 import math
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from service.errors import ArtefactError
 from service.text.placeables import Kind
 
-HEADLINE_METRICS = ("accuracy", "bleu", "token accuracy", "word F1", "entity F1")
+HEADLINE_METRICS = (
+    *("accuracy", "bleu", "f1", "nats per character"),
+    *("token accuracy", "word F1", "entity F1"),
+)
 MANIFEST, TOKENIZER = "manifest.json", "tokenizer.json"
+
+SENTIMENT = "sentiment"
+"""The purpose of classifiers of opinions."""
 
 Precision = Literal["fp32", "w8", "int8"]
 """fp32: plain. w8: int8 weights, float32 arithmetic, any device. int8: int8 arithmetic, CPU."""
@@ -23,33 +29,48 @@ Precision = Literal["fp32", "w8", "int8"]
 Level = Literal["formal", "polite", "casual", "plain"]
 """How a speaker addresses the listener; see `models.training.speech_level`."""
 
-Role = Literal["classifier", "encoder", "decoder", "tagger", "stream_tagger"]
+Role = Literal[
+    "classifier",
+    "encoder",
+    "decoder",
+    "prefill",
+    "generator",
+    "conditioner",
+    "tagger",
+    "stream_tagger",
+]
 
 Task = Annotated[
-    Literal["classification", "translation", "tagging"],
+    Literal["classification", "translation", "language", "tagging"],
     # what format 1 called it at first
-    BeforeValidator(lambda task: "classification" if task == "sentiment" else task),
+    BeforeValidator(lambda task: "classification" if task == SENTIMENT else task),
 ]
 ROLES: dict[str, tuple[Role, ...]] = {
     "classification": ("classifier",),
     "translation": ("encoder", "decoder"),
+    "language": ("prefill", "generator"),
     "tagging": ("tagger",),
 }
-"""The graphs that every model of a task has."""
+"""The graphs that every model of a task has; `list_roles` adds those of some."""
 
 LABELLED = ("classification", "tagging")
 """The tasks with labels of their own."""
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Purpose = Annotated[str, Field(pattern=r"^([a-z][a-z0-9-]{0,31})?$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
 Lookahead = Annotated[int, Field(ge=0, le=4)]
 """Tokens that a tagger of text as it comes in reads beyond a token before it labels it."""
 
 
-def list_roles(task: str, lookahead: int | None) -> tuple[Role, ...]:
-    """The graphs of a model; a tagger of text as it comes in has a step, too."""
-    return ROLES[task] if lookahead is None else (*ROLES[task], "stream_tagger")
+def list_roles(
+    task: str, lookahead: int | None = None, *, has_condition: bool = False
+) -> tuple[Role, ...]:
+    """The graphs of a model; one with a condition, or for text as it comes in, has one more."""
+    condition: tuple[Role, ...] = ("conditioner",) if has_condition else ()
+    step: tuple[Role, ...] = () if lookahead is None else ("stream_tagger",)
+    return (*ROLES[task], *condition, *step)
 
 
 class Part(BaseModel):
@@ -88,10 +109,12 @@ class SpecialIds(Part):
         start_ids: the token that starts a translation, by target language.
         level_ids: the same for a translation at a speech level, by target language and level. It
             stands at the end of the source, too, in the place of eos.
+        bos_id: the token before the first one of a language model's text.
     """
 
     pad_id: Annotated[int, Field(ge=0)]
     eos_id: int | None = None
+    bos_id: int | None = None
     start_ids: dict[Language, int] = {}
     level_ids: dict[Language, dict[Level, int]] = {}
 
@@ -101,11 +124,38 @@ class SpecialIds(Part):
         return start_id if is_level else self.eos_id
 
 
+class Condition(Part):
+    """What a language model's texts depend on besides the prompt: a label, or some features.
+
+    Attributes:
+        labels: the model takes one of them, as a one-hot row of features.
+        num_features: or it takes this many numbers.
+    """
+
+    labels: tuple[str, ...] = ()
+    num_features: Annotated[int | None, Field(ge=1)] = None
+
+    @model_validator(mode="after")
+    def _check_kind(self) -> "Condition":
+        if bool(self.labels) == bool(self.num_features):
+            raise ValueError("a condition is either labels or num_features")
+        return self
+
+    @property
+    def size(self) -> int:
+        """Features of a row."""
+        return self.num_features or len(self.labels)
+
+    def encode(self, label: str) -> tuple[float, ...]:
+        """The features of a label that the model knows."""
+        return tuple(float(label == each) for each in self.labels)
+
+
 class Limits(Part):
     """What the model accepts and gives, in tokens, and how large its batches may be.
 
     Attributes:
-        max_new_tokens: of the longest translation.
+        max_new_tokens: of the longest translation, or of a text that is generated.
         new_tokens_base, new_tokens_per_token: a translation ends at the latest after the base and
             this many tokens per source token; `export` measures both.
         max_batch_size: rows of a batch, if fewer than the server's setting.
@@ -200,9 +250,11 @@ class Golden(Part):
 
     Attributes:
         target: target language, for translation.
-        output: label, translation, or the labelled spans of a text as `start:end:NAME`, in tokens.
+        features: the condition of a text that is generated, see `Condition`.
+        output: label, translation, greedy continuation, or the labelled spans of a text as
+            `start:end:NAME`, in tokens.
         score: probability of the label, or its mean over the tokens, or mean log-probability per
-            token of the translation.
+            token of the text.
     """
 
     text: str
@@ -210,15 +262,20 @@ class Golden(Part):
     score: float
     source: Language | None = None
     target: Language | None = None
+    features: tuple[float, ...] | None = None
 
 
 class Manifest(Part):
     """One version of one model.
 
     Attributes:
+        purpose: what a classifier tells, as "sentiment" or "spam"; "" if it is not stated.
+        answers_by_default: whether a classifier answers requests that name no model, for its
+            languages; there is at most one such model per language.
         output_kind: what the classifier graph returns.
         lookahead: of a tagger that labels text as it comes in, too.
         pairs: translation directions.
+        condition: what a language model's texts depend on besides the prompt.
         masks: the characters by which the model carries placeables through, by their kind.
         lower_capitals: whether sentences written in capitals are translated in sentence case.
         tools: versions of the programs that built it.
@@ -228,12 +285,15 @@ class Manifest(Part):
     name: Name
     version: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,8}$")]
     task: Task
+    purpose: Purpose = ""
+    answers_by_default: bool = True
     description: str = ""
     cell: Literal["lstm", "gru", "rnn", "unknown"]
     languages: tuple[Language, ...]
     pairs: tuple[tuple[Language, Language], ...] = ()
     labels: tuple[str, ...] = ()
     output_kind: Literal["logits", "probabilities"] = "logits"
+    condition: Condition | None = None
     lower_capitals: bool = True
     masks: dict[Kind, str] = {}
     lookahead: Lookahead | None = None
@@ -251,6 +311,14 @@ class Manifest(Part):
     trained_minutes: float | None = None
     tools: dict[str, str] = {}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _read_old_task(cls, fields: Any) -> Any:
+        """The task was once called sentiment, which is a purpose now."""
+        if isinstance(fields, dict) and fields.get("task") == SENTIMENT:
+            return {"purpose": SENTIMENT, **fields}
+        return fields
+
     @model_validator(mode="after")
     def _check_task(self) -> "Manifest":
         if self.task in LABELLED and len(self.labels) < 2:
@@ -261,19 +329,20 @@ class Manifest(Part):
             or not {target for _, target in self.pairs} <= set(self.ids.start_ids)
         ):
             raise ValueError("a translation model needs pairs, eos_id, and a start id per target")
+        if self.task == "language" and self.ids.bos_id is None:
+            raise ValueError("a language model needs a bos_id")
         return self
 
     @model_validator(mode="after")
     def _check_graphs(self) -> "Manifest":
         if not self.graphs:
             raise ValueError("a version needs graphs")
+        roles = sorted(self.roles)
         for precision in self.precisions:
             found = sorted(graph.role for graph in self.graphs if graph.precision == precision)
-            needed = sorted(self.roles)
-            if found != needed:
+            if found != roles:
                 raise ValueError(
-                    f"precision {precision} has graphs {', '.join(found)}, needs "
-                    f"{', '.join(needed)}"
+                    f"precision {precision} has graphs {', '.join(found)}, needs {', '.join(roles)}"
                 )
         return self
 
@@ -287,8 +356,8 @@ class Manifest(Part):
 
     @property
     def roles(self) -> tuple[Role, ...]:
-        """The graphs of each precision."""
-        return list_roles(self.task, self.lookahead)
+        """The graphs that the version has in each precision."""
+        return list_roles(self.task, self.lookahead, has_condition=self.condition is not None)
 
     @property
     def precisions(self) -> tuple[Precision, ...]:
@@ -305,13 +374,14 @@ class Manifest(Part):
 
     @property
     def headlines(self) -> tuple[Quality, ...]:
-        """The most telling figures, at most two: accuracy, or BLEU with the widest beam."""
+        """The most telling figures, at most two: accuracy and F1, or BLEU with the widest beam."""
         widest: dict[tuple[str, str | None, str], Quality] = {}
         for figure in self.quality:
             if figure.metric in HEADLINE_METRICS and figure.precision == self.quality[0].precision:
                 key = (figure.data, figure.pair, figure.metric)
                 widest[key] = max(widest.get(key, figure), figure, key=Quality.beam_size)
-        return tuple(widest.values())[:2]
+        figures = sorted(widest.values(), key=lambda each: HEADLINE_METRICS.index(each.metric))
+        return tuple(figures[:2])
 
     def score_fit(self, source: str, target: str) -> ScoreFit | None:
         pair = f"{source}-{target}"

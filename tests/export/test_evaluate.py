@@ -1,13 +1,17 @@
 import json
+import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from export.evaluate import EVERYDAY, check_tests, choose_beams, evaluate_version
 from export.publish import export_run
 from models.config import SourceConfig, dump_config, parse_config
+from models.training.runs import read_run
+from models.training.tasks import build_task
 from service.repository.manifest import Quality, read_manifest
 from tests.export.conftest import FolderMaker
 
@@ -39,12 +43,32 @@ def test_accuracy_of_a_classifier(
     data: Path, tiny_version: FolderMaker, tiny_run: FolderMaker, tmp_path: Path
 ) -> None:
     version, run_folder = tiny_version("classification", "gru"), tiny_run("classification", "gru")
-    figure, error, everyday = measure(version, run_folder, data, tmp_path)
+    figure, f1, error, *everyday = measure(version, run_folder, data, tmp_path)
     assert (figure.data, figure.metric, figure.precision) == ("nsmc test", "accuracy", "int8")
     assert figure.signature == f"percent of {ROWS} texts"
+    assert (f1.metric, f1.signature) == ("f1", f"F1 of positive, percent of {ROWS} texts")
     assert (error.data, error.metric) == ("nsmc test", "calibration error")
-    assert (everyday.data, everyday.metric) == (EVERYDAY, "right")
-    assert all(0 <= row.value <= 100 for row in (figure, error, everyday))
+    assert {row.data for row in everyday} == {EVERYDAY}
+    assert {"right, plain", "right, mixed"} < {row.metric for row in everyday}
+    assert all(0 <= row.value <= 100 for row in (figure, f1, error, *everyday))
+
+
+def test_loss_of_a_language_model_is_that_of_torch(
+    samples: Path, tiny_version: FolderMaker, tiny_run: FolderMaker, tmp_path: Path
+) -> None:
+    version, run_folder = tiny_version("language", "lstm"), tiny_run("language", "lstm")
+    quality = measure(version, run_folder, samples, tmp_path)
+    assert [(row.data, row.metric, row.precision) for row in quality] == [
+        (f"nsmc {split}", f"{unit} per character", "int8")
+        for split in ("test", "valid")
+        for unit in ("nats", "bits")
+    ]
+    run = read_run(run_folder)
+    task = build_task(run.config, run.tokenizer, samples)
+    figures = task.validate(run.model, torch.device("cpu"))
+    *_, nats, bits = quality
+    assert nats.value == pytest.approx(figures["nsmc nats per character"], abs=0.005)
+    assert bits.value == pytest.approx(nats.value / math.log(2.0), abs=2e-4)
 
 
 def test_bleu_and_chrf_of_both_directions_and_decodings(
@@ -90,7 +114,8 @@ def test_version_without_float32_is_compared_with_it(
         (figure.data, figure.pair, figure.metric)
         for figure in quality
         if figure.precision == "int8"
-        and figure.metric not in ("right", "calibration error")
+        and figure.metric != "calibration error"
+        and figure.data != EVERYDAY
         and figure.decoding in (None, "greedy")
     }
     compared = [figure for figure in quality if figure.precision == "fp32"]

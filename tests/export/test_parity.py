@@ -7,7 +7,8 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from export.parity import BATCH_SIZES, Comparison, ParityError, make_batches, round_weights
+from export.comparison import Comparison
+from export.parity import BATCH_SIZES, ParityError, make_batches, round_weights
 from export.publish import build_graphs, check_graphs, check_run
 from models.networks.gates import GATE_ORDER
 from models.training.runs import Run
@@ -16,14 +17,15 @@ from service.repository.manifest import Parity, Precision, Role
 from tests.export.conftest import RunMaker
 
 CPU = Device("cpu")
-BOTH_WAYS = ("classification", "translation", "tagging")  # they read in both directions
+BOTH_WAYS = ("classification", "translation", "tagging")  # they have bidirectional encoders
 TASKS = (*BOTH_WAYS, "stream-tagging")
+ALL_TASKS = (*TASKS, "language")
 CELLS = ("lstm", "gru", "rnn")
 Graphs = dict[Role, onnx.ModelProto]
 Breakage = Callable[[onnx.ModelProto], int]
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", ALL_TASKS)
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("precision", ["fp32", "w8", "int8"])
 def test_graphs_agree_with_torch(
@@ -37,7 +39,7 @@ def test_graphs_agree_with_torch(
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", ALL_TASKS)
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("precision", ["fp32", "w8"])
 def test_graphs_agree_with_torch_on_cuda(
@@ -90,7 +92,7 @@ def test_choice_within_a_tie_is_correct() -> None:
 # --- broken exports: real and possible faults of exporters ---
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", ALL_TASKS)
 @pytest.mark.parametrize("precision", ["fp32", "w8"])
 def test_gru_that_resets_before_the_product_is_caught(
     task: str, precision: Precision, random_run: RunMaker
@@ -254,14 +256,14 @@ def test_broken_graph_is_caught(
         check_broken(random_run(task, cell), breakage)
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", ALL_TASKS)
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_gates_in_the_order_of_torch_are_caught(task: str, cell: str, random_run: RunMaker) -> None:
     with pytest.raises(ParityError, match="differs from torch"):
         check_broken(random_run(task, cell), restore_torch_order)
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", ALL_TASKS)
 def test_swapped_biases_of_a_gru_are_caught(task: str, random_run: RunMaker) -> None:
     with pytest.raises(ParityError, match="differs from torch"):
         check_broken(random_run(task, "gru"), swap_biases)

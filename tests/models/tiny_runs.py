@@ -25,6 +25,11 @@ TASKS: dict[str, dict[str, Any]] = {
         "languages": ["en", "ko"],
         "sources": [{"path": "tatoeba", "licence": "CC BY 2.0 FR", "commercial_use": True}],
     },
+    "language": {
+        "languages": ["ko"],
+        "condition": {"labels": ["negative", "positive"]},
+        "sources": [{"path": "nsmc", "licence": "CC0-1.0", "commercial_use": True}],
+    },
     "tagging": {
         "languages": ["ko"],
         "labels": ["O", "SPACE"],
@@ -47,6 +52,8 @@ SIZES = {
     "encoder_layers": 2,
     "decoder_size": 20,
     "attention_size": 12,
+    "hidden_size": 18,
+    "num_layers": 2,
     "max_tokens": 64,
 }
 

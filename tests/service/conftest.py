@@ -18,6 +18,16 @@ def tiny_repository() -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_languages() -> Path:
+    """A model repository of two language models with random weights, in all precisions.
+
+    tiny-language-lstm continues texts, tiny-language-gru writes one by a label. The same test
+    compares it with what `tests/export/tiny_language.py` makes.
+    """
+    return Path(__file__).parent / "tiny_languages"
+
+
+@pytest.fixture(scope="session")
 def tiny_taggers() -> Path:
     """The same of two taggers: tiny-tagging-gru/1 and, of text as it comes in, a lookahead of 2.
 

@@ -265,6 +265,16 @@ def test_golden_answer_is_label_and_probability() -> None:
     assert probability == pytest.approx(1 / (1 + np.exp(-1)), abs=1e-5)
 
 
+@pytest.mark.parametrize(("odds", "label"), [(0.1, "negative"), (0.9, "positive")])
+def test_another_processor_may_turn_a_near_tie(odds: float, label: str) -> None:
+    runner = FakeRunner(lambda _: np.array([0.0, odds], dtype=np.float32))
+    golden = Golden(text="so so", output="negative", score=0.51)
+
+    found, _ = answer_golden(make_model(make_manifest(), runner), golden)
+
+    assert found == label
+
+
 # --- requests ---
 
 
