@@ -31,7 +31,7 @@ UNITS = {
     "classification": "text",
     "translation": "sentence",
     "language": "prompt",
-    "tagging": "window of a text",
+    "tagging": "window",
 }
 BROUGHT = "Trained elsewhere and wrapped unchanged: ask its owner about intended use."
 
@@ -79,25 +79,30 @@ def describe_model(manifest: Manifest) -> str:
         facts.append(f"{manifest.num_parameters / 1e6:.1f} M parameters")
     size, precisions = manifest.num_bytes / 2**20, ", ".join(manifest.precisions)
     facts.append(f"{size:.1f} MiB in {precisions}")
-    sentences = [
-        f"{manifest.task.capitalize()} ({pairs or ', '.join(manifest.languages)}); "
-        f"{', '.join(facts)}."
-    ]
+    subject = (manifest.purpose or manifest.task).capitalize()
+    languages = pairs or ", ".join(manifest.languages)
+    sentences = [f"{subject} ({languages}); {', '.join(facts)}."]
     if manifest.labels:
         sentences.append(f"Labels: {', '.join(manifest.labels)}.")
-    if manifest.condition and manifest.condition.labels:
-        sentences.append(f"Writes what a label asks for: {', '.join(manifest.condition.labels)}.")
-    elif manifest.condition:
-        sentences.append(f"Writes what {manifest.condition.size} features ask for.")
-    if manifest.lookahead is not None:
-        sentences.append(
-            f"Labels text as it comes in, each token once {manifest.lookahead} more were read."
-        )
+    sentences += describe_use(manifest)
+    if not manifest.answers_by_default:
+        sentences.append(f'Answers only requests with `"model": "{manifest.name}"`.')
     if manifest.description:
         sentences.append(manifest.description)
     if manifest.trained_minutes:
         sentences.append(f"Trained in {manifest.trained_minutes:.0f} minutes.")
     return " ".join(sentences)
+
+
+def describe_use(manifest: Manifest) -> list[str]:
+    """What is particular about how a model is used."""
+    if manifest.lookahead is not None:
+        return [f"Labels text as it comes in, each token once {manifest.lookahead} more were read."]
+    if manifest.condition and manifest.condition.labels:
+        return [f"Writes what a label asks for: {', '.join(manifest.condition.labels)}."]
+    if manifest.condition:
+        return [f"Writes what {manifest.condition.size} features ask for."]
+    return []
 
 
 def render_quality(quality: Sequence[Quality]) -> str:

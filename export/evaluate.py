@@ -4,6 +4,7 @@ import math
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from models.training.metrics import (
     Figure,
     accuracy,
     calibration_error,
+    f1_score,
     translation_figures,
 )
 from models.training.tagging import LabelledText, encode_texts, measure_labels
@@ -180,8 +182,10 @@ def evaluate_everyday(model: LoadedModel) -> list[Quality]:
     if model.manifest.task == "language":
         return []
     if model.manifest.task == "classification":
-        figure = judge_labels(model)
-        return [as_quality(model, EVERYDAY, figure)] if figure else []
+        return [
+            as_quality(model, EVERYDAY, replace(figure, metric=f"{figure.metric}, {kind}"))
+            for kind, figure in judge_labels(model).items()
+        ]
     if model.manifest.task == "tagging":
         spaced = judge_spacing(model)
         if spaced:
@@ -207,8 +211,10 @@ def classify_rows(model: LoadedModel, rows: Sequence[Row]) -> list[Figure]:
     results = run_sequences(model.runner, make_sequences(model, [text for _, text in rows]))
     scores = np.stack([result for result in results if isinstance(result, np.ndarray)])
     labels = index_labels(rows, model.manifest.labels)
+    predicted = scores.argmax(axis=-1).tolist()
     return [
-        accuracy(scores.argmax(axis=-1).tolist(), labels),
+        accuracy(predicted, labels),
+        f1_score(predicted, labels, model.manifest.labels),
         calibration_error(model.probabilities(scores), labels),
     ]
 

@@ -16,26 +16,23 @@ from service.text.tags import SPACE
 UNSURE, MAX_UNSURE_SCORE = "unsure", 0.8
 
 
-def judge_labels(model: LoadedModel) -> Figure | None:
-    """Measures the share of sentences labelled as expected; None if the labels do not apply."""
-    rows = [
-        (expected, text)
-        for language, expected, text in read_everyday("classification")
-        if language in model.manifest.languages
-    ]
+def judge_labels(model: LoadedModel) -> dict[str, Figure]:
+    """Measures the share of sentences labelled as expected, by kind; empty if no label applies."""
+    rows = [row for row in read_everyday("classification") if row[0] in model.manifest.languages]
     labels = model.manifest.labels
-    if not rows or not {expected for expected, _ in rows} <= {*labels, UNSURE}:
-        return None
-    results = run_sequences(model.runner, make_sequences(model, [text for _, text in rows]))
-    right = 0
-    for (expected, _), result in zip(rows, results, strict=True):
+    if not {expected for _, expected, _, _ in rows} <= {*labels, UNSURE}:
+        return {}
+    results = run_sequences(model.runner, make_sequences(model, [text for _, _, text, _ in rows]))
+    judged: dict[str, list[bool]] = {}
+    for (_, expected, _, kind), result in zip(rows, results, strict=True):
         assert isinstance(result, np.ndarray), "a classifier answers with an array"
         probabilities = model.probabilities(result)
         if expected == UNSURE:
-            right += int(probabilities.max() <= MAX_UNSURE_SCORE)
+            is_right = bool(probabilities.max() <= MAX_UNSURE_SCORE)
         else:
-            right += int(labels[int(probabilities.argmax())] == expected)
-    return describe_share(right, len(rows))
+            is_right = labels[int(probabilities.argmax())] == expected
+        judged.setdefault(kind, []).append(is_right)
+    return {kind: describe_share(sum(each), len(each)) for kind, each in judged.items()}
 
 
 def judge_spacing(model: LoadedModel) -> tuple[Figure, list[tuple[str, str]]] | None:

@@ -17,14 +17,14 @@ from export.language_graphs import build_conditioner, build_generator, build_pre
 from export.layers import Weights
 from export.lengths import measure_limits
 from export.parity import check_parity
-from export.taggers import build_tagging_graphs
+from export.taggers import tagging_graphs
 from export.to_onnx import build_classifier, build_decoder, build_encoder
 from models.networks.classifier import Classifier
-from models.networks.tagger import StreamTagger, Tagger
 from models.training.runs import Run, read_run
-from service.engine.device import Device, resolve_device
+from service.engine.device import Device
 from service.engine.session import OnnxSession
 from service.errors import ArtefactError
+from service.repository.defaults import check_defaults
 from service.repository.goldens import agrees, answer_golden, check_goldens
 from service.repository.loader import load_model
 from service.repository.manifest import (
@@ -42,17 +42,26 @@ from service.repository.manifest import (
     Source,
     describe_file,
     list_roles,
+    read_manifest,
     write_manifest,
 )
+from service.repository.versions import find_versions
 
+SPAM_TEXTS = {
+    "en": [
+        "Are we still meeting for lunch today?",
+        "WINNER! You have won a free prize. Call 09061701461 now to claim, 150p per min.",
+    ],
+}
 GOLDEN_TEXTS = {
     "ko": ["이 영화 정말 재미있어요", "시간이 아까웠다. 다시는 안 본다."],
     "en": ["A delight from start to finish.", "Two hours I will never get back."],
-    "de": ["Ein Mann fährt mit dem Fahrrad.", "Zwei Hunde spielen im Schnee."],
+    "de": ["Ein großartiger Film, sehr zu empfehlen.", "Nie wieder, schade um das Geld."],
 }
+GOLDENS_BY_PURPOSE = {"spam": SPAM_TEXTS}
 TRANSLATION_TEXTS = {
     "en": ["A man is riding a bicycle.", "Two dogs are playing in the snow."],
-    "de": GOLDEN_TEXTS["de"],
+    "de": ["Ein Mann fährt mit dem Fahrrad.", "Zwei Hunde spielen im Schnee."],
     "ko": ["한 남자가 자전거를 타고 있다.", "지하철역이 어디예요?"],
 }
 PROMPTS = {
@@ -75,7 +84,7 @@ def build_graphs(
         "classification": lambda: classifier_graphs(run, weights, precision, linear_before_reset),
         "translation": lambda: translator_graphs(run, weights, precision, linear_before_reset),
         "language": lambda: language_graphs(run, weights, precision, linear_before_reset),
-        "tagging": lambda: tagger_graphs(run, precision, linear_before_reset),
+        "tagging": lambda: tagging_graphs(run, weights, precision, linear_before_reset),
     }
     return graphs[run.config.task]()
 
@@ -120,13 +129,6 @@ def language_graphs(
     if run.config.condition:
         graphs["conditioner"] = build_conditioner(weights, cell, num_layers, precision)
     return graphs
-
-
-def tagger_graphs(
-    run: Run, precision: Precision, linear_before_reset: int
-) -> dict[Role, onnx.ModelProto]:
-    assert isinstance(run.model, Tagger | StreamTagger), "the network of the task"
-    return build_tagging_graphs(run.model, precision, linear_before_reset)
 
 
 def check_run(
@@ -180,7 +182,8 @@ def check_folder(
 
 def roles_of(run: Run) -> tuple[Role, ...]:
     config = run.config
-    return list_roles(config.task, config.condition is not None, config.model.lookahead)
+    has_condition = config.condition is not None
+    return list_roles(config.task, config.model.lookahead, has_condition=has_condition)
 
 
 def graph_file(role: Role, precision: Precision) -> str:
@@ -194,13 +197,16 @@ def export_run(
     *,
     name: str | None = None,
     version: str | None = None,
-    device: str = "cpu",
     data: Path | None = None,
+    only_when_named: bool = False,
 ) -> Path:
     """Writes `<repository>/<name>/<version>/`, completely or not at all.
 
     With the data folder, the scores of a classifier are calibrated on its validation splits, and
     the length limits of a translator are measured on its training splits.
+
+    With `only_when_named`, a classifier answers only requests that name it, whatever its
+    configuration says.
 
     The float32 graphs are always built and checked, even if they are not written: their tolerance
     is the tightest.
@@ -215,7 +221,7 @@ def export_run(
     target = claim_folder(repository, name, version)
     description = calibrate(run, data) if data else ""
     limits = find_limits(run, data)
-    where = resolve_device(device)
+    where = Device("cpu")
     parity = [] if "fp32" in precisions else [check_run(run, "fp32", where)]
     with open_scratch(repository, target) as folder:
         graphs = {
@@ -227,7 +233,9 @@ def export_run(
         parity += [check_folder(run, folder, precision, where) for precision in precisions]
         run.tokenizer.save(folder / TOKENIZER)
         manifest = describe_run(run, precisions, folder, parity, limits)
-        manifest = manifest.model_copy(update={"description": description})
+        by_default = manifest.answers_by_default and not only_when_named
+        told = {"description": description, "answers_by_default": by_default}
+        manifest = manifest.model_copy(update=told)
         draw_curves(run_folder, folder / CURVES)
         publish_folder(manifest, folder, target)
     return target
@@ -273,6 +281,8 @@ def describe_run(
         pairs=config.pairs if config.task == "translation" else (),
         labels=config.labels,
         condition=config.condition,
+        purpose=config.purpose,
+        answers_by_default=config.answers_by_default,
         lower_capitals=config.model.lower_capitals,
         masks=run.masks if config.task == "translation" else {},
         lookahead=config.model.lookahead,
@@ -328,9 +338,11 @@ def publish_folder(manifest: Manifest, folder: Path, target: Path) -> None:
     """Completes a version in its scratch folder, and moves it into place atomically.
 
     Raises:
-        ArtefactError: the precisions disagree on the goldens.
+        ArtefactError: the precisions disagree on the goldens, or another classifier of the
+            repository answers by default for the same language.
         OSError: the version has been created concurrently.
     """
+    check_defaults([*list_others(target), manifest])
     write_manifest(manifest, folder)
     write_manifest(add_goldens(folder), folder)
     for precision in manifest.precisions:
@@ -338,6 +350,15 @@ def publish_folder(manifest: Manifest, folder: Path, target: Path) -> None:
     write_card(folder)
     target.parent.mkdir(parents=True, exist_ok=True)
     folder.rename(target)
+
+
+def list_others(target: Path) -> list[Manifest]:
+    """The newest versions of the other models in the repository of a version's folder."""
+    repository, name = target.parent.parent, target.parent.name
+    if not any(repository.glob(f"*/*/{MANIFEST}")):
+        return []
+    folders = find_versions(repository)
+    return [read_manifest(folder) for folder in folders if folder.parent.name != name]
 
 
 def add_goldens(folder: Path) -> Manifest:
@@ -384,7 +405,8 @@ def list_goldens(manifest: Manifest) -> list[Golden]:
             for source, target in manifest.pairs
             for text in TRANSLATION_TEXTS.get(source, TRANSLATION_TEXTS["en"])
         ]
-    known = PROMPTS if manifest.task == "language" else GOLDEN_TEXTS
+    of_purpose = GOLDENS_BY_PURPOSE.get(manifest.purpose, GOLDEN_TEXTS)
+    known = PROMPTS if manifest.task == "language" else of_purpose
     texts = [known.get(code, known["en"]) for code in manifest.languages]
     unique = dict.fromkeys(text for group in texts for text in group)
     return [

@@ -7,23 +7,23 @@ from export.graph import GraphBuilder
 from export.layers import LayerBuilder, Weights
 from export.to_onnx import FLOAT, INT64, embed_steps, encode_steps, length_mask, select
 from models.config import ModelConfig
-from models.networks.tagger import StreamTagger, Tagger
+from models.training.runs import Run
 from service.repository.manifest import Precision, Role
 
 
-def build_tagging_graphs(
-    model: Tagger | StreamTagger, precision: Precision, linear_before_reset: int = 1
+def tagging_graphs(
+    run: Run, weights: Weights, precision: Precision, linear_before_reset: int = 1
 ) -> dict[Role, onnx.ModelProto]:
     """The graphs of a tagger in one precision; with a step, if it labels text as it comes in."""
-    weights: Weights = {name: array.numpy() for name, array in model.state_dict().items()}
+    config = run.config.model
     graph = GraphBuilder("tagger")
     layers = LayerBuilder(graph, precision, linear_before_reset)
-    if isinstance(model, Tagger):
-        return {"tagger": build_tagger(layers, weights, model.config)}
+    if config.lookahead is None:
+        return {"tagger": build_tagger(layers, weights, config)}
     step = LayerBuilder(GraphBuilder("stream_tagger"), precision, linear_before_reset)
     return {
-        "tagger": build_forward_tagger(layers, weights, model.config, model.lookahead),
-        "stream_tagger": build_step(step, weights, model.config),
+        "tagger": build_forward_tagger(layers, weights, config, config.lookahead),
+        "stream_tagger": build_step(step, weights, config),
     }
 
 

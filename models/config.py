@@ -11,7 +11,15 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from service.repository.manifest import LABELLED, Condition, Language, Lookahead, Name, Task
+from service.repository.manifest import (
+    LABELLED,
+    Condition,
+    Language,
+    Lookahead,
+    Name,
+    Purpose,
+    Task,
+)
 
 CONFIG = "config.json"  # in a run's folder
 
@@ -65,12 +73,12 @@ class ModelConfig:
         encoder_size: hidden units per direction.
         residual: whether each encoder layer above the first adds its outputs to its inputs.
         decoder_size: hidden units of each of the two decoder layers.
-        hidden_size: hidden units of each layer (language).
-        num_layers: layers, each reading the one below (language).
-        tied: whether the output layer shares its weights with the embedding (language).
         lookahead: a tagger that labels text as it comes in, forward layers alone: the tokens that
             it reads beyond a token before it labels it; none for one that reads whole texts in both
             directions (tagging only).
+        hidden_size: hidden units of each layer (language).
+        num_layers: layers, each reading the one below (language).
+        tied: whether the output layer shares its weights with the embedding (language).
         max_tokens: longest input, in tokens, that the exported model accepts.
         lower_capitals: whether the exported model translates sentences written in capitals in
             sentence case and capitalizes the result; turn it off if the training texts are in
@@ -165,8 +173,11 @@ class RunConfig:
     Attributes:
         name: of the model in the repository.
         labels: names by id, of classes (classification) or of the tokens' labels (tagging).
-        languages: ISO 639-1 codes; the input languages; translation: a pair, served
-            in both directions; language: those of the text.
+        purpose: what the labels tell, as "sentiment" or "spam" (classification).
+        answers_by_default: whether the model answers requests that name no model; at most one
+            classifier per language may (classification).
+        languages: ISO 639-1 codes, of the input; translation: a pair, served in both directions;
+            language: those of the text.
         condition: what texts depend on, labels or a number of features (language). Without one, a
             source is one long text.
         base: file name of another configuration in the same folder; it is run first, and this run
@@ -184,6 +195,8 @@ class RunConfig:
     sources: tuple[SourceConfig, ...]
     labels: tuple[str, ...] = ()
     condition: Condition | None = None
+    purpose: Purpose = ""
+    answers_by_default: bool = True
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
     pretraining: TrainingConfig | None = None

@@ -172,6 +172,16 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--labels", nargs="+", help="override the class names, in the order of their ids"
     )
     parser.add_argument(
+        "--purpose",
+        help='what the labels tell, as "spam" (default: the configured purpose; none with '
+        "--sources)",
+    )
+    parser.add_argument(
+        "--only-when-named",
+        action="store_true",
+        help="the classifier answers only requests that name it",
+    )
+    parser.add_argument(
         "--languages",
         nargs="+",
         help="override the language codes: the input languages, or the pair to translate",
@@ -209,7 +219,7 @@ def choose_config(arguments: argparse.Namespace, path: Path) -> RunConfig:
         ValueError: a field is invalid, or a model of other data would reuse the configured name.
     """
     config = read_config(path)
-    overrides = given_fields(arguments, "name", "labels", "languages")
+    overrides = given_fields(arguments, "name", "labels", "languages", "purpose")
     if arguments.sources:
         name = arguments.name or (arguments.out and arguments.out.name)
         if not name:
@@ -218,7 +228,9 @@ def choose_config(arguments: argparse.Namespace, path: Path) -> RunConfig:
             SourceConfig(path=path, licence="unstated", commercial_use=False)
             for path in arguments.sources
         )
-        overrides |= {"name": name, "sources": sources}
+        overrides = {"purpose": ""} | overrides | {"name": name, "sources": sources}
+    if arguments.only_when_named:
+        overrides["answers_by_default"] = False
     if arguments.new_vocabulary:
         overrides["new_vocabulary"] = True
     overrides["training"] = dataclasses.replace(

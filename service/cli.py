@@ -32,7 +32,8 @@ from service.pipeline.generate import GeneratePipeline
 from service.pipeline.tag import TagPipeline
 from service.pipeline.translate import TranslatePipeline
 from service.repository.manifest import Manifest, read_manifest
-from service.repository.registry import Registry, find_versions, verify
+from service.repository.registry import Registry, verify
+from service.repository.versions import find_versions
 from service.server.listener import listen
 from service.server.supervisor import default_workers, run_workers
 from service.server.tls import open_tls
@@ -79,7 +80,7 @@ def complain(error: Exception, code: int) -> int:
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="seqserve",
-        description="Serves recurrent models that classify, translate, generate and tag text.",
+        description="Serves recurrent models that classify, translate, tag and generate text.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"seqserve {read_version()}")
@@ -424,7 +425,7 @@ def describe_manifest(manifest: Manifest) -> tuple[str, ...]:
     return (
         manifest.name,
         manifest.version,
-        f"{manifest.task} ({manifest.cell})",
+        f"{manifest.purpose or manifest.task} ({manifest.cell})",
         pairs or ",".join(manifest.languages),
         ",".join(manifest.precisions),
         f"{manifest.num_bytes / 2**20:.1f} MiB",

@@ -293,9 +293,9 @@ class Settings(BaseSettings):
         ),
     ] = 400
     default_task: Annotated[
-        Literal["auto", "classify", "translate", "generate", "tag"],
+        Literal["auto", "classify", "translate", "tag", "generate"],
         Field(
-            description="What POST / does: classify, translate, generate or tag; auto takes the "
+            description="What POST / does: classify, translate, tag or generate; auto takes the "
             "task of the models, if all have the same."
         ),
     ] = "auto"

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from docs.generate import clients, metrics, models, performance, settings
+from docs.generate import clients, metrics, models, performance, settings, study
 from service.http.app import create_app
 from service.settings import Settings
 
@@ -20,6 +20,7 @@ PAGES = (
     "docs/models.md",
     "docs/observability.md",
     "docs/performance.md",
+    "docs/recurrent-networks.md",
     "docs/settings.md",
 )
 PART = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -37,6 +38,11 @@ PARTS: dict[str, Callable[[Path], str]] = {
     "goals": performance.describe_goals,
     "load": performance.describe_load,
     "costs": performance.describe_costs,
+    "gradients": study.describe_gradients,
+    "recall": study.describe_recall,
+    "clipping": study.describe_clipping,
+    "truncation": study.describe_truncation,
+    "cells": study.describe_language,
 }
 
 

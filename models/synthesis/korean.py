@@ -1,4 +1,4 @@
-"""Korean verb forms and numbers: regular and irregular stems, four speech levels.
+"""Korean verb forms and numbers: regular and irregular stems, speech levels.
 
 A verb is named by its dictionary form. Irregular stems are recognized: by lists if a class is small
 (걷다, 짓다), and by lists of the regular exceptions if it is large (춥다, 모르다, 빨갛다). Of
@@ -12,7 +12,7 @@ from typing import Literal
 from service.text.hangul import join_syllable, split_syllable
 from service.text.particles import choose_particle
 
-Level = Literal["해요", "합니다", "해", "한다"]
+Level = Literal["해요", "합니다", "해", "한다", "네요", "음"]
 Tense = Literal["present", "past", "future"]
 Negation = Literal["", "안", "못", "지 않다"]
 
@@ -120,6 +120,11 @@ class Verb:
         return Verb(put_final(self.infinitive, "ㅆ"), is_adjective=True, noun=self.noun)
 
     @property
+    def is_past(self) -> bool:
+        """Whether it is a stem of the past."""
+        return split_syllable(self.stem[-1])[2] == "ㅆ" and self.stem != "있"
+
+    @property
     def honorific(self) -> "Verb":
         """The stem that honours the subject: 가시, 읽으시, 드시."""
         stem = HONORIFICS.get(self.stem) or without_rieul(self.eu_stem) + "시"
@@ -158,7 +163,8 @@ def conjugate(
 
     Args:
         verb: the verb or adjective.
-        level: 해요, 합니다 (polite and formal), 해 (familiar) or 한다 (written).
+        level: 해요, 합니다 (polite and formal), 해 (familiar), 한다 (written), 네요 (exclaims)
+            or 음 (notes).
         tense: the future is the one with 거예요.
         negation: 안 and 못 precede the verb, or follow its noun; 지 않다 follows it.
         question: whether the form asks; 해요 and 해 do not show it.
@@ -188,9 +194,20 @@ def end_sentence(verb: Verb, level: Level, question: bool) -> str:
             return verb.infinitive
         case "합니다":
             return join_formal(verb) + ("니까" if question else "니다")
-        case "한다" if question:
-            is_past = split_syllable(verb.stem[-1])[2] == "ㅆ"
-            return (verb.attach("는") if is_past else verb.adnominal) + "가"
+        case "네요":
+            return without_rieul(verb.stem) + "네요"
+        case "음":
+            return verb.with_final("ㄻ" if verb.stem != without_rieul(verb.stem) else "ㅁ")
+    return end_question(verb) if question else end_plain(verb)
+
+
+def end_question(verb: Verb) -> str:
+    is_past = split_syllable(verb.stem[-1])[2] == "ㅆ"
+    return (verb.attach("는") if is_past else verb.adnominal) + "가"
+
+
+def end_plain(verb: Verb) -> str:
+    """The written form: 좋다, 먹는다."""
     if verb.is_adjective or verb.stem.endswith(("있", "없")):
         return verb.stem + "다"
     if split_syllable(verb.stem[-1])[2] in ("", "ㄹ"):
@@ -205,6 +222,7 @@ def is_honorific(verb: Verb) -> bool:
 
 def end_future(level: Level, question: bool) -> str:
     endings = {"해요": "거예요", "합니다": "겁니다", "해": "거야", "한다": "것이다"}
+    endings |= {"네요": "거네요", "음": "것임"}
     questions = {"합니다": "겁니까", "한다": "것인가"}
     return questions.get(level, endings[level]) if question else endings[level]
 
@@ -224,16 +242,15 @@ def join_copula(
     if tense == "past":
         past = Verb("였" if is_short else "이었", is_adjective=True)
         return noun + end_sentence(past, level, question)
-    match level:
-        case "해요":
-            return noun + choose_particle(noun, "이에요")
-        case "해":
-            return noun + choose_particle(noun, "이야")
-        case "합니다":
-            return noun + ("입니까" if question else "입니다")
-    if question:
-        return noun + "인가"
-    return noun + ("다" if is_short else "이다")
+    endings: dict[Level, str] = {
+        "해요": choose_particle(noun, "이에요"),
+        "해": choose_particle(noun, "이야"),
+        "합니다": "입니까" if question else "입니다",
+        "한다": "인가" if question else "다" if is_short else "이다",
+        "네요": "네요" if is_short else "이네요",
+        "음": "임",
+    }
+    return noun + endings[level]
 
 
 def end_negated(level: Level, tense: Literal["present", "past"], question: bool) -> str:

@@ -10,41 +10,25 @@ with an everyday sentence (`models/everyday`) is not written.
 import argparse
 import re
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Any, get_args
+from typing import Any
 
-from models.synthesis.korean import Level, Negation, Tense, Verb, conjugate, join_copula
+from models.synthesis.inflection import inflect
+from models.synthesis.korean import Level
 from models.synthesis.slots import SLOTS, Value
 from models.training.data import Row
 from models.training.held_out import HeldOut, text_key
-from service.text.particles import choose_particle
 
 PATTERNS = Path(__file__).with_name("pairs.toml")
 LANGUAGES = ("en", "ko", "de")
-LEVELS: tuple[Level, ...] = get_args(Level)
 LEVEL_SHARES: Mapping[Level, float] = {"해요": 0.65, "합니다": 0.12, "해": 0.15, "한다": 0.08}
+LEVELS = tuple(LEVEL_SHARES)
 TRIES = 40  # a pattern is exhausted after this many tries without a new pair
 
 SLOT = re.compile(r"\{(\w+)(?:\.(\w+))?(?:\|([^}]+))?\}")
-PARTICLE = re.compile(r"\[(\w+)\]")
-PREDICATE = re.compile(r"<([^<>]+)>")
-FAMILIAR = {"제": "내", "저는": "나는"}
-
-NEGATIONS: Mapping[str, Negation] = {"안": "안", "못": "못", "않다": "지 않다"}
-TENSES: Mapping[str, Tense] = {"past": "past", "future": "future"}
-MARKS = {"?", "시", "adj", "아니"}
-CONNECTIVES: Mapping[str, Callable[[Verb], str]] = {
-    "고": lambda verb: verb.attach("고"),
-    "지": lambda verb: verb.attach("지"),
-    "면": lambda verb: verb.attach("면"),
-    "려고": lambda verb: verb.attach("려고"),
-    "는": lambda verb: verb.adnominal,
-    "ㄹ": lambda verb: verb.with_final("ㄹ"),
-    "어": lambda verb: verb.infinitive,
-}
 
 
 @dataclass(frozen=True)
@@ -208,50 +192,6 @@ def fill_slots(text: str, language: str, values: Mapping[str, Value]) -> str:
         return values[name][key].replace("~ ", f"{word} " if word else "")
 
     return SLOT.sub(fill, text)
-
-
-def inflect(text: str, level: Level) -> str:
-    """Chooses the particles and forms the predicates of a Korean sentence, from the left."""
-    while marked := re.search(f"{PARTICLE.pattern}|{PREDICATE.pattern}", text):
-        before, after = text[: marked.start()], text[marked.end() :]
-        if marked[1]:
-            text = before + choose_particle(before, marked[1]) + after
-        else:
-            text = end_text(before, marked[2].split(), level) + after
-    if level in ("해", "한다"):
-        return " ".join(FAMILIAR.get(word, word) for word in text.split(" "))
-    return text
-
-
-def end_text(before: str, words: Sequence[str], level: Level) -> str:
-    """Joins a predicate, a dictionary form and its options, to the text before it.
-
-    Raises:
-        ValueError: an option is unknown.
-    """
-    form, *options = words
-    if unknown := set(options) - NEGATIONS.keys() - TENSES.keys() - MARKS - CONNECTIVES.keys():
-        raise ValueError(f"<{' '.join(words)}>: unknown option {', '.join(sorted(unknown))}")
-    if form == "이다":
-        return join_copula(
-            before,
-            level=level,
-            tense="past" if "past" in options else "present",
-            negated="아니" in options,
-            question="?" in options,
-        )
-    verb = Verb.parse(form, is_adjective="adj" in options)
-    for name in options:
-        if name in CONNECTIVES:
-            return before + verb.noun + CONNECTIVES[name](verb)
-    return before + conjugate(
-        verb,
-        level=level,
-        tense=next((TENSES[name] for name in options if name in TENSES), "present"),
-        negation=next((NEGATIONS[name] for name in options if name in NEGATIONS), ""),
-        question="?" in options,
-        honorific="시" in options,
-    )
 
 
 if __name__ == "__main__":

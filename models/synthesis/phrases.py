@@ -2,9 +2,10 @@
 
 Run it as `python -m models.synthesis.phrases --out FOLDER`.
 
-Film reviews teach a classifier little about phones, soup and neighbours. The patterns and word
-lists in phrases.toml cover those; that file explains how to extend them. A neutral sentence is
-written twice, once with each label, so that a model learns to be unsure of it.
+Film reviews teach a classifier little about phones, soup and neighbours, and little about negation.
+The patterns and word lists in phrases.toml (English), phrases-ko.toml and phrases-de.toml cover
+those; these files explain how to extend them. A neutral sentence, a fact or one of mixed feelings,
+is written twice, once with each label, so that a model learns to be unsure of it.
 """
 
 import argparse
@@ -14,24 +15,30 @@ import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
+from models.synthesis.inflection import inflect
+from models.synthesis.korean import Level
 from models.training.data import add_typing_noise
-from models.training.held_out import text_key
+from models.training.held_out import read_everyday, text_key
 
 PATTERNS = Path(__file__).with_name("phrases.toml")
 LABELS = ("negative", "positive")
 MIN_SENTENCES = 100
-NEUTRAL_SHARE = 1 / 6  # of the lines, counting both copies
+NEUTRAL_SHARE = 1 / 3  # of the lines, counting both copies
 HASTY_SHARE = 0.48  # of the sentences; about a quarter of those have nothing to change
 TRIES = 60  # a pattern is exhausted after this many tries without a new sentence
 
 SLOT = re.compile(r"\{(\w+)\}")
+LEVELS: tuple[Level, ...] = get_args(Level)  # of Korean sentences
 ARTICLE = re.compile(r"\b([Aa])(?= (?!one\b|use|uni|euro)[aeiou]| hour| honest| 8| 11\b)")
-SENTENCE_START = re.compile(r"(^|[.!?] )([a-z])")
+SENTENCE_START = re.compile(r"(^|[.!?] )([a-zäöü])")
 STRETCHED = re.compile(
-    r"\b(?=(?:so|love|loved|good|bad|nice|slow|great|really|never|very|boring|sad)\b)(\w+?)([aeio])",
+    r"\b(?=(?:so|love|loved|good|bad|nice|slow|great|really|never|very|boring|sad|"
+    r"gut|toll|sehr|super|mega|viel|nie|lecker|schlecht|langweilig)\b)(\w+?)([aeiou])",
     re.IGNORECASE,
 )
+KOREAN_SPACE = re.compile(r"(?<=[가-힣]) (?=[가-힣])")
 
 Lists = Mapping[str, Sequence[str]]  # the entries that may fill a slot, by its name
 
@@ -51,12 +58,11 @@ class Grammar:
 def main(argv: Sequence[str] | None = None) -> None:
     arguments = parse_arguments(argv)
     try:
-        excluded = read_texts(arguments.exclude) if arguments.exclude else ()
         lines = write_sentences(
             read_grammar(arguments.patterns),
             arguments.num_sentences,
             random.Random(arguments.seed),
-            excluded,
+            [text for _, _, text, _ in read_everyday("classification")],
         )
         arguments.out.mkdir(parents=True, exist_ok=True)
         text = "".join(f"{label}\t{text}\n" for label, text in lines)
@@ -74,18 +80,9 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--seed", type=int, default=1, help="same seed, same lines (default: 1)")
     parser.add_argument(
-        "--patterns", type=Path, default=PATTERNS, help=f"default: models/{PATTERNS.name}"
-    )
-    parser.add_argument(
-        "--exclude", type=Path, help="TSV file whose last column has texts that must not be written"
+        "--patterns", type=Path, default=PATTERNS, help=f"default: {PATTERNS.name}, English"
     )
     return parser.parse_args(argv)
-
-
-def read_texts(path: Path) -> list[str]:
-    """Reads the last column of each line."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return [line.split("\t")[-1] for line in lines]
 
 
 def read_grammar(path: Path) -> Grammar:
@@ -182,6 +179,8 @@ def find_topics(grammar: Grammar, patterns: Sequence[str]) -> dict[str, list[Lis
 def fill_pattern(pattern: str, topic: Lists, rng: random.Random) -> str:
     """Fills the slots of a pattern from the left, including slots within entries.
 
+    Korean words are inflected, see `models.synthesis.inflection`.
+
     Raises:
         ValueError: an entry has a slot for which the topic has no list.
     """
@@ -194,7 +193,7 @@ def fill_pattern(pattern: str, topic: Lists, rng: random.Random) -> str:
         words = SLOT.sub("", pattern)
         options = [option for option in options if option not in words] or options
         pattern = pattern[: slot.start()] + rng.choice(options) + pattern[slot.end() :]
-    text = ARTICLE.sub(r"\1n", " ".join(pattern.split()))
+    text = ARTICLE.sub(r"\1n", " ".join(inflect(pattern, rng.choice(LEVELS)).split()))
     return SENTENCE_START.sub(lambda start: start[1] + start[2].upper(), text)
 
 
@@ -210,6 +209,12 @@ def drop_space(text: str, _: random.Random) -> str:
     return re.sub(r"([,.]) (?=[A-Za-z])", r"\1", text, count=1)
 
 
+def join_words(text: str, rng: random.Random) -> str:
+    """Drops the spaces between Korean words, all or half of them, as many reviews do."""
+    share = rng.choice((0.5, 1.0))
+    return KOREAN_SPACE.sub(lambda space: "" if rng.random() < share else space[0], text)
+
+
 def stretch_word(text: str, rng: random.Random) -> str:
     times = rng.randint(3, 5)
     return STRETCHED.sub(lambda word: word[1] + word[2] * times, text, count=1)
@@ -221,6 +226,7 @@ HABITS: tuple[Callable[[str, random.Random], str], ...] = (
     exclaim,
     drop_apostrophes,
     drop_space,
+    join_words,
     stretch_word,
 )
 

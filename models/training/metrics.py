@@ -32,6 +32,24 @@ def accuracy(predicted: Sequence[int], expected: Sequence[int]) -> Figure:
     return Figure("accuracy", 100.0 * right / len(expected), f"percent of {len(expected)} texts")
 
 
+def f1_score(predicted: Sequence[int], expected: Sequence[int], labels: Sequence[str]) -> Figure:
+    """Measures F1, the harmonic mean of precision and recall, in percent.
+
+    Of two labels, the second one counts, which is what a text is asked to be: spam, positive.
+    Of more, it is the mean of all labels' F1 ("macro").
+
+    Args:
+        predicted: (N) indices of labels.
+        expected: (N) the correct ones.
+        labels: names by index.
+    """
+    ours, theirs = np.asarray(predicted), np.asarray(expected)
+    counted = range(len(labels)) if len(labels) > 2 else (1,)
+    scores = [_label_f1(ours == label, theirs == label) for label in counted]
+    name = "macro F1" if len(labels) > 2 else f"F1 of {labels[1]}"
+    return Figure("f1", 100.0 * sum(scores) / len(scores), f"{name}, percent of {len(ours)} texts")
+
+
 def calibration_error(probabilities: np.ndarray, expected: Sequence[int]) -> Figure:
     """Measures the expected calibration error (Guo et al. 2017, eq. 5) in percentage points.
 
@@ -117,3 +135,9 @@ def tagging_figures(
         Figure("token accuracy", 100.0 * right / num_tokens, f"percent of {num_tokens} tokens"),
         Figure(f"{unit} F1", 100.0 * share, f"percent, {wanted} in {len(expected)} texts"),
     ]
+
+
+def _label_f1(predicted: np.ndarray, expected: np.ndarray) -> float:
+    """F1 of one label from (N) bool each; 0 if it is neither predicted nor expected."""
+    num_right = int((predicted & expected).sum())
+    return 2.0 * num_right / max(1, int(predicted.sum() + expected.sum()))

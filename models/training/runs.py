@@ -13,7 +13,7 @@ from models.training.tasks import Network, build_model
 from models.training.text_vocabulary import BOS, UNK
 from models.training.trainer import BEST, read_seconds
 from models.training.vocabulary import EOS, PAD, read_vocabulary, start_token, start_tokens
-from service.repository.manifest import TOKENIZER, Level, SpecialIds
+from service.repository.manifest import LABELLED, TOKENIZER, Level, SpecialIds
 from service.text.masks import MASKS
 from service.text.placeables import Kind
 from service.text.tokenizer import Tokenizer
@@ -35,10 +35,10 @@ class Run:
 
     @property
     def special_ids(self) -> SpecialIds:
+        if self.config.task in LABELLED:
+            return SpecialIds(pad_id=self.tokenizer.token_id(PAD))
         if self.config.task == "language":
             return self._text_ids
-        if self.config.task != "translation":
-            return SpecialIds(pad_id=self.tokenizer.token_id(PAD))
         return SpecialIds(
             pad_id=self.tokenizer.token_id(PAD),
             eos_id=self.tokenizer.token_id(EOS),
@@ -76,11 +76,11 @@ class Run:
     @property
     def forbidden_ids(self) -> list[int]:
         """Ids that an answer never contains: start tokens, padding, what nobody can read."""
+        if self.config.task in LABELLED:
+            return [self.tokenizer.token_id(PAD)]
         if self.config.task == "language":
             ends = [] if self.config.condition else [EOS]
             return [self.tokenizer.token_id(token) for token in (PAD, BOS, UNK, *ends)]
-        if self.config.task != "translation":
-            return [self.tokenizer.token_id(PAD)]
         known = read_vocabulary(self.tokenizer)
         starts = [known[each] for each in start_tokens(self.config.languages) if each in known]
         return [*starts, known[PAD]]

@@ -25,6 +25,17 @@ class SearchOptions:
     with_attention: bool = False
 
 
+@dataclass
+class StreamState:
+    """Where a text that comes in piece by piece stands; its connection keeps it.
+
+    Attributes:
+        states: (L, H) float32 by name, after its last token; none before the first one.
+    """
+
+    states: dict[str, FloatArray] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class SamplingOptions:
     """How the tokens of one text are chosen.
@@ -45,17 +56,6 @@ class SamplingOptions:
     repetition_penalty: float = 1.0
     seed: int = 0
     index: int = 0
-
-
-@dataclass
-class StreamState:
-    """Where a text that comes in piece by piece stands; its connection keeps it.
-
-    Attributes:
-        states: (L, H) float32 by name, after its last token; none before the first one.
-    """
-
-    states: dict[str, FloatArray] = field(default_factory=dict)
 
 
 @dataclass(eq=False)
@@ -154,8 +154,7 @@ class Generation:
 
 
 Result = FloatArray | list[Hypothesis] | Generation
-"""Label scores of a text (C), or of its tokens (T, C), hypotheses of a sentence, best first, or a
-generated text."""
+"""Label scores of a text (C) or of its tokens (T, C), hypotheses of a sentence, or a text."""
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ class SeqserveApp(FastAPI):
         super().__init__(
             title="seqserve",
             version=read_version(),
-            summary="Classifies, translates, generates and tags text with recurrent models",
+            summary="Text classification, translation, tagging and generation",
             # Relative to the document, so that it is right below any prefix of a proxy.
             servers=[{"url": "."}],
             lifespan=lambda _: run_lifespan(context),
@@ -130,6 +130,7 @@ def create_app(
     registry: Registry | None = None,
     classify: ClassifyPipeline | None = None,
     translate: TranslatePipeline | None = None,
+    generate: GeneratePipeline | None = None,
     collector_registry: CollectorRegistry | None = None,
     collector: Collector | None = None,
 ) -> SeqserveApp:
@@ -140,6 +141,7 @@ def create_app(
         registry: the models; by default those of `settings.models_dir`.
         classify: the pipeline for `/classify`; by default one over the registry.
         translate: the same for `/translate`.
+        generate: the same for `/generate`.
         collector_registry: where metrics live; by default a new one with the process's figures.
         collector: what `/metrics` shows; by default that registry.
     """
@@ -151,7 +153,7 @@ def create_app(
         registry,
         classify or ClassifyPipeline(registry, settings, metrics),
         translate or TranslatePipeline(registry, settings, metrics),
-        GeneratePipeline(registry, settings, metrics),
+        generate or GeneratePipeline(registry, settings, metrics),
         TagPipeline(registry, settings, metrics),
         make_metrics_app(collector or metrics.registry),
     )

@@ -4,6 +4,7 @@ We parse bodies ourselves, so their schemas are added here, and so are examples,
 The document is made for generators of clients: one schema per body, plain names, no titles.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,12 +13,12 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from service.http.schemas import REQUESTS, Body, Problem, TranslationEvent
-from service.http.wires.openai import Completion, CompletionProblem, CompletionRequest
-from service.http.wires.tgi import GenerateRequest, TokenEvent
+from service.http.wires.openai import CompletionProblem, CompletionRequest
+from service.http.wires.tgi import DataEvent, GenerateRequest
 from service.settings import Settings
 
 BODIES: tuple[type[Body], ...] = (*REQUESTS, GenerateRequest, CompletionRequest)
-EVENT_MODELS: tuple[type[BaseModel], ...] = (TranslationEvent, TokenEvent, Completion)
+EVENT_MODELS: tuple[type[BaseModel], ...] = (TranslationEvent, DataEvent)
 
 # `authorize` looks at the key, which may be in the body, too.
 KEY_SCHEMES = {
@@ -51,6 +52,13 @@ EXAMPLES: dict[str, tuple[object, object]] = {
     ),
     "classify": ({"inputs": "a delight"}, [LABELS]),
     "predict": ({"inputs": "a delight"}, LABELS),
+    "tag": (
+        {"inputs": "오늘은날씨가좋다", "parameters": {"aggregation_strategy": "none"}},
+        [
+            {"entity": "SPACE", "score": 0.99, "index": 2, "word": "은", "start": 2, "end": 3},
+            {"entity": "SPACE", "score": 0.98, "index": 5, "word": "가", "start": 5, "end": 6},
+        ],
+    ),
     "generate": (
         {"inputs": "To be, or", "parameters": {"max_new_tokens": 20, "temperature": 0.8}},
         {"generated_text": " not to be, my lord"},
@@ -62,13 +70,6 @@ EXAMPLES: dict[str, tuple[object, object]] = {
     ),
     "list_model_cards": (None, {"object": "list", "data": [MODEL_CARD]}),
     "show_model_card": (None, MODEL_CARD),
-    "tag": (
-        {"inputs": "오늘은날씨가좋다", "parameters": {"aggregation_strategy": "none"}},
-        [
-            {"entity": "SPACE", "score": 0.99, "index": 2, "word": "은", "start": 2, "end": 3},
-            {"entity": "SPACE", "score": 0.98, "index": 5, "word": "가", "start": 5, "end": 6},
-        ],
-    ),
     "detect": ({"q": "Zwei Hunde spielen."}, [{"confidence": 100.0, "language": "de"}]),
     "list_languages": (None, [{"code": "en", "name": "English", "targets": ["de", "en"]}]),
     "list_glossaries": (
@@ -125,6 +126,8 @@ EXAMPLES: dict[str, tuple[object, object]] = {
                 "name": "sentiment-en",
                 "version": "4",
                 "task": "classification",
+                "purpose": "sentiment",
+                "answers_by_default": True,
                 "cell": "gru",
                 "description": "English sentiment",
                 "languages": ["en"],
@@ -150,8 +153,7 @@ EVENT_EXAMPLES: dict[type[BaseModel], object] = {
         "event": "done",
         "data": '{"translatedText":"Zwei Hunde spielen im Schnee."}',
     },
-    TokenEvent: TOKEN_EVENT,
-    Completion: COMPLETION,
+    DataEvent: {"data": json.dumps(TOKEN_EVENT)},
 }
 PROBLEM_EXAMPLE = {
     "type": "about:blank",

@@ -697,17 +697,29 @@ class ServerInfo(BaseModel):
     version: str
 
 
+class ModelCondition(BaseModel):
+    """What a language model takes besides a prompt: one of some labels, or so many numbers."""
+
+    labels: list[str]
+    num_features: int | None
+
+
 class ModelInfo(BaseModel):
     """What is loaded under one name."""
 
     name: str
     version: str
     task: str
+    purpose: Annotated[str, Field(description='what a classifier tells, as "sentiment"')]
+    answers_by_default: Annotated[
+        bool, Field(description="false if the model answers only requests that name it")
+    ]
     cell: str
     description: str
     languages: list[str]
     pairs: list[str]
     labels: list[str]
+    condition: ModelCondition | None = None
     precision: str
     device: str
     num_bytes: int

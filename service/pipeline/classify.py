@@ -18,6 +18,7 @@ from service.pipeline.intake import (
 )
 from service.pipeline.labels import rank_labels
 from service.pipeline.submission import ModelBatch, Submission, group_by_model, name_models
+from service.repository.manifest import SENTIMENT
 from service.repository.model import check_length
 from service.repository.registry import Registry, ServedModel
 from service.settings import Settings
@@ -164,7 +165,11 @@ class ClassifyPipeline:
             return [self._registry.find_model(model_name, "classification")] * len(texts)
         codes = self._registry.classified_languages()
         if not codes:
-            raise ModelNotFound("no classifier is loaded")
+            names = [s.manifest.name for s in self._registry.models_of("classification")]
+            raise ModelNotFound(
+                "no classifier answers by default; name one as `parameters.model`; there are "
+                f"{', '.join(names) or 'none'}"
+            )
         detections = detect_languages(texts, codes, UNREAD_REMEDY)
         return [self._registry.find_classifier(detection.language) for detection in detections]
 
@@ -184,7 +189,8 @@ def encode_text(
         EmptyInput, InputTooLong.
     """
     model = served.model
-    ratings = find_ratings(text, model.manifest.languages[0])
+    is_opinion = model.manifest.purpose == SENTIMENT
+    ratings = find_ratings(text, model.manifest.languages[0]) if is_opinion else []
     read = spell_ratings(text, ratings)
     (input_ids,) = model.encode([read])
     if not input_ids:

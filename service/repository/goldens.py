@@ -4,7 +4,7 @@ from service.arrays import FloatArray
 from service.engine.batch import Generation
 from service.engine.runner import run_sequences
 from service.errors import ArtefactError, InferenceFailed, InvalidInput
-from service.repository.manifest import Golden
+from service.repository.manifest import LABELLED, Golden
 from service.repository.model import LoadedModel, make_sequences
 from service.text.tags import find_runs
 
@@ -14,9 +14,9 @@ SCORE_TOLERANCE = 0.1
 
 
 def answer_golden(model: LoadedModel, golden: Golden) -> tuple[str, float]:
-    """What the model gives for a golden: label or spans and probability, or text and score.
+    """What the model gives for a golden: label, or spans, and probability, or text and score.
 
-    In a near tie the label of a text is the golden's: arithmetic of another processor may turn it.
+    In a near tie the label is the golden's: arithmetic of another processor may turn it.
     """
     (sequence,) = make_sequences(model, [golden.text], golden.target)
     sequence.features = golden.features
@@ -47,9 +47,9 @@ def describe_labels(model: LoadedModel, probabilities: FloatArray) -> tuple[str,
 def agrees(model: LoadedModel, golden: Golden, output: str, score: float) -> bool:
     """Whether an answer is the golden's.
 
-    A text may differ if its score is as good; labels may not, see `answer_golden`.
+    A text may differ if its score is as good; a label may not, see `answer_golden`.
     """
-    is_same = output == golden.output or not model.manifest.labels
+    is_same = output == golden.output or model.manifest.task not in LABELLED
     return is_same and abs(score - golden.score) <= SCORE_TOLERANCE
 
 

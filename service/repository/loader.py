@@ -41,25 +41,25 @@ INPUTS: dict[Role, set[str]] = {
         *("token_ids", "parents", "rows", "hidden", "cell"),
         *("keys", "values", "num_candidates"),
     },
+    "tagger": {"input_ids", "lengths"},
+    "stream_tagger": {"token_ids", "parents", "hidden", "cell"},
     "prefill": {"input_ids", "lengths", "hidden", "cell"},
     "generator": {"token_ids", "parents", "hidden", "cell"},
     "conditioner": {"features"},
-    "tagger": {"input_ids", "lengths"},
-    "stream_tagger": {"token_ids", "parents", "hidden", "cell"},
 }
 OUTPUTS: dict[Role, set[str]] = {
     "classifier": {"logits"},
     "encoder": {"keys", "values", "hidden"},
     "decoder": {"scores", "candidates", "next_hidden", "attention"},
+    "tagger": {"logits"},
+    "stream_tagger": {"logits", "next_hidden"},
     "prefill": {"next_hidden"},
     "generator": {"logits", "next_hidden"},
     "conditioner": {"hidden"},
-    "tagger": {"logits"},
-    "stream_tagger": {"logits", "next_hidden"},
 }
 
 # Whether runs of white space are read as one space; a task that is not here reads all of its text.
-SQUEEZES_SPACES = {"classification": True, "translation": False, "tagging": False}
+SQUEEZES_SPACES = {"classification": True, "translation": False}
 
 
 def load_model(
@@ -116,6 +116,21 @@ def make_translator(ids: SpecialIds, sessions: Sessions, max_rows: int) -> Runne
     return TranslatorRunner(session, ids.eos_id, max_rows)
 
 
+def make_tagger(ids: SpecialIds, sessions: Sessions, max_rows: int) -> Runner:
+    """A runner of whole texts and, if there is a graph for it, of text as it comes in.
+
+    Raises:
+        ArtefactError: the step's graph does not fix the sizes of its states.
+    """
+    whole = TaggerRunner(sessions["tagger"], ids.pad_id, max_rows)
+    step = sessions.get("stream_tagger")
+    if step is None:
+        return whole
+    shape = find_state_shape(step)
+    shapes = dict.fromkeys(shape.names, (shape.num_layers, shape.size))
+    return StreamTaggerRunner(whole, step, shapes, max_rows)
+
+
 def make_generator(ids: SpecialIds, sessions: Sessions, max_rows: int) -> Runner:
     session = GeneratorSession(
         sessions["prefill"],
@@ -127,37 +142,26 @@ def make_generator(ids: SpecialIds, sessions: Sessions, max_rows: int) -> Runner
     return GeneratorRunner(session, ids.eos_id, max_rows)
 
 
-def make_tagger(ids: SpecialIds, sessions: Sessions, max_rows: int) -> Runner:
-    """A runner of whole texts and, if there is a graph for it, of text as it comes in."""
-    whole = TaggerRunner(sessions["tagger"], ids.pad_id, max_rows)
-    step = sessions.get("stream_tagger")
-    if step is None:
-        return whole
-    shape = find_state_shape(step)
-    shapes = dict.fromkeys(shape.names, (shape.num_layers, shape.size))
-    return StreamTaggerRunner(whole, step, shapes, max_rows)
-
-
 RUNNERS: dict[str, Callable[[SpecialIds, Sessions, int], Runner]] = {
     "classification": make_classifier,
     "translation": make_translator,
-    "language": make_generator,
     "tagging": make_tagger,
+    "language": make_generator,
 }
 
 
-def find_state_shape(step: OnnxSession) -> StateShape:
-    """The states that a graph of one step takes.
+def find_state_shape(generator: OnnxSession) -> StateShape:
+    """The states that the graph of a step takes.
 
     Raises:
         ArtefactError: the graph leaves their layers or units open.
     """
-    names = tuple(name for name in ("hidden", "cell") if name in step.input_names)
-    num_layers, _, size = step.input_shape(names[0]) if names else (None, None, None)
+    names = tuple(name for name in ("hidden", "cell") if name in generator.input_names)
+    num_layers, _, size = generator.input_shape(names[0]) if names else (None, None, None)
     if not (isinstance(num_layers, int) and isinstance(size, int)):
         raise ArtefactError(
-            "the graph of a step must declare `hidden` as (layers, rows, units), layers and units "
-            f"as numbers; it has {num_layers} and {size}"
+            "a graph of steps must declare `hidden` as (layers, rows, units), layers and units as "
+            f"numbers; it has {num_layers} and {size}"
         )
     return StateShape(num_layers, size, names)
 

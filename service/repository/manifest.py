@@ -7,7 +7,7 @@ A version is the folder `<models_dir>/<name>/<version>/` with `manifest.json`, t
 import hashlib
 import math
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -15,10 +15,13 @@ from service.errors import ArtefactError
 from service.text.placeables import Kind
 
 HEADLINE_METRICS = (
-    *("accuracy", "bleu", "nats per character"),
+    *("accuracy", "bleu", "f1", "nats per character"),
     *("token accuracy", "word F1", "entity F1"),
 )
 MANIFEST, TOKENIZER = "manifest.json", "tokenizer.json"
+
+SENTIMENT = "sentiment"
+"""The purpose of classifiers of opinions."""
 
 Precision = Literal["fp32", "w8", "int8"]
 """fp32: plain. w8: int8 weights, float32 arithmetic, any device. int8: int8 arithmetic, CPU."""
@@ -40,7 +43,7 @@ Role = Literal[
 Task = Annotated[
     Literal["classification", "translation", "language", "tagging"],
     # what format 1 called it at first
-    BeforeValidator(lambda task: "classification" if task == "sentiment" else task),
+    BeforeValidator(lambda task: "classification" if task == SENTIMENT else task),
 ]
 ROLES: dict[str, tuple[Role, ...]] = {
     "classification": ("classifier",),
@@ -48,23 +51,26 @@ ROLES: dict[str, tuple[Role, ...]] = {
     "language": ("prefill", "generator"),
     "tagging": ("tagger",),
 }
-"""The graphs that every model of a task has."""
+"""The graphs that every model of a task has; `list_roles` adds those of some."""
 
 LABELLED = ("classification", "tagging")
 """The tasks with labels of their own."""
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Purpose = Annotated[str, Field(pattern=r"^([a-z][a-z0-9-]{0,31})?$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
 Lookahead = Annotated[int, Field(ge=0, le=4)]
 """Tokens that a tagger of text as it comes in reads beyond a token before it labels it."""
 
 
-def list_roles(task: str, has_condition: bool, lookahead: int | None) -> tuple[Role, ...]:
-    """The graphs of a model: those of its task, and what a condition or a lookahead needs."""
-    conditioner: tuple[Role, ...] = ("conditioner",) if has_condition else ()
+def list_roles(
+    task: str, lookahead: int | None = None, *, has_condition: bool = False
+) -> tuple[Role, ...]:
+    """The graphs of a model; one with a condition, or for text as it comes in, has one more."""
+    condition: tuple[Role, ...] = ("conditioner",) if has_condition else ()
     step: tuple[Role, ...] = () if lookahead is None else ("stream_tagger",)
-    return (*ROLES[task], *conditioner, *step)
+    return (*ROLES[task], *condition, *step)
 
 
 class Part(BaseModel):
@@ -263,6 +269,9 @@ class Manifest(Part):
     """One version of one model.
 
     Attributes:
+        purpose: what a classifier tells, as "sentiment" or "spam"; "" if it is not stated.
+        answers_by_default: whether a classifier answers requests that name no model, for its
+            languages; there is at most one such model per language.
         output_kind: what the classifier graph returns.
         lookahead: of a tagger that labels text as it comes in, too.
         pairs: translation directions.
@@ -276,6 +285,8 @@ class Manifest(Part):
     name: Name
     version: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,8}$")]
     task: Task
+    purpose: Purpose = ""
+    answers_by_default: bool = True
     description: str = ""
     cell: Literal["lstm", "gru", "rnn", "unknown"]
     languages: tuple[Language, ...]
@@ -299,6 +310,14 @@ class Manifest(Part):
     num_parameters: int | None = None
     trained_minutes: float | None = None
     tools: dict[str, str] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_old_task(cls, fields: Any) -> Any:
+        """The task was once called sentiment, which is a purpose now."""
+        if isinstance(fields, dict) and fields.get("task") == SENTIMENT:
+            return {"purpose": SENTIMENT, **fields}
+        return fields
 
     @model_validator(mode="after")
     def _check_task(self) -> "Manifest":
@@ -338,7 +357,7 @@ class Manifest(Part):
     @property
     def roles(self) -> tuple[Role, ...]:
         """The graphs that the version has in each precision."""
-        return list_roles(self.task, self.condition is not None, self.lookahead)
+        return list_roles(self.task, self.lookahead, has_condition=self.condition is not None)
 
     @property
     def precisions(self) -> tuple[Precision, ...]:
@@ -355,13 +374,14 @@ class Manifest(Part):
 
     @property
     def headlines(self) -> tuple[Quality, ...]:
-        """The most telling figures, at most two: accuracy, or BLEU with the widest beam."""
+        """The most telling figures, at most two: accuracy and F1, or BLEU with the widest beam."""
         widest: dict[tuple[str, str | None, str], Quality] = {}
         for figure in self.quality:
             if figure.metric in HEADLINE_METRICS and figure.precision == self.quality[0].precision:
                 key = (figure.data, figure.pair, figure.metric)
                 widest[key] = max(widest.get(key, figure), figure, key=Quality.beam_size)
-        return tuple(widest.values())[:2]
+        figures = sorted(widest.values(), key=lambda each: HEADLINE_METRICS.index(each.metric))
+        return tuple(figures[:2])
 
     def score_fit(self, source: str, target: str) -> ScoreFit | None:
         pair = f"{source}-{target}"

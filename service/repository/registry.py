@@ -13,11 +13,13 @@ from service.engine.batcher import Batcher
 from service.engine.device import Device, available_cpus, resolve_device
 from service.engine.scheduler import Scheduler
 from service.errors import ArtefactError, ModelNotFound, ServingError
+from service.repository.defaults import answers_by_default, check_defaults
 from service.repository.glossaries import Glossaries, read_glossaries
 from service.repository.goldens import check_goldens
 from service.repository.loader import load_model
-from service.repository.manifest import LABELLED, MANIFEST, Manifest
+from service.repository.manifest import LABELLED, Manifest
 from service.repository.model import LoadedModel
+from service.repository.versions import find_versions
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
 from service.text import detection
@@ -70,7 +72,8 @@ class Registry:
         """Loads and warms up every model, and reads the glossaries.
 
         Raises:
-            ArtefactError: the repository is empty, or a version or a glossary does not fit.
+            ArtefactError: the repository is empty, a version or a glossary does not fit, or two
+                classifiers answer by default for one language.
             DeviceUnavailable: the device asked for cannot be used.
         """
         device = resolve_device(self._settings.device)
@@ -81,6 +84,7 @@ class Registry:
                 await loop.run_in_executor(thread, prepare_model, folder, device, self._settings)
                 for folder in folders
             ]
+            check_defaults(model.manifest for model in models)
             sources = [source for model in models for source, _ in model.manifest.pairs]
             await loop.run_in_executor(thread, detection.warm_up, sources)
         for model in models:  # all of them or, after an error, none
@@ -122,16 +126,20 @@ class Registry:
             )
         return served
 
+    def default_classifiers(self) -> list[ServedModel]:
+        """Those that answer requests without a model's name."""
+        return [served for served in self.models() if answers_by_default(served.manifest)]
+
     def find_classifier(self, language: str) -> ServedModel:
-        """The classifier that reads a language.
+        """The classifier that answers by default for a language.
 
         Raises:
-            ModelNotFound: no classifier reads it.
+            ModelNotFound: there is none.
         """
-        for served in self.models_of("classification"):
+        for served in self.default_classifiers():
             if language in served.manifest.languages:
                 return served
-        raise ModelNotFound(f"no classifier reads the language {language!r}")
+        raise ModelNotFound(f"no classifier answers by default for the language {language!r}")
 
     def find_tagger(self, language: str) -> ServedModel:
         """The tagger of whole texts in a language: one that reads both ways, if there is one.
@@ -198,9 +206,9 @@ class Registry:
         return list_directions(self.pairs(), self._settings.pivot_language)
 
     def classified_languages(self) -> list[str]:
-        """Languages that some classifier reads."""
+        """Languages that some classifier answers for by default."""
         found: dict[str, None] = {}
-        for served in self.models_of("classification"):
+        for served in self.default_classifiers():
             found.update(dict.fromkeys(served.manifest.languages))
         return list(found)
 
@@ -316,52 +324,25 @@ def cpus_per_worker(num_workers: int) -> int:
     return available_cpus() // max(1, num_workers)
 
 
-def find_versions(models_dir: Path) -> list[Path]:
-    """The folder of the highest version of each model, by name.
-
-    Raises:
-        ArtefactError: there is no model at all.
-    """
-    newest: dict[str, Path] = {}
-    for path in models_dir.glob(f"*/*/{MANIFEST}"):
-        folder = path.parent
-        if folder.name.isdecimal():
-            best = newest.setdefault(folder.parent.name, folder)
-            newest[folder.parent.name] = max(best, folder, key=lambda version: int(version.name))
-    if not newest:
-        raise ArtefactError(
-            f"{models_dir} holds no model (<name>/<version>/{MANIFEST}); "
-            "set SEQSERVE_MODELS_DIR or --models-dir"
-        )
-    return [newest[name] for name in sorted(newest)]
-
-
-def newest_version(models_dir: Path, name: str) -> Path:
-    """Finds the folder of the highest version of one model.
-
-    Raises:
-        ArtefactError: the repository holds no version of it.
-    """
-    for folder in find_versions(models_dir):
-        if folder.parent.name == name:
-            return folder
-    raise ArtefactError(f"{models_dir} holds no model called {name!r}")
-
-
 def verify(models_dir: Path, settings: Settings) -> list[str]:
-    """Checks every served version and the glossaries; returns one sentence per fault."""
-    faults = []
-    pairs: list[tuple[str, str]] = []
+    """Checks every served version, defaults and glossaries; returns one sentence per fault."""
+    faults: list[str] = []
+    manifests: list[Manifest] = []
     device = resolve_device(settings.device)
     for folder in find_versions(models_dir):
         try:
-            pairs += prepare_model(folder, device, settings).manifest.pairs
+            manifests.append(prepare_model(folder, device, settings).manifest)
         except ServingError as exc:
             faults.append(str(exc))
     if not faults:  # else it is not known which directions there are
+        pairs = [pair for manifest in manifests for pair in manifest.pairs]
         try:
             directions = list_directions(pairs, settings.pivot_language)
             read_glossaries(models_dir, directions, settings.max_glossary_terms)
         except ServingError as exc:
             faults.append(str(exc))
+    try:
+        check_defaults(manifests)
+    except ArtefactError as exc:
+        faults.append(str(exc))
     return faults

@@ -43,12 +43,14 @@ def test_accuracy_of_a_classifier(
     data: Path, tiny_version: FolderMaker, tiny_run: FolderMaker, tmp_path: Path
 ) -> None:
     version, run_folder = tiny_version("classification", "gru"), tiny_run("classification", "gru")
-    figure, error, everyday = measure(version, run_folder, data, tmp_path)
+    figure, f1, error, *everyday = measure(version, run_folder, data, tmp_path)
     assert (figure.data, figure.metric, figure.precision) == ("nsmc test", "accuracy", "int8")
     assert figure.signature == f"percent of {ROWS} texts"
+    assert (f1.metric, f1.signature) == ("f1", f"F1 of positive, percent of {ROWS} texts")
     assert (error.data, error.metric) == ("nsmc test", "calibration error")
-    assert (everyday.data, everyday.metric) == (EVERYDAY, "right")
-    assert all(0 <= row.value <= 100 for row in (figure, error, everyday))
+    assert {row.data for row in everyday} == {EVERYDAY}
+    assert {"right, plain", "right, mixed"} < {row.metric for row in everyday}
+    assert all(0 <= row.value <= 100 for row in (figure, f1, error, *everyday))
 
 
 def test_loss_of_a_language_model_is_that_of_torch(
@@ -112,7 +114,8 @@ def test_version_without_float32_is_compared_with_it(
         (figure.data, figure.pair, figure.metric)
         for figure in quality
         if figure.precision == "int8"
-        and figure.metric not in ("right", "calibration error")
+        and figure.metric != "calibration error"
+        and figure.data != EVERYDAY
         and figure.decoding in (None, "greedy")
     }
     compared = [figure for figure in quality if figure.precision == "fp32"]

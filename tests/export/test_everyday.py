@@ -12,9 +12,10 @@ from models.training.held_out import EVERYDAY, read_everyday
 from service.engine.device import Device
 from service.repository.loader import load_model
 from service.repository.model import LoadedModel
-from service.repository.registry import newest_version
+from service.repository.versions import newest_version
 from tests.export.conftest import FolderMaker
 
+NEGATIONS = ("litotes", "double", "nothing", "enough")
 REPOSITORY = Path(__file__).parents[2] / "models" / "repository"
 # a floor well below the shipped scores: a model below it is broken
 FLOORS = {"sentiment-en": 75.0, "sentiment-ko": 80.0, "en-de": 50.0, "de-en": 50.0}
@@ -28,13 +29,33 @@ def load_shipped(name: str) -> LoadedModel:
 def test_every_line_has_its_columns_and_texts_are_unique() -> None:
     labelled, translated = read_everyday("classification"), read_everyday("translation")
 
-    assert {len(row) for row in labelled} == {3}
+    assert {len(row) for row in labelled} == {4}
     assert {len(row) for row in translated} == {4}
     assert {row[1] for row in labelled} == {"positive", "negative", "unsure"}
     for rows, key_columns in ((labelled, (0, 2)), (translated, (1, 2))):
         texts = {tuple(row[column] for column in key_columns) for row in rows}
         assert len(texts) == len(rows) >= 40
     assert (EVERYDAY / "README.md").exists()
+
+
+def test_every_language_has_ten_labelled_sentences_of_each_kind() -> None:
+    counts = Counter((language, kind) for language, _, _, kind in read_everyday("classification"))
+
+    for language in ("en", "ko", "de"):
+        kinds = {kind: count for (code, kind), count in counts.items() if code == language}
+        assert kinds.keys() == {"plain", "fact", *NEGATIONS, "mixed"}
+        assert min(kinds[kind] for kind in ("plain", *NEGATIONS, "mixed")) >= 10
+
+
+def test_negations_are_both_positive_and_negative_and_mixed_ones_neither() -> None:
+    found: dict[str, Counter[str]] = {}
+    for _, expected, _, kind in read_everyday("classification"):
+        found.setdefault(kind, Counter())[expected] += 1
+
+    assert found["mixed"].keys() == found["fact"].keys() == {"unsure"}
+    for kind in NEGATIONS:
+        assert found[kind].keys() == {"positive", "negative"}
+        assert min(found[kind].values()) >= 10
 
 
 def test_every_direction_has_sixty_sentences() -> None:
@@ -67,13 +88,11 @@ def test_words_are_found(translation: str, words: str, expected: bool) -> None:
 
 def test_model_with_other_labels_or_languages_is_not_measured(tiny_version: FolderMaker) -> None:
     model = load_model(tiny_version("classification", "gru"), Device("cpu"))
-    figure = judge_labels(model)
-    assert figure is not None
-    assert "21 sentences" in figure.signature
+    assert judge_labels(model)["mixed"].signature == "percent of 11 sentences of models/everyday"
 
     for change in ({"labels": ("no", "yes")}, {"languages": ("es",)}):
         manifest = model.manifest.model_copy(update=change)
-        assert judge_labels(dataclasses.replace(model, manifest=manifest)) is None
+        assert judge_labels(dataclasses.replace(model, manifest=manifest)) == {}
 
 
 def test_misses_are_listed_with_their_translations(tiny_version: FolderMaker) -> None:
@@ -90,10 +109,7 @@ def test_misses_are_listed_with_their_translations(tiny_version: FolderMaker) ->
 
 @pytest.mark.parametrize("name", ["sentiment-en", "sentiment-ko"])
 def test_shipped_classifiers_understand_everyday_sentences(name: str) -> None:
-    figure = judge_labels(load_shipped(name))
-
-    assert figure is not None
-    assert figure.value >= FLOORS[name]
+    assert judge_labels(load_shipped(name))["plain"].value >= FLOORS[name]
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,9 @@ from service.repository.manifest import Parity, Precision, Role
 from tests.export.conftest import RunMaker
 
 CPU = Device("cpu")
-TASKS = ("classification", "translation")  # both have bidirectional encoders
-ALL_TASKS = (*TASKS, "language", "tagging", "stream-tagging")
+BOTH_WAYS = ("classification", "translation", "tagging")  # they have bidirectional encoders
+TASKS = (*BOTH_WAYS, "stream-tagging")
+ALL_TASKS = (*TASKS, "language")
 CELLS = ("lstm", "gru", "rnn")
 Graphs = dict[Role, onnx.ModelProto]
 Breakage = Callable[[onnx.ModelProto], int]
@@ -242,7 +243,7 @@ def check_broken(run: Run, breakage: Breakage) -> Parity:
     return check_graphs(run, graphs, "fp32", CPU)
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", BOTH_WAYS)
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize(
     "breakage",
@@ -279,6 +280,15 @@ def test_missing_mask_is_caught(cell: str, random_run: RunMaker) -> None:
 def test_broken_decoder_is_caught(cell: str, breakage: Breakage, random_run: RunMaker) -> None:
     with pytest.raises(ParityError, match="differs from torch"):
         check_broken(random_run("translation", cell), breakage)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("breakage", [keep_parents, lose_biases])
+def test_broken_stream_tagger_is_caught(
+    cell: str, breakage: Breakage, random_run: RunMaker
+) -> None:
+    with pytest.raises(ParityError, match="differs from torch"):
+        check_broken(random_run("stream-tagging", cell), breakage)
 
 
 def test_intact_graphs_pass_the_same_check(random_run: RunMaker) -> None:

@@ -19,6 +19,7 @@ from export.publish import (
     claim_folder,
     export_run,
     find_tools,
+    list_goldens,
     next_version,
     open_scratch,
     publish_folder,
@@ -41,8 +42,9 @@ from service.repository.manifest import (
     read_manifest,
 )
 from service.repository.model import LoadedModel
-from service.repository.registry import find_versions
+from service.repository.versions import find_versions
 from tests.export.conftest import FolderMaker
+from tests.fakes import make_manifest
 from tests.models.tiny_runs import SAMPLES
 
 TASKS = ("classification", "translation", "language")
@@ -305,3 +307,24 @@ def test_float32_parity_is_always_checked(
     manifest = read_manifest(folder)
     assert [row.precision for row in manifest.parity] == list(dict.fromkeys(["fp32", *precisions]))
     assert manifest.precisions == tuple(precisions)
+
+
+def test_second_default_classifier_of_a_language_is_not_written(
+    tiny_run: FolderMaker, tmp_path: Path
+) -> None:
+    run_folder = tiny_run("classification", "gru")
+    export_run(run_folder, tmp_path, ["w8"], name="first")
+
+    with pytest.raises(ArtefactError, match="first and second both answer by default for the lang"):
+        export_run(run_folder, tmp_path, ["w8"], name="second")
+    folder = export_run(run_folder, tmp_path, ["w8"], name="second", only_when_named=True)
+
+    assert not read_manifest(folder).answers_by_default
+    assert export_run(run_folder, tmp_path, ["w8"], name="first").name == "2"
+
+
+def test_goldens_are_texts_of_the_model_s_purpose() -> None:
+    texts = [golden.text for golden in list_goldens(make_manifest(purpose="spam"))]
+
+    assert any("free prize" in text for text in texts)
+    assert texts != [golden.text for golden in list_goldens(make_manifest())]

@@ -3,6 +3,7 @@
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from export.__main__ import main as export
@@ -134,7 +135,7 @@ def test_entities_are_dates_and_sums_of_a_new_sentence(version: Path) -> None:
     text = f"I paid {price} on {date}."
     model = load_model(version, Device("cpu"))
     (scores,) = run_sequences(model.runner, make_sequences(model, [text]))
-    assert not isinstance(scores, list)
+    assert isinstance(scores, np.ndarray)
     pieces = make_pieces(model, locate_tokens(model, text), scores)
 
     found = find_entities(text, pieces, model.manifest.labels, "simple", frozenset({"O"}))

@@ -240,7 +240,7 @@ def test_curl_sees_the_answer_to_a_body_that_is_too_long(
 
 def test_manifest_is_one_row() -> None:
     row = describe_manifest(MANIFEST)
-    assert row[:5] == ("tiny", "3", "classification (gru)", "en", "fp32")
+    assert row[:5] == ("tiny", "3", "sentiment (gru)", "en", "fp32")
     assert row[6:] == ("yes", "accuracy 81.5", "CC0-1.0")
 
 
@@ -315,6 +315,21 @@ async def test_texts_come_from_stdin_where_there_are_no_arguments(
     assert capsys.readouterr().out.splitlines() == ["ONE", "TWO"]
 
 
+def test_tagged_texts_are_printed_with_their_spaces(
+    tiny_taggers: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["--models-dir", str(tiny_taggers), "--device", "cpu"]
+
+    assert main(["tag", "나는간다", "--render", *flags]) == 0
+    (rendered,) = capsys.readouterr().out.splitlines()
+    assert main(["tag", "나는간다", "--json", "--aggregation", "none", *flags]) == 0
+    members = json.loads(capsys.readouterr().out)
+
+    assert "".join(rendered.split()) == "나는간다"
+    assert members["model"] == "tiny-tagging-gru"
+    assert all(entity["label"] == "SPACE" for entity in members["entities"])
+
+
 LANGUAGES = ROOT / "tests" / "service" / "tiny_languages"
 
 
@@ -374,18 +389,3 @@ def test_generate_says_what_is_wrong(
 ) -> None:
     assert generate(*arguments) == code
     assert message in capsys.readouterr().err
-
-
-def test_tagged_texts_are_printed_with_their_spaces(
-    tiny_taggers: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    flags = ["--models-dir", str(tiny_taggers), "--device", "cpu"]
-
-    assert main(["tag", "나는간다", "--render", *flags]) == 0
-    (rendered,) = capsys.readouterr().out.splitlines()
-    assert main(["tag", "나는간다", "--json", "--aggregation", "none", *flags]) == 0
-    members = json.loads(capsys.readouterr().out)
-
-    assert "".join(rendered.split()) == "나는간다"
-    assert members["model"] == "tiny-tagging-gru"
-    assert all(entity["label"] == "SPACE" for entity in members["entities"])

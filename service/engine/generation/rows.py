@@ -131,4 +131,9 @@ def widen(arrays: Sequence[Array]) -> Sequence[Array]:
     if arrays[0].ndim == 1:
         return arrays
     width = max(array.shape[1] for array in arrays)
-    return [np.pad(each, ((0, 0), (0, width - each.shape[1])), mode="edge") for each in arrays]
+    return [
+        np.concatenate([each, np.repeat(each[:, -1:], width - each.shape[1], axis=1)], axis=1)
+        if each.shape[1] < width
+        else each
+        for each in arrays
+    ]

@@ -24,6 +24,7 @@ from service.http.wires.openai import (
     ModelCards,
     describe_error,
 )
+from service.http.wires.tgi import DataEvent
 from service.pipeline.prompts import LANGUAGE
 
 completions = APIRouter(tags=["tasks"])
@@ -32,7 +33,7 @@ completions = APIRouter(tags=["tasks"])
 @completions.post(
     "/v1/completions",
     response_model=Completion,
-    responses=document_events(Completion),
+    responses=document_events(DataEvent),
     openapi_extra=document_body(CompletionRequest),
 )
 async def create_completion(request: Request) -> Response:

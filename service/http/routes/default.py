@@ -17,14 +17,14 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 ENDPOINTS: dict[str, Endpoint] = {
     "classify": classify,
     "translate": translate,
-    "generate": generate_list,
     "tag": tag,
+    "generate": generate_list,
 }
 TASKS: dict[str, Endpoint] = {
     "classification": classify,
     "translation": translate,
-    "language": generate_list,
     "tagging": tag,
+    "language": generate_list,
 }
 
 
@@ -47,6 +47,6 @@ def choose_endpoint(context: AppContext) -> Endpoint:
     if len(loaded) == 1:
         return TASKS[loaded.pop()]
     raise TaskNotChosen(
-        "This server has no default task; post to /classify, /translate, /generate or /tag, or "
+        "This server has no default task; post to /classify, /translate, /tag or /generate, or "
         "set SEQSERVE_DEFAULT_TASK."
     )

@@ -30,6 +30,7 @@ from service.http.routes.tasks import (
 )
 from service.http.sse import EventResponse, format_data
 from service.http.wires.tgi import (
+    DataEvent,
     GenerateRequest,
     GenerateResponse,
     TokenEvent,
@@ -59,7 +60,7 @@ class StreamWire:
 @generation.post(
     "/generate",
     response_model=GenerateResponse | list[GenerateResponse],
-    responses=document_events(TokenEvent),
+    responses=document_events(DataEvent),
     openapi_extra=document_body(GenerateRequest),
 )
 async def generate(request: Request) -> Response:
@@ -72,7 +73,7 @@ async def generate(request: Request) -> Response:
 @generation.post(
     "/generate_stream",
     response_model=TokenEvent,
-    responses=document_events(TokenEvent),
+    responses=document_events(DataEvent),
     openapi_extra=document_body(GenerateRequest),
 )
 async def generate_stream(request: Request) -> Response:

@@ -210,6 +210,12 @@ class TokenEvent(BaseModel):
     details: StreamDetails | None
 
 
+class DataEvent(BaseModel):
+    """A server-sent event of a generation; the data is JSON, or [DONE]."""
+
+    data: str
+
+
 def show_text(text: GeneratedText, request: GenerateRequest) -> dict[str, Any]:
     """A text in TGI's shape."""
     shown: dict[str, Any] = {"generated_text": join_prompt(text, request)}

@@ -5,13 +5,13 @@ from random import Random
 
 import pytest
 
+from models.synthesis.inflection import inflect
 from models.synthesis.korean import Level
 from models.synthesis.pairs import (
     LEVELS,
     PATTERNS,
     Grammar,
     fill_pattern,
-    inflect,
     main,
     read_grammar,
     write_pairs,

@@ -97,3 +97,17 @@ def test_a_version_in_int8_alone_is_refused(tiny_run: FolderMaker, tmp_path: Pat
 
     with pytest.raises(ValueError, match="graphs in int8 alone"):
         read_version(folder)
+
+
+def test_weights_of_a_language_model_are_read_from_its_version(
+    tiny_run: FolderMaker, tmp_path: Path
+) -> None:
+    run_folder = tiny_run("language", "lstm")
+    folder = export_run(run_folder, tmp_path, precisions=["fp32"])
+    found = read_version(folder)
+    expected = read_run(run_folder).model.state_dict()
+    assert found.keys() == expected.keys()
+    for name, tensor in expected.items():
+        # the bias of a token that is never chosen is lost
+        kept = slice(4, None) if name == "output.bias" else slice(None)
+        torch.testing.assert_close(found[name][kept], tensor[kept])

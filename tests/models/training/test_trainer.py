@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from models.config import RunConfig, TrainingConfig
 from models.train import prepare_run
-from models.training.data import Example
+from models.training.data import Example, batch_examples
 from models.training.tasks import build_task
 from models.training.trainer import BEST, LAST, Trainer, read_history, read_seconds, thin_out
 
@@ -35,8 +35,9 @@ class LineTask:
     def build_model(self) -> nn.Module:
         return nn.Sequential(nn.Linear(1, 8), nn.Dropout(self.dropout), nn.Linear(8, 1))
 
-    def sample_epoch(self, rng: random.Random) -> list[Example]:
-        return [Example([number] * rng.randint(1, 3), [0]) for number in range(10)]
+    def sample_batches(self, rng: random.Random) -> list[list[Example]]:
+        examples = [Example([number] * rng.randint(1, 3), [0]) for number in range(10)]
+        return batch_examples(examples, 6, rng)
 
     def loss(self, model: nn.Module, examples: Sequence[Example], device: torch.device) -> Tensor:
         self.num_losses += 1

@@ -31,6 +31,7 @@ from service.answers import (
 from service.http.app import SeqserveApp, create_app
 from service.pipeline.classify import ClassifyPipeline
 from service.pipeline.translate import TranslatePipeline
+from service.repository.defaults import answers_by_default
 from service.repository.glossaries import Glossaries
 from service.repository.manifest import (
     FileEntry,
@@ -100,6 +101,9 @@ class FakeRegistry:
 
     def models(self) -> list[FakeServed]:
         return [FakeServed(manifest) for manifest in self.manifests]
+
+    def default_classifiers(self) -> list[FakeServed]:
+        return [served for served in self.models() if answers_by_default(served.manifest)]
 
 
 @dataclass(frozen=True)

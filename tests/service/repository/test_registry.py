@@ -14,10 +14,9 @@ from service.repository.registry import (
     Registry,
     batch_bounds,
     default_engines,
-    find_versions,
-    newest_version,
     verify,
 )
+from service.repository.versions import find_versions, newest_version
 from service.settings import Settings
 from tests.fakes import (
     FakeRunner,
@@ -234,7 +233,9 @@ async def test_models_are_found_by_name_and_task(registry: Registry) -> None:
 async def test_classifiers_are_found_by_language(registry: Registry) -> None:
     assert registry.find_classifier("ko").manifest.name == "film-ko"
     assert registry.classified_languages() == ["en", "ko"]
-    with pytest.raises(ModelNotFound, match="no classifier reads the language 'de'"):
+    with pytest.raises(
+        ModelNotFound, match="no classifier answers by default for the language 'de'"
+    ):
         registry.find_classifier("de")
 
 
@@ -327,3 +328,48 @@ async def test_short_classification_needs_no_thread_where_no_processor_is_left(
     await registry.stop()
 
     assert (threads == {threading.get_ident()}) is is_here
+
+
+async def test_classifier_that_answers_only_when_named_is_found_by_name_alone(
+    registry: Registry,
+) -> None:
+    manifest = make_manifest(name="spam", languages=("en", "de"), answers_by_default=False)
+    registry.serve(make_model(manifest))
+
+    assert registry.find_classifier("en").manifest.name == "film-en"
+    assert registry.classified_languages() == ["en", "ko"]
+    assert [served.manifest.name for served in registry.default_classifiers()] == [
+        *("film-en", "film-ko")
+    ]
+    assert registry.find_model("spam", "classification").manifest == manifest
+
+
+async def test_second_default_classifier_of_a_language_refuses_to_start(repository: Path) -> None:
+    copy_model(repository, "other")
+    message = f"other and {SENTIMENT} both answer by default for the language ko; set answers_by"
+
+    with pytest.raises(ArtefactError, match=message):
+        await Registry(make_settings(repository), make_metrics()).start()
+    assert [fault[: len(message)] for fault in verify(repository, make_settings(repository))] == [
+        message
+    ]
+
+
+async def test_second_classifier_of_a_language_is_served_if_it_waits_to_be_named(
+    repository: Path,
+) -> None:
+    copy_model(repository, "other", answers_by_default=False)
+    registry = Registry(make_settings(repository), make_metrics())
+    await registry.start()
+    try:
+        assert registry.find_classifier("ko").manifest.name == SENTIMENT
+        assert registry.find_model("other", "classification").manifest.version == "1"
+    finally:
+        await registry.stop()
+
+
+def copy_model(repository: Path, name: str, **fields: object) -> None:
+    """The classifier under another name, with some fields of its manifest changed."""
+    folder = shutil.copytree(repository / SENTIMENT, repository / name) / "1"
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    (folder / MANIFEST).write_text(json.dumps(manifest | {"name": name} | fields))

@@ -275,6 +275,14 @@ async def test_an_error_within_a_stream_is_its_last_event(
         assert response.status_code == 504
 
 
+async def test_a_model_says_what_it_takes(client: httpx.AsyncClient) -> None:
+    models = {model["name"]: model for model in (await client.get("/models")).json()}
+
+    assert models[LSTM]["condition"] is None
+    assert models[GRU]["condition"] == {"labels": ["negative", "positive"], "num_features": None}
+    assert models[GRU]["task"] == "language"
+
+
 async def test_requests_are_counted_by_model(client: httpx.AsyncClient) -> None:
     await post(client, "/v1/completions", prompt="a")
     await refuse(client, "/generate", inputs="a", parameters={"max_new_tokens": 999})
