@@ -59,7 +59,7 @@ OUTPUTS: dict[Role, set[str]] = {
 }
 
 # Whether runs of white space are read as one space; a task that is not here reads all of its text.
-SQUEEZES_SPACES = {"classification": True, "translation": False}
+SQUEEZES_SPACES = {"classification": True, "translation": False, "tagging": False}
 
 
 def load_model(

@@ -50,6 +50,14 @@ async def test_tokens_are_located_in_the_text_as_it_was_sent(registry: Registry)
         assert f"  {TEXT}\n"[entity.start : entity.end] == entity.word
 
 
+async def test_soft_hyphens_do_not_change_the_labels(registry: Registry) -> None:
+    answer = await tag(registry, TEXT, TEXT.replace("간다", "간\u00ad다"), ignored=ALL)
+    plain, hyphenated = (
+        [(entity.index, entity.label) for entity in tagging.entities] for tagging in answer.taggings
+    )
+    assert plain == hyphenated
+
+
 async def test_rendering_puts_spaces_after_the_labelled_characters(registry: Registry) -> None:
     answer = await tag(registry, TEXT, render=True)
     (tagging,) = answer.taggings
