@@ -37,10 +37,11 @@ def describe_recall(root: Path) -> str:
     """The share of symbols recalled at each distance."""
     rows = read_study(root)["recall"]
     body = [
-        [row["cell"], row["longest_learnt"], *map(show_percent, row["accuracy"].values())]
+        [name, row["cell"], *map(show_percent, row[kind].values())]
+        for kind, name in (("accuracy", "that distance alone"), ("curriculum", "growing distances"))
         for row in rows
     ]
-    headings = ("cell", "longest learnt", *(f"{steps} steps" for steps in rows[0]["accuracy"]))
+    headings = ("trained on", "cell", *(f"{steps} steps" for steps in rows[0]["accuracy"]))
     return format_table(headings, body)
 
 

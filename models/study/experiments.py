@@ -45,13 +45,14 @@ class Effort:
     num_sentences: int = 4000
     language_updates: int = 250
     bptt: int = 50
+    direct_updates: int = 200
     recall_updates: int = 400
     distances: tuple[int, ...] = (5, 10, 20, 50, 100, 200)
     reach: int = 100
     clipping_updates: int = 80
-    truncation_distance: int = 20
+    truncation_distance: int = 8
     truncation_updates: int = 250
-    chunks: tuple[int, ...] = (5, 10, 20, 21)
+    chunks: tuple[int, ...] = (2, 4, 8, 9)
 
     @property
     def min_characters(self) -> int:
@@ -66,6 +67,7 @@ QUICK = Effort(
     num_sentences=200,
     language_updates=5,
     bptt=10,
+    direct_updates=2,
     recall_updates=6,
     distances=(2, 4),
     reach=8,
@@ -112,15 +114,22 @@ def compare_language(corpus: Corpus, effort: Effort) -> tuple[list[Row], list[Ro
 
 
 def compare_recall(effort: Effort) -> Iterator[Row]:
-    """Trains a recall model per cell, and asks it at all distances."""
+    """Trains recall models per cell: one at each distance, and one by a curriculum."""
     for cell in CELLS:
+        accuracy = {}
+        for distance in effort.distances:
+            direct = RecallTrainer(cell, effort.size)
+            for _ in range(effort.direct_updates):
+                direct.train_batch(distance)
+            (accuracy[str(distance)],) = direct.measure_accuracy([distance])
         trainer = RecallTrainer(cell, effort.size)
         longest = trainer.train_curriculum(max(effort.distances), effort.recall_updates)
-        accuracy = trainer.measure_accuracy(effort.distances)
+        by_curriculum = trainer.measure_accuracy(effort.distances)
         yield {
             "cell": cell,
+            "accuracy": accuracy,
             "longest_learnt": longest,
-            "accuracy": dict(zip(map(str, effort.distances), accuracy, strict=True)),
+            "curriculum": dict(zip(accuracy, by_curriculum, strict=True)),
         }
 
 
