@@ -19,13 +19,20 @@ LIMITS = {
     "classification": "A small recurrent model: good on text like that of the sets above; other "
     "subjects, irony and mixed feelings are read less well. It always gives one of its labels, "
     "also for text that fits none.",
+    "tagging": "A small recurrent model: good on text like that of the sets above, less so on "
+    "other text, names and rare words.",
     "translation": "A small recurrent model trained on the sets above: good on text like theirs, "
     "unreliable elsewhere. Names can be wrong, and rare words may be left out or replaced. Not for "
     "text where an error does harm.",
     "language": "A small recurrent model that continues text like that of the sets above. It knows "
     "how such text sounds, and nothing about the world: what it writes is made up.",
 }
-UNITS = {"classification": "text", "translation": "sentence", "language": "prompt"}
+UNITS = {
+    "classification": "text",
+    "translation": "sentence",
+    "language": "prompt",
+    "tagging": "window",
+}
 BROUGHT = "Trained elsewhere and wrapped unchanged: ask its owner about intended use."
 
 
@@ -77,10 +84,7 @@ def describe_model(manifest: Manifest) -> str:
     sentences = [f"{subject} ({languages}); {', '.join(facts)}."]
     if manifest.labels:
         sentences.append(f"Labels: {', '.join(manifest.labels)}.")
-    if manifest.condition and manifest.condition.labels:
-        sentences.append(f"Writes what a label asks for: {', '.join(manifest.condition.labels)}.")
-    elif manifest.condition:
-        sentences.append(f"Writes what {manifest.condition.size} features ask for.")
+    sentences += describe_use(manifest)
     if not manifest.answers_by_default:
         sentences.append(f'Answers only requests with `"model": "{manifest.name}"`.')
     if manifest.description:
@@ -88,6 +92,17 @@ def describe_model(manifest: Manifest) -> str:
     if manifest.trained_minutes:
         sentences.append(f"Trained in {manifest.trained_minutes:.0f} minutes.")
     return " ".join(sentences)
+
+
+def describe_use(manifest: Manifest) -> list[str]:
+    """What is particular about how a model is used."""
+    if manifest.lookahead is not None:
+        return [f"Labels text as it comes in, each token once {manifest.lookahead} more were read."]
+    if manifest.condition and manifest.condition.labels:
+        return [f"Writes what a label asks for: {', '.join(manifest.condition.labels)}."]
+    if manifest.condition:
+        return [f"Writes what {manifest.condition.size} features ask for."]
+    return []
 
 
 def render_quality(quality: Sequence[Quality]) -> str:

@@ -1,5 +1,6 @@
 """Measures the served graphs on the test sets, and writes the figures into the manifest."""
 
+import math
 import tempfile
 import time
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from export.everyday import judge_labels, judge_translations, list_misses
+from export.everyday import judge_labels, judge_spacing, judge_translations, list_misses
 from export.formality import judge_formality
 from export.perplexity import measure_texts
 from export.publish import export_run
@@ -25,8 +26,10 @@ from models.training.metrics import (
     f1_score,
     translation_figures,
 )
-from models.training.tasks import label_rows
+from models.training.tagging import LabelledText, encode_texts, measure_labels
+from models.training.tasks import CHECKS
 from models.training.texts import read_rows
+from service.engine.batch import TokenSequence
 from service.engine.device import Device, available_cpus
 from service.engine.runner import run_sequences
 from service.repository.loader import load_model
@@ -118,8 +121,8 @@ def check_test(config: RunConfig, source: SourceConfig, data: Path) -> None:
     rows = read_tests(config, source, data)
     if not rows:
         raise ValueError(f"{source.path}: the test set {source.test} has no usable rows")
-    if config.task == "classification":
-        label_rows(config, source, "test", rows)
+    if config.task in CHECKS:
+        CHECKS[config.task](config, source, "test", rows)
     if config.condition:
         read_rows(config, source, data, "test")
 
@@ -127,7 +130,9 @@ def check_test(config: RunConfig, source: SourceConfig, data: Path) -> None:
 def read_tests(config: RunConfig, source: SourceConfig, data: Path) -> list[Row]:
     """Returns the non-empty rows of a test set."""
     rows = read_source(config, source, data, "test")
-    return [row for row in rows if all(text.strip() for text in row)]
+    # a text without labelled spans is a test, too
+    texts = 2 if config.task == "translation" else 1
+    return [row for row in rows if all(text.strip() for text in row[-texts:])]
 
 
 def evaluate_source(
@@ -143,6 +148,9 @@ def evaluate_source(
     rows = read_tests(config, source, data)
     if config.task == "classification":
         return [as_quality(model, name, figure) for figure in classify_rows(model, rows)]
+    if config.task == "tagging":
+        labelled = encode_texts(config, source, "test", rows, model.tokenizer)
+        return [as_quality(model, name, figure) for figure in tag_texts(model, labelled)]
     quality = []
     for side, (first, second) in enumerate(config.pairs):
         for beam in choose_beams(beam_size):
@@ -178,6 +186,11 @@ def evaluate_everyday(model: LoadedModel) -> list[Quality]:
             as_quality(model, EVERYDAY, replace(figure, metric=f"{figure.metric}, {kind}"))
             for kind, figure in judge_labels(model).items()
         ]
+    if model.manifest.task == "tagging":
+        spaced = judge_spacing(model)
+        if spaced:
+            print(f"{EVERYDAY}:\n{list_misses(spaced[1])}")
+        return [as_quality(model, EVERYDAY, spaced[0])] if spaced else []
     quality = []
     beam_size = default_beam_size()
     for source, target in model.manifest.pairs:
@@ -204,6 +217,18 @@ def classify_rows(model: LoadedModel, rows: Sequence[Row]) -> list[Figure]:
         f1_score(predicted, labels, model.manifest.labels),
         calibration_error(model.probabilities(scores), labels),
     ]
+
+
+def tag_texts(model: LoadedModel, texts: Sequence[LabelledText]) -> list[Figure]:
+    now = time.monotonic()
+    limit = model.manifest.limits.max_input_tokens
+    texts = [text for text in texts if len(text) <= limit]
+    sequences = [TokenSequence(text.example.input_ids, now, math.inf) for text in texts]
+    results = run_sequences(model.runner, sequences)
+    predicted = [
+        result.argmax(axis=-1).tolist() for result in results if isinstance(result, np.ndarray)
+    ]
+    return measure_labels(predicted, texts, model.manifest.labels)
 
 
 def as_quality(

@@ -9,7 +9,9 @@ from export.translate import translate_texts
 from models.training.held_out import read_everyday
 from models.training.metrics import Figure
 from service.engine.runner import run_sequences
+from service.pipeline.pieces import locate_tokens, make_pieces, render_text
 from service.repository.model import LoadedModel, make_sequences
+from service.text.tags import SPACE
 
 UNSURE, MAX_UNSURE_SCORE = "unsure", 0.8
 
@@ -31,6 +33,30 @@ def judge_labels(model: LoadedModel) -> dict[str, Figure]:
             is_right = labels[int(probabilities.argmax())] == expected
         judged.setdefault(kind, []).append(is_right)
     return {kind: describe_share(sum(each), len(each)) for kind, each in judged.items()}
+
+
+def judge_spacing(model: LoadedModel) -> tuple[Figure, list[tuple[str, str]]] | None:
+    """Measures the share of texts that get white space where it belongs, and lists the misses.
+
+    Returns:
+        The figure and (text, as it was spaced) of each miss; None if the labels do not apply.
+    """
+    rows = [
+        (expected, text)
+        for language, expected, text in read_everyday("tagging")
+        if language in model.manifest.languages
+    ]
+    if not rows or SPACE not in model.manifest.labels:
+        return None
+    results = run_sequences(model.runner, make_sequences(model, [text for _, text in rows]))
+    misses = []
+    for (expected, text), result in zip(rows, results, strict=True):
+        assert isinstance(result, np.ndarray), "a tagger answers with arrays"
+        pieces = make_pieces(model, locate_tokens(model, text), result)
+        spaced = render_text(text, pieces, model.manifest.labels)
+        if spaced != expected:
+            misses.append((expected, spaced))
+    return describe_share(len(rows) - len(misses), len(rows)), misses
 
 
 def read_direction(source: str, target: str) -> list[tuple[str, str]]:

@@ -14,6 +14,7 @@ import torch
 from export.comparison import NUM_STEPS, SEED, Comparison, Probabilities, pick
 from export.generator_parity import compare_generator
 from export.quantize import quantize_columns
+from export.tagger_parity import compare_tagger
 from models.networks.classifier import Classifier
 from models.networks.language_model import LanguageModel
 from models.networks.seq2seq import Seq2Seq
@@ -92,8 +93,10 @@ def check_parity(
                 compare_classifier(reference, sessions, batch, comparison)
             elif isinstance(reference, LanguageModel):
                 compare_generator(reference, sessions, batch, forbidden_ids, comparison)
-            else:
+            elif isinstance(reference, Seq2Seq):
                 compare_translator(reference, sessions, batch, forbidden_ids, comparison)
+            else:
+                compare_tagger(reference, sessions, batch, comparison)
         check_figures(comparison, tolerance, f"{precision} on {provider} differs from {name}")
         return comparison
 

@@ -17,6 +17,7 @@ from export.language_graphs import build_conditioner, build_generator, build_pre
 from export.layers import Weights
 from export.lengths import measure_limits
 from export.parity import check_parity
+from export.taggers import tagging_graphs
 from export.to_onnx import build_classifier, build_decoder, build_encoder
 from models.networks.classifier import Classifier
 from models.training.runs import Run, read_run
@@ -28,7 +29,6 @@ from service.repository.goldens import agrees, answer_golden, check_goldens
 from service.repository.loader import load_model
 from service.repository.manifest import (
     MANIFEST,
-    ROLES,
     TOKENIZER,
     Condition,
     FileEntry,
@@ -41,6 +41,7 @@ from service.repository.manifest import (
     Role,
     Source,
     describe_file,
+    list_roles,
     read_manifest,
     write_manifest,
 )
@@ -83,6 +84,7 @@ def build_graphs(
         "classification": lambda: classifier_graphs(run, weights, precision, linear_before_reset),
         "translation": lambda: translator_graphs(run, weights, precision, linear_before_reset),
         "language": lambda: language_graphs(run, weights, precision, linear_before_reset),
+        "tagging": lambda: tagging_graphs(run, weights, precision, linear_before_reset),
     }
     return graphs[run.config.task]()
 
@@ -179,8 +181,9 @@ def check_folder(
 
 
 def roles_of(run: Run) -> tuple[Role, ...]:
-    roles = ROLES[run.config.task]
-    return (*roles, "conditioner") if run.config.condition else roles
+    config = run.config
+    has_condition = config.condition is not None
+    return list_roles(config.task, config.model.lookahead, has_condition=has_condition)
 
 
 def graph_file(role: Role, precision: Precision) -> str:
@@ -282,6 +285,7 @@ def describe_run(
         answers_by_default=config.answers_by_default,
         lower_capitals=config.model.lower_capitals,
         masks=run.masks if config.task == "translation" else {},
+        lookahead=config.model.lookahead,
         ids=run.special_ids,
         limits=limits,
         opset=OPSET,

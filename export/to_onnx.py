@@ -47,13 +47,11 @@ def build_classifier(
     layers = LayerBuilder(graph, precision, linear_before_reset)
     input_ids = graph.input("input_ids", INT64, ["B", "T"])
     lengths = graph.input("lengths", INT64, ["B"])
-    embedded = _embed(layers, weights, input_ids)
-    outputs, _ = _encode(  # (B, T, 2H)
+    embedded = embed_steps(layers, weights, input_ids)
+    outputs, _ = encode_steps(  # (B, T, 2H)
         layers, weights, cell, num_layers, embedded, lengths, residual=residual
     )
-    mask = graph.op(
-        "Unsqueeze", _length_mask(graph, input_ids, lengths), graph.ints(2)
-    )  # (B, T, 1)
+    mask = graph.op("Unsqueeze", length_mask(graph, input_ids, lengths), graph.ints(2))  # (B, T, 1)
     counts = graph.op("Unsqueeze", graph.op("Cast", lengths, to=FLOAT), graph.ints(1))  # (B, 1)
     mean = graph.op("Div", graph.op("ReduceSum", outputs, graph.ints(1), keepdims=0), counts)
     lowest = graph.weight("lowest", np.array(np.finfo(np.float32).min, dtype=np.float32))
@@ -83,8 +81,8 @@ def build_encoder(
     layers = LayerBuilder(graph, precision, linear_before_reset)
     input_ids = graph.input("input_ids", INT64, ["N", "S"])
     lengths = graph.input("lengths", INT64, ["N"])
-    embedded = _embed(layers, weights, input_ids)
-    outputs, final_states = _encode(
+    embedded = embed_steps(layers, weights, input_ids)
+    outputs, final_states = encode_steps(
         layers, weights, cell, num_layers, embedded, lengths, residual=residual
     )
     words = graph.op(  # (N, S, E), scaled as in the memory
@@ -205,7 +203,7 @@ def build_decoder(
     return graph.build()
 
 
-def _embed(layers: LayerBuilder, weights: Weights, input_ids: str) -> str:
+def embed_steps(layers: LayerBuilder, weights: Weights, input_ids: str) -> str:
     """Embeds ids (B, T) -> (T, B, E), time first, as the recurrent operators require."""
     steps = layers.graph.op("Transpose", input_ids, perm=[1, 0])
     return layers.embed("embedding", steps, weights["embedding.weight"])
@@ -219,7 +217,7 @@ def _normalize(graph: GraphBuilder, vectors: str) -> str:
     )
 
 
-def _encode(
+def encode_steps(
     layers: LayerBuilder,
     weights: Weights,
     cell: str,
@@ -251,7 +249,7 @@ def _encode(
     return graph.op("Transpose", outputs, perm=[1, 0, 2]), final
 
 
-def _length_mask(graph: GraphBuilder, input_ids: str, lengths: str) -> str:
+def length_mask(graph: GraphBuilder, input_ids: str, lengths: str) -> str:
     """Masks padding: (B, T) bool, True at tokens."""
     zero, one = (
         graph.weight("zero", np.array(0, np.int64)),

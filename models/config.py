@@ -11,7 +11,15 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from service.repository.manifest import Condition, Language, Name, Purpose, Task
+from service.repository.manifest import (
+    LABELLED,
+    Condition,
+    Language,
+    Lookahead,
+    Name,
+    Purpose,
+    Task,
+)
 
 CONFIG = "config.json"  # in a run's folder
 
@@ -61,9 +69,13 @@ class ModelConfig:
     """Sizes of the network; fields that do not apply to the task are ignored.
 
     Attributes:
+        vocabulary: what a token is: a piece of a word, or a character.
         encoder_size: hidden units per direction.
         residual: whether each encoder layer above the first adds its outputs to its inputs.
         decoder_size: hidden units of each of the two decoder layers.
+        lookahead: a tagger that labels text as it comes in, forward layers alone: the tokens that
+            it reads beyond a token before it labels it; none for one that reads whole texts in both
+            directions (tagging only).
         hidden_size: hidden units of each layer (language).
         num_layers: layers, each reading the one below (language).
         tied: whether the output layer shares its weights with the embedding (language).
@@ -74,6 +86,7 @@ class ModelConfig:
     """
 
     cell: Cell = "lstm"
+    vocabulary: Literal["subwords", "characters"] = "subwords"
     vocab_size: Size = 8000
     lowercase: bool = False
     embedding_size: Size = 256
@@ -85,6 +98,7 @@ class ModelConfig:
     num_layers: Size = 1
     tied: bool = False
     attention_size: Size = 256
+    lookahead: Lookahead | None = None
     max_tokens: Size = 256
     lower_capitals: bool = True
     dropout: Rate = 0.3
@@ -105,7 +119,7 @@ class TrainingConfig:
             over all of them.
         batch_tokens: padded tokens per batch, counted on the longer side.
         crop_tokens: maximum length of training texts; longer ones are cropped to a random window
-            (classification only).
+            (classification and tagging).
         min_crop_tokens: minimum size of such a window; short windows teach a model of long reviews
             to read single sentences. Sizes are log-uniform between the two.
         bptt_tokens: tokens that a gradient reaches back; the state is carried on from one stretch
@@ -158,12 +172,12 @@ class RunConfig:
 
     Attributes:
         name: of the model in the repository.
-        labels: class names by id (classification).
+        labels: names by id, of classes (classification) or of the tokens' labels (tagging).
         purpose: what the labels tell, as "sentiment" or "spam" (classification).
         answers_by_default: whether the model answers requests that name no model; at most one
             classifier per language may (classification).
-        languages: ISO 639-1 codes; classification: the input languages; translation: a pair, served
-            in both directions; language: those of the text.
+        languages: ISO 639-1 codes, of the input; translation: a pair, served in both directions;
+            language: those of the text.
         condition: what texts depend on, labels or a number of features (language). Without one, a
             source is one long text.
         base: file name of another configuration in the same folder; it is run first, and this run
@@ -197,11 +211,12 @@ class RunConfig:
         for source in self.sources:
             if source.holdout and source.valid:
                 raise ValueError(f"holdout: {source.path} has a validation split, {source.valid!r}")
-        if self.task == "classification" and not 2 <= len(self.labels) == len(set(self.labels)):
+        if self.task in LABELLED and not 2 <= len(self.labels) == len(set(self.labels)):
             raise ValueError(f"labels: two or more different names are needed, not {self.labels}")
         if self.task == "translation" and not 2 == len(self.languages) == len(set(self.languages)):
             raise ValueError(f"languages: two different codes are needed, not {self.languages}")
         self._check_stages()
+        self._check_lookahead()
 
     def _check_stages(self) -> None:
         if self.task == "language" and not self.condition:
@@ -214,6 +229,17 @@ class RunConfig:
             raise ValueError("pretraining: only for classification")
         if self.pretraining and self.base:
             raise ValueError("pretraining: configure it in the base, which this run starts from")
+
+    def _check_lookahead(self) -> None:
+        if self.model.lookahead is None:
+            return
+        if self.task != "tagging":
+            raise ValueError("lookahead: only for tagging")
+        if self.model.vocabulary != "characters":
+            # the last piece of a word may still change while the word is typed
+            raise ValueError(
+                'lookahead: a tagger of text as it is typed needs vocabulary "characters"'
+            )
 
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:

@@ -25,6 +25,7 @@ from models.config import (
     read_run_config,
 )
 from models.training import texts as language_texts
+from models.training.characters import train_characters
 from models.training.initial import load_initial
 from models.training.pretraining import PretrainingTask
 from models.training.runs import positive
@@ -314,6 +315,8 @@ def learn_vocabulary(config: RunConfig, data: Path) -> Tokenizer:
         return train_text_tokenizer(texts, config.model.vocab_size, lowercase=lowercase)
     languages = config.languages if config.task == "translation" else ()
     texts = training_texts(config, data)
+    if config.model.vocabulary == "characters":
+        return train_characters(texts, config.model.vocab_size, config.model.lowercase)
     return train_tokenizer(texts, config.model.vocab_size, languages, config.model.lowercase)
 
 

@@ -314,3 +314,59 @@ class TokenDelta:
 
 
 GenerateEvent = Started | TokenDelta | GenerateAnswer
+
+
+Aggregation = Literal["none", "simple", "first", "average", "max"]
+
+
+@dataclass(frozen=True)
+class TagOptions:
+    """How the tokens of texts are labelled.
+
+    Attributes:
+        model: name of a model; None chooses by each text's language.
+        aggregation: how tokens are joined to entities, by transformers' names.
+        ignored: labels, and names of entities, that are left out.
+        render: give the text with white space where the labels say.
+    """
+
+    model: str | None = None
+    aggregation: Aggregation = "none"
+    ignored: frozenset[str] = frozenset({"O"})
+    render: bool = False
+
+
+@dataclass(frozen=True)
+class Entity:
+    """A token with its label, or several tokens that name one thing.
+
+    Attributes:
+        label: of the token, or the name of the thing without "B-" and "I-".
+        score: its probability, as the aggregation defines it.
+        start, end: in characters of the text as it was sent.
+        index: of the token, from 0; None of several.
+    """
+
+    label: str
+    score: float
+    word: str
+    start: int
+    end: int
+    index: int | None = None
+
+
+@dataclass(frozen=True)
+class Tagging:
+    """The labels of a text.
+
+    Attributes:
+        rendered: with white space where the labels say, if asked for.
+    """
+
+    entities: list[Entity]
+    rendered: str | None = None
+
+
+@dataclass(frozen=True)
+class TagAnswer(Answer):
+    taggings: list[Tagging]

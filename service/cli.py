@@ -1,4 +1,4 @@
-"""The command line: `seqserve serve`, `classify`, `translate`, `generate`, `models ...`.
+"""The command line: `seqserve serve`, `classify`, `translate`, `generate`, `tag`, `models ...`.
 
 Handles arguments, exit codes and output lines; the app and the pipelines do the work.
 """
@@ -11,15 +11,17 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from prometheus_client import CollectorRegistry
 
 from service.answers import (
+    Aggregation,
     ClassifyOptions,
     GeneratedText,
     GenerateOptions,
     Prompt,
+    TagOptions,
     TokenDelta,
     TranslateOptions,
 )
@@ -27,6 +29,7 @@ from service.errors import ServingError
 from service.http.app import create_app, read_version
 from service.pipeline.classify import ClassifyPipeline
 from service.pipeline.generate import GeneratePipeline
+from service.pipeline.tag import TagPipeline
 from service.pipeline.translate import TranslatePipeline
 from service.repository.manifest import Manifest, read_manifest
 from service.repository.registry import Registry, verify
@@ -77,7 +80,7 @@ def complain(error: Exception, code: int) -> int:
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="seqserve",
-        description="Serves recurrent models that classify, translate and generate text.",
+        description="Serves recurrent models that classify, translate, tag and generate text.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"seqserve {read_version()}")
@@ -88,6 +91,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_classify(commands)
     add_translate(commands)
     add_generate(commands)
+    add_tag(commands)
     add_models(commands)
     return parser
 
@@ -164,6 +168,19 @@ def add_generate(commands: "Commands") -> None:
     )
     parser.add_argument("--number", type=positive, default=1, help="texts per prompt; default 1")
     parser.set_defaults(run=run_generate)
+
+
+def add_tag(commands: "Commands") -> None:
+    parser = add_command(commands, "tag", "label the tokens of texts", LOCAL_SETTINGS)
+    add_texts(parser)
+    parser.add_argument("--model", help="name of the model; by default chosen by language")
+    parser.add_argument(
+        "--aggregation", choices=get_args(Aggregation), default="simple", help="default simple"
+    )
+    parser.add_argument(
+        "--render", action="store_true", help="print the text with white space where it belongs"
+    )
+    parser.set_defaults(run=run_tag)
 
 
 def add_texts(parser: argparse.ArgumentParser) -> None:
@@ -347,6 +364,26 @@ def read_prompts(given: argparse.Namespace) -> Iterable[str]:
         return [Path(given.file).read_text(encoding="utf-8")]
     has_condition = given.label is not None or given.features is not None
     return given.texts or ([""] if has_condition else read_texts([]))
+
+
+def run_tag(given: argparse.Namespace, settings: Settings) -> int:
+    async def work(registry: Registry, metrics: Metrics) -> None:
+        await tag_texts(TagPipeline(registry, settings, metrics), given, settings)
+
+    return asyncio.run(use_models(work, settings))
+
+
+async def tag_texts(pipeline: TagPipeline, given: argparse.Namespace, settings: Settings) -> None:
+    options = TagOptions(given.model, given.aggregation, render=given.render)
+    for text in read_texts(given.texts):
+        job = await pipeline.open_job([text], options, find_deadline(settings))
+        answer = await pipeline.answer_job(job)
+        (found,) = answer.taggings
+        line = "\t".join(f"{each.label} {each.word} {each.score:.4f}" for each in found.entities)
+        members: dict[str, object] = {"entities": [asdict(each) for each in found.entities]}
+        if found.rendered is not None:
+            line = members["text"] = found.rendered
+        print_line({"model": answer.model_name, **members}, line, given.json)
 
 
 def read_texts(texts: Sequence[str]) -> Iterable[str]:

@@ -266,11 +266,37 @@ class Settings(BaseSettings):
             "square of a text. More lets one client fill the queue.",
         ),
     ] = 65_536
-    default_task: Annotated[
-        Literal["auto", "classify", "translate", "generate"],
+    max_tag_streams: Annotated[
+        int,
         Field(
-            description="What POST / does: classify, translate or generate; auto takes the task of "
-            "the models, if all have the same."
+            ge=1,
+            le=1_000_000,
+            description="Texts per worker that are labelled as they come in, a connection each; "
+            "an idle one takes some kilobytes.",
+        ),
+    ] = 4096
+    max_frame_chars: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=1_000_000,
+            description="Characters of a text as it comes in that one WebSocket frame may have.",
+        ),
+    ] = 2000
+    max_stream_chars_per_second: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=1_000_000,
+            description="Characters per second that are read from one such text; a client that "
+            "sends faster waits. More lets one client take more of the engine.",
+        ),
+    ] = 400
+    default_task: Annotated[
+        Literal["auto", "classify", "translate", "tag", "generate"],
+        Field(
+            description="What POST / does: classify, translate, tag or generate; auto takes the "
+            "task of the models, if all have the same."
         ),
     ] = "auto"
     pivot_language: Annotated[

@@ -12,6 +12,8 @@ SHIPPED = (
     "shakespeare-en",
     "sentiment-en",
     "sentiment-ko",
+    "spacing-ko",
+    "spacing-ko-stream",
     "spam-en",
     "translation-en-de",
     "translation-en-ko",
@@ -22,11 +24,16 @@ METRICS = {
     "bleu": "BLEU",
     "chrf": "chrF",
     "bleu-lc": "BLEU, lower-cased",
+    "token accuracy": "accuracy of tokens, %",
+    "word F1": "F1 of words, %",
     "nats per character": "nats per character",
 }
 TEST_SETS = {
     "flores devtest": "FLORES devtest",
     "imdb test": "IMDB test",
+    "flores test": "FLORES without spaces",
+    "mix disturbed": "held-out mix with wrong spaces",
+    "mix test": "held-out mix without spaces",
     "tinyshakespeare test": "tinyshakespeare test",
     "tinyshakespeare valid": "tinyshakespeare validation",
     "kss_koen test": "KSS test",
@@ -81,6 +88,12 @@ def describe_headline(manifest: Manifest) -> str:
         return "; ".join(
             f"{name_data(each)}: {each.value:.3f} nats per character" for each in losses
         )
+    if manifest.task == "tagging":
+        found = [figure for figure in figures if figure.data == figures[0].data]
+        said = ", ".join(
+            f"{METRICS[each.metric].rstrip(', %')} {each.value:.1f} %" for each in found
+        )
+        return f"{name_data(found[0])}: {said}"
     first = [
         figure for figure in figures if (figure.data, figure.metric) == (figures[0].data, "bleu")
     ]

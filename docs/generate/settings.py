@@ -15,6 +15,8 @@ HEADINGS = {
     "default_timeout_ms": "Deadlines",
     "max_body_bytes": "Sizes of requests",
     "max_beam_size": "Decoding",
+    "max_tag_streams": "Tagging as text comes in",
+    "default_task": "Routes",
     "api_keys": "Access",
     "shutdown_delay_ms": "Shutdown",
     "log_level": "Logs and traces",

@@ -1,16 +1,16 @@
 """Reads data sets, and groups examples of similar length into batches.
 
-A source is a folder with a file per split: `train.tsv[.gz]` with `label TAB text` or
-`first TAB second`, or, for translation, parallel files `train.en[.gz]` and `train.de[.gz]`, or, for
-a language model, a text `train.txt[.gz]`. A label is a name, or its index in the configuration,
-counted from 0.
+A source is a folder with a file per split: `train.tsv[.gz]` with `label TAB text`,
+`spans TAB text` or `first TAB second`, or, for translation, parallel files `train.en[.gz]` and
+`train.de[.gz]`, or, for a language model, a text `train.txt[.gz]`. A label is a name, or its index
+in the configuration, counted from 0.
 """
 
 import gzip
 import random
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -23,7 +23,8 @@ from models.config import RunConfig, SourceConfig
 
 Item = TypeVar("Item")
 Row = tuple[str, str]
-"""Classification: (label as written in the file, text). Translation: (first, second language)."""
+"""Classification: (label as written in the file, text). Tagging: (spans, text), see
+`labelled_spans`. Translation: (first, second language)."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,10 @@ class Example:
     """One training example in token ids.
 
     Attributes:
-        input_ids: the source with eos (translation), or the text (classification).
+        input_ids: the source with eos (translation), or the text.
         target_ids: the target with its start token, without eos (translation), [label]
-            (classification), or the next token of each input token (language).
+            (classification), the label of each token (tagging), or the next token of each input
+            token (language).
         features: the condition of a text (language).
     """
 
@@ -208,6 +210,25 @@ def pad_ids(rows: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]
     for row, padded in zip(rows, ids, strict=True):
         padded[: len(row)] = row
     return torch.from_numpy(ids), torch.tensor(lengths)
+
+
+def check_splits(
+    train: Sequence[tuple[float, Sequence[object]]], valid: Mapping[str, Sequence[object]]
+) -> None:
+    """Checks a run's data before its first epoch rather than after it.
+
+    Raises:
+        ValueError: there is nothing to train on, or a validation split is missing or empty.
+    """
+    if not any(round(weight * len(examples)) for weight, examples in train):
+        raise ValueError("no source with a weight above 0 has usable training rows")
+    if not valid:
+        raise ValueError(
+            "no source has a validation split, which is needed to select the best weights"
+        )
+    empty = [path for path, rows in valid.items() if not rows]
+    if empty:
+        raise ValueError(f"the validation split of {', '.join(empty)} has no usable rows")
 
 
 def _find(folder: Path, name: str) -> Path | None:

@@ -1,9 +1,9 @@
 """Keeps what models are measured with out of what they are trained on.
 
-Held out are the everyday sentences and, in translation, the test rows of all sources of a
-configuration: a training row with one of these texts, however it is typed, is left out. The test
-rows of classification sets do not count: common short reviews ("best!") recur in the published
-splits, and accuracy on them is only comparable if the training split is used whole.
+Held out are the everyday sentences and, in all tasks but classification, the test rows of all
+sources of a configuration: a training row with one of these texts, however it is typed, is left
+out. The test rows of classification sets do not count: common short reviews ("best!") recur in the
+published splits, and accuracy on them is only comparable if the training split is used whole.
 """
 
 import unicodedata
@@ -85,9 +85,9 @@ class HeldOut:
         return held_out
 
     def add_tests(self, config: RunConfig, data: Path) -> None:
-        """Holds out the test rows of all sources of a translator."""
+        """Holds out the test rows of all sources, but of a classifier's."""
         for source in config.sources:
-            if not source.test or self._task != "translation":
+            if not source.test or self._task == "classification":
                 continue
             name = f"{source.path} {source.test}"
             try:
@@ -95,12 +95,11 @@ class HeldOut:
             except FileNotFoundError:
                 self.missing.append(name)
             else:
-                self._add(name, (text for row in rows for text in row))
+                self._add(name, (text for row in rows for text in self._texts(row)))
 
     def find_sets(self, row: Row) -> set[str]:
         """Returns the sets that hold out a side of the row."""
-        texts = row if self._task == "translation" else row[1:]
-        return {name for text in texts for name in self._sets.get(text_key(text), ())}
+        return {name for text in self._texts(row) for name in self._sets.get(text_key(text), ())}
 
     def filter_rows(self, rows: Iterable[Row]) -> list[Row]:
         return [row for row in rows if not self.find_sets(row)]
@@ -109,6 +108,10 @@ class HeldOut:
         found = [sets for row in rows if (sets := self.find_sets(row))]
         counts = Counter(name for sets in found for name in sorted(sets))
         return Overlap(source, len(rows), len(found), counts)
+
+    def _texts(self, row: Row) -> Sequence[str]:
+        """The columns of a row that are texts, not labels."""
+        return row if self._task == "translation" else row[1:]
 
     def _add(self, name: str, texts: Iterable[str]) -> None:
         for text in texts:

@@ -108,6 +108,7 @@ def name_weights(manifest: Manifest, parts: dict[str, Matrix]) -> Iterator[tuple
     if manifest.task == "language":
         yield from name_language(manifest.cell, parts)
         return
+    yield from name_forward_layers(manifest.cell, parts)
     num_layers = sum(name.startswith("encoder.") and name.endswith(".input") for name in parts)
     for index in range(num_layers):
         for place, way in enumerate(("forward", "backward")):
@@ -149,6 +150,13 @@ def revive(bias: Matrix) -> Matrix:
     """Gives tokens that the export lets never be chosen the bias of the least likely one."""
     known = bias > NEVER
     return np.where(known, bias, bias[known].min())
+
+
+def name_forward_layers(cell: str, parts: dict[str, Matrix]) -> Iterator[tuple[str, Matrix]]:
+    """The layers of a network that reads forward alone."""
+    num_layers = sum(name.startswith("layer.") and name.endswith(".input") for name in parts)
+    for index in range(num_layers):
+        yield from name_layer(cell, parts, f"layer.{index}", 0, f"layers.{index}")
 
 
 def name_layer(

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from sacrebleu import BLEU, CHRF
 
+from service.text.tags import SPACE, find_runs, find_words
+
 NUM_BINS = 15
 PER_CHARACTER = " per character"
 
@@ -101,6 +103,37 @@ def translation_figures(
             str(metric.get_signature()),
         )
         for name, metric in metrics.items()
+    ]
+
+
+def tagging_figures(
+    predicted: Sequence[Sequence[str]], expected: Sequence[Sequence[str]]
+) -> list[Figure]:
+    """Measures the labels of texts: accuracy of tokens, and F1 of what the labels mark.
+
+    Marked are words, where the labels say where a white space belongs, else entities. Both ends and
+    the name must be right.
+
+    Args:
+        predicted: labels of the tokens of each text.
+        expected: the same, as they should be.
+    """
+    has_spaces = any(SPACE in row for row in expected)
+    unit, find = ("word", find_words) if has_spaces else ("entity", find_runs)
+    right = common = found = wanted = 0
+    for ours, theirs in zip(predicted, expected, strict=True):
+        right += sum(first == second for first, second in zip(ours, theirs, strict=True))
+        runs = [set(find(row)) for row in (ours, theirs)]
+        common, found, wanted = (
+            common + len(runs[0] & runs[1]),
+            found + len(runs[0]),
+            wanted + len(runs[1]),
+        )
+    num_tokens = sum(map(len, expected))
+    share = 2.0 * common / (found + wanted) if found + wanted else 1.0
+    return [
+        Figure("token accuracy", 100.0 * right / num_tokens, f"percent of {num_tokens} tokens"),
+        Figure(f"{unit} F1", 100.0 * share, f"percent, {wanted} in {len(expected)} texts"),
     ]
 
 

@@ -13,7 +13,7 @@ from models.training.tasks import Network, build_model
 from models.training.text_vocabulary import BOS, UNK
 from models.training.trainer import BEST, read_seconds
 from models.training.vocabulary import EOS, PAD, read_vocabulary, start_token, start_tokens
-from service.repository.manifest import TOKENIZER, Level, SpecialIds
+from service.repository.manifest import LABELLED, TOKENIZER, Level, SpecialIds
 from service.text.masks import MASKS
 from service.text.placeables import Kind
 from service.text.tokenizer import Tokenizer
@@ -35,7 +35,7 @@ class Run:
 
     @property
     def special_ids(self) -> SpecialIds:
-        if self.config.task == "classification":
+        if self.config.task in LABELLED:
             return SpecialIds(pad_id=self.tokenizer.token_id(PAD))
         if self.config.task == "language":
             return self._text_ids
@@ -76,7 +76,7 @@ class Run:
     @property
     def forbidden_ids(self) -> list[int]:
         """Ids that an answer never contains: start tokens, padding, what nobody can read."""
-        if self.config.task == "classification":
+        if self.config.task in LABELLED:
             return [self.tokenizer.token_id(PAD)]
         if self.config.task == "language":
             ends = [] if self.config.condition else [EOS]

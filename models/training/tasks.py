@@ -5,7 +5,7 @@ The training loop is in `trainer`.
 
 import math
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +18,7 @@ from models.config import RunConfig, SourceConfig
 from models.networks.classifier import Classifier
 from models.networks.language_model import LanguageModel
 from models.networks.seq2seq import Seq2Seq, translate_greedily
+from models.networks.tagger import StreamTagger, Tagger, build_tagger
 from models.training.adversarial import perturb
 from models.training.data import (
     Example,
@@ -26,6 +27,7 @@ from models.training.data import (
     add_typing_noise,
     batch_examples,
     bucket_batches,
+    check_splits,
     index_labels,
     limit_rows,
     pad_ids,
@@ -37,13 +39,21 @@ from models.training.language import LanguageTask
 from models.training.masking import mask_pair
 from models.training.metrics import accuracy, translation_figures
 from models.training.start_tokens import SpeechLevels
+from models.training.tagging import TaggingTask, check_spans
 from models.training.texts import check_texts, count_features
 from models.training.vocabulary import EOS, PAD, drop_merges, start_token
 from service.text.tokenizer import Tokenizer
 
 VALID_BATCH_TOKENS = 8192
 
-Network = Classifier | Seq2Seq | LanguageModel
+Network = Classifier | Seq2Seq | LanguageModel | Tagger | StreamTagger
+NETWORKS: dict[str, Callable[[RunConfig], Network]] = {
+    "classification": lambda config: Classifier(config.model, len(config.labels)),
+    "translation": lambda config: Seq2Seq(config.model),
+    "language": lambda config: LanguageModel(config.model, count_features(config)),
+    "tagging": lambda config: build_tagger(config.model, len(config.labels)),
+}
+"""The network of each task."""
 
 
 class Task(Protocol):
@@ -71,12 +81,7 @@ def build_task(config: RunConfig, tokenizer: Tokenizer, data: Path) -> Task:
         ValueError: there is no usable training or validation data, or a label is unknown.
         FileNotFoundError: a configured file is missing.
     """
-    tasks: dict[str, Callable[[RunConfig, Tokenizer, Path], Task]] = {
-        "classification": ClassificationTask,
-        "translation": TranslationTask,
-        "language": LanguageTask,
-    }
-    return tasks[config.task](config, tokenizer, data)
+    return TASKS[config.task](config, tokenizer, data)
 
 
 def training_texts(config: RunConfig, data: Path) -> Iterator[str]:
@@ -91,12 +96,7 @@ def training_texts(config: RunConfig, data: Path) -> Iterator[str]:
 
 def build_model(config: RunConfig) -> Network:
     """Builds the untrained network of a configuration."""
-    networks: dict[str, Callable[[], Network]] = {
-        "classification": lambda: Classifier(config.model, len(config.labels)),
-        "translation": lambda: Seq2Seq(config.model),
-        "language": lambda: LanguageModel(config.model, count_features(config)),
-    }
-    return networks[config.task]()
+    return NETWORKS[config.task](config)
 
 
 class ClassificationTask:
@@ -115,7 +115,7 @@ class ClassificationTask:
             for source in config.sources
             if source.has_valid
         }
-        _check_data(self._train, self._valid)
+        check_splits(self._train, self._valid)
 
     def build_model(self) -> nn.Module:
         return build_model(self.config)
@@ -180,7 +180,7 @@ class TranslationTask:
             for source in config.sources
             if source.has_valid
         }
-        _check_data(self._train, self._valid)
+        check_splits(self._train, self._valid)
 
     def build_model(self) -> nn.Module:
         return build_model(self.config)
@@ -334,8 +334,8 @@ def check_sources(config: RunConfig, data: Path) -> None:
         for split, is_read in (("train", source.weight), ("valid", source.has_valid)):
             if is_read:
                 rows = read_source(config, source, data, split)
-                if config.task == "classification":
-                    label_rows(config, source, split, rows)
+                if config.task in CHECKS:
+                    CHECKS[config.task](config, source, split, rows)
                 if split == "train" and (overlap := held_out.measure_overlap(source.path, rows)):
                     print(f"left out of {overlap}")
 
@@ -389,16 +389,14 @@ def crop(example: Example, min_tokens: int, max_tokens: int, rng: random.Random)
     return Example(example.input_ids[start : start + size], example.target_ids)
 
 
-def _check_data(
-    train: Sequence[tuple[float, Sequence[object]]], valid: Mapping[str, Sequence[Example | Row]]
-) -> None:
-    # checked before the first epoch rather than after it
-    if not any(round(weight * len(examples)) for weight, examples in train):
-        raise ValueError("no source with a weight above 0 has usable training rows")
-    if not valid:
-        raise ValueError(
-            "no source has a validation split, which is needed to select the best weights"
-        )
-    empty = [path for path, rows in valid.items() if not rows]
-    if empty:
-        raise ValueError(f"the validation split of {', '.join(empty)} has no usable rows")
+TASKS: dict[str, Callable[[RunConfig, Tokenizer, Path], Task]] = {
+    "classification": ClassificationTask,
+    "translation": TranslationTask,
+    "language": LanguageTask,
+    "tagging": TaggingTask,
+}
+CHECKS: dict[str, Callable[[RunConfig, SourceConfig, str, Sequence[Row]], object]] = {
+    "classification": label_rows,
+    "tagging": check_spans,
+}
+"""What finds faults in the rows of a split, beyond their columns."""

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -23,6 +23,17 @@ class SearchOptions:
     beam_size: int = 1
     max_new_tokens: int = 256
     with_attention: bool = False
+
+
+@dataclass
+class StreamState:
+    """Where a text that comes in piece by piece stands; its connection keeps it.
+
+    Attributes:
+        states: (L, H) float32 by name, after its last token; none before the first one.
+    """
+
+    states: dict[str, FloatArray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -64,6 +75,8 @@ class TokenSequence:
         features: (F) that the generated text depends on, if its model has a condition.
         on_token: called on the engine's thread with each generated token and its log-probability,
             never with eos; true ends the text. Must not raise.
+        stream: the text that the sequence is the next piece of; at most one piece of a text is in
+            the engine at a time.
     """
 
     input_ids: list[int]
@@ -78,6 +91,7 @@ class TokenSequence:
     sampling: SamplingOptions | None = None
     features: tuple[float, ...] | None = None
     on_token: Callable[[int, float], bool] | None = None
+    stream: StreamState | None = None
 
     @property
     def num_tokens(self) -> int:
@@ -140,7 +154,7 @@ class Generation:
 
 
 Result = FloatArray | list[Hypothesis] | Generation
-"""Label scores (C) of a text, hypotheses of a sentence, best first, or a generated text."""
+"""Label scores of a text (C) or of its tokens (T, C), hypotheses of a sentence, or a text."""
 
 
 @dataclass(frozen=True)

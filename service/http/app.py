@@ -32,11 +32,13 @@ from service.http.routes.default import default
 from service.http.routes.generation import generation
 from service.http.routes.operations import discovery, operations
 from service.http.routes.pages import pages
+from service.http.routes.streams import streams
 from service.http.routes.tasks import tasks
 from service.http.schemas import Problem
 from service.http.wires.openai import CompletionProblem
 from service.pipeline.classify import ClassifyPipeline
 from service.pipeline.generate import GeneratePipeline
+from service.pipeline.tag import TagPipeline
 from service.pipeline.translate import TranslatePipeline
 from service.repository.registry import Registry
 from service.settings import Settings, SettingsError
@@ -73,7 +75,7 @@ class SeqserveApp(FastAPI):
         super().__init__(
             title="seqserve",
             version=read_version(),
-            summary="Text classification, translation and generation with recurrent models",
+            summary="Text classification, translation, tagging and generation",
             # Relative to the document, so that it is right below any prefix of a proxy.
             servers=[{"url": "."}],
             lifespan=lambda _: run_lifespan(context),
@@ -86,6 +88,7 @@ class SeqserveApp(FastAPI):
         for router in (tasks, generation, default, discovery, operations, pages):
             self.include_router(router, responses=document_errors(Problem))
         self.include_router(completions, responses=document_errors(CompletionProblem))
+        self.include_router(streams)
         self.mount("/docs/assets", StaticFiles(packages=[("fastapi_swagger", "resources")]))
         self.add_exception_handler(errors.ServingError, answer_serving_error)
         self.add_exception_handler(HTTPException, answer_http_error)
@@ -151,9 +154,11 @@ def create_app(
         classify or ClassifyPipeline(registry, settings, metrics),
         translate or TranslatePipeline(registry, settings, metrics),
         generate or GeneratePipeline(registry, settings, metrics),
+        TagPipeline(registry, settings, metrics),
         make_metrics_app(collector or metrics.registry),
     )
     context.traces = open_traces(settings)
+    metrics.tag_streams.set_function(lambda: float(context.num_tag_streams))
     metrics.ready.set_function(lambda: 0.0 if context.faults() else 1.0)
     return SeqserveApp(context)
 

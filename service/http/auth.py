@@ -2,13 +2,13 @@
 
 import hmac
 
-from fastapi import Request
+from starlette.requests import HTTPConnection
 
 from service.errors import KeyMissing, NotAuthorized
 from service.settings import Settings
 
 
-def authorize(request: Request, settings: Settings, body_key: object) -> None:
+def authorize(request: HTTPConnection, settings: Settings, body_key: object) -> None:
     """Accepts requests with a known key; accepts all requests when no keys are set.
 
     Raises:
@@ -29,7 +29,7 @@ def authorize(request: Request, settings: Settings, body_key: object) -> None:
         raise NotAuthorized("The API key is not known; ask the operator for one.")
 
 
-def find_key(request: Request, body_key: object) -> str:
+def find_key(request: HTTPConnection, body_key: object) -> str:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and token.strip():
         return token.strip()

@@ -10,6 +10,7 @@ from service.answers import Timings
 from service.errors import ServingError
 from service.pipeline.classify import ClassifyPipeline
 from service.pipeline.generate import GeneratePipeline
+from service.pipeline.tag import TagPipeline
 from service.pipeline.translate import TranslatePipeline
 from service.repository.registry import Registry
 from service.settings import Settings
@@ -27,6 +28,7 @@ class AppContext:
 
     Attributes:
         metrics_app: answers `/metrics`.
+        num_tag_streams: texts that are being labelled as they come in.
         is_draining: set once the server has been told to stop; it still answers.
         traces: None if no endpoint is set.
     """
@@ -37,7 +39,9 @@ class AppContext:
     classify: ClassifyPipeline
     translate: TranslatePipeline
     generate: GeneratePipeline
+    tag: TagPipeline
     metrics_app: ASGIApp
+    num_tag_streams: int = 0
     is_draining: bool = False
     traces: "Traces | None" = None
 

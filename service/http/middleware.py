@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 TASK_PATHS = frozenset(
     {
-        *("/", "/translate", "/classify", "/predict"),
+        *("/", "/translate", "/classify", "/predict", "/tag"),
         *("/generate", "/generate_stream", "/v1/completions"),
     }
 )

@@ -52,6 +52,13 @@ EXAMPLES: dict[str, tuple[object, object]] = {
     ),
     "classify": ({"inputs": "a delight"}, [LABELS]),
     "predict": ({"inputs": "a delight"}, LABELS),
+    "tag": (
+        {"inputs": "오늘은날씨가좋다", "parameters": {"aggregation_strategy": "none"}},
+        [
+            {"entity": "SPACE", "score": 0.99, "index": 2, "word": "은", "start": 2, "end": 3},
+            {"entity": "SPACE", "score": 0.98, "index": 5, "word": "가", "start": 5, "end": 6},
+        ],
+    ),
     "generate": (
         {"inputs": "To be, or", "parameters": {"max_new_tokens": 20, "temperature": 0.8}},
         {"generated_text": " not to be, my lord"},

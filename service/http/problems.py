@@ -6,6 +6,7 @@ import math
 
 from fastapi import Request, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 
 from service import errors
 from service.http.codings import READ_CODINGS
@@ -56,7 +57,7 @@ def status_of(error: errors.ServingError) -> int:
     return next(STATUSES[parent] for parent in type(error).__mro__ if parent in STATUSES)
 
 
-async def answer_serving_error(request: Request, error: Exception) -> Response:
+async def answer_serving_error(request: HTTPConnection, error: Exception) -> Response:
     assert isinstance(error, errors.ServingError)
     status = status_of(error)
     if status == http.HTTPStatus.INTERNAL_SERVER_ERROR:

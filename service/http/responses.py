@@ -16,8 +16,11 @@ from service.answers import (
     ClassifyAnswer,
     Delta,
     Detection,
+    Entity,
     Started,
     StreamEvent,
+    TagAnswer,
+    TagOptions,
     Timings,
     TranslateAnswer,
     TranslateOptions,
@@ -135,6 +138,29 @@ def show_classifications(answer: ClassifyAnswer, *, with_details: bool) -> list[
         }
         for labels, each in zip(shown, answer.classifications, strict=True)
     ]
+
+
+def show_taggings(answer: TagAnswer, options: TagOptions) -> list[Any]:
+    """Hugging Face's list of entities for each text, or an object with the rendered text."""
+    shown = [
+        [show_entity(entity, options) for entity in tagging.entities] for tagging in answer.taggings
+    ]
+    if not options.render:
+        return shown
+    return [
+        {"entities": entities, "text": tagging.rendered}
+        for entities, tagging in zip(shown, answer.taggings, strict=True)
+    ]
+
+
+def show_entity(entity: Entity, options: TagOptions) -> dict[str, Any]:
+    """A token or an entity, in transformers' words."""
+    if options.aggregation == "none":
+        named: dict[str, Any] = {"entity": entity.label, "index": entity.index}
+    else:
+        named = {"entity_group": entity.label}
+    where = {"word": entity.word, "start": entity.start, "end": entity.end}
+    return {**named, "score": entity.score, **where}
 
 
 def show_attributions(classification: Classification) -> dict[str, list[dict[str, Any]]]:

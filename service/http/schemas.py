@@ -10,7 +10,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from pydantic.alias_generators import to_camel
 from pydantic.config import JsonDict
 
-from service.answers import ClassifyOptions, Formality, TranslateOptions
+from service.answers import (
+    Aggregation,
+    ClassifyOptions,
+    Formality,
+    TagOptions,
+    TranslateOptions,
+)
 from service.http.faults import fault, kind_of
 
 
@@ -444,11 +450,63 @@ class PredictRequest(TimedBody):
         return [self.inputs] if isinstance(self.inputs, str) else self.inputs
 
 
+class TagParameters(Parameters):
+    aggregation_strategy: Annotated[
+        Aggregation,
+        Field(
+            description="none, simple, first, average or max: whether and how tokens are joined "
+            "to entities"
+        ),
+    ] = "none"
+    ignore_labels: Annotated[
+        list[Annotated[str, Field(max_length=128)]],
+        Field(description="labels that are left out"),
+    ] = ["O"]
+    stride: Annotated[
+        Count | None, Field(description="a number; long texts are cut by the server itself")
+    ] = None
+    render: Annotated[
+        Flag, Field(description="true for the text with white space where the labels say")
+    ] = False
+    model: Annotated[ModelName | None, Field(description="the name of a model of GET /models")] = (
+        None
+    )
+
+
+class TagRequest(TimedBody):
+    """Hugging Face's body for token classification."""
+
+    inputs: Annotated[Inputs, Field(description="a text, or an array of texts, to label")]
+    parameters: Annotated[
+        TagParameters,
+        Field(description="an object of parameters", default_factory=TagParameters),
+    ]
+
+    @property
+    def texts(self) -> list[str]:
+        return list_texts(self.inputs)
+
+    @property
+    def is_single(self) -> bool:
+        return isinstance(self.inputs, str)
+
+    @property
+    def options(self) -> TagOptions:
+        asked = self.parameters
+        return TagOptions(
+            model=asked.model,
+            aggregation=asked.aggregation_strategy,
+            ignored=frozenset(asked.ignore_labels),
+            render=asked.render,
+        )
+
+
 REQUESTS: tuple[type[Body], ...] = (
     TranslateRequest,
     ClassifyRequest,
     PredictRequest,
     DetectRequest,
+    TagRequest,
 )
 
 
@@ -537,6 +595,25 @@ class DetailedClassification(BaseModel):
     num_tokens: Annotated[int, Field(description="tokens that the model read")]
     truncated: Annotated[bool, Field(description="whether the text had more tokens")]
     tokens: list[TokenWeight] | None = None
+
+
+class TaggedEntity(BaseModel):
+    """A token with its `entity`, or several with their `entity_group`, as transformers gives."""
+
+    entity: str | None = None
+    entity_group: str | None = None
+    score: float
+    index: Annotated[int | None, Field(description="of the token")] = None
+    word: str
+    start: Annotated[int, Field(description="in characters (code points) of the text")]
+    end: int
+
+
+class RenderedTagging(BaseModel):
+    """What `render` gives for a text."""
+
+    entities: list[TaggedEntity]
+    text: str
 
 
 class LanguageInfo(BaseModel):

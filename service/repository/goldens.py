@@ -1,12 +1,12 @@
 """Answers a version's golden inputs again, which also warms it up."""
 
+from service.arrays import FloatArray
 from service.engine.batch import Generation
 from service.engine.runner import run_sequences
 from service.errors import ArtefactError, InferenceFailed, InvalidInput
-from service.repository.manifest import (
-    Golden,
-)
+from service.repository.manifest import LABELLED, Golden
 from service.repository.model import LoadedModel, make_sequences
+from service.text.tags import find_runs
 
 # int8 arithmetic differs between processors with and without VNNI, and a near tie can fall the
 # other way.
@@ -14,7 +14,7 @@ SCORE_TOLERANCE = 0.1
 
 
 def answer_golden(model: LoadedModel, golden: Golden) -> tuple[str, float]:
-    """What the model gives for a golden: label and probability, or text and score.
+    """What the model gives for a golden: label, or spans, and probability, or text and score.
 
     In a near tie the label is the golden's: arithmetic of another processor may turn it.
     """
@@ -26,6 +26,8 @@ def answer_golden(model: LoadedModel, golden: Golden) -> tuple[str, float]:
     if isinstance(result, list):
         return model.tokenizer.decode(result[0].token_ids), result[0].score
     probabilities = model.probabilities(result)
+    if probabilities.ndim == 2:
+        return describe_labels(model, probabilities)
     labels = model.manifest.labels
     best = int(probabilities.argmax())
     if golden.output in labels:
@@ -35,12 +37,19 @@ def answer_golden(model: LoadedModel, golden: Golden) -> tuple[str, float]:
     return labels[best], float(probabilities[best])
 
 
+def describe_labels(model: LoadedModel, probabilities: FloatArray) -> tuple[str, float]:
+    """The labels of the tokens as spans, and their mean probability."""
+    labels = [model.manifest.labels[place] for place in probabilities.argmax(axis=-1)]
+    spans = " ".join(f"{run.start}:{run.end}:{run.name}" for run in find_runs(labels))
+    return spans, float(probabilities.max(axis=-1).mean())
+
+
 def agrees(model: LoadedModel, golden: Golden, output: str, score: float) -> bool:
     """Whether an answer is the golden's.
 
     A text may differ if its score is as good; a label may not, see `answer_golden`.
     """
-    is_same = output == golden.output or output not in model.manifest.labels
+    is_same = output == golden.output or model.manifest.task not in LABELLED
     return is_same and abs(score - golden.score) <= SCORE_TOLERANCE
 
 

@@ -11,6 +11,7 @@ from service.engine.runner import Runner
 from service.engine.search.decoder_session import DecoderSession
 from service.engine.search.translator import TranslatorRunner
 from service.engine.session import OnnxSession
+from service.engine.tagger import StreamTaggerRunner, TaggerRunner
 from service.errors import ArtefactError
 from service.repository.manifest import (
     TOKENIZER,
@@ -40,6 +41,8 @@ INPUTS: dict[Role, set[str]] = {
         *("token_ids", "parents", "rows", "hidden", "cell"),
         *("keys", "values", "num_candidates"),
     },
+    "tagger": {"input_ids", "lengths"},
+    "stream_tagger": {"token_ids", "parents", "hidden", "cell"},
     "prefill": {"input_ids", "lengths", "hidden", "cell"},
     "generator": {"token_ids", "parents", "hidden", "cell"},
     "conditioner": {"features"},
@@ -48,6 +51,8 @@ OUTPUTS: dict[Role, set[str]] = {
     "classifier": {"logits"},
     "encoder": {"keys", "values", "hidden"},
     "decoder": {"scores", "candidates", "next_hidden", "attention"},
+    "tagger": {"logits"},
+    "stream_tagger": {"logits", "next_hidden"},
     "prefill": {"next_hidden"},
     "generator": {"logits", "next_hidden"},
     "conditioner": {"hidden"},
@@ -111,6 +116,21 @@ def make_translator(ids: SpecialIds, sessions: Sessions, max_rows: int) -> Runne
     return TranslatorRunner(session, ids.eos_id, max_rows)
 
 
+def make_tagger(ids: SpecialIds, sessions: Sessions, max_rows: int) -> Runner:
+    """A runner of whole texts and, if there is a graph for it, of text as it comes in.
+
+    Raises:
+        ArtefactError: the step's graph does not fix the sizes of its states.
+    """
+    whole = TaggerRunner(sessions["tagger"], ids.pad_id, max_rows)
+    step = sessions.get("stream_tagger")
+    if step is None:
+        return whole
+    shape = find_state_shape(step)
+    shapes = dict.fromkeys(shape.names, (shape.num_layers, shape.size))
+    return StreamTaggerRunner(whole, step, shapes, max_rows)
+
+
 def make_generator(ids: SpecialIds, sessions: Sessions, max_rows: int) -> Runner:
     session = GeneratorSession(
         sessions["prefill"],
@@ -125,12 +145,13 @@ def make_generator(ids: SpecialIds, sessions: Sessions, max_rows: int) -> Runner
 RUNNERS: dict[str, Callable[[SpecialIds, Sessions, int], Runner]] = {
     "classification": make_classifier,
     "translation": make_translator,
+    "tagging": make_tagger,
     "language": make_generator,
 }
 
 
 def find_state_shape(generator: OnnxSession) -> StateShape:
-    """The states that a generator graph takes.
+    """The states that the graph of a step takes.
 
     Raises:
         ArtefactError: the graph leaves their layers or units open.
@@ -139,7 +160,7 @@ def find_state_shape(generator: OnnxSession) -> StateShape:
     num_layers, _, size = generator.input_shape(names[0]) if names else (None, None, None)
     if not (isinstance(num_layers, int) and isinstance(size, int)):
         raise ArtefactError(
-            "a generator graph must declare `hidden` as (layers, rows, units), layers and units as "
+            "a graph of steps must declare `hidden` as (layers, rows, units), layers and units as "
             f"numbers; it has {num_layers} and {size}"
         )
     return StateShape(num_layers, size, names)

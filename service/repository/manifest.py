@@ -14,7 +14,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from service.errors import ArtefactError
 from service.text.placeables import Kind
 
-HEADLINE_METRICS = ("accuracy", "bleu", "f1", "nats per character")
+HEADLINE_METRICS = (
+    *("accuracy", "bleu", "f1", "nats per character"),
+    *("token accuracy", "word F1", "entity F1"),
+)
 MANIFEST, TOKENIZER = "manifest.json", "tokenizer.json"
 
 SENTIMENT = "sentiment"
@@ -26,10 +29,19 @@ Precision = Literal["fp32", "w8", "int8"]
 Level = Literal["formal", "polite", "casual", "plain"]
 """How a speaker addresses the listener; see `models.training.speech_level`."""
 
-Role = Literal["classifier", "encoder", "decoder", "prefill", "generator", "conditioner"]
+Role = Literal[
+    "classifier",
+    "encoder",
+    "decoder",
+    "prefill",
+    "generator",
+    "conditioner",
+    "tagger",
+    "stream_tagger",
+]
 
 Task = Annotated[
-    Literal["classification", "translation", "language"],
+    Literal["classification", "translation", "language", "tagging"],
     # what format 1 called it at first
     BeforeValidator(lambda task: "classification" if task == SENTIMENT else task),
 ]
@@ -37,13 +49,28 @@ ROLES: dict[str, tuple[Role, ...]] = {
     "classification": ("classifier",),
     "translation": ("encoder", "decoder"),
     "language": ("prefill", "generator"),
+    "tagging": ("tagger",),
 }
-"""The graphs of a model by its task; one that takes a condition has a conditioner, too."""
+"""The graphs that every model of a task has; `list_roles` adds those of some."""
+
+LABELLED = ("classification", "tagging")
+"""The tasks with labels of their own."""
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Purpose = Annotated[str, Field(pattern=r"^([a-z][a-z0-9-]{0,31})?$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
+Lookahead = Annotated[int, Field(ge=0, le=4)]
+"""Tokens that a tagger of text as it comes in reads beyond a token before it labels it."""
+
+
+def list_roles(
+    task: str, lookahead: int | None = None, *, has_condition: bool = False
+) -> tuple[Role, ...]:
+    """The graphs of a model; one with a condition, or for text as it comes in, has one more."""
+    condition: tuple[Role, ...] = ("conditioner",) if has_condition else ()
+    step: tuple[Role, ...] = () if lookahead is None else ("stream_tagger",)
+    return (*ROLES[task], *condition, *step)
 
 
 class Part(BaseModel):
@@ -224,8 +251,10 @@ class Golden(Part):
     Attributes:
         target: target language, for translation.
         features: the condition of a text that is generated, see `Condition`.
-        output: label, translation, or greedy continuation.
-        score: probability of the label, or mean log-probability per token of the text.
+        output: label, translation, greedy continuation, or the labelled spans of a text as
+            `start:end:NAME`, in tokens.
+        score: probability of the label, or its mean over the tokens, or mean log-probability per
+            token of the text.
     """
 
     text: str
@@ -244,6 +273,7 @@ class Manifest(Part):
         answers_by_default: whether a classifier answers requests that name no model, for its
             languages; there is at most one such model per language.
         output_kind: what the classifier graph returns.
+        lookahead: of a tagger that labels text as it comes in, too.
         pairs: translation directions.
         condition: what a language model's texts depend on besides the prompt.
         masks: the characters by which the model carries placeables through, by their kind.
@@ -266,6 +296,7 @@ class Manifest(Part):
     condition: Condition | None = None
     lower_capitals: bool = True
     masks: dict[Kind, str] = {}
+    lookahead: Lookahead | None = None
     ids: SpecialIds
     limits: Limits
     opset: int
@@ -290,8 +321,8 @@ class Manifest(Part):
 
     @model_validator(mode="after")
     def _check_task(self) -> "Manifest":
-        if self.task == "classification" and len(self.labels) < 2:
-            raise ValueError("a classification model needs at least two labels")
+        if self.task in LABELLED and len(self.labels) < 2:
+            raise ValueError(f"a {self.task} model needs at least two labels")
         if self.task == "translation" and (
             not self.pairs
             or self.ids.eos_id is None
@@ -326,7 +357,7 @@ class Manifest(Part):
     @property
     def roles(self) -> tuple[Role, ...]:
         """The graphs that the version has in each precision."""
-        return (*ROLES[self.task], "conditioner") if self.condition else ROLES[self.task]
+        return list_roles(self.task, self.lookahead, has_condition=self.condition is not None)
 
     @property
     def precisions(self) -> tuple[Precision, ...]:

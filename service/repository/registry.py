@@ -17,7 +17,7 @@ from service.repository.defaults import answers_by_default, check_defaults
 from service.repository.glossaries import Glossaries, read_glossaries
 from service.repository.goldens import check_goldens
 from service.repository.loader import load_model
-from service.repository.manifest import Manifest
+from service.repository.manifest import LABELLED, Manifest
 from service.repository.model import LoadedModel
 from service.repository.versions import find_versions
 from service.settings import Settings
@@ -141,6 +141,39 @@ class Registry:
                 return served
         raise ModelNotFound(f"no classifier answers by default for the language {language!r}")
 
+    def find_tagger(self, language: str) -> ServedModel:
+        """The tagger of whole texts in a language: one that reads both ways, if there is one.
+
+        Raises:
+            ModelNotFound: no tagger reads it.
+        """
+        taggers = [
+            served for served in self.models_of("tagging") if language in served.manifest.languages
+        ]
+        if not taggers:
+            raise ModelNotFound(f"no tagger reads the language {language!r}")
+        return min(taggers, key=lambda served: served.manifest.lookahead is not None)
+
+    def find_stream_tagger(self, name: str | None) -> ServedModel:
+        """The tagger of text as it comes in with that name, or the first one.
+
+        Raises:
+            ModelNotFound: there is none, or it reads whole texts only.
+        """
+        taggers = {
+            served.manifest.name: served
+            for served in self.models_of("tagging")
+            if served.manifest.lookahead is not None
+        }
+        if name is None and taggers:
+            return next(iter(taggers.values()))
+        if name not in taggers:
+            raise ModelNotFound(
+                f"no model that labels text as it comes in is called {name!r}; there are "
+                f"{', '.join(taggers) or 'none'}"
+            )
+        return taggers[name]
+
     def find_route(self, source: str, target: str) -> list[Leg]:
         """The way from a language to another: one leg, or two through the pivot language.
 
@@ -179,9 +212,18 @@ class Registry:
             found.update(dict.fromkeys(served.manifest.languages))
         return list(found)
 
+    def tagged_languages(self) -> list[str]:
+        """Languages that some tagger reads."""
+        found: dict[str, None] = {}
+        for served in self.models_of("tagging"):
+            found.update(dict.fromkeys(served.manifest.languages))
+        return list(found)
+
     def _steps_on_loop(self, model: LoadedModel) -> bool:
         """Whether a model's steps are so short, and processors so few, that a thread costs more."""
-        is_quick = model.manifest.task == "classification" and model.device.kind == "cpu"
+        manifest = model.manifest
+        answers_at_once = manifest.task in LABELLED and manifest.lookahead is None
+        is_quick = answers_at_once and model.device.kind == "cpu"
         return is_quick and cpus_per_worker(self._settings.workers) < 2
 
     def load_glossaries(self) -> None:

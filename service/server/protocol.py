@@ -17,6 +17,9 @@ logger = logging.getLogger(__name__)
 # What says where the body ends, and whether another request follows it.
 FRAMING_HEADERS = (b"content-length", b"transfer-encoding", b"connection")
 
+# At their end: they may stand below a prefix.
+WEBSOCKET_PATHS = (b"/tag/stream",)
+
 MAX_URL_BYTES = 65535  # httptools parses no longer one
 URL_TOO_LONG = f"The URL has more than {MAX_URL_BYTES} bytes; send the fields in the body."
 NOT_HTTP = "The request is not valid HTTP."
@@ -25,8 +28,9 @@ NOT_HTTP = "The request is not valid HTTP."
 class HttpProtocol(CorkedProtocol):
     """uvicorn's protocol over a corked transport, with these differences.
 
-    - A request that asks for an upgrade (h2c, WebSocket) is served as if it had not asked, which
-      RFC 9110, section 7.8 allows. httptools skips its body; another parser reads that.
+    - A GET of one of `WEBSOCKET_PATHS` that asks for a WebSocket gets one. Any other request that
+      asks for an upgrade is served as if it had not asked, which RFC 9110, section 7.8 allows.
+      httptools skips its body; another parser reads that.
     - A connection without a running request is closed once nothing has arrived on it for
       `timeout_keep_alive`, and never while there is something to be read.
     - An answer of unknown length to HTTP/1.0 ends with the connection: that version has no chunks.
@@ -42,13 +46,19 @@ class HttpProtocol(CorkedProtocol):
     def data_received(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
         self._feed(data)
-        if self.cycle is None or self.cycle.response_complete:
+        is_idle = self.cycle is None or self.cycle.response_complete
+        if is_idle and self.transport.get_protocol() is self:
             self._await_request()
 
     def on_message_complete(self) -> None:
         # The parser takes a request with an upgrade for complete before it has seen the body.
         if not self.parser.should_upgrade():
             super().on_message_complete()
+
+    def _should_upgrade(self) -> bool:
+        path = self.url.partition(b"?")[0]
+        is_websocket = self.scope["method"] == "GET" and path.endswith(WEBSOCKET_PATHS)
+        return is_websocket and super()._should_upgrade()
 
     def timeout_keep_alive_handler(self) -> None:
         is_open = not self.transport.is_closing()
@@ -62,6 +72,9 @@ class HttpProtocol(CorkedProtocol):
                 self.parser.feed_data(rest)
                 return
             except httptools.HttpParserUpgrade as upgrade:
+                if self._should_upgrade():
+                    self.handle_websocket_upgrade()
+                    return
                 self.parser = self._open_body_parser()
                 rest = rest[upgrade.args[0] :]
             except httptools.HttpParserError:

@@ -177,7 +177,9 @@ def make_config(app: SeqserveApp, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=HttpProtocol,
-        ws="none",
+        ws="websockets-sansio",
+        ws_max_size=4 * settings.max_frame_chars,  # bytes of UTF-8
+        ws_per_message_deflate=False,  # frames are short, and each connection would hold a window
         lifespan="off",  # `serve_app` runs it: what fails there arrives here as an exception
         log_config=None,
         access_log=False,  # the app writes one line per request itself

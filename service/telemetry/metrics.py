@@ -184,6 +184,9 @@ class Metrics:
         self.running_sequences = Gauge(
             "seqserve_running_sequences", "Sequences being decoded.", ["model"], registry=registry
         )
+        self.tag_streams = Gauge(
+            "seqserve_tag_streams", "Texts being labelled as they come in.", registry=registry
+        )
         self.ready = Gauge(
             "seqserve_ready", "1 while the server wants traffic, else 0.", registry=registry
         )

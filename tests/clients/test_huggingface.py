@@ -1,6 +1,7 @@
 """huggingface_hub's own clients, unchanged, against a server whose address is all they know."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from huggingface_hub import AsyncInferenceClient, InferenceClient
@@ -8,7 +9,7 @@ from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.utils import close_session
 
 from tests.clients.conftest import KEY
-from tests.integration.server import Server
+from tests.integration.server import Server, run_server
 
 ENGLISH, GERMAN = "Two dogs are playing in the snow.", "Zwei Hunde spielen im Schnee."
 
@@ -17,6 +18,13 @@ ENGLISH, GERMAN = "Two dogs are playing in the snow.", "Zwei Hunde spielen im Sc
 def _closed_connections() -> Iterator[None]:
     yield
     close_session()
+
+
+@pytest.fixture(scope="module")
+def tagger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    taggers = Path(__file__).parents[1] / "service" / "tiny_taggers"
+    with run_server(taggers, tmp_path_factory.mktemp("tagger") / "log") as server:
+        yield server
 
 
 @pytest.mark.parametrize("path", ["", "/", "/classify"])
@@ -37,6 +45,17 @@ def test_a_text_is_translated(path: str, server: Server) -> None:
     answer = client.translation(ENGLISH, src_lang="en", tgt_lang="de")
 
     assert answer.translation_text == GERMAN
+
+
+def test_a_text_is_tagged(tagger: Server) -> None:
+    client = InferenceClient(model=tagger.url + "/tag")
+
+    tokens = client.token_classification("나는학교에간다.", ignore_labels=[])
+    groups = client.token_classification("나는학교에간다.", aggregation_strategy="simple")
+
+    assert [token.word for token in tokens] == list("나는학교에간다.")
+    assert {token.entity for token in tokens} <= {"O", "SPACE"}
+    assert all(group.entity_group == "SPACE" and group.end > group.start for group in groups)
 
 
 async def test_the_asynchronous_client_is_served_as_well(locked: Server, server: Server) -> None:

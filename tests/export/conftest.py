@@ -15,6 +15,7 @@ from export.publish import export_run
 from export.to_onnx import build_decoder, build_encoder
 from models.config import RunConfig
 from models.networks.seq2seq import Seq2Seq
+from models.networks.tagger import PAD_ID, StreamTagger
 from models.training.runs import Run, read_run
 from models.training.trainer import BEST
 from models.training.vocabulary import EOS
@@ -46,6 +47,8 @@ def random_run(tiny_run: FolderMaker) -> RunMaker:
         with torch.no_grad():
             for parameter in run.model.parameters():
                 parameter.add_(noise * torch.randn(parameter.shape, generator=generator))
+            if isinstance(run.model, StreamTagger):
+                run.model.embedding.weight[PAD_ID] = 0.0  # as training leaves it
         return run
 
     return make
@@ -93,6 +96,24 @@ def tiny_repository(
     """
     repository = tmp_path_factory.mktemp("repository")
     for folder in tiny_repository_runs.values():
+        export_run(folder, repository, ["fp32", "w8", "int8"])
+    return repository
+
+
+@pytest.fixture(scope="session")
+def tiny_taggers(tiny_run: FolderMaker, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model repository of two taggers with random weights, in all precisions.
+
+    tiny-tagging-gru/1 reads whole texts, tiny-stream-tagging-lstm/1 text as it comes in.
+    """
+    repository = tmp_path_factory.mktemp("taggers")
+    for task, cell in (("tagging", "gru"), ("stream-tagging", "lstm")):
+        folder = tmp_path_factory.mktemp("runs") / task
+        shutil.copytree(tiny_run(task, cell), folder)
+        weights = torch.load(folder / BEST, weights_only=True)
+        enliven(weights.values(), 0.5)
+        weights["embedding.weight"][PAD_ID] = 0.0
+        torch.save(weights, folder / BEST)
         export_run(folder, repository, ["fp32", "w8", "int8"])
     return repository
 

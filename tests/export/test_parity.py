@@ -17,7 +17,8 @@ from service.repository.manifest import Parity, Precision, Role
 from tests.export.conftest import RunMaker
 
 CPU = Device("cpu")
-TASKS = ("classification", "translation")  # both have bidirectional encoders
+BOTH_WAYS = ("classification", "translation", "tagging")  # they have bidirectional encoders
+TASKS = (*BOTH_WAYS, "stream-tagging")
 ALL_TASKS = (*TASKS, "language")
 CELLS = ("lstm", "gru", "rnn")
 Graphs = dict[Role, onnx.ModelProto]
@@ -33,7 +34,8 @@ def test_graphs_agree_with_torch(
     parity = check_run(random_run(task, cell), precision, CPU)
     assert parity.batch_sizes == (1, 2, 7, 32)
     assert parity.max_difference < {"fp32": 5e-6, "w8": 0.07, "int8": 0.07}[precision]
-    assert parity.agreement == 1.0
+    # of thousands of tokens, some labels are nearly even
+    assert parity.agreement >= (0.98 if task.endswith("tagging") else 1.0)
 
 
 @pytest.mark.gpu
@@ -241,7 +243,7 @@ def check_broken(run: Run, breakage: Breakage) -> Parity:
     return check_graphs(run, graphs, "fp32", CPU)
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", BOTH_WAYS)
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize(
     "breakage",
@@ -278,6 +280,15 @@ def test_missing_mask_is_caught(cell: str, random_run: RunMaker) -> None:
 def test_broken_decoder_is_caught(cell: str, breakage: Breakage, random_run: RunMaker) -> None:
     with pytest.raises(ParityError, match="differs from torch"):
         check_broken(random_run("translation", cell), breakage)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("breakage", [keep_parents, lose_biases])
+def test_broken_stream_tagger_is_caught(
+    cell: str, breakage: Breakage, random_run: RunMaker
+) -> None:
+    with pytest.raises(ParityError, match="differs from torch"):
+        check_broken(random_run("stream-tagging", cell), breakage)
 
 
 def test_intact_graphs_pass_the_same_check(random_run: RunMaker) -> None:

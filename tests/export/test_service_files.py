@@ -34,6 +34,16 @@ def test_tiny_repository_in_git_is_what_the_export_makes(tiny_repository: Path, 
     )
 
 
+@pytest.mark.parametrize("name", ["tiny-tagging-gru", "tiny-stream-tagging-lstm"])
+def test_tiny_taggers_in_git_are_what_the_export_makes(tiny_taggers: Path, name: str) -> None:
+    kept, made = (
+        repository / name / "1" for repository in (SERVICE_TESTS / "tiny_taggers", tiny_taggers)
+    )
+    assert read_manifest(kept) == read_manifest(made), (
+        f"renew them: cp -r {tiny_taggers}/. {kept.parents[1]}"
+    )
+
+
 @pytest.mark.parametrize("name", ["tiny-language-gru", "tiny-language-lstm"])
 def test_tiny_languages_in_git_are_what_is_made(tmp_path: Path, name: str) -> None:
     write_repository(tmp_path)

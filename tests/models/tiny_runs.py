@@ -30,6 +30,19 @@ TASKS: dict[str, dict[str, Any]] = {
         "condition": {"labels": ["negative", "positive"]},
         "sources": [{"path": "nsmc", "licence": "CC0-1.0", "commercial_use": True}],
     },
+    "tagging": {
+        "languages": ["ko"],
+        "labels": ["O", "SPACE"],
+        "sources": [{"path": "spacing", "licence": "CC0-1.0", "commercial_use": True}],
+        "model": {"vocabulary": "characters"},
+    },
+    "stream-tagging": {
+        "task": "tagging",
+        "languages": ["ko"],
+        "labels": ["O", "SPACE"],
+        "sources": [{"path": "spacing", "licence": "CC0-1.0", "commercial_use": True}],
+        "model": {"vocabulary": "characters", "lookahead": 2},
+    },
 }
 
 SIZES = {
@@ -53,18 +66,22 @@ def samples() -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_config() -> Callable[..., RunConfig]:
-    """Makes the configuration of a tiny model over the samples: (task, cell, training={})."""
+    """Makes the configuration of a tiny model over the samples: (task, cell, training={}).
+
+    "stream-tagging" is the task "tagging" of text as it comes in.
+    """
 
     def make(
         task: str, cell: str = "gru", training: dict[str, Any] | None = None, **model: Any
     ) -> RunConfig:
-        fields = {
+        own = TASKS[task]
+        fields = {"task": task} | own
+        fields |= {
             "name": f"tiny-{task}-{cell}",
-            "task": task,
-            "model": SIZES | {"cell": cell} | model,
+            "model": SIZES | {"cell": cell} | own.get("model", {}) | model,
             "training": {"seed": 7} | (training or {}),
         }
-        return parse_config(fields | TASKS[task])
+        return parse_config(fields)
 
     return make
 

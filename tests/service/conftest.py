@@ -25,3 +25,12 @@ def tiny_languages() -> Path:
     compares it with what `tests/export/tiny_language.py` makes.
     """
     return Path(__file__).parent / "tiny_languages"
+
+
+@pytest.fixture(scope="session")
+def tiny_taggers() -> Path:
+    """The same of two taggers: tiny-tagging-gru/1 and, of text as it comes in, a lookahead of 2.
+
+    That one is called tiny-stream-tagging-lstm/1.
+    """
+    return Path(__file__).parent / "tiny_taggers"

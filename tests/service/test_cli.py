@@ -315,6 +315,21 @@ async def test_texts_come_from_stdin_where_there_are_no_arguments(
     assert capsys.readouterr().out.splitlines() == ["ONE", "TWO"]
 
 
+def test_tagged_texts_are_printed_with_their_spaces(
+    tiny_taggers: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["--models-dir", str(tiny_taggers), "--device", "cpu"]
+
+    assert main(["tag", "나는간다", "--render", *flags]) == 0
+    (rendered,) = capsys.readouterr().out.splitlines()
+    assert main(["tag", "나는간다", "--json", "--aggregation", "none", *flags]) == 0
+    members = json.loads(capsys.readouterr().out)
+
+    assert "".join(rendered.split()) == "나는간다"
+    assert members["model"] == "tiny-tagging-gru"
+    assert all(entity["label"] == "SPACE" for entity in members["entities"])
+
+
 LANGUAGES = ROOT / "tests" / "service" / "tiny_languages"
 
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from service.errors import TaskNotChosen
 from service.http.context import AppContext, get_context
 from service.http.routes.generation import generate_list
-from service.http.routes.tasks import classify, translate
+from service.http.routes.tasks import classify, tag, translate
 
 default = APIRouter()
 
@@ -17,9 +17,15 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 ENDPOINTS: dict[str, Endpoint] = {
     "classify": classify,
     "translate": translate,
+    "tag": tag,
     "generate": generate_list,
 }
-TASKS = {"classification": classify, "translation": translate, "language": generate_list}
+TASKS: dict[str, Endpoint] = {
+    "classification": classify,
+    "translation": translate,
+    "tagging": tag,
+    "language": generate_list,
+}
 
 
 @default.post("/", include_in_schema=False)
@@ -41,6 +47,6 @@ def choose_endpoint(context: AppContext) -> Endpoint:
     if len(loaded) == 1:
         return TASKS[loaded.pop()]
     raise TaskNotChosen(
-        "This server has no default task; post to /classify, /translate or /generate, or set "
-        "SEQSERVE_DEFAULT_TASK."
+        "This server has no default task; post to /classify, /translate, /tag or /generate, or "
+        "set SEQSERVE_DEFAULT_TASK."
     )

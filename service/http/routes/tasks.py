@@ -29,6 +29,7 @@ from service.http.responses import (
     show_detection,
     show_pipeline_translations,
     show_stream,
+    show_taggings,
     show_translations,
 )
 from service.http.schemas import (
@@ -40,6 +41,9 @@ from service.http.schemas import (
     LabelledScore,
     PipelineTranslateRequest,
     PredictRequest,
+    RenderedTagging,
+    TaggedEntity,
+    TagRequest,
     TimedBody,
     TranslateRequest,
     TranslateResponse,
@@ -158,6 +162,27 @@ async def classify_body(
     deadline = find_deadline(request, context, body)
     work = perform(request, context.classify, body.texts, body.options, deadline)
     return body, await run_watched(request.receive, work)
+
+
+@tasks.post(
+    "/tag",
+    response_model=list[TaggedEntity]
+    | list[list[TaggedEntity]]
+    | RenderedTagging
+    | list[RenderedTagging],
+    openapi_extra=document_body(TagRequest),
+)
+async def tag(request: Request) -> Response:
+    """Labels the tokens of a text or of an array of texts, as Hugging Face does."""
+    context = get_context(request)
+    context.tag.check_wait()
+    body = await receive(request, context.settings, TagRequest)
+    deadline = find_deadline(request, context, body)
+    work = perform(request, context.tag, body.texts, body.options, deadline)
+    answer = await run_watched(request.receive, work)
+    return reply(
+        request, answer, to_json(pick(show_taggings(answer, body.options), body.is_single))
+    )
 
 
 @tasks.post(

@@ -16,6 +16,7 @@ EXPECTED = {
     "seqserve_tokens",
     "seqserve_incomplete_translations",
     "seqserve_running_sequences",
+    "seqserve_tag_streams",
     "seqserve_ready",
     "seqserve_workers",
     "seqserve_model_info",
@@ -39,7 +40,7 @@ def test_labelled_collectors_start_without_samples() -> None:
     registry = CollectorRegistry()
     Metrics(registry)
     samples = [sample.name for metric in registry.collect() for sample in metric.samples]
-    assert samples == ["seqserve_ready", "seqserve_workers"]
+    assert samples == ["seqserve_tag_streams", "seqserve_ready", "seqserve_workers"]
 
 
 def test_counters_of_a_model_are_there_at_zero_before_anything_happens() -> None:
