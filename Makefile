@@ -76,13 +76,14 @@ serve: $(SERVE_READY) ## serve the shipped models on 127.0.0.1:PORT (installs no
 	@exec $(BIN)/seqserve serve --port $(PORT) $(ARGS)
 
 .PHONY: train
-train: $(DEV_READY) ## train: TASK=sentiment|translation DATA=folder [CONFIG=file]
-	@$(if $(DATA),,echo "usage: make train TASK=sentiment|translation DATA=folder [CONFIG=file] [ARGS=...]" >&2; exit 2)
-	@$(if $(or $(CONFIG),$(DEFAULT_CONFIG_$(TASK))),,echo "TASK must be sentiment or translation, or name a CONFIG" >&2; exit 2)
+train: $(DEV_READY) ## train: TASK=classification|translation|language DATA=folder [CONFIG=file]
+	@$(if $(DATA),,echo "usage: make train TASK=classification|translation|language DATA=folder [CONFIG=file] [ARGS=...]" >&2; exit 2)
+	@$(if $(or $(CONFIG),$(DEFAULT_CONFIG_$(TASK))),,echo "TASK must be classification, translation or language, or name a CONFIG" >&2; exit 2)
 	$(BIN)/python -m models.train --config $(or $(CONFIG),$(DEFAULT_CONFIG_$(TASK))) --data "$(DATA)" $(ARGS)
 
-DEFAULT_CONFIG_sentiment := models/configs/sentiment-ko.toml
+DEFAULT_CONFIG_classification := models/configs/sentiment-ko.toml
 DEFAULT_CONFIG_translation := models/configs/translation-en-de-third.toml
+DEFAULT_CONFIG_language := models/configs/shakespeare-en.toml
 
 # Six teachers (three seeds, two stages each) label sentences of the reviews, so DATA must be writable. One language
 # model serves them all; the student, which is larger, has its own.
@@ -110,6 +111,12 @@ train-sentiment-en: $(DEV_READY) ## train the shipped English sentiment model in
 export: $(DEV_READY) ## turn a trained run into a version of the model repository: RUN=folder
 	@$(if $(RUN),,echo "usage: make export RUN=runs/NAME [ARGS=...]" >&2; exit 2)
 	$(BIN)/python -m export torch --run "$(RUN)" $(ARGS)
+
+STUDY := docs/study
+
+.PHONY: study
+study: $(DEV_READY) ## compare vanilla RNN, GRU and LSTM, in minutes; results in docs/study [ARGS="--text FILE"]
+	OMP_NUM_THREADS=1 $(BIN)/python -m models.study --out $(STUDY) $(ARGS)
 
 .PHONY: load
 load: $(DEV_READY) ## five minutes of load on HOST=http://..., or on a service of its own [ARGS="--slo p99=1500ms"]
@@ -176,15 +183,21 @@ test-serve: $(VENV)/.created ## the tests of service/ in an environment of its o
 
 CLIENTS_VENV := .venv-clients
 
+CLIENTS_READY := $(CLIENTS_VENV)/.ready
+
 .PHONY: clients
-clients: $(VENV)/.created ## clients that nobody here wrote, and generated ones (Java for one of them), in an environment of their own
-	@test $(CLIENTS_VENV)/.ready -nt pyproject.toml -a $(CLIENTS_VENV)/.ready -nt requirements.lock || { \
-	  echo "installing seqserve[cpu,clients] and pytest into $(CLIENTS_VENV)" && \
-	  $(BIN)/python -m venv --clear $(CLIENTS_VENV) && \
-	  $(CLIENTS_VENV)/bin/python -m pip install -q --disable-pip-version-check -c requirements.lock \
-	    -e ".[cpu,clients]" httpx pytest pytest-asyncio && \
-	  touch $(CLIENTS_VENV)/.ready; }
+clients: $(CLIENTS_READY) ## clients that nobody here wrote, and generated ones, against a real server (without a program: skipped)
 	$(CLIENTS_VENV)/bin/python -m pytest -rs -p no:schemathesis -p no:hypothesispytest tests/clients $(ARGS)
+
+$(CLIENTS_READY): $(VENV)/.created pyproject.toml requirements.lock tests/clients/package.json
+	@echo "installing seqserve[cpu,clients] and pytest into $(CLIENTS_VENV)"
+	@$(BIN)/python -m venv --clear $(CLIENTS_VENV)
+	@$(CLIENTS_VENV)/bin/python -m pip install -q --disable-pip-version-check -c requirements.lock \
+	  -e ".[cpu,clients]" httpx pytest pytest-asyncio
+	@mkdir $(CLIENTS_VENV)/javascript && cp tests/clients/package.json $(CLIENTS_VENV)/javascript
+	@npm install --silent --no-audit --no-fund --prefix $(CLIENTS_VENV)/javascript || \
+	  echo "note: npm cannot install the clients in JavaScript, which are left out" >&2
+	@touch $@
 
 .PHONY: test-slow
 test-slow: $(DEV_READY) ## the tests that take longer

@@ -50,6 +50,11 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
             default=Path("models/repository"),
             help="model repository to write to (default: %(default)s)",
         )
+        command.add_argument(
+            "--only-when-named",
+            action="store_true",
+            help="the classifier answers only requests that name it",
+        )
         command.add_argument("--version", help="version number (default: one above the highest)")
     torch.add_argument("--name", help="name of the model (default: the run's)")
     wrap.add_argument("--name", required=True, help="name of the model")
@@ -133,6 +138,9 @@ def add_wrap(parser: argparse.ArgumentParser) -> None:
         default=512,
         help="maximum length of a text in tokens (default: %(default)s)",
     )
+    parser.add_argument(
+        "--purpose", default="", help='what the labels tell, as "spam" (default: unstated)'
+    )
     parser.add_argument("--licence", default="unstated", help="licence of the model")
     parser.add_argument(
         "--commercial-use", action="store_true", help="the licence allows commercial use"
@@ -150,6 +158,7 @@ def run_torch(arguments: argparse.Namespace) -> Path:
         name=arguments.name,
         version=arguments.version,
         data=arguments.data,
+        only_when_named=arguments.only_when_named,
     )
     if arguments.data:
         evaluate_version(folder, arguments.run, arguments.data, arguments.beam)
@@ -179,6 +188,8 @@ def run_wrap(arguments: argparse.Namespace) -> Path:
         max_tokens=arguments.max_tokens,
         licence=arguments.licence,
         commercial_use=arguments.commercial_use,
+        purpose=arguments.purpose,
+        answers_by_default=not arguments.only_when_named,
     )
     return wrap_classifier(options, arguments.repository, arguments.name, arguments.version)
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from export.curves import CURVES
+from models.training.metrics import PER_CHARACTER
 from service.repository.manifest import (
     Manifest,
     Parity,
@@ -15,13 +16,16 @@ from service.repository.manifest import (
 
 CARD = "README.md"
 LIMITS = {
-    "sentiment": "A small recurrent model: good on text like that of the sets above; other "
+    "classification": "A small recurrent model: good on text like that of the sets above; other "
     "subjects, irony and mixed feelings are read less well. It always gives one of its labels, "
     "also for text that fits none.",
     "translation": "A small recurrent model trained on the sets above: good on text like theirs, "
     "unreliable elsewhere. Names can be wrong, and rare words may be left out or replaced. Not for "
     "text where an error does harm.",
+    "language": "A small recurrent model that continues text like that of the sets above. It knows "
+    "how such text sounds, and nothing about the world: what it writes is made up.",
 }
+UNITS = {"classification": "text", "translation": "sentence", "language": "prompt"}
 BROUGHT = "Trained elsewhere and wrapped unchanged: ask its owner about intended use."
 
 
@@ -36,7 +40,7 @@ def write_card(folder: Path) -> None:
 def render_card(manifest: Manifest) -> str:
     """Renders the manifest as Markdown; empty sections are omitted."""
     is_ours = bool(manifest.parity)  # a wrapped model has no torch model to compare with
-    unit = "text" if manifest.task == "sentiment" else "sentence"
+    unit = UNITS[manifest.task]
     limits = LIMITS[manifest.task] if is_ours else BROUGHT
     may_use = "yes" if manifest.commercial_use else "no"
     parts = [
@@ -68,12 +72,17 @@ def describe_model(manifest: Manifest) -> str:
         facts.append(f"{manifest.num_parameters / 1e6:.1f} M parameters")
     size, precisions = manifest.num_bytes / 2**20, ", ".join(manifest.precisions)
     facts.append(f"{size:.1f} MiB in {precisions}")
-    sentences = [
-        f"{manifest.task.capitalize()} ({pairs or ', '.join(manifest.languages)}); "
-        f"{', '.join(facts)}."
-    ]
+    subject = (manifest.purpose or manifest.task).capitalize()
+    languages = pairs or ", ".join(manifest.languages)
+    sentences = [f"{subject} ({languages}); {', '.join(facts)}."]
     if manifest.labels:
         sentences.append(f"Labels: {', '.join(manifest.labels)}.")
+    if manifest.condition and manifest.condition.labels:
+        sentences.append(f"Writes what a label asks for: {', '.join(manifest.condition.labels)}.")
+    elif manifest.condition:
+        sentences.append(f"Writes what {manifest.condition.size} features ask for.")
+    if not manifest.answers_by_default:
+        sentences.append(f'Answers only requests with `"model": "{manifest.name}"`.')
     if manifest.description:
         sentences.append(manifest.description)
     if manifest.trained_minutes:
@@ -91,7 +100,7 @@ def render_quality(quality: Sequence[Quality]) -> str:
             figure.pair or "",
             figure.decoding or "",
             figure.metric,
-            f"{figure.value:.2f}",
+            f"{figure.value:g}" if figure.metric.endswith(PER_CHARACTER) else f"{figure.value:.2f}",
             figure.precision,
             f"`{figure.signature}`",
         )

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from models.training.trainer import HISTORY, read_history
+from service.repository.manifest import HEADLINE_METRICS
 
 CURVES = "curves.png"
 MAX_LINES = 4  # of single data sets; with more, only their mean is drawn
@@ -44,8 +45,9 @@ def loss_points(records: Sequence[Mapping[str, Any]]) -> Points:
 
 
 def score_lines(records: Sequence[Mapping[str, Any]]) -> dict[str, Points]:
-    """Returns accuracy or BLEU per set and direction, or the selection score if there are many."""
-    names = [name for name in records[0] if name.endswith((" accuracy", " bleu"))]
+    """Returns the headline figure per set and direction, or the selection score if many."""
+    endings = tuple(f" {metric}" for metric in HEADLINE_METRICS)
+    names = [name for name in records[0] if name.endswith(endings)]
     if not 0 < len(names) <= MAX_LINES:
         names = ["score"]
     epochs = [float(record["epoch"]) for record in records]

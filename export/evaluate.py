@@ -11,13 +11,22 @@ from tqdm import tqdm
 
 from export.everyday import judge_labels, judge_translations, list_misses
 from export.formality import judge_formality
+from export.perplexity import measure_texts
 from export.publish import export_run
 from export.score_fit import describe_fits, fit_scores
 from export.translate import translate_texts
 from models.config import RunConfig, SourceConfig, read_run_config
-from models.training.data import Row, index_labels, read_source
-from models.training.metrics import Figure, accuracy, calibration_error, translation_figures
+from models.training.data import Row, index_labels, read_source, read_text
+from models.training.metrics import (
+    PER_CHARACTER,
+    Figure,
+    accuracy,
+    calibration_error,
+    f1_score,
+    translation_figures,
+)
 from models.training.tasks import label_rows
+from models.training.texts import read_rows
 from service.engine.device import Device, available_cpus
 from service.engine.runner import run_sequences
 from service.repository.loader import load_model
@@ -94,11 +103,25 @@ def check_tests(run_folder: Path, data: Path) -> None:
     config = read_run_config(run_folder)
     for source in config.sources:
         if source.test:
-            rows = read_tests(config, source, data)
-            if not rows:
-                raise ValueError(f"{source.path}: the test set {source.test} has no usable rows")
-            if config.task == "sentiment":
-                label_rows(config, source, "test", rows)
+            check_test(config, source, data)
+
+
+def check_test(config: RunConfig, source: SourceConfig, data: Path) -> None:
+    """Reads one test set.
+
+    Raises:
+        FileNotFoundError, ValueError: see `check_tests`.
+    """
+    if config.task == "language" and not config.condition:
+        read_text(data / source.path, source.test)
+        return
+    rows = read_tests(config, source, data)
+    if not rows:
+        raise ValueError(f"{source.path}: the test set {source.test} has no usable rows")
+    if config.task == "classification":
+        label_rows(config, source, "test", rows)
+    if config.condition:
+        read_rows(config, source, data, "test")
 
 
 def read_tests(config: RunConfig, source: SourceConfig, data: Path) -> list[Row]:
@@ -111,9 +134,14 @@ def evaluate_source(
     model: LoadedModel, config: RunConfig, source: SourceConfig, data: Path, beam_size: int
 ) -> list[Quality]:
     """Measures one test set."""
-    rows = read_tests(config, source, data)
     name = f"{source.path} {source.test}"
-    if config.task == "sentiment":
+    if config.task == "language":
+        return [
+            as_quality(model, name, figure)
+            for name, figure in measure_texts(model, config, source, data)
+        ]
+    rows = read_tests(config, source, data)
+    if config.task == "classification":
         return [as_quality(model, name, figure) for figure in classify_rows(model, rows)]
     quality = []
     for side, (first, second) in enumerate(config.pairs):
@@ -143,7 +171,9 @@ def default_beam_size() -> int:
 
 def evaluate_everyday(model: LoadedModel) -> list[Quality]:
     """Measures the everyday sentences as served, and prints the misses."""
-    if model.manifest.task == "sentiment":
+    if model.manifest.task == "language":
+        return []
+    if model.manifest.task == "classification":
         return [
             as_quality(model, EVERYDAY, replace(figure, metric=f"{figure.metric}, {kind}"))
             for kind, figure in judge_labels(model).items()
@@ -166,10 +196,12 @@ def evaluate_everyday(model: LoadedModel) -> list[Quality]:
 
 def classify_rows(model: LoadedModel, rows: Sequence[Row]) -> list[Figure]:
     results = run_sequences(model.runner, make_sequences(model, [text for _, text in rows]))
-    scores = np.stack([result for result in results if not isinstance(result, list)])
+    scores = np.stack([result for result in results if isinstance(result, np.ndarray)])
     labels = index_labels(rows, model.manifest.labels)
+    predicted = scores.argmax(axis=-1).tolist()
     return [
-        accuracy(scores.argmax(axis=-1).tolist(), labels),
+        accuracy(predicted, labels),
+        f1_score(predicted, labels, model.manifest.labels),
         calibration_error(model.probabilities(scores), labels),
     ]
 
@@ -184,7 +216,7 @@ def as_quality(
     return Quality(
         data=data,
         metric=figure.metric,
-        value=round(figure.value, 2),
+        value=round(figure.value, 4 if figure.metric.endswith(PER_CHARACTER) else 2),
         precision=model.precision,
         signature=figure.signature,
         pair=pair,

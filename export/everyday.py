@@ -3,6 +3,8 @@
 import re
 from collections.abc import Sequence
 
+import numpy as np
+
 from export.translate import translate_texts
 from models.training.held_out import read_everyday
 from models.training.metrics import Figure
@@ -14,14 +16,14 @@ UNSURE, MAX_UNSURE_SCORE = "unsure", 0.8
 
 def judge_labels(model: LoadedModel) -> dict[str, Figure]:
     """Measures the share of sentences labelled as expected, by kind; empty if no label applies."""
-    rows = [row for row in read_everyday("sentiment") if row[0] in model.manifest.languages]
+    rows = [row for row in read_everyday("classification") if row[0] in model.manifest.languages]
     labels = model.manifest.labels
     if not {expected for _, expected, _, _ in rows} <= {*labels, UNSURE}:
         return {}
     results = run_sequences(model.runner, make_sequences(model, [text for _, _, text, _ in rows]))
     judged: dict[str, list[bool]] = {}
     for (_, expected, _, kind), result in zip(rows, results, strict=True):
-        assert not isinstance(result, list), "a classifier answers with an array"
+        assert isinstance(result, np.ndarray), "a classifier answers with an array"
         probabilities = model.probabilities(result)
         if expected == UNSURE:
             is_right = bool(probabilities.max() <= MAX_UNSURE_SCORE)

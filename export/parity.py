@@ -10,11 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from export.comparison import NUM_STEPS, SEED, Comparison, Probabilities, pick
+from export.generator_parity import compare_generator
 from export.quantize import quantize_columns
 from models.networks.classifier import Classifier
+from models.networks.language_model import LanguageModel
 from models.networks.seq2seq import Seq2Seq
+from models.training.tasks import Network
 from service.arrays import Array, IntArray
 from service.engine.batch import Batch
 from service.engine.search.decoder_session import STATES
@@ -24,11 +27,7 @@ from service.repository.manifest import Parity, Precision, Role
 from service.repository.model import softmax
 
 BATCH_SIZES = (1, 2, 7, 32)
-NUM_STEPS = 4
 NUM_CANDIDATES = 5
-SEED = 7
-
-Probabilities = NDArray[np.float32]
 
 
 class ParityError(Exception):
@@ -64,39 +63,8 @@ ROUNDED: dict[Precision, Tolerance] = {
 ACTIVATIONS = Tolerance(max_difference=0.15, min_agreement=0.97, tie=0.01)
 
 
-class Comparison:
-    """Collects rows of probabilities, ours and the reference's."""
-
-    def __init__(self, tie: float) -> None:
-        self.max_difference = 0.0
-        self._tie = tie
-        self._equal = 0
-        self._total = 0
-
-    def add(self, ours: Probabilities, reference: Probabilities) -> None:
-        """Compares two arrays of the same shape; NaN counts as an infinite difference."""
-        difference = float(np.abs(ours - reference).max())
-        self.max_difference = max(
-            self.max_difference, difference if np.isfinite(difference) else np.inf
-        )
-
-    def add_choices(self, chosen: Probabilities, best: Probabilities) -> None:
-        """Counts correct choices.
-
-        Args:
-            chosen: (R), the reference's probabilities of our choices.
-            best: (R), its highest ones; a choice is correct if it is within the tie of them.
-        """
-        self._equal += int((chosen >= best - self._tie).sum())
-        self._total += len(chosen)
-
-    @property
-    def agreement(self) -> float:
-        return self._equal / self._total
-
-
 def check_parity(
-    model: Classifier | Seq2Seq,
+    model: Network,
     sessions: Mapping[Role, Session],
     precision: Precision,
     provider: str,
@@ -117,11 +85,13 @@ def check_parity(
         ParityError: a figure is outside its tolerance.
     """
 
-    def compare(reference: Classifier | Seq2Seq, tolerance: Tolerance, name: str) -> Comparison:
+    def compare(reference: Network, tolerance: Tolerance, name: str) -> Comparison:
         comparison = Comparison(tolerance.tie)
         for batch in make_batches(model.config.vocab_size, max_length):
             if isinstance(reference, Classifier):
                 compare_classifier(reference, sessions, batch, comparison)
+            elif isinstance(reference, LanguageModel):
+                compare_generator(reference, sessions, batch, forbidden_ids, comparison)
             else:
                 compare_translator(reference, sessions, batch, forbidden_ids, comparison)
         check_figures(comparison, tolerance, f"{precision} on {provider} differs from {name}")
@@ -154,7 +124,7 @@ def check_figures(comparison: Comparison, tolerance: Tolerance, claim: str) -> N
 
 
 @torch.inference_mode()
-def round_weights(model: Classifier | Seq2Seq) -> Classifier | Seq2Seq:
+def round_weights(model: Network) -> Network:
     """Copies the model with dequantized int8 matrices; biases are never rounded."""
     rounded = copy.deepcopy(model)
     for matrix in rounded.parameters():
@@ -267,9 +237,3 @@ def compare_step(
     best = -np.sort(-reference, axis=-1)[:, :NUM_CANDIDATES]
     comparison.add(np.exp(outputs["scores"]), best)
     comparison.add_choices(pick(reference, candidates[:, 0]), best[:, 0])
-
-
-def pick(rows: Probabilities, columns: Array) -> Probabilities:
-    """Picks one column per row: (R, C) and (R) -> (R)."""
-    picked: Probabilities = np.take_along_axis(rows, columns[:, None], axis=-1)[:, 0]
-    return picked

@@ -3,7 +3,7 @@
 import contextlib
 import re
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -13,20 +13,24 @@ from export.calibration import find_temperature, set_temperature
 from export.card import write_card
 from export.curves import CURVES, draw_curves
 from export.graph import OPSET, save_graphs
+from export.language_graphs import build_conditioner, build_generator, build_prefill
 from export.layers import Weights
 from export.lengths import measure_limits
 from export.parity import check_parity
 from export.to_onnx import build_classifier, build_decoder, build_encoder
 from models.networks.classifier import Classifier
 from models.training.runs import Run, read_run
-from service.engine.device import Device, resolve_device
+from service.engine.device import Device
 from service.engine.session import OnnxSession
 from service.errors import ArtefactError
+from service.repository.defaults import check_defaults
 from service.repository.goldens import agrees, answer_golden, check_goldens
 from service.repository.loader import load_model
 from service.repository.manifest import (
     MANIFEST,
+    ROLES,
     TOKENIZER,
+    Condition,
     FileEntry,
     Golden,
     Graph,
@@ -37,18 +41,32 @@ from service.repository.manifest import (
     Role,
     Source,
     describe_file,
+    read_manifest,
     write_manifest,
 )
+from service.repository.versions import find_versions
 
+SPAM_TEXTS = {
+    "en": [
+        "Are we still meeting for lunch today?",
+        "WINNER! You have won a free prize. Call 09061701461 now to claim, 150p per min.",
+    ],
+}
 GOLDEN_TEXTS = {
     "ko": ["이 영화 정말 재미있어요", "시간이 아까웠다. 다시는 안 본다."],
     "en": ["A delight from start to finish.", "Two hours I will never get back."],
     "de": ["Ein großartiger Film, sehr zu empfehlen.", "Nie wieder, schade um das Geld."],
 }
+GOLDENS_BY_PURPOSE = {"spam": SPAM_TEXTS}
 TRANSLATION_TEXTS = {
     "en": ["A man is riding a bicycle.", "Two dogs are playing in the snow."],
     "de": ["Ein Mann fährt mit dem Fahrrad.", "Zwei Hunde spielen im Schnee."],
     "ko": ["한 남자가 자전거를 타고 있다.", "지하철역이 어디예요?"],
+}
+PROMPTS = {
+    "en": ["", "The king"],
+    "de": ["", "Der König"],
+    "ko": ["", "이 영화"],
 }
 PARITY_LENGTH = 48
 TOOLS = ("torch", "onnx", "onnxruntime", "onnxruntime-gpu", "tokenizers")
@@ -61,27 +79,54 @@ def build_graphs(
 ) -> dict[Role, onnx.ModelProto]:
     """The graphs of a run in one precision."""
     weights: Weights = {name: array.numpy() for name, array in run.model.state_dict().items()}
+    graphs: dict[str, Callable[[], dict[Role, onnx.ModelProto]]] = {
+        "classification": lambda: classifier_graphs(run, weights, precision, linear_before_reset),
+        "translation": lambda: translator_graphs(run, weights, precision, linear_before_reset),
+        "language": lambda: language_graphs(run, weights, precision, linear_before_reset),
+    }
+    return graphs[run.config.task]()
+
+
+def classifier_graphs(
+    run: Run, weights: Weights, precision: Precision, linear_before_reset: int
+) -> dict[Role, onnx.ModelProto]:
     model = run.config.model
-    cell, num_layers, residual = model.cell, model.encoder_layers, model.residual
-    if run.config.task == "sentiment":
-        return {
-            "classifier": build_classifier(
-                weights, cell, num_layers, precision, linear_before_reset, residual=residual
-            )
-        }
+    sizes = (model.cell, model.encoder_layers, precision, linear_before_reset)
+    return {"classifier": build_classifier(weights, *sizes, residual=model.residual)}
+
+
+def translator_graphs(
+    run: Run, weights: Weights, precision: Precision, linear_before_reset: int
+) -> dict[Role, onnx.ModelProto]:
+    model = run.config.model
+    sizes = (model.cell, model.encoder_layers, precision, linear_before_reset)
     return {
-        "encoder": build_encoder(
-            weights, cell, num_layers, precision, linear_before_reset, residual=residual
-        ),
+        "encoder": build_encoder(weights, *sizes, residual=model.residual),
         "decoder": build_decoder(
             weights,
-            cell,
+            model.cell,
             run.forbidden_ids,
             precision,
             linear_before_reset,
-            memory_bound=float(num_layers if residual else 1),  # hidden states are below 1
+            # hidden states are below 1
+            memory_bound=float(model.encoder_layers if model.residual else 1),
         ),
     }
+
+
+def language_graphs(
+    run: Run, weights: Weights, precision: Precision, linear_before_reset: int
+) -> dict[Role, onnx.ModelProto]:
+    cell, num_layers = run.config.model.cell, run.config.model.num_layers
+    graphs: dict[Role, onnx.ModelProto] = {
+        "prefill": build_prefill(weights, cell, num_layers, precision, linear_before_reset),
+        "generator": build_generator(
+            weights, cell, num_layers, run.forbidden_ids, precision, linear_before_reset
+        ),
+    }
+    if run.config.condition:
+        graphs["conditioner"] = build_conditioner(weights, cell, num_layers, precision)
+    return graphs
 
 
 def check_run(
@@ -134,7 +179,8 @@ def check_folder(
 
 
 def roles_of(run: Run) -> tuple[Role, ...]:
-    return ("classifier",) if run.config.task == "sentiment" else ("encoder", "decoder")
+    roles = ROLES[run.config.task]
+    return (*roles, "conditioner") if run.config.condition else roles
 
 
 def graph_file(role: Role, precision: Precision) -> str:
@@ -148,13 +194,16 @@ def export_run(
     *,
     name: str | None = None,
     version: str | None = None,
-    device: str = "cpu",
     data: Path | None = None,
+    only_when_named: bool = False,
 ) -> Path:
     """Writes `<repository>/<name>/<version>/`, completely or not at all.
 
     With the data folder, the scores of a classifier are calibrated on its validation splits, and
     the length limits of a translator are measured on its training splits.
+
+    With `only_when_named`, a classifier answers only requests that name it, whatever its
+    configuration says.
 
     The float32 graphs are always built and checked, even if they are not written: their tolerance
     is the tightest.
@@ -169,7 +218,7 @@ def export_run(
     target = claim_folder(repository, name, version)
     description = calibrate(run, data) if data else ""
     limits = find_limits(run, data)
-    where = resolve_device(device)
+    where = Device("cpu")
     parity = [] if "fp32" in precisions else [check_run(run, "fp32", where)]
     with open_scratch(repository, target) as folder:
         graphs = {
@@ -181,7 +230,9 @@ def export_run(
         parity += [check_folder(run, folder, precision, where) for precision in precisions]
         run.tokenizer.save(folder / TOKENIZER)
         manifest = describe_run(run, precisions, folder, parity, limits)
-        manifest = manifest.model_copy(update={"description": description})
+        by_default = manifest.answers_by_default and not only_when_named
+        told = {"description": description, "answers_by_default": by_default}
+        manifest = manifest.model_copy(update=told)
         draw_curves(run_folder, folder / CURVES)
         publish_folder(manifest, folder, target)
     return target
@@ -198,12 +249,15 @@ def calibrate(run: Run, data: Path) -> str:
 
 def find_limits(run: Run, data: Path | None) -> Limits:
     """The limits of the model: measured if the training data is there, else the defaults."""
-    if data:
+    if data and run.config.task == "translation":
         try:
             return measure_limits(run.config, run.tokenizer, data)
         except FileNotFoundError as exc:
             print(f"the length limits of translations stay at their defaults: {exc}")
-    return Limits(max_input_tokens=run.config.model.max_tokens)
+    longest = run.config.model.max_tokens
+    if run.config.task == "language":
+        return Limits(max_input_tokens=longest, max_new_tokens=longest)
+    return Limits(max_input_tokens=longest)
 
 
 def describe_run(
@@ -223,6 +277,9 @@ def describe_run(
         languages=config.languages,
         pairs=config.pairs if config.task == "translation" else (),
         labels=config.labels,
+        condition=config.condition,
+        purpose=config.purpose,
+        answers_by_default=config.answers_by_default,
         lower_capitals=config.model.lower_capitals,
         masks=run.masks if config.task == "translation" else {},
         ids=run.special_ids,
@@ -277,9 +334,11 @@ def publish_folder(manifest: Manifest, folder: Path, target: Path) -> None:
     """Completes a version in its scratch folder, and moves it into place atomically.
 
     Raises:
-        ArtefactError: the precisions disagree on the goldens.
+        ArtefactError: the precisions disagree on the goldens, or another classifier of the
+            repository answers by default for the same language.
         OSError: the version has been created concurrently.
     """
+    check_defaults([*list_others(target), manifest])
     write_manifest(manifest, folder)
     write_manifest(add_goldens(folder), folder)
     for precision in manifest.precisions:
@@ -287,6 +346,15 @@ def publish_folder(manifest: Manifest, folder: Path, target: Path) -> None:
     write_card(folder)
     target.parent.mkdir(parents=True, exist_ok=True)
     folder.rename(target)
+
+
+def list_others(target: Path) -> list[Manifest]:
+    """The newest versions of the other models in the repository of a version's folder."""
+    repository, name = target.parent.parent, target.parent.name
+    if not any(repository.glob(f"*/*/{MANIFEST}")):
+        return []
+    folders = find_versions(repository)
+    return [read_manifest(folder) for folder in folders if folder.parent.name != name]
 
 
 def add_goldens(folder: Path) -> Manifest:
@@ -315,7 +383,7 @@ def add_goldens(folder: Path) -> Manifest:
     for golden in usable:
         output, score = answer_golden(model, golden)
         answered = golden.model_copy(update={"output": output, "score": round(score, 4)})
-        if all(agrees(answered, *answer_golden(other, golden)) for other in others):
+        if all(agrees(other, answered, *answer_golden(other, golden)) for other in others):
             goldens.append(answered)
     if not goldens:
         raise ArtefactError(
@@ -327,15 +395,30 @@ def add_goldens(folder: Path) -> Manifest:
 
 def list_goldens(manifest: Manifest) -> list[Golden]:
     """Returns golden texts in the languages of a model, English by default, without answers."""
-    if manifest.task == "sentiment":
-        texts = [GOLDEN_TEXTS.get(code, GOLDEN_TEXTS["en"]) for code in manifest.languages]
-        unique = dict.fromkeys(text for group in texts for text in group)
-        return [Golden(text=text, output="", score=0.0) for text in unique]
+    if manifest.task == "translation":
+        return [
+            Golden(text=text, output="", score=0.0, source=source, target=target)
+            for source, target in manifest.pairs
+            for text in TRANSLATION_TEXTS.get(source, TRANSLATION_TEXTS["en"])
+        ]
+    of_purpose = GOLDENS_BY_PURPOSE.get(manifest.purpose, GOLDEN_TEXTS)
+    known = PROMPTS if manifest.task == "language" else of_purpose
+    texts = [known.get(code, known["en"]) for code in manifest.languages]
+    unique = dict.fromkeys(text for group in texts for text in group)
     return [
-        Golden(text=text, output="", score=0.0, source=source, target=target)
-        for source, target in manifest.pairs
-        for text in TRANSLATION_TEXTS.get(source, TRANSLATION_TEXTS["en"])
+        Golden(text=text, output="", score=0.0, features=features)
+        for features in list_conditions(manifest.condition)
+        for text in unique
     ]
+
+
+def list_conditions(condition: Condition | None) -> list[tuple[float, ...] | None]:
+    """Conditions to try a model with: each label, or zeros; None for a model without."""
+    if condition is None:
+        return [None]
+    if condition.labels:
+        return [condition.encode(label) for label in condition.labels]
+    return [(0.0,) * condition.size]
 
 
 def next_version(folder: Path) -> str:

@@ -67,8 +67,8 @@ def open_document(
 def finish(
     document: Document, results: dict[TokenSequence, Result], options: TranslateOptions
 ) -> Translated:
-    best = document.best(results)
-    scores = [each.score for each in best if each]
+    best = document.choose(results).values()
+    scores = [each.hypothesis.score for each in best if each]
     is_whole = len(scores) == len(best) and not document.was_read_again
     text = assemble(document, results, options).text
     return Translated(text, min(scores) if scores and is_whole else None)

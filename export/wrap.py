@@ -37,6 +37,7 @@ from service.text.tokenizer import Tokenizer
 
 OutputKind = Literal["logits", "probabilities"]
 PROBE_LENGTHS = (1, 17, 5)
+PURPOSE = re.compile(r"([a-z][a-z0-9-]{0,31})?")
 LANGUAGE = re.compile(r"[a-z]{2,3}")
 
 # Largest change of a probability by other rows of the batch; int8 activations are rounded on a
@@ -66,6 +67,8 @@ class WrapOptions:
         output_kind: None finds it by running the graph.
         pad_id: None takes the tokenizer's.
         max_tokens: longest text accepted.
+        purpose: what the labels tell, as "spam".
+        answers_by_default: whether the model answers requests that name no model.
     """
 
     graph: Path
@@ -80,6 +83,8 @@ class WrapOptions:
     max_tokens: int = 512
     licence: str = "unstated"
     commercial_use: bool = False
+    purpose: str = ""
+    answers_by_default: bool = True
 
     def __post_init__(self) -> None:
         if not 2 <= len(self.labels) == len(set(self.labels)):
@@ -89,6 +94,10 @@ class WrapOptions:
         unknown = [code for code in self.languages if not LANGUAGE.fullmatch(code)]
         if unknown or not self.languages:
             raise ArtefactError(f"languages must be ISO 639 codes like en, got {unknown}")
+        if not PURPOSE.fullmatch(self.purpose):
+            raise ArtefactError(
+                f"the purpose is {self.purpose!r}; use up to 32 of a-z 0-9 -, a letter first"
+            )
         if self.max_tokens < 1 or (self.pad_id or 0) < 0:
             raise ArtefactError("max_tokens must be at least 1 and pad_id at least 0")
 
@@ -126,7 +135,9 @@ def wrap_classifier(
         manifest = Manifest(
             name=target.parent.name,
             version=target.name,
-            task="sentiment",
+            task="classification",
+            purpose=options.purpose,
+            answers_by_default=options.answers_by_default,
             cell=find_cell(proto),
             languages=options.languages,
             labels=options.labels,

@@ -83,7 +83,7 @@ class Run:
         self.under_way = Group()
         self.num_users = 0
         self.report_seconds = 0.0
-        self._pairs: list[Pair] = []
+        self._pairs: list[Pair] | None = None  # none is known until it was asked for
         self._learning = RLock()
         self.reset()
 
@@ -126,7 +126,7 @@ class Run:
             ValueError, KeyError, TypeError: the answer is not what it should be.
         """
         with self._learning:
-            if not self._pairs:
+            if self._pairs is None:
                 self._pairs = find_pairs(get("/languages"))
             return self._pairs
 
@@ -245,6 +245,10 @@ class DocumentUser(ServiceUser):
 
 class StreamUser(ServiceUser):
     kind = "stream"
+
+
+class GenerateUser(ServiceUser):
+    kind = "generate"
 
 
 class PlannedShape(LoadTestShape):

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from service.repository.manifest import Language, Name
+from service.repository.manifest import Condition, Language, Name, Purpose, Task
 
 CONFIG = "config.json"  # in a run's folder
 
@@ -64,6 +64,9 @@ class ModelConfig:
         encoder_size: hidden units per direction.
         residual: whether each encoder layer above the first adds its outputs to its inputs.
         decoder_size: hidden units of each of the two decoder layers.
+        hidden_size: hidden units of each layer (language).
+        num_layers: layers, each reading the one below (language).
+        tied: whether the output layer shares its weights with the embedding (language).
         max_tokens: longest input, in tokens, that the exported model accepts.
         lower_capitals: whether the exported model translates sentences written in capitals in
             sentence case and capitalizes the result; turn it off if the training texts are in
@@ -78,6 +81,9 @@ class ModelConfig:
     encoder_layers: Size = 2
     residual: bool = False
     decoder_size: Size = 384
+    hidden_size: Size = 512
+    num_layers: Size = 1
+    tied: bool = False
     attention_size: Size = 256
     max_tokens: Size = 256
     lower_capitals: bool = True
@@ -102,6 +108,8 @@ class TrainingConfig:
             (classification only).
         min_crop_tokens: minimum size of such a window; short windows teach a model of long reviews
             to read single sentences. Sizes are log-uniform between the two.
+        bptt_tokens: tokens that a gradient reaches back; the state is carried on from one stretch
+            of this length to the next (language). There are `batch_tokens / bptt_tokens` streams.
         warmup_steps: steps over which the learning rate rises, at most half of all steps.
         patience: number of epochs without a better validation score before training stops.
         valid_limit: validation rows used per source after each epoch.
@@ -127,6 +135,7 @@ class TrainingConfig:
     batch_tokens: Size = 4096
     crop_tokens: Size = 200
     min_crop_tokens: Size = 200
+    bptt_tokens: Size = 128
     learning_rate: Annotated[float, Field(gt=0.0)] = 1e-3
     warmup_steps: Size = 200
     weight_decay: Annotated[float, Field(ge=0.0)] = 0.0
@@ -149,22 +158,31 @@ class RunConfig:
 
     Attributes:
         name: of the model in the repository.
-        labels: class names by id (sentiment).
-        languages: ISO 639-1 codes; sentiment: the input languages; translation: a pair, served in
-            both directions.
+        labels: class names by id (classification).
+        purpose: what the labels tell, as "sentiment" or "spam" (classification).
+        answers_by_default: whether the model answers requests that name no model; at most one
+            classifier per language may (classification).
+        languages: ISO 639-1 codes; classification: the input languages; translation: a pair, served
+            in both directions; language: those of the text.
+        condition: what texts depend on, labels or a number of features (language). Without one, a
+            source is one long text.
         base: file name of another configuration in the same folder; it is run first, and this run
             starts from its vocabulary and weights.
         new_vocabulary: learn a vocabulary from this run's sources even if it starts from another
             run; the rows of new tokens start from those of the old tokens that spell them.
-        pretraining: schedule of language-model pretraining for embedding and encoder (sentiment);
-            `crop_tokens` is then the size of the windows that texts are split into.
+        pretraining: schedule of language-model pretraining for embedding and encoder
+            (classification); `crop_tokens` is then the size of the windows that texts are split
+            into.
     """
 
     name: Name
-    task: Literal["sentiment", "translation"]
+    task: Task
     languages: tuple[Language, ...]
     sources: tuple[SourceConfig, ...]
     labels: tuple[str, ...] = ()
+    condition: Condition | None = None
+    purpose: Purpose = ""
+    answers_by_default: bool = True
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
     pretraining: TrainingConfig | None = None
@@ -179,15 +197,21 @@ class RunConfig:
         for source in self.sources:
             if source.holdout and source.valid:
                 raise ValueError(f"holdout: {source.path} has a validation split, {source.valid!r}")
-        if self.task == "sentiment" and not 2 <= len(self.labels) == len(set(self.labels)):
+        if self.task == "classification" and not 2 <= len(self.labels) == len(set(self.labels)):
             raise ValueError(f"labels: two or more different names are needed, not {self.labels}")
         if self.task == "translation" and not 2 == len(self.languages) == len(set(self.languages)):
             raise ValueError(f"languages: two different codes are needed, not {self.languages}")
         self._check_stages()
 
     def _check_stages(self) -> None:
-        if self.pretraining and self.task == "translation":
-            raise ValueError("pretraining: only for sentiment")
+        if self.task == "language" and not self.condition:
+            for source in self.sources:
+                if source.holdout:
+                    raise ValueError(f"holdout: {source.path} is one text without rows")
+        if self.condition and self.task != "language":
+            raise ValueError("condition: only for language")
+        if self.pretraining and self.task != "classification":
+            raise ValueError("pretraining: only for classification")
         if self.pretraining and self.base:
             raise ValueError("pretraining: configure it in the base, which this run starts from")
 

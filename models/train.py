@@ -24,10 +24,12 @@ from models.config import (
     read_config,
     read_run_config,
 )
+from models.training import texts as language_texts
 from models.training.initial import load_initial
 from models.training.pretraining import PretrainingTask
 from models.training.runs import positive
 from models.training.tasks import build_task, check_sources, training_texts
+from models.training.text_vocabulary import train_text_tokenizer
 from models.training.trainer import LAST, Trainer
 from models.training.vocabulary import train_tokenizer
 from service.errors import ArtefactError
@@ -98,7 +100,7 @@ def run_training(trainer: Trainer) -> None:
     )
     progress = trainer.train()
     print(
-        f"best validation score {progress.best_score:.2f} after {progress.seconds / 60:.0f} min; "
+        f"best validation score {progress.best_score:.4g} after {progress.seconds / 60:.0f} min; "
         f"run is in {trainer.folder}"
     )
 
@@ -169,6 +171,16 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--labels", nargs="+", help="override the class names, in the order of their ids"
     )
     parser.add_argument(
+        "--purpose",
+        help='what the labels tell, as "spam" (default: the configured purpose; none with '
+        "--sources)",
+    )
+    parser.add_argument(
+        "--only-when-named",
+        action="store_true",
+        help="the classifier answers only requests that name it",
+    )
+    parser.add_argument(
         "--languages",
         nargs="+",
         help="override the language codes: the input languages, or the pair to translate",
@@ -206,7 +218,7 @@ def choose_config(arguments: argparse.Namespace, path: Path) -> RunConfig:
         ValueError: a field is invalid, or a model of other data would reuse the configured name.
     """
     config = read_config(path)
-    overrides = given_fields(arguments, "name", "labels", "languages")
+    overrides = given_fields(arguments, "name", "labels", "languages", "purpose")
     if arguments.sources:
         name = arguments.name or (arguments.out and arguments.out.name)
         if not name:
@@ -215,7 +227,9 @@ def choose_config(arguments: argparse.Namespace, path: Path) -> RunConfig:
             SourceConfig(path=path, licence="unstated", commercial_use=False)
             for path in arguments.sources
         )
-        overrides |= {"name": name, "sources": sources}
+        overrides = {"purpose": ""} | overrides | {"name": name, "sources": sources}
+    if arguments.only_when_named:
+        overrides["answers_by_default"] = False
     if arguments.new_vocabulary:
         overrides["new_vocabulary"] = True
     overrides["training"] = dataclasses.replace(
@@ -294,6 +308,10 @@ def prepare_run(
 
 
 def learn_vocabulary(config: RunConfig, data: Path) -> Tokenizer:
+    if config.task == "language":
+        texts = language_texts.training_texts(config, data)
+        lowercase = config.model.lowercase
+        return train_text_tokenizer(texts, config.model.vocab_size, lowercase=lowercase)
     languages = config.languages if config.task == "translation" else ()
     texts = training_texts(config, data)
     return train_tokenizer(texts, config.model.vocab_size, languages, config.model.lowercase)

@@ -39,6 +39,7 @@ class TranslateOptions:
         attention: give the alignment weights.
         formality: how the listener is addressed, by DeepL's names; `prefer` takes what there is.
         terms: translations that are given, by term of the source.
+        glossary: name of further ones; empty for none. What `terms` has, too, is as it says.
         min_score: a translation with a lower score is replaced by its source.
     """
 
@@ -51,7 +52,52 @@ class TranslateOptions:
     attention: bool = False
     formality: Formality = "default"
     terms: Mapping[str, str] = field(default_factory=dict)
+    glossary: str = ""
     min_score: float = 0.0
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What a language model goes on from.
+
+    Attributes:
+        text: it begins with; may be empty.
+        label, features: what it depends on besides, for models that have a condition.
+    """
+
+    text: str = ""
+    label: str | None = None
+    features: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True)
+class GenerateOptions:
+    """How texts are generated.
+
+    Attributes:
+        model: name of a model; None takes the first one that the prompts fit.
+        max_new_tokens: None leaves it to the server's setting.
+        temperature, top_k, top_p, repetition_penalty: see `engine.batch.SamplingOptions`.
+        seed: None draws one.
+        stop: a text ends with the first of these that it comes to.
+        keeps_stop: whether that is part of the text.
+        num_texts: for each prompt.
+        truncate: so many tokens at the end of a prompt are read; None refuses prompts too long.
+        details: give the tokens.
+    """
+
+    model: str | None = None
+    max_new_tokens: int | None = None
+    temperature: float = 0.0
+    top_k: int = 0
+    top_p: float = 1.0
+    repetition_penalty: float = 1.0
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    keeps_stop: bool = False
+    num_texts: int = 1
+    truncate: int | None = None
+    details: bool = False
 
 
 @dataclass(frozen=True)
@@ -158,6 +204,46 @@ class Translation:
     is_unsure: bool = False
 
 
+Finish = Literal["eos", "stop", "length"]
+"""Why a text ends: the model ended it, it came to a stop string, or it is at its length limit."""
+
+
+@dataclass(frozen=True)
+class GeneratedToken:
+    """One token of a text.
+
+    Attributes:
+        text: what became certain of the text with it; those of all tokens make up the text.
+        log_probability: by the model itself, whatever the token was drawn by.
+        is_special: it is the token that ends the text.
+    """
+
+    token_id: int
+    text: str
+    log_probability: float
+    is_special: bool = False
+
+
+@dataclass(frozen=True)
+class GeneratedText:
+    """One generated text.
+
+    Attributes:
+        prompt: the text that it goes on from.
+        text: without the prompt.
+        num_prompt_tokens, num_tokens: read and generated, the one that ends it included.
+        tokens: if asked for.
+    """
+
+    prompt: str
+    text: str
+    finish: Finish
+    seed: int
+    num_prompt_tokens: int
+    num_tokens: int
+    tokens: list[GeneratedToken] = field(default_factory=list)
+
+
 @dataclass(frozen=True)
 class Answer:
     """What every task's answer says of its making."""
@@ -182,6 +268,13 @@ class TranslateAnswer(Answer):
 
 
 @dataclass(frozen=True)
+class GenerateAnswer(Answer):
+    """The texts of the first prompt, then those of the second, and so on."""
+
+    texts: list[GeneratedText]
+
+
+@dataclass(frozen=True)
 class Started:
     """A request was admitted, and what will answer it."""
 
@@ -202,3 +295,22 @@ class Delta:
 
 
 StreamEvent = Started | Delta | TranslateAnswer
+
+
+@dataclass(frozen=True)
+class TokenDelta:
+    """The next token of one generated text.
+
+    Attributes:
+        index: of the text it belongs to.
+        position: in that text, from 0.
+        finished: the whole text, with its last token.
+    """
+
+    index: int
+    position: int
+    token: GeneratedToken
+    finished: GeneratedText | None = None
+
+
+GenerateEvent = Started | TokenDelta | GenerateAnswer

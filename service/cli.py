@@ -1,4 +1,4 @@
-"""The command line: `seqserve serve`, `classify`, `translate`, `models list`, `models verify`.
+"""The command line: `seqserve serve`, `classify`, `translate`, `generate`, `models ...`.
 
 Handles arguments, exit codes and output lines; the app and the pipelines do the work.
 """
@@ -10,17 +10,27 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
 
-from service.answers import ClassifyOptions, TranslateOptions
+from service.answers import (
+    ClassifyOptions,
+    GeneratedText,
+    GenerateOptions,
+    Prompt,
+    TokenDelta,
+    TranslateOptions,
+)
 from service.errors import ServingError
 from service.http.app import create_app, read_version
 from service.pipeline.classify import ClassifyPipeline
+from service.pipeline.generate import GeneratePipeline
 from service.pipeline.translate import TranslatePipeline
 from service.repository.manifest import Manifest, read_manifest
-from service.repository.registry import Registry, find_versions, verify
+from service.repository.registry import Registry, verify
+from service.repository.versions import find_versions
 from service.server.listener import listen
 from service.server.supervisor import default_workers, run_workers
 from service.server.tls import open_tls
@@ -67,7 +77,7 @@ def complain(error: Exception, code: int) -> int:
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="seqserve",
-        description="Serves recurrent sequence models for text classification and translation.",
+        description="Serves recurrent models that classify, translate and generate text.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"seqserve {read_version()}")
@@ -77,6 +87,7 @@ def build_parser() -> argparse.ArgumentParser:
     serve.set_defaults(run=run_serve)
     add_classify(commands)
     add_translate(commands)
+    add_generate(commands)
     add_models(commands)
     return parser
 
@@ -129,6 +140,32 @@ def add_translate(commands: "Commands") -> None:
     parser.set_defaults(run=run_translate)
 
 
+def add_generate(commands: "Commands") -> None:
+    parser = add_command(commands, "generate", "go on from prompts", LOCAL_SETTINGS)
+    add_texts(parser)
+    parser.add_argument("--file", help="a file that is the prompt as a whole; - is stdin")
+    parser.add_argument("--model", help="name of the model; by default the first that fits")
+    parser.add_argument("--label", help="what the text shall be, for models that take a label")
+    parser.add_argument(
+        "--features", type=read_features, help="comma list, for models that take numbers"
+    )
+    parser.add_argument("--max-new-tokens", type=positive, dest="new_tokens")
+    parser.add_argument(
+        "--temperature", type=float, default=0.8, help="default 0.8; 0 takes the likeliest token"
+    )
+    parser.add_argument(
+        "--top-k", type=positive, default=0, help="tokens to draw from; default all"
+    )
+    parser.add_argument("--top-p", type=float, default=1.0, help="their probability; default 1")
+    parser.add_argument("--repetition-penalty", type=float, default=1.0, help="default 1: none")
+    parser.add_argument("--seed", type=int, help="the same one gives the same text again")
+    parser.add_argument(
+        "--stop", action="append", default=[], help="text to end before; repeatable"
+    )
+    parser.add_argument("--number", type=positive, default=1, help="texts per prompt; default 1")
+    parser.set_defaults(run=run_generate)
+
+
 def add_texts(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("texts", nargs="*", metavar="TEXT", help="by default the lines of stdin")
     parser.add_argument("--json", action="store_true", help="one JSON object per text")
@@ -148,6 +185,10 @@ def positive(value: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError("must be at least 1")
     return number
+
+
+def read_features(value: str) -> tuple[float, ...]:
+    return tuple(float(number) for number in value.split(","))
 
 
 def run_serve(_: argparse.Namespace, settings: Settings) -> int:
@@ -230,6 +271,84 @@ async def translate_texts(
         print_line({"model": answer.model_name, **members}, lines, given.json)
 
 
+def run_generate(given: argparse.Namespace, settings: Settings) -> int:
+    async def work(registry: Registry, metrics: Metrics) -> None:
+        await generate_texts(GeneratePipeline(registry, settings, metrics), given, settings)
+
+    check_draw(given)
+    return asyncio.run(use_models(work, settings))
+
+
+def check_draw(given: argparse.Namespace) -> None:
+    """Refuses numbers that no text can be drawn by.
+
+    Raises:
+        SettingsError: names the flag and its bounds.
+    """
+    for flag, value, is_right, bounds in (
+        ("temperature", given.temperature, given.temperature >= 0, "0 or more"),
+        ("top-p", given.top_p, 0 < given.top_p <= 1, "above 0, at most 1"),
+        ("repetition-penalty", given.repetition_penalty, given.repetition_penalty > 0, "above 0"),
+        ("seed", given.seed, given.seed is None or 0 <= given.seed < 2**64, "0 to 2^64 - 1"),
+    ):
+        if not is_right:
+            raise SettingsError(f"--{flag} must be {bounds}, got {value}.")
+
+
+async def generate_texts(
+    pipeline: GeneratePipeline, given: argparse.Namespace, settings: Settings
+) -> None:
+    """Prints the texts of each prompt; a single one as it comes."""
+    options = GenerateOptions(
+        model=given.model,
+        max_new_tokens=given.new_tokens,
+        temperature=given.temperature,
+        top_k=given.top_k,
+        top_p=given.top_p,
+        repetition_penalty=given.repetition_penalty,
+        seed=given.seed,
+        stop=tuple(given.stop),
+        num_texts=given.number,
+    )
+    for text in read_prompts(given):
+        prompt = Prompt(text, given.label, given.features)
+        if not given.json and given.number == 1:
+            await print_stream(pipeline, prompt, options, settings)
+            continue
+        answer = await pipeline.generate([prompt], options, find_deadline(settings))
+        for found in answer.texts:
+            print_line(describe_text(answer.model_name, found), found.text, given.json)
+
+
+async def print_stream(
+    pipeline: GeneratePipeline, prompt: Prompt, options: GenerateOptions, settings: Settings
+) -> None:
+    job = await pipeline.open_job([prompt], options, find_deadline(settings))
+    async for event in pipeline.stream_job(job):
+        if isinstance(event, TokenDelta):
+            print(event.token.text, end="", flush=True)
+    print(flush=True)
+
+
+def describe_text(model_name: str, found: GeneratedText) -> dict[str, object]:
+    return {
+        "model": model_name,
+        "generated_text": found.text,
+        "finish_reason": found.finish,
+        "seed": found.seed,
+    }
+
+
+def read_prompts(given: argparse.Namespace) -> Iterable[str]:
+    """A file's whole text, the arguments, or lines of stdin; empty if a condition is enough."""
+    if given.file == "-":
+        return [sys.stdin.read()]
+    if given.file:
+        return [Path(given.file).read_text(encoding="utf-8")]
+    has_condition = given.label is not None or given.features is not None
+    return given.texts or ([""] if has_condition else read_texts([]))
+
+
 def read_texts(texts: Sequence[str]) -> Iterable[str]:
     """Returns the arguments, or the non-empty lines of stdin if there are none."""
     return texts or (line.rstrip("\r\n") for line in sys.stdin if line.strip())
@@ -269,7 +388,7 @@ def describe_manifest(manifest: Manifest) -> tuple[str, ...]:
     return (
         manifest.name,
         manifest.version,
-        f"{manifest.task} ({manifest.cell})",
+        f"{manifest.purpose or manifest.task} ({manifest.cell})",
         pairs or ",".join(manifest.languages),
         ",".join(manifest.precisions),
         f"{manifest.num_bytes / 2**20:.1f} MiB",

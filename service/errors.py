@@ -11,6 +11,7 @@ ServingError
   BodyTimeout
   TaskNotChosen
   ModelNotFound
+  GlossaryNotFound
   ModelNotReady
   Overloaded
   DeadlineExceeded
@@ -62,6 +63,10 @@ class TaskNotChosen(ServingError):
 
 class ModelNotFound(ServingError):
     """No model of that name, version or language pair is loaded."""
+
+
+class GlossaryNotFound(ServingError):
+    """No glossary of that name is loaded, or it is not for the language pair."""
 
 
 class ModelNotReady(ServingError):

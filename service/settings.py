@@ -215,6 +215,15 @@ class Settings(BaseSettings):
             description="Terms that a request may keep or give translations for, together.",
         ),
     ] = 1000
+    max_glossary_terms: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=1_000_000,
+            description="Terms that a named glossary may have for a direction; more takes memory "
+            "and a longer start.",
+        ),
+    ] = 10_000
     max_new_tokens: Annotated[
         int,
         Field(
@@ -223,6 +232,31 @@ class Settings(BaseSettings):
             description="Tokens a translated sentence may have; more takes longer at worst.",
         ),
     ] = 256
+    max_generated_tokens: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=65_536,
+            description="Tokens a generated text may have; more takes longer at worst.",
+        ),
+    ] = 1024
+    default_generated_tokens: Annotated[
+        int,
+        Field(ge=1, le=65_536, description="Tokens of a generated text that asks for no number."),
+    ] = 100
+    max_return_sequences: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=4096,
+            description="Texts a request may have generated for one prompt; more lets one client "
+            "fill the engine.",
+        ),
+    ] = 16
+    max_stop_strings: Annotated[
+        int,
+        Field(ge=0, le=1000, description="Stop strings of one request; each takes time per token."),
+    ] = 8
     max_explain_tokens: Annotated[
         int,
         Field(
@@ -233,10 +267,10 @@ class Settings(BaseSettings):
         ),
     ] = 65_536
     default_task: Annotated[
-        Literal["auto", "classify", "translate"],
+        Literal["auto", "classify", "translate", "generate"],
         Field(
-            description="What POST / does: classify or translate; auto takes the task of the "
-            "models, if all have the same."
+            description="What POST / does: classify, translate or generate; auto takes the task of "
+            "the models, if all have the same."
         ),
     ] = "auto"
     pivot_language: Annotated[
@@ -364,6 +398,8 @@ class Settings(BaseSettings):
             raise ValueError("default_timeout_ms must not be above max_timeout_ms")
         if self.default_beam_size > self.max_beam_size:
             raise ValueError("default_beam_size must not be above max_beam_size")
+        if self.default_generated_tokens > self.max_generated_tokens:
+            raise ValueError("default_generated_tokens must not be above max_generated_tokens")
         return self
 
 

@@ -177,18 +177,18 @@ def make_sequence(
     return TokenSequence(input_ids, arrived_at, deadline, search, START_ID)
 
 
-def make_manifest(task: str = "sentiment", name: str = "fake", **fields: object) -> Manifest:
+def make_manifest(task: str = "classification", name: str = "fake", **fields: object) -> Manifest:
     """A manifest that passes its own checks; no file is behind it."""
-    roles = ["classifier"] if task == "sentiment" else ["encoder", "decoder"]
+    roles = ["classifier"] if task == "classification" else ["encoder", "decoder"]
     files = [*(f"{role}.onnx" for role in roles), "tokenizer.json"]
     defaults: dict[str, object] = {
         "name": name,
         "version": "1",
         "task": task,
         "cell": "gru",
-        "languages": ("en",) if task == "sentiment" else ("en", "de"),
-        "labels": ("negative", "positive") if task == "sentiment" else (),
-        "pairs": () if task == "sentiment" else (("en", "de"), ("de", "en")),
+        "languages": ("en",) if task == "classification" else ("en", "de"),
+        "labels": ("negative", "positive") if task == "classification" else (),
+        "pairs": () if task == "classification" else (("en", "de"), ("de", "en")),
         "ids": SpecialIds(
             pad_id=PAD_ID,
             eos_id=EOS_ID if task == "translation" else None,
@@ -208,7 +208,7 @@ def make_manifest(task: str = "sentiment", name: str = "fake", **fields: object)
 def make_model(manifest: Manifest, runner: Runner | None = None) -> LoadedModel:
     """A loaded model whose runner is a fake one."""
     if runner is None:
-        is_classifier = manifest.task == "sentiment"
+        is_classifier = manifest.task == "classification"
         runner = FakeRunner(score_text if is_classifier else shout)
     return LoadedModel(manifest, ByteTokenizer(), [runner], Device("cpu"), "fp32")
 

@@ -5,22 +5,34 @@ from pathlib import Path
 
 from docs.generate.tables import format_table
 from service.repository.manifest import Manifest, Quality, read_manifest
-from service.repository.registry import find_versions
+from service.repository.versions import find_versions
 
 REPOSITORY = "models/repository"
-SHIPPED = ("sentiment-en", "sentiment-ko", "translation-en-de", "translation-en-ko")
+SHIPPED = (
+    "shakespeare-en",
+    "sentiment-en",
+    "sentiment-ko",
+    "spam-en",
+    "translation-en-de",
+    "translation-en-ko",
+)
 METRICS = {
     "accuracy": "accuracy, %",
+    "f1": "F1, %",
     "bleu": "BLEU",
     "chrf": "chrF",
     "bleu-lc": "BLEU, lower-cased",
+    "nats per character": "nats per character",
 }
 TEST_SETS = {
     "flores devtest": "FLORES devtest",
     "imdb test": "IMDB test",
+    "tinyshakespeare test": "tinyshakespeare test",
+    "tinyshakespeare valid": "tinyshakespeare validation",
     "kss_koen test": "KSS test",
     "multi30k test_2016_flickr": "Multi30k test_2016_flickr",
     "nsmc test": "NSMC test",
+    "sms_spam test": "SMS Spam test",
     "sst2 test": "SST-2 test",
     "stylekqc_koen test": "StyleKQC test",
     "tatoeba_koen test": "Tatoeba test",
@@ -42,7 +54,7 @@ def describe_models(root: Path) -> str:
 def describe_model(manifest: Manifest) -> list[str]:
     return [
         f"`{manifest.name}`",
-        f"{manifest.task}, {describe_languages(manifest)}",
+        f"{manifest.purpose or manifest.task}, {describe_languages(manifest)}",
         describe_headline(manifest),
         f"{manifest.num_bytes / 2**20:.1f} MiB",
         "yes" if manifest.commercial_use else "no",
@@ -60,17 +72,30 @@ def describe_languages(manifest: Manifest) -> str:
 
 
 def describe_headline(manifest: Manifest) -> str:
-    """Accuracy on each set, or BLEU of each direction on the first set by each search."""
+    """Accuracy and F1 on each set, or BLEU of each direction on the first set by each search."""
     figures = list(served_figures(manifest))
-    if manifest.task == "sentiment":
-        found = [figure for figure in figures if figure.metric == "accuracy"]
-        return "; ".join(f"{name_data(each)}: accuracy {each.value:.1f} %" for each in found)
+    if manifest.task == "classification":
+        return describe_accuracy(figures)
+    if manifest.task == "language":
+        losses = [figure for figure in figures if figure.metric == "nats per character"]
+        return "; ".join(
+            f"{name_data(each)}: {each.value:.3f} nats per character" for each in losses
+        )
     first = [
         figure for figure in figures if (figure.data, figure.metric) == (figures[0].data, "bleu")
     ]
     pairs = dict.fromkeys(figure.pair for figure in first)
     said = "; ".join(f"{pair} {list_searches(first, pair)}" for pair in pairs)
     return f"{name_data(figures[0])}: BLEU {said}"
+
+
+def describe_accuracy(figures: Iterable[Quality]) -> str:
+    """Accuracy on each set, and F1 if it was measured."""
+    said: dict[str, list[str]] = {}
+    for figure in figures:
+        name = figure.signature.partition(",")[0] if figure.metric == "f1" else figure.metric
+        said.setdefault(name_data(figure), []).append(f"{name} {figure.value:.1f} %")
+    return "; ".join(f"{name}: {', '.join(parts)}" for name, parts in said.items())
 
 
 def list_searches(figures: Iterable[Quality], pair: str | None) -> str:

@@ -9,22 +9,25 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from docs.generate import metrics, models, performance, settings
+from docs.generate import clients, metrics, models, performance, settings, study
 from service.http.app import create_app
 from service.settings import Settings
 
 PAGES = (
     "README.md",
+    "docs/api.md",
     "docs/capacity.md",
     "docs/models.md",
     "docs/observability.md",
     "docs/performance.md",
+    "docs/recurrent-networks.md",
     "docs/settings.md",
 )
 PART = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 PARTS: dict[str, Callable[[Path], str]] = {
     "settings": lambda _: settings.describe_settings(),
+    "clients": clients.describe_clients,
     "metrics": lambda _: metrics.describe_metrics(),
     "models": models.describe_models,
     "quality": models.describe_quality,
@@ -35,6 +38,11 @@ PARTS: dict[str, Callable[[Path], str]] = {
     "goals": performance.describe_goals,
     "load": performance.describe_load,
     "costs": performance.describe_costs,
+    "gradients": study.describe_gradients,
+    "recall": study.describe_recall,
+    "clipping": study.describe_clipping,
+    "truncation": study.describe_truncation,
+    "cells": study.describe_language,
 }
 
 

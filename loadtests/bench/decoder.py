@@ -19,7 +19,7 @@ from service.engine.device import Device
 from service.engine.runner import Runner, run_sequences
 from service.repository.loader import load_model
 from service.repository.model import LoadedModel, make_sequences
-from service.repository.registry import newest_version
+from service.repository.versions import newest_version
 
 TRANSLATOR = "translation-en-de"
 TARGET = "de"

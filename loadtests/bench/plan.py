@@ -10,7 +10,7 @@ from loadtests.bench.shape_model import ShapeModel, make_shape
 from service.repository.manifest import Precision
 from service.text.tokenizer import Tokenizer
 
-PARTS = ("engine", "decoder", "http", "open", "overload", "translation")
+PARTS = ("engine", "decoder", "http", "open", "overload", "translation", "generation")
 OVER_HTTP = ("http", "open", "overload")
 PRECISIONS: tuple[Precision, ...] = ("fp32", "int8")
 
@@ -71,6 +71,11 @@ class BenchPlan:
         if self.is_smoke:
             return 1.0
         return 20.0 if self.seconds >= 3 else 4.0 * self.seconds
+
+    @property
+    def num_texts_per_row(self) -> int:
+        """Texts that a row of the generator gets, one after the other."""
+        return 1 if self.is_smoke else 4
 
     @property
     def translation_seconds(self) -> float:

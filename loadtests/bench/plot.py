@@ -46,6 +46,11 @@ def draw_decoder(axis: Axes, results: Mapping[str, Any]) -> None:
     finish(axis, "Translation, one thread, greedy", "rows", "output tokens per second")
 
 
+def draw_generation(axis: Axes, results: Mapping[str, Any]) -> None:
+    draw_lines(axis, results["generation"]["rows"])
+    finish(axis, results["generation"]["model"], "sequences at a time", "characters per second")
+
+
 def draw_lines(axis: Axes, figures: Mapping[str, Sequence[float]]) -> None:
     """A line for each label of keys `label|x`."""
     lines: dict[str, list[tuple[int, float]]] = {}
@@ -138,4 +143,5 @@ PANELS = (
     ("overload", draw_overload),
     ("translation", draw_translation),
     ("translation", draw_short),
+    ("generation", draw_generation),
 )

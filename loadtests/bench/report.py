@@ -166,6 +166,14 @@ def print_translation(summary: Mapping[str, Mapping[str, Mapping[str, float]]]) 
     print_section("Translation, 32 connections", *parts)
 
 
+def print_generation(results: Mapping[str, Any]) -> None:
+    print_section(
+        f"Engine alone: {results['model']}, characters per second, temperature 0.8",
+        "One thread, by sequences at a time, mixed lengths:",
+        format_table(*pivot(results["rows"])),
+    )
+
+
 def print_goals(results: Mapping[str, Any]) -> None:
     rows = [
         [

@@ -4,8 +4,8 @@ Everything runs on this machine, on loopback addresses, on the processor. `--onl
 engine (texts per second against batch size, length mix, instances and threads), decoder (output
 tokens per second likewise), http (closed loop at 1 to 128 connections), open (open loop at 60 % of
 each server's own maximum), overload (open loop at three times the maximum), translation (continuous
-against static batches). Prints tables and writes loadtests/results/NAME.json after every part, and
-NAME.png at the end.
+against static batches), generation (the same for a language model's engine alone). Prints tables
+and writes loadtests/results/NAME.json after every part, and NAME.png at the end.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from types import FrameType
 from loadtests.bench.contestants.lineup import Contestants, start_contestants
 from loadtests.bench.decoder import find_translator, measure_decoder
 from loadtests.bench.engine import measure_ceiling, measure_engine
+from loadtests.bench.generation import find_generator, measure_generation
 from loadtests.bench.overload import (
     LOAD_SHARE,
     find_maximum,
@@ -33,6 +34,7 @@ from loadtests.bench.report import (
     describe_run,
     print_decoder,
     print_engine,
+    print_generation,
     print_goals,
     print_http,
     print_open,
@@ -51,7 +53,7 @@ from service.engine.device import available_cpus
 def main() -> None:
     given = parse_arguments()
     plan = make_plan(given)
-    skipped = find_skipped(plan) if given.smoke else {}
+    skipped = find_missing(plan) | (find_skipped(plan) if given.smoke else {})
     plan = plan.leave_out(skipped)
     # not resolved: an environment's interpreter is a link to another one
     litserve = given.litserve.absolute() if given.litserve else None
@@ -83,6 +85,15 @@ def find_skipped(plan: BenchPlan) -> dict[str, str]:
     return skipped
 
 
+def find_missing(plan: BenchPlan) -> dict[str, str]:
+    """Finds the parts whose models are not shipped; prints and returns why, by part."""
+    if "generation" not in plan.parts or find_generator():
+        return {}
+    reason = "the repository has no language model"
+    print(f"generation is skipped: {reason}", flush=True)
+    return {"generation": reason}
+
+
 def run_parts(context: BenchContext, litserve: Path | None, results: ResultsFile) -> None:
     """Runs the parts of the plan in turn; each prints its tables when it is done."""
     parts = context.plan.parts
@@ -100,6 +111,8 @@ def run_parts(context: BenchContext, litserve: Path | None, results: ResultsFile
                     run(context, contestants, results)
     if "translation" in parts:
         run_translation(context, results)
+    if "generation" in parts:
+        run_generation(context, results)
 
 
 def run_engine(context: BenchContext, results: ResultsFile) -> None:
@@ -155,6 +168,16 @@ def run_translation(context: BenchContext, results: ResultsFile) -> None:
     version = find_translator().name
     results.add("translation", {"model_version": version, "rounds": rounds, "summary": summary})
     print_translation(summary)
+
+
+def run_generation(context: BenchContext, results: ResultsFile) -> None:
+    plan = context.plan
+    folder = find_generator()
+    assert folder is not None, "the part is left out without a language model"
+    print("language model's engine alone", flush=True)
+    found = measure_generation(folder, plan.num_rounds, plan.num_texts_per_row)
+    results.add("generation", found)
+    print_generation(found)
 
 
 HTTP_PARTS: dict[str, Callable[[BenchContext, Contestants, ResultsFile], None]] = {

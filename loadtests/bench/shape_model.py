@@ -16,7 +16,7 @@ from export.to_onnx import build_classifier
 from export.wrap import WrapOptions, wrap_classifier
 from loadtests.measuring.places import MODELS_DIR
 from service.repository.manifest import TOKENIZER, Precision, read_manifest
-from service.repository.registry import newest_version
+from service.repository.versions import newest_version
 from service.text.tokenizer import Tokenizer
 
 DONOR = "sentiment-en"

@@ -12,7 +12,7 @@ from typing import Any
 from loadtests.load.options import parse_number, split_pairs
 from loadtests.load.texts import LENGTH_WEIGHTS, REVIEWS, SENTENCES
 
-CLASSIFY, TRANSLATE = "/classify", "/translate"
+CLASSIFY, TRANSLATE, GENERATE = "/classify", "/translate", "/generate"
 DEFAULT_MIX = "chat=40,review=35,page=5,batch=5,document=3,stream=12"
 PAGE_REVIEWS = 16
 
@@ -51,6 +51,9 @@ REVIEW = Lengths(1.6, 0.7, 10)
 BATCH = Lengths(8, 0.5, 32, least=2)
 DOCUMENT = Lengths(12, 0.5, 40, least=4)
 STREAM = Lengths(3, 0.6, 10)
+# In tokens; a prompt is cut to what every model reads.
+GENERATION = Lengths(60, 0.6, 200, least=8)
+PROMPT_TOKENS = 32
 
 
 def draft_chat(rng: Random, pairs: Sequence[Pair]) -> Draft:
@@ -96,6 +99,20 @@ def draft_page(rng: Random, pairs: Sequence[Pair]) -> Draft:  # noqa: ARG001 - a
     return Draft(CLASSIFY, {"inputs": [make_review(rng) for _ in range(PAGE_REVIEWS)]})
 
 
+def draft_generation(rng: Random, pairs: Sequence[Pair]) -> Draft:  # noqa: ARG001 - as the others
+    """Drafts a text to go on from, by drawing."""
+    parameters = {
+        "max_new_tokens": GENERATION.draw(rng),
+        "temperature": 0.8,
+        "seed": rng.getrandbits(32),
+        "truncate": PROMPT_TOKENS,
+        # a text that ends at once is one, too
+        "return_full_text": True,
+    }
+    inputs = choose_text(rng, REVIEWS["en"])
+    return Draft(GENERATE, {"inputs": inputs, "parameters": parameters}, "generated_text")
+
+
 def make_review(rng: Random) -> str:
     return join_sentences(rng, REVIEWS[rng.choice(list(REVIEWS))], REVIEW.draw(rng))
 
@@ -121,6 +138,7 @@ KINDS: dict[str, Callable[[Random, Sequence[Pair]], Draft]] = {
     "batch": draft_batch,
     "document": draft_document,
     "stream": draft_stream,
+    "generate": draft_generation,
 }
 
 

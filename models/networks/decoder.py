@@ -11,12 +11,9 @@ from torch import Tensor, nn
 from models.config import ModelConfig
 from models.networks.attention import Attention
 from models.networks.dropout import LockedDropout
-from models.networks.encoder import build_layer
+from models.networks.encoder import State, build_layer, run_layer
 
 NUM_LAYERS = 2
-
-State = list[tuple[Tensor, ...]]
-"""Per layer (hidden,) or (hidden, cell), each (1, B, H), as torch's layers take them."""
 
 
 class Decoder(nn.Module):
@@ -58,19 +55,10 @@ class Decoder(nn.Module):
         Returns:
             readout (B, T, E), the states after the last step, attention weights (B, T, S).
         """
-        bottom, bottom_state = self._run(self.bottom, self.dropout(embedded), state[0])
+        bottom, bottom_state = run_layer(self.bottom, self.dropout(embedded), state[0])
         context, weights = self.attention(bottom, keys, values, mask)
-        top, top_state = self._run(
+        top, top_state = run_layer(
             self.top, self.dropout(torch.cat([bottom, context], dim=-1)), state[1]
         )
         readout = torch.tanh(self.readout(torch.cat([top, context], dim=-1)))
         return self.dropout(readout), [bottom_state, top_state], weights
-
-    def _run(
-        self, layer: nn.RNNBase, inputs: Tensor, state: tuple[Tensor, ...]
-    ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        if self.cell == "lstm":
-            outputs, after = layer(inputs, tuple(part.contiguous() for part in state))
-            return outputs, after
-        outputs, hidden = layer(inputs, state[0].contiguous())
-        return outputs, (hidden,)

@@ -16,6 +16,9 @@ RECURRENT_LAYERS: dict[Cell, type[nn.LSTM] | type[nn.GRU] | type[nn.RNN]] = {
     "rnn": nn.RNN,
 }
 
+State = list[tuple[Tensor, ...]]
+"""Per layer (hidden,) or (hidden, cell), each (1, B, H), as torch's layers take them."""
+
 
 def build_layer(cell: Cell, input_size: int, hidden_size: int) -> nn.RNNBase:
     """Builds a unidirectional layer with orthogonal recurrent weights and an open forget gate."""
@@ -30,6 +33,18 @@ def build_layer(cell: Cell, input_size: int, hidden_size: int) -> nn.RNNBase:
         with torch.no_grad():
             weights["bias_ih_l0"][hidden_size : 2 * hidden_size] = 1.0
     return layer
+
+
+def run_layer(
+    layer: nn.Module, inputs: Tensor, state: tuple[Tensor, ...]
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Runs a layer over (B, T, I) from a state; returns outputs (B, T, H) and the state after."""
+    parts = tuple(part.contiguous() for part in state)
+    if len(parts) == 2:
+        outputs, after = layer(inputs, parts)
+        return outputs, after
+    outputs, hidden = layer(inputs, parts[0])
+    return outputs, (hidden,)
 
 
 def length_mask(lengths: Tensor, max_length: int) -> Tensor:
@@ -80,14 +95,13 @@ class Encoder(nn.Module):
         super().__init__()
         hidden_size = config.encoder_size
         sizes = [config.embedding_size] + [2 * hidden_size] * (config.encoder_layers - 1)
-        self.layers = nn.ModuleList(
-            BidirectionalLayer(config.cell, size, hidden_size) for size in sizes
-        )
+        layers = [BidirectionalLayer(config.cell, size, hidden_size) for size in sizes]
+        self.layers = nn.ModuleList(layers)
         self.dropout = LockedDropout(config.dropout)
         self.hidden_size = hidden_size
         self.residual = config.residual
         if self.residual:
-            for layer in self.layers[1:]:
+            for layer in layers[1:]:
                 silence(layer.forward_layer)
                 silence(layer.backward_layer)
 

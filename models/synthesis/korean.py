@@ -9,16 +9,12 @@ Source of the classes: 한글 맞춤법 (rules of Hangul spelling), articles 16,
 from dataclasses import dataclass
 from typing import Literal
 
+from service.text.hangul import join_syllable, split_syllable
 from service.text.particles import choose_particle
 
 Level = Literal["해요", "합니다", "해", "한다", "네요", "음"]
 Tense = Literal["present", "past", "future"]
 Negation = Literal["", "안", "못", "지 않다"]
-
-INITIALS = "ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎ"
-VOWELS = "ㅏㅐㅑㅒㅓㅔㅕㅖㅗㅘㅙㅚㅛㅜㅝㅞㅟㅠㅡㅢㅣ"
-FINALS = " ㄱㄲㄳㄴㄵㄶㄷㄹㄺㄻㄼㄽㄾㄿㅀㅁㅂㅄㅅㅆㅇㅈㅊㅋㅌㅍㅎ"
-FIRST_SYLLABLE = ord("가")
 
 BRIGHT = "ㅏㅑㅗ"  # are followed by 아, all others by 어
 CONTRACTIONS = {"ㅗ": "ㅘ", "ㅜ": "ㅝ", "ㅣ": "ㅕ", "ㅚ": "ㅙ"}
@@ -263,24 +259,6 @@ def end_negated(level: Level, tense: Literal["present", "past"], question: bool)
     if level in ("해요", "해"):
         return {"해요": "아니에요", "해": "아니야"}[level]
     return end_sentence(Verb("아니", is_adjective=True), level, question)
-
-
-def split_syllable(syllable: str) -> tuple[str, str, str]:
-    """Splits a syllable into initial, vowel and final; the final is empty if there is none.
-
-    Raises:
-        ValueError: the character is not a Hangul syllable.
-    """
-    if not "가" <= syllable <= "힣":
-        raise ValueError(f"{syllable!r} is not a Hangul syllable")
-    code, final = divmod(ord(syllable) - FIRST_SYLLABLE, len(FINALS))
-    initial, vowel = divmod(code, len(VOWELS))
-    return INITIALS[initial], VOWELS[vowel], FINALS[final].strip()
-
-
-def join_syllable(initial: str, vowel: str, final: str = "") -> str:
-    code = INITIALS.index(initial) * len(VOWELS) + VOWELS.index(vowel)
-    return chr(FIRST_SYLLABLE + code * len(FINALS) + FINALS.index(final or " "))
 
 
 def put_final(text: str, final: str) -> str:

@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             read_grammar(arguments.patterns),
             arguments.num_sentences,
             random.Random(arguments.seed),
-            [text for _, _, text, _ in read_everyday("sentiment")],
+            [text for _, _, text, _ in read_everyday("classification")],
         )
         arguments.out.mkdir(parents=True, exist_ok=True)
         text = "".join(f"{label}\t{text}\n" for label, text in lines)

@@ -10,6 +10,8 @@ import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from models.training.data import read_split
 from service.engine.device import Device
 from service.engine.runner import run_sequences
@@ -72,7 +74,7 @@ def score_translations(
             sequences = make_sequences(model, [original for original, _ in chunk])
             results = run_sequences(model.runner, sequences)
             for (_, translation), result in zip(chunk, results, strict=True):
-                assert not isinstance(result, list), "a classifier answers with an array"
+                assert isinstance(result, np.ndarray), "a classifier answers with an array"
                 yield float(model.probabilities(result)[1]), translation
 
 

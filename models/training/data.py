@@ -1,8 +1,9 @@
 """Reads data sets, and groups examples of similar length into batches.
 
 A source is a folder with a file per split: `train.tsv[.gz]` with `label TAB text` or
-`first TAB second`, or, for translation, parallel files `train.en[.gz]` and `train.de[.gz]`. A label
-is a name, or its index in the configuration, counted from 0.
+`first TAB second`, or, for translation, parallel files `train.en[.gz]` and `train.de[.gz]`, or, for
+a language model, a text `train.txt[.gz]`. A label is a name, or its index in the configuration,
+counted from 0.
 """
 
 import gzip
@@ -22,7 +23,7 @@ from models.config import RunConfig, SourceConfig
 
 Item = TypeVar("Item")
 Row = tuple[str, str]
-"""Sentiment: (label as written in the file, text). Translation: (first, second language)."""
+"""Classification: (label as written in the file, text). Translation: (first, second language)."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +31,15 @@ class Example:
     """One training example in token ids.
 
     Attributes:
-        input_ids: the source with eos (translation), or the text (sentiment).
-        target_ids: the target with its start token, without eos (translation), or [label]
-            (sentiment).
+        input_ids: the source with eos (translation), or the text (classification).
+        target_ids: the target with its start token, without eos (translation), [label]
+            (classification), or the next token of each input token (language).
+        features: the condition of a text (language).
     """
 
     input_ids: list[int]
     target_ids: list[int]
+    features: tuple[float, ...] = ()
 
     def __len__(self) -> int:
         return max(len(self.input_ids), len(self.target_ids))
@@ -59,6 +62,22 @@ def read_split(folder: Path, stem: str, languages: Sequence[str]) -> list[Row]:
     if len(sides) == 2 and sides[0] is not None and sides[1] is not None:
         return _zip_lines(sides[0], sides[1])
     raise FileNotFoundError(f"{folder} holds neither {stem}.tsv[.gz] nor {stem}.<language>[.gz]")
+
+
+def read_text(folder: Path, stem: str) -> str:
+    """Reads the text of one split, `<stem>.txt[.gz]`, every character of it.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is empty, not UTF-8, or not a complete gzip file.
+    """
+    path = _find(folder, f"{stem}.txt")
+    if path is None:
+        raise FileNotFoundError(f"{folder} does not hold {stem}.txt[.gz]")
+    text = "".join(_read(path))
+    if not text:
+        raise ValueError(f"{path} is empty")
+    return text
 
 
 class Pair(NamedTuple):
@@ -174,6 +193,14 @@ def bucket_batches(
     return batches
 
 
+def batch_examples(
+    examples: Sequence[Example], batch_tokens: int, rng: random.Random | None = None
+) -> list[list[Example]]:
+    """Groups examples into batches; see `bucket_batches`."""
+    batches = bucket_batches([len(example) for example in examples], batch_tokens, rng)
+    return [[examples[index] for index in batch] for batch in batches]
+
+
 def pad_ids(rows: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
     """Pads rows of ids: ids (B, T) int64 filled up with pad_id, and lengths (B) int64."""
     lengths = [len(row) for row in rows]
@@ -188,11 +215,15 @@ def _find(folder: Path, name: str) -> Path | None:
 
 
 def _lines(path: Path) -> Iterator[str]:
+    return (line.rstrip("\r\n") for line in _read(path))
+
+
+def _read(path: Path) -> Iterator[str]:
+    """Yields the lines of a file with their ends."""
     opener = gzip.open if path.suffix == ".gz" else open
     with opener(path, "rt", encoding="utf-8-sig", newline="\n") as lines:
         try:
-            for line in lines:
-                yield line.rstrip("\r\n")
+            yield from lines
         except UnicodeDecodeError as exc:
             raise ValueError(f"{path} is not UTF-8: {exc.reason}") from exc
         except (EOFError, gzip.BadGzipFile, zlib.error) as exc:

@@ -2,8 +2,8 @@
 
 Held out are the everyday sentences and, in translation, the test rows of all sources of a
 configuration: a training row with one of these texts, however it is typed, is left out. The test
-rows of sentiment sets do not count: common short reviews ("best!") recur in the published splits,
-and accuracy on them is only comparable if the training split is used whole.
+rows of classification sets do not count: common short reviews ("best!") recur in the published
+splits, and accuracy on them is only comparable if the training split is used whole.
 """
 
 import unicodedata

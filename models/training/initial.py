@@ -105,6 +105,9 @@ def read_parts(path: Path) -> dict[str, Matrix]:
 def name_weights(manifest: Manifest, parts: dict[str, Matrix]) -> Iterator[tuple[str, Matrix]]:
     """Torch's names and arrays from the graphs' constants."""
     yield "embedding.weight", parts["embedding"]
+    if manifest.task == "language":
+        yield from name_language(manifest.cell, parts)
+        return
     num_layers = sum(name.startswith("encoder.") and name.endswith(".input") for name in parts)
     for index in range(num_layers):
         for place, way in enumerate(("forward", "backward")):
@@ -122,10 +125,30 @@ def name_weights(manifest: Manifest, parts: dict[str, Matrix]) -> Iterator[tuple
     for name in ("bridge", "readout"):
         yield f"decoder.{name}.weight", parts[name]
         yield f"decoder.{name}.bias", parts[f"{name}.bias"]
-    bias = parts["output.bias"].copy()
+    yield "output_bias", revive(parts["output.bias"])
+
+
+def name_language(cell: str, parts: dict[str, Matrix]) -> Iterator[tuple[str, Matrix]]:
+    """The weights of a language model above its embedding."""
+    num_layers = sum(name.startswith("layers.") and name.endswith(".input") for name in parts)
+    for index in range(num_layers):
+        yield from name_layer(cell, parts, f"layers.{index}", 0, f"layers.{index}")
+    for name in ("readout", "condition"):
+        if name in parts:
+            yield f"{name}.weight", parts[name]
+            yield f"{name}.bias", parts[f"{name}.bias"]
+    bias = revive(parts["output.bias"])
+    if "readout" in parts:  # tied
+        yield "output_bias", bias
+    else:
+        yield "output.weight", parts["output"]
+        yield "output.bias", bias
+
+
+def revive(bias: Matrix) -> Matrix:
+    """Gives tokens that the export lets never be chosen the bias of the least likely one."""
     known = bias > NEVER
-    bias[~known] = bias[known].min()
-    yield "output_bias", bias
+    return np.where(known, bias, bias[known].min())
 
 
 def name_layer(

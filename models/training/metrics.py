@@ -1,5 +1,6 @@
 """Quality figures: accuracy, and sacreBLEU's BLEU and chrF with their signatures."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -7,6 +8,7 @@ import numpy as np
 from sacrebleu import BLEU, CHRF
 
 NUM_BINS = 15
+PER_CHARACTER = " per character"
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,24 @@ def accuracy(predicted: Sequence[int], expected: Sequence[int]) -> Figure:
     return Figure("accuracy", 100.0 * right / len(expected), f"percent of {len(expected)} texts")
 
 
+def f1_score(predicted: Sequence[int], expected: Sequence[int], labels: Sequence[str]) -> Figure:
+    """Measures F1, the harmonic mean of precision and recall, in percent.
+
+    Of two labels, the second one counts, which is what a text is asked to be: spam, positive.
+    Of more, it is the mean of all labels' F1 ("macro").
+
+    Args:
+        predicted: (N) indices of labels.
+        expected: (N) the correct ones.
+        labels: names by index.
+    """
+    ours, theirs = np.asarray(predicted), np.asarray(expected)
+    counted = range(len(labels)) if len(labels) > 2 else (1,)
+    scores = [_label_f1(ours == label, theirs == label) for label in counted]
+    name = "macro F1" if len(labels) > 2 else f"F1 of {labels[1]}"
+    return Figure("f1", 100.0 * sum(scores) / len(scores), f"{name}, percent of {len(ours)} texts")
+
+
 def calibration_error(probabilities: np.ndarray, expected: Sequence[int]) -> Figure:
     """Measures the expected calibration error (Guo et al. 2017, eq. 5) in percentage points.
 
@@ -44,6 +64,16 @@ def calibration_error(probabilities: np.ndarray, expected: Sequence[int]) -> Fig
     ]
     signature = f"percentage points over {len(scores)} texts, {NUM_BINS} bins of equal width"
     return Figure("calibration error", 100.0 * sum(gaps) / len(scores), signature)
+
+
+def text_figures(nats: float, num_characters: int) -> list[Figure]:
+    """Measures how well a text was foreseen: mean loss in nats and in bits."""
+    signature = f"mean of {num_characters} known characters, the end of a text counting as one"
+    mean = nats / num_characters
+    return [
+        Figure(f"nats{PER_CHARACTER}", mean, signature),
+        Figure(f"bits{PER_CHARACTER}", mean / math.log(2.0), signature),
+    ]
 
 
 CHARACTER_LANGUAGES = frozenset({"ja", "km", "ko", "lo", "my", "th", "zh"})
@@ -72,3 +102,9 @@ def translation_figures(
         )
         for name, metric in metrics.items()
     ]
+
+
+def _label_f1(predicted: np.ndarray, expected: np.ndarray) -> float:
+    """F1 of one label from (N) bool each; 0 if it is neither predicted nor expected."""
+    num_right = int((predicted & expected).sum())
+    return 2.0 * num_right / max(1, int(predicted.sum() + expected.sum()))

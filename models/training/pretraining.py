@@ -18,7 +18,7 @@ from torch.nn.functional import cross_entropy, linear
 from models.config import ModelConfig, RunConfig
 from models.networks.dropout import LockedDropout
 from models.networks.encoder import Encoder, length_mask
-from models.training.data import Example, Row, bucket_batches, pad_ids, read_source
+from models.training.data import Example, Row, batch_examples, bucket_batches, pad_ids, read_source
 from models.training.held_out import read_training
 from models.training.vocabulary import PAD
 from service.text.tokenizer import Tokenizer
@@ -91,6 +91,9 @@ class PretrainingTask:
         # starts from the shares: tokens that occur in no text are never drawn, and stay unlikely
         model.output_bias.data.copy_(self._frequencies.log())
         return model
+
+    def sample_batches(self, rng: random.Random) -> list[list[Example]]:
+        return batch_examples(self.sample_epoch(rng), self.training.batch_tokens, rng)
 
     def sample_epoch(self, rng: random.Random) -> list[Example]:
         """Splits all texts into windows, at different places in each epoch."""

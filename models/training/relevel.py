@@ -2,6 +2,8 @@
 
 import re
 
+from service.text.hangul import is_syllable, split_syllable
+
 END = re.compile(r"^(?P<body>.*?)(?P<marks>[.!?~…]*)$", re.DOTALL)
 # What a speaker says politely, and what in a casual sentence.
 HUMBLE = (
@@ -28,9 +30,9 @@ HONORIFIC = re.compile(
     r"|세요$|[가-힣](?:셨|시(?=[죠겠네는나군면고]))"
 )
 FINAL_PARTICLE = "요"
-# Behind a verb; others are nouns like 필요. Vowels ㅏ ㅐ ㅓ ㅔ ㅕ ㅖ ㅘ ㅙ ㅝ ㅞ without a final.
+# Behind a verb; others are nouns like 필요.
 VERB_ENDINGS = frozenset("군걸든지고")
-VERB_VOWELS = frozenset({0, 1, 4, 5, 6, 7, 9, 10, 14, 15})
+VERB_VOWELS = frozenset("ㅏㅐㅓㅔㅕㅖㅘㅙㅝㅞ")  # without a final
 # Statements about somebody rather than requests.
 IS_ABOUT = re.compile(
     r"[가-힣](?:이|가|께서) |(?:이|좋으|예쁘|바쁘|크|많으|있으|없으|친절하|대단하|아프|젊으|피곤하|"
@@ -48,26 +50,14 @@ FORMAL = (
     ("해요", "합니"),
     ("돼요", "됩니"),
 )
-# Hangul syllables: final consonants 0 (none) to 27; 8 is ㄹ, 17 ㅂ, 19 ㅅ, 20 ㅆ, 27 ㅎ.
-FIRST_SYLLABLE, NUM_VOWELS, NUM_FINALS = 0xAC00, 21, 28
-RIEUL = 8
-
-
-def final_of(syllable: str) -> int:
-    """The index of a syllable's final consonant; 0 if it has none."""
-    return (ord(syllable) - FIRST_SYLLABLE) % NUM_FINALS
-
-
-def vowel_of(syllable: str) -> int:
-    """The index of a syllable's vowel, 0 to 20."""
-    return (ord(syllable) - FIRST_SYLLABLE) // NUM_FINALS % NUM_VOWELS
 
 
 def is_verb_ending(syllable: str) -> bool:
     """Whether the particle of politeness may follow it in a sentence."""
-    return syllable in VERB_ENDINGS or (
-        "가" <= syllable <= "힣" and not final_of(syllable) and vowel_of(syllable) in VERB_VOWELS
-    )
+    if syllable in VERB_ENDINGS or not is_syllable(syllable):
+        return syllable in VERB_ENDINGS
+    _, vowel, final = split_syllable(syllable)
+    return not final and vowel in VERB_VOWELS
 
 
 def make_casual(text: str) -> str | None:
@@ -102,7 +92,7 @@ def make_formal(text: str) -> str | None:
         return None if IS_ABOUT.search(body) else body.removesuffix("세요") + "십시오" + marks
     match = re.search(r"([가-힣])[아어]요$", body)
     # ㄹ may be that of 듣다, whose stem changes
-    if match and final_of(match[1]) not in (0, RIEUL):
+    if match and split_syllable(match[1])[2] not in ("", "ㄹ"):
         return body[: match.end(1)] + "습니" + end + marks
     return None
 

@@ -8,10 +8,9 @@ from pathlib import Path
 import torch
 
 from models.config import RunConfig, read_run_config
-from models.networks.classifier import Classifier
-from models.networks.seq2seq import Seq2Seq
 from models.training.speech_level import DEFAULT_LEVELS, LEVELS
-from models.training.tasks import build_model
+from models.training.tasks import Network, build_model
+from models.training.text_vocabulary import BOS, UNK
 from models.training.trainer import BEST, read_seconds
 from models.training.vocabulary import EOS, PAD, read_vocabulary, start_token, start_tokens
 from service.repository.manifest import TOKENIZER, Level, SpecialIds
@@ -31,13 +30,15 @@ class Run:
 
     config: RunConfig
     tokenizer: Tokenizer
-    model: Classifier | Seq2Seq
+    model: Network
     minutes: float | None
 
     @property
     def special_ids(self) -> SpecialIds:
-        if self.config.task == "sentiment":
+        if self.config.task == "classification":
             return SpecialIds(pad_id=self.tokenizer.token_id(PAD))
+        if self.config.task == "language":
+            return self._text_ids
         return SpecialIds(
             pad_id=self.tokenizer.token_id(PAD),
             eos_id=self.tokenizer.token_id(EOS),
@@ -51,6 +52,13 @@ class Run:
                 if language in self.config.languages and self._has_levels
             },
         )
+
+    @property
+    def _text_ids(self) -> SpecialIds:
+        pad_id, eos_id, bos_id = map(self.tokenizer.token_id, (PAD, EOS, BOS))
+        # a single long text never ends
+        has_end = self.config.condition is not None
+        return SpecialIds(pad_id=pad_id, eos_id=eos_id if has_end else None, bos_id=bos_id)
 
     @property
     def masks(self) -> dict[Kind, str]:
@@ -67,9 +75,12 @@ class Run:
 
     @property
     def forbidden_ids(self) -> list[int]:
-        """Ids that a translation never contains: start tokens and padding."""
-        if self.config.task == "sentiment":
+        """Ids that an answer never contains: start tokens, padding, what nobody can read."""
+        if self.config.task == "classification":
             return [self.tokenizer.token_id(PAD)]
+        if self.config.task == "language":
+            ends = [] if self.config.condition else [EOS]
+            return [self.tokenizer.token_id(token) for token in (PAD, BOS, UNK, *ends)]
         known = read_vocabulary(self.tokenizer)
         starts = [known[each] for each in start_tokens(self.config.languages) if each in known]
         return [*starts, known[PAD]]

@@ -5,7 +5,7 @@ The training loop is in `trainer`.
 
 import math
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from models.config import RunConfig, SourceConfig
 from models.networks.classifier import Classifier
+from models.networks.language_model import LanguageModel
 from models.networks.seq2seq import Seq2Seq, translate_greedily
 from models.training.adversarial import perturb
 from models.training.data import (
@@ -23,6 +24,7 @@ from models.training.data import (
     Pair,
     Row,
     add_typing_noise,
+    batch_examples,
     bucket_batches,
     index_labels,
     limit_rows,
@@ -31,13 +33,17 @@ from models.training.data import (
     sample_weighted,
 )
 from models.training.held_out import HeldOut, read_training
+from models.training.language import LanguageTask
 from models.training.masking import mask_pair
 from models.training.metrics import accuracy, translation_figures
 from models.training.start_tokens import SpeechLevels
+from models.training.texts import check_texts, count_features
 from models.training.vocabulary import EOS, PAD, drop_merges, start_token
 from service.text.tokenizer import Tokenizer
 
 VALID_BATCH_TOKENS = 8192
+
+Network = Classifier | Seq2Seq | LanguageModel
 
 
 class Task(Protocol):
@@ -45,7 +51,9 @@ class Task(Protocol):
 
     def build_model(self) -> nn.Module: ...
 
-    def sample_epoch(self, rng: random.Random) -> list[Example]: ...
+    def sample_batches(self, rng: random.Random) -> list[list[Example]]:
+        """Draws the batches of one epoch, in the order of training."""
+        ...
 
     def loss(
         self, model: nn.Module, examples: Sequence[Example], device: torch.device
@@ -63,9 +71,12 @@ def build_task(config: RunConfig, tokenizer: Tokenizer, data: Path) -> Task:
         ValueError: there is no usable training or validation data, or a label is unknown.
         FileNotFoundError: a configured file is missing.
     """
-    if config.task == "sentiment":
-        return SentimentTask(config, tokenizer, data)
-    return TranslationTask(config, tokenizer, data)
+    tasks: dict[str, Callable[[RunConfig, Tokenizer, Path], Task]] = {
+        "classification": ClassificationTask,
+        "translation": TranslationTask,
+        "language": LanguageTask,
+    }
+    return tasks[config.task](config, tokenizer, data)
 
 
 def training_texts(config: RunConfig, data: Path) -> Iterator[str]:
@@ -78,14 +89,17 @@ def training_texts(config: RunConfig, data: Path) -> Iterator[str]:
                 yield first
 
 
-def build_model(config: RunConfig) -> Classifier | Seq2Seq:
+def build_model(config: RunConfig) -> Network:
     """Builds the untrained network of a configuration."""
-    if config.task == "sentiment":
-        return Classifier(config.model, len(config.labels))
-    return Seq2Seq(config.model)
+    networks: dict[str, Callable[[], Network]] = {
+        "classification": lambda: Classifier(config.model, len(config.labels)),
+        "translation": lambda: Seq2Seq(config.model),
+        "language": lambda: LanguageModel(config.model, count_features(config)),
+    }
+    return networks[config.task]()
 
 
-class SentimentTask:
+class ClassificationTask:
     """Classification of texts by label."""
 
     def __init__(self, config: RunConfig, tokenizer: Tokenizer, data: Path) -> None:
@@ -105,6 +119,9 @@ class SentimentTask:
 
     def build_model(self) -> nn.Module:
         return build_model(self.config)
+
+    def sample_batches(self, rng: random.Random) -> list[list[Example]]:
+        return batch_examples(self.sample_epoch(rng), self.config.training.batch_tokens, rng)
 
     def sample_epoch(self, rng: random.Random) -> list[Example]:
         training = self.config.training
@@ -167,6 +184,9 @@ class TranslationTask:
 
     def build_model(self) -> nn.Module:
         return build_model(self.config)
+
+    def sample_batches(self, rng: random.Random) -> list[list[Example]]:
+        return batch_examples(self.sample_epoch(rng), self.config.training.batch_tokens, rng)
 
     def sample_epoch(self, rng: random.Random) -> list[Example]:
         training = self.config.training
@@ -304,6 +324,9 @@ def check_sources(config: RunConfig, data: Path) -> None:
         ValueError: a file cannot be read, or a label is unknown.
         FileNotFoundError: a configured file is missing.
     """
+    if config.task == "language":
+        check_texts(config, data)
+        return
     held_out = HeldOut.of(config, data)
     for name in held_out.missing:
         print(f"{name}: no such test rows; training rows are not compared with them")
@@ -311,7 +334,7 @@ def check_sources(config: RunConfig, data: Path) -> None:
         for split, is_read in (("train", source.weight), ("valid", source.has_valid)):
             if is_read:
                 rows = read_source(config, source, data, split)
-                if config.task == "sentiment":
+                if config.task == "classification":
                     label_rows(config, source, split, rows)
                 if split == "train" and (overlap := held_out.measure_overlap(source.path, rows)):
                     print(f"left out of {overlap}")

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from models.config import TrainingConfig
 from models.training.averaging import AverageModel
-from models.training.data import Example, bucket_batches
+from models.training.data import Example
 from models.training.tasks import Task
 
 LAST, BEST, HISTORY = "last.pt", "best.pt", "history.jsonl"
@@ -181,7 +181,7 @@ class Trainer:
             "loss": round(_mean(progress.losses), 4),
             "losses": thin_out(progress.losses, NUM_POINTS),
             "seconds": round(progress.seconds),
-            **{name: round(value, 2) for name, value in figures.items()},
+            **{name: round(value, 4) for name, value in figures.items()},
         }
         progress.losses = []
         print(json.dumps(record), flush=True)
@@ -199,12 +199,7 @@ class Trainer:
 
     def _epoch_batches(self, epoch: int) -> list[list[Example]]:
         # the same batches after a resumption
-        rng = random.Random(f"{self.config.seed}/{epoch}")
-        examples = self.task.sample_epoch(rng)
-        indices = bucket_batches(
-            [len(example) for example in examples], self.config.batch_tokens, rng
-        )
-        return [[examples[index] for index in batch] for batch in indices]
+        return self.task.sample_batches(random.Random(f"{self.config.seed}/{epoch}"))
 
     def _learning_rate(self) -> float:
         """Returns the rate: linear warm-up, then a cosine to zero (Loshchilov and Hutter 2017)."""

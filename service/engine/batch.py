@@ -25,6 +25,28 @@ class SearchOptions:
     with_attention: bool = False
 
 
+@dataclass(frozen=True)
+class SamplingOptions:
+    """How the tokens of one text are chosen.
+
+    Attributes:
+        max_new_tokens: after which the text ends even without eos.
+        temperature: divides the logits; 0 takes the likeliest token each time (greedy).
+        top_k: of the likeliest tokens, so many may be drawn; 0 is all.
+        top_p: of the likeliest tokens, those may be drawn that together have this probability.
+        repetition_penalty: > 0; above 1 makes tokens of the text so far less likely.
+        seed, index: 64 bits each, the key of the draws; the index counts the texts of one seed.
+    """
+
+    max_new_tokens: int = 256
+    temperature: float = 0.0
+    top_k: int = 0
+    top_p: float = 1.0
+    repetition_penalty: float = 1.0
+    seed: int = 0
+    index: int = 0
+
+
 @dataclass(eq=False)
 class TokenSequence:
     """One text, or one sentence of a text, on its way through a batcher; compared by identity.
@@ -38,6 +60,10 @@ class TokenSequence:
         on_tokens: called on the engine's thread with the next token ids of the stable prefix, the
             one that every live beam and every closed hypothesis shares. Never with eos; all calls
             together give the best hypothesis, before the result does. Must not raise.
+        sampling: set for generation only.
+        features: (F) that the generated text depends on, if its model has a condition.
+        on_token: called on the engine's thread with each generated token and its log-probability,
+            never with eos; true ends the text. Must not raise.
     """
 
     input_ids: list[int]
@@ -49,6 +75,9 @@ class TokenSequence:
     finished_at: float = math.inf
     is_abandoned: bool = False
     on_tokens: Callable[[list[int]], None] | None = None
+    sampling: SamplingOptions | None = None
+    features: tuple[float, ...] | None = None
+    on_token: Callable[[int, float], bool] | None = None
 
     @property
     def num_tokens(self) -> int:
@@ -86,8 +115,32 @@ class Hypothesis:
         return self.defect is None
 
 
-Result = FloatArray | list[Hypothesis]
-"""Label scores (C) of one text, or hypotheses of one sentence, best first."""
+End = Literal["eos", "stop", "length"]
+"""Why a generated text ends: by its own token, by its `on_token`, or at its length limit."""
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One generated text.
+
+    Attributes:
+        token_ids: without the prompt and eos.
+        log_probabilities: of each token by the model itself, whatever it was drawn by; of eos, too,
+            if the text ends with it.
+    """
+
+    token_ids: list[int]
+    log_probabilities: list[float]
+    end: End
+
+    @property
+    def score(self) -> float:
+        """Mean log-probability per token, eos included."""
+        return sum(self.log_probabilities) / len(self.log_probabilities)
+
+
+Result = FloatArray | list[Hypothesis] | Generation
+"""Label scores (C) of a text, hypotheses of a sentence, best first, or a generated text."""
 
 
 @dataclass(frozen=True)
@@ -105,10 +158,15 @@ class Batch:
 
 def pad_sequences(sequences: Sequence[TokenSequence], pad_id: int) -> Batch:
     """Pads sequences to one batch, in the same order."""
-    lengths = np.array([sequence.num_tokens for sequence in sequences], dtype=np.int64)
-    input_ids = np.full((len(sequences), int(lengths.max())), pad_id, dtype=np.int64)
-    for row, sequence in zip(input_ids, sequences, strict=True):
-        row[: sequence.num_tokens] = sequence.input_ids
+    return pad_rows([sequence.input_ids for sequence in sequences], pad_id)
+
+
+def pad_rows(rows: Sequence[Sequence[int]], pad_id: int) -> Batch:
+    """Pads rows of token ids to one batch, in the same order."""
+    lengths = np.array([len(row) for row in rows], dtype=np.int64)
+    input_ids = np.full((len(rows), int(lengths.max())), pad_id, dtype=np.int64)
+    for padded, row in zip(input_ids, rows, strict=True):
+        padded[: len(row)] = row
     return Batch(input_ids, lengths)
 
 

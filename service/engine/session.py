@@ -70,6 +70,13 @@ class OnnxSession:
     def output_names(self) -> list[str]:
         return self._our_output_names
 
+    def input_shape(self, name: str) -> list[int | str | None]:
+        """The shape that the graph declares for an input; a name or None where it may vary."""
+        theirs = dict(self._inputs)[name]
+        nodes = {node.name: node for node in self._session.get_inputs()}
+        shape: list[int | str | None] = nodes[theirs].shape
+        return shape
+
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """See `Session.run`."""
         try:

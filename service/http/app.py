@@ -27,10 +27,16 @@ from service.http.middleware import RequestContextMiddleware
 from service.http.openapi import complete_document, document_errors, name_operation
 from service.http.prefix import PrefixMiddleware
 from service.http.problems import answer_http_error, answer_serving_error
+from service.http.routes.completions import completions
+from service.http.routes.default import default
+from service.http.routes.generation import generation
 from service.http.routes.operations import discovery, operations
 from service.http.routes.pages import pages
 from service.http.routes.tasks import tasks
+from service.http.schemas import Problem
+from service.http.wires.openai import CompletionProblem
 from service.pipeline.classify import ClassifyPipeline
+from service.pipeline.generate import GeneratePipeline
 from service.pipeline.translate import TranslatePipeline
 from service.repository.registry import Registry
 from service.settings import Settings, SettingsError
@@ -67,7 +73,7 @@ class SeqserveApp(FastAPI):
         super().__init__(
             title="seqserve",
             version=read_version(),
-            summary="Text classification and translation with recurrent models",
+            summary="Text classification, translation and generation with recurrent models",
             # Relative to the document, so that it is right below any prefix of a proxy.
             servers=[{"url": "."}],
             lifespan=lambda _: run_lifespan(context),
@@ -77,8 +83,9 @@ class SeqserveApp(FastAPI):
             generate_unique_id_function=name_operation,
         )
         self.context = context
-        for router in (tasks, discovery, operations, pages):
-            self.include_router(router, responses=document_errors())
+        for router in (tasks, generation, default, discovery, operations, pages):
+            self.include_router(router, responses=document_errors(Problem))
+        self.include_router(completions, responses=document_errors(CompletionProblem))
         self.mount("/docs/assets", StaticFiles(packages=[("fastapi_swagger", "resources")]))
         self.add_exception_handler(errors.ServingError, answer_serving_error)
         self.add_exception_handler(HTTPException, answer_http_error)
@@ -120,6 +127,7 @@ def create_app(
     registry: Registry | None = None,
     classify: ClassifyPipeline | None = None,
     translate: TranslatePipeline | None = None,
+    generate: GeneratePipeline | None = None,
     collector_registry: CollectorRegistry | None = None,
     collector: Collector | None = None,
 ) -> SeqserveApp:
@@ -130,6 +138,7 @@ def create_app(
         registry: the models; by default those of `settings.models_dir`.
         classify: the pipeline for `/classify`; by default one over the registry.
         translate: the same for `/translate`.
+        generate: the same for `/generate`.
         collector_registry: where metrics live; by default a new one with the process's figures.
         collector: what `/metrics` shows; by default that registry.
     """
@@ -141,6 +150,7 @@ def create_app(
         registry,
         classify or ClassifyPipeline(registry, settings, metrics),
         translate or TranslatePipeline(registry, settings, metrics),
+        generate or GeneratePipeline(registry, settings, metrics),
         make_metrics_app(collector or metrics.registry),
     )
     context.traces = open_traces(settings)

@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Scope
 from service.answers import Timings
 from service.errors import ServingError
 from service.pipeline.classify import ClassifyPipeline
+from service.pipeline.generate import GeneratePipeline
 from service.pipeline.translate import TranslatePipeline
 from service.repository.registry import Registry
 from service.settings import Settings
@@ -35,6 +36,7 @@ class AppContext:
     registry: Registry
     classify: ClassifyPipeline
     translate: TranslatePipeline
+    generate: GeneratePipeline
     metrics_app: ASGIApp
     is_draining: bool = False
     traces: "Traces | None" = None

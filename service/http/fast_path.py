@@ -6,6 +6,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service import errors
 from service.http.problems import answer_serving_error
+from service.http.routes.completions import completions
+from service.http.routes.default import default
+from service.http.routes.generation import generation
 from service.http.routes.tasks import tasks
 
 
@@ -20,7 +23,10 @@ class FastPath:
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
         self.endpoints = {
-            route.path: route.endpoint for route in tasks.routes if isinstance(route, APIRoute)
+            route.path: route.endpoint
+            for router in (tasks, generation, completions, default)
+            for route in router.routes
+            if isinstance(route, APIRoute) and "POST" in (route.methods or ())
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -62,22 +62,26 @@ def find_description(model: type[BaseModel], path: Sequence[str]) -> str | None:
     return field.description if field else None
 
 
+# By the type of pydantic's error, with the names of its context.
+PROBLEMS = {
+    "missing": "is missing or null",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "greater_than": "must be above {gt}",
+    "less_than": "must be below {lt}",
+    "literal_error": "must be {expected}",
+    "string_too_short": "is empty",
+    "string_too_long": "is longer than {max_length} characters",
+    "too_short": "is empty",
+}
+
+
 def describe_problem(error: ErrorDetails) -> str:
-    kind, context = error["type"], error.get("ctx", {})
+    kind = error["type"]
     if kind == "fault":
         return error["msg"]
-    if kind == "missing":
-        return "is missing or null"
-    if kind == "greater_than_equal":
-        return f"must be at least {context['ge']}"
-    if kind == "less_than_equal":
-        return f"must be at most {context['le']}"
-    if kind == "literal_error":
-        return f"must be {context['expected']}"
-    if kind == "string_too_short":
-        return "is empty"
-    if kind == "string_too_long":
-        return f"is longer than {context['max_length']} characters"
+    if kind in PROBLEMS:
+        return PROBLEMS[kind].format(**error.get("ctx", {}))
     return f"must be {wanted_kind(kind)}, got {kind_of(error['input'])}"
 
 
@@ -87,5 +91,8 @@ def wanted_kind(error_type: str) -> str:
         "finite": "a whole number",
         "bool": "true or false",
         "string": "a string",
+        "float": "a number",
+        "list": "an array",
+        "tuple": "an array",
     }
     return wanted.get(error_type.partition("_")[0], "an object")

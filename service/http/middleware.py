@@ -16,7 +16,12 @@ from service.telemetry.metrics import NO_MODEL
 
 logger = logging.getLogger(__name__)
 
-TASK_PATHS = frozenset({"/", "/translate", "/classify", "/predict"})
+TASK_PATHS = frozenset(
+    {
+        *("/", "/translate", "/classify", "/predict"),
+        *("/generate", "/generate_stream", "/v1/completions"),
+    }
+)
 SEVERAL_MODELS = "several"
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 

@@ -4,6 +4,7 @@ We parse bodies ourselves, so their schemas are added here, and so are examples,
 The document is made for generators of clients: one schema per body, plain names, no titles.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,7 +13,12 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from service.http.schemas import REQUESTS, Body, Problem, TranslationEvent
+from service.http.wires.openai import CompletionProblem, CompletionRequest
+from service.http.wires.tgi import DataEvent, GenerateRequest
 from service.settings import Settings
+
+BODIES: tuple[type[Body], ...] = (*REQUESTS, GenerateRequest, CompletionRequest)
+EVENT_MODELS: tuple[type[BaseModel], ...] = (TranslationEvent, DataEvent)
 
 # `authorize` looks at the key, which may be in the body, too.
 KEY_SCHEMES = {
@@ -23,6 +29,21 @@ REFERENCE = "#/components/schemas/{model}"
 JSON, PROBLEM, EVENTS = "application/json", "application/problem+json", "text/event-stream"
 
 LABELS = [{"label": "positive", "score": 0.977}, {"label": "negative", "score": 0.023}]
+TOKEN_EVENT = {
+    "index": 1,
+    "token": {"id": 17, "text": " not", "logprob": -0.25, "special": False},
+    "generated_text": None,
+    "details": None,
+}
+COMPLETION = {
+    "id": "cmpl-2f1a",
+    "object": "text_completion",
+    "created": 1_790_000_000,
+    "model": "shakespeare-en",
+    "choices": [{"index": 0, "text": " not to be", "logprobs": None, "finish_reason": "length"}],
+    "usage": {"prompt_tokens": 9, "completion_tokens": 10, "total_tokens": 19},
+}
+MODEL_CARD = {"id": "shakespeare-en", "object": "model", "created": 0, "owned_by": "seqserve"}
 # By operation: bodies (none if the operation takes none) and an answer.
 EXAMPLES: dict[str, tuple[object, object]] = {
     "translate": (
@@ -31,8 +52,28 @@ EXAMPLES: dict[str, tuple[object, object]] = {
     ),
     "classify": ({"inputs": "a delight"}, [LABELS]),
     "predict": ({"inputs": "a delight"}, LABELS),
+    "generate": (
+        {"inputs": "To be, or", "parameters": {"max_new_tokens": 20, "temperature": 0.8}},
+        {"generated_text": " not to be, my lord"},
+    ),
+    "generate_stream": ({"inputs": "To be, or"}, TOKEN_EVENT),
+    "create_completion": (
+        {"model": "shakespeare-en", "prompt": "To be, or", "max_tokens": 20},
+        COMPLETION,
+    ),
+    "list_model_cards": (None, {"object": "list", "data": [MODEL_CARD]}),
+    "show_model_card": (None, MODEL_CARD),
     "detect": ({"q": "Zwei Hunde spielen."}, [{"confidence": 100.0, "language": "de"}]),
     "list_languages": (None, [{"code": "en", "name": "English", "targets": ["de", "en"]}]),
+    "list_glossaries": (
+        None,
+        [
+            {
+                "name": "products",
+                "directions": [{"source": "en", "target": "de", "num_terms": 12}],
+            }
+        ],
+    ),
     "show_frontend": (
         None,
         {
@@ -77,7 +118,9 @@ EXAMPLES: dict[str, tuple[object, object]] = {
             {
                 "name": "sentiment-en",
                 "version": "4",
-                "task": "sentiment",
+                "task": "classification",
+                "purpose": "sentiment",
+                "answers_by_default": True,
                 "cell": "gru",
                 "description": "English sentiment",
                 "languages": ["en"],
@@ -98,12 +141,33 @@ EXAMPLES: dict[str, tuple[object, object]] = {
     "health": (None, {"status": "ok"}),
     "show_metrics": (None, "# TYPE seqserve_ready gauge\nseqserve_ready 1.0\n"),
 }
+EVENT_EXAMPLES: dict[type[BaseModel], object] = {
+    TranslationEvent: {
+        "event": "done",
+        "data": '{"translatedText":"Zwei Hunde spielen im Schnee."}',
+    },
+    DataEvent: {"data": json.dumps(TOKEN_EVENT)},
+}
 PROBLEM_EXAMPLE = {
     "type": "about:blank",
     "title": "Unprocessable Entity",
     "status": 422,
     "detail": "`q` is missing or null; send a text, or an array of texts, to translate.",
     "error": "`q` is missing or null; send a text, or an array of texts, to translate.",
+}
+
+
+PROBLEM_EXAMPLES: dict[type[Problem], object] = {
+    Problem: PROBLEM_EXAMPLE,
+    CompletionProblem: {
+        **PROBLEM_EXAMPLE,
+        "error": {
+            "message": PROBLEM_EXAMPLE["detail"],
+            "type": "invalid_request_error",
+            "param": None,
+            "code": None,
+        },
+    },
 }
 
 
@@ -121,21 +185,22 @@ def document_body(model: type[Body]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {JSON: {"schema": schema}}}}
 
 
-def document_errors() -> dict[int | str, dict[str, Any]]:
+def document_errors(model: type[Problem]) -> dict[int | str, dict[str, Any]]:
     """Describes what any route may answer besides its own answer."""
-    schema = {"$ref": REFERENCE.format(model=Problem.__name__)}
+    schema = {"$ref": REFERENCE.format(model=model.__name__)}
+    example = PROBLEM_EXAMPLES[model]
     return {
         "default": {
             "description": "What went wrong, as RFC 9457 says",
-            "content": {PROBLEM: {"schema": schema, "example": PROBLEM_EXAMPLE}},
+            "content": {PROBLEM: {"schema": schema, "example": example}},
         }
     }
 
 
-def document_events() -> dict[int | str, dict[str, Any]]:
+def document_events(model: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
     """Describes an answer that may be a stream, by one of its events."""
-    schema = {"$ref": REFERENCE.format(model=TranslationEvent.__name__)}
-    example = {"event": "done", "data": '{"translatedText":"Zwei Hunde spielen im Schnee."}'}
+    schema = {"$ref": REFERENCE.format(model=model.__name__)}
+    example = EVENT_EXAMPLES[model]
     return {200: {"content": {EVENTS: {"schema": schema, "example": example}}}}
 
 
@@ -143,7 +208,7 @@ def complete_document(document: dict[str, Any], settings: Settings) -> dict[str,
     """The document of FastAPI with everything else."""
     components = document["components"]
     components["schemas"] |= describe_bodies(settings) | describe_models(
-        [Problem, TranslationEvent]
+        [*PROBLEM_EXAMPLES, *EVENT_MODELS]
     )
     components["securitySchemes"] = KEY_SCHEMES
     for operations in document["paths"].values():
@@ -165,9 +230,9 @@ def describe_models(models: Sequence[type[BaseModel]]) -> dict[str, dict[str, An
 
 def describe_bodies(settings: Settings) -> dict[str, dict[str, Any]]:
     """The schemas of bodies, with the limits that the operator has set."""
-    schemas = describe_models(REQUESTS)
-    limits = find_limits(settings)
-    for schema in schemas.values():
+    schemas = describe_models(BODIES)
+    for title, schema in schemas.items():
+        limits = find_limits(settings) | find_generation_limits(settings).get(title, {})
         for name, field in schema["properties"].items():
             for kind in field.get("anyOf", [field]):
                 if kind.get("type") == "integer":
@@ -189,6 +254,16 @@ def find_limits(settings: Settings) -> dict[str, dict[str, int]]:
         "timeout_ms": settings.max_timeout_ms,
     }
     return {name: {"maximum": limit} for name, limit in numbers.items()}
+
+
+def find_generation_limits(settings: Settings) -> dict[str, dict[str, dict[str, int]]]:
+    """The same by schema, for fields of generation."""
+    num_tokens = {"maximum": settings.max_generated_tokens}
+    num_texts = {"maximum": settings.max_return_sequences}
+    return {
+        "TextParameters": {"max_new_tokens": num_tokens, "num_return_sequences": num_texts},
+        "CompletionRequest": {"max_tokens": num_tokens, "n": num_texts},
+    }
 
 
 def accept_null(field: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from service import errors
 from service.http.codings import READ_CODINGS
 from service.http.schemas import Problem
+from service.http.wires.openai import CompletionProblem, describe_error
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +23,7 @@ STATUSES: dict[type[errors.ServingError], int] = {
     errors.BodyTimeout: 408,
     errors.TaskNotChosen: 404,
     errors.ModelNotFound: 404,
+    errors.GlossaryNotFound: 404,
     errors.ModelNotReady: 503,
     errors.Overloaded: 429,
     errors.DeadlineExceeded: 504,
@@ -54,12 +56,12 @@ def status_of(error: errors.ServingError) -> int:
     return next(STATUSES[parent] for parent in type(error).__mro__ if parent in STATUSES)
 
 
-async def answer_serving_error(_: Request, error: Exception) -> Response:
+async def answer_serving_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, errors.ServingError)
     status = status_of(error)
     if status == http.HTTPStatus.INTERNAL_SERVER_ERROR:
         logger.error("%s: %s", type(error).__name__, error, exc_info=error)
-    return problem_response(status, str(error), headers_of(error))
+    return answer_problem(request, status, str(error), headers_of(error))
 
 
 def headers_of(error: errors.ServingError) -> dict[str, str]:
@@ -71,10 +73,25 @@ def headers_of(error: errors.ServingError) -> dict[str, str]:
     return {"WWW-Authenticate": "Bearer"} if isinstance(error, errors.KeyMissing) else {}
 
 
-async def answer_http_error(_: Request, error: Exception) -> Response:
+async def answer_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     detail = DETAILS.get(error.status_code, error.detail)
-    return problem_response(error.status_code, detail, dict(error.headers or {}))
+    return answer_problem(request, error.status_code, detail, dict(error.headers or {}))
+
+
+def answer_problem(request: Request, status: int, detail: str, headers: dict[str, str]) -> Response:
+    """A problem in the words of the wire that was spoken."""
+    if not request.scope["path"].startswith("/v1/"):
+        return problem_response(status, detail, headers)
+    problem = CompletionProblem(
+        title=http.HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        error=describe_error(status, detail),
+    )
+    return Response(
+        problem.model_dump_json(), status, headers, media_type="application/problem+json"
+    )
 
 
 def problem_response(status: int, detail: str, headers: dict[str, str]) -> Response:

@@ -51,6 +51,7 @@ def read_strategy(value: object) -> object:
 
 
 Strategy = Literal["longest_first", "only_first", "do_not_truncate"]
+MAX_TERM_CHARS, MAX_NAME_CHARS = 200, 64
 STRATEGIES: dict[str, bool] = {
     strategy: strategy != "do_not_truncate" for strategy in get_args(Strategy)
 }
@@ -90,8 +91,28 @@ Share = Annotated[
 ]
 PositiveCount = Annotated[int, Field(ge=1, le=10**9), BeforeValidator(refuse_bool)]
 ModelName = Annotated[str, Field(max_length=128)]
-Term = Annotated[str, Field(min_length=1, max_length=200)]
+Term = Annotated[str, Field(min_length=1, max_length=MAX_TERM_CHARS)]
+GlossaryName = Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARS)]
 Code = Annotated[str, Field(min_length=1, max_length=35)]
+
+
+def check_glossary(value: object) -> object:
+    """Refuses what is neither a name nor terms before pydantic tries both."""
+    if isinstance(value, str):
+        if not 0 < len(value) <= MAX_NAME_CHARS:
+            raise fault("must have 1 to {limit} characters as a name", limit=MAX_NAME_CHARS)
+        return value
+    if not isinstance(value, dict):
+        raise fault("must be a string or an object of strings, got {kind}", kind=kind_of(value))
+    for text in (*value, *value.values()):
+        if not isinstance(text, str):
+            raise fault("has {kind} as a translation", kind=kind_of(text))
+        if not 0 < len(text) <= MAX_TERM_CHARS:
+            raise fault(
+                "has a term or a translation that does not have 1 to {limit} characters",
+                limit=MAX_TERM_CHARS,
+            )
+    return value
 
 
 def list_texts(texts: str | list[str]) -> list[str]:
@@ -169,7 +190,12 @@ class TranslateRequest(TimedBody):
     ] = "default"
     keep: Annotated[list[Term], Field(description="terms of the text that stay as they are")] = []
     glossary: Annotated[
-        dict[Term, Term], Field(description="terms of the text with their translations")
+        GlossaryName | dict[Term, Term],
+        BeforeValidator(check_glossary),
+        Field(
+            description="terms of the text with their translations, or the name of a glossary of "
+            "GET /glossaries"
+        ),
     ] = {}
     min_score: Annotated[
         Share,
@@ -190,6 +216,11 @@ class TranslateRequest(TimedBody):
         return isinstance(self.q, str)
 
     @property
+    def own_glossary(self) -> dict[str, str]:
+        """The terms that came with the request."""
+        return {} if isinstance(self.glossary, str) else self.glossary
+
+    @property
     def options(self) -> TranslateOptions:
         return TranslateOptions(
             source=self.source,
@@ -200,7 +231,8 @@ class TranslateRequest(TimedBody):
             max_new_tokens=self.max_new_tokens,
             attention=self.attention,
             formality=self.formality,
-            terms={term: term for term in self.keep} | self.glossary,
+            terms={term: term for term in self.keep} | self.own_glossary,
+            glossary=self.glossary if isinstance(self.glossary, str) else "",
             min_score=self.min_score,
         )
 
@@ -513,6 +545,19 @@ class LanguageInfo(BaseModel):
     targets: list[str]
 
 
+class GlossaryDirection(BaseModel):
+    source: str
+    target: str
+    num_terms: int
+
+
+class GlossaryInfo(BaseModel):
+    """A named glossary, and the directions for which it has terms."""
+
+    name: str
+    directions: list[GlossaryDirection]
+
+
 class LanguageName(BaseModel):
     code: str
     name: str
@@ -575,17 +620,29 @@ class ServerInfo(BaseModel):
     version: str
 
 
+class ModelCondition(BaseModel):
+    """What a language model takes besides a prompt: one of some labels, or so many numbers."""
+
+    labels: list[str]
+    num_features: int | None
+
+
 class ModelInfo(BaseModel):
     """What is loaded under one name."""
 
     name: str
     version: str
     task: str
+    purpose: Annotated[str, Field(description='what a classifier tells, as "sentiment"')]
+    answers_by_default: Annotated[
+        bool, Field(description="false if the model answers only requests that name it")
+    ]
     cell: str
     description: str
     languages: list[str]
     pairs: list[str]
     labels: list[str]
+    condition: ModelCondition | None = None
     precision: str
     device: str
     num_bytes: int

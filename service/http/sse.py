@@ -17,6 +17,11 @@ def format_event(name: str, data: str) -> bytes:
     return f"event: {name}\ndata: {data}\n\n".encode()
 
 
+def format_data(data: str) -> bytes:
+    """An event without a name."""
+    return f"data: {data}\n\n".encode()
+
+
 class EventResponse(StreamingResponse):
     """Sends events as they come; closes their source in the end, and when the client hangs up."""
 

@@ -13,10 +13,12 @@ from service.pipeline.intake import (
     check_wait,
     detect_languages,
     observe_stages,
+    observe_tokens,
     offload,
 )
 from service.pipeline.labels import rank_labels
 from service.pipeline.submission import ModelBatch, Submission, group_by_model, name_models
+from service.repository.manifest import SENTIMENT
 from service.repository.model import check_length
 from service.repository.registry import Registry, ServedModel
 from service.settings import Settings
@@ -86,7 +88,7 @@ class ClassifyPipeline:
         Raises:
             Overloaded: the queues of all classifiers are too slow.
         """
-        check_wait(self._registry, "sentiment")
+        check_wait(self._registry, "classification")
 
     async def classify(
         self, texts: Sequence[str], options: ClassifyOptions, deadline: float
@@ -139,6 +141,7 @@ class ClassifyPipeline:
         timings = observe_stages(
             job.work, results, job.arrived_at, job.encoded_at, self._metrics, self._clock()
         )
+        observe_tokens(submission.work, results, self._metrics)
         return ClassifyAnswer(job.model_names, job.model_versions, timings, classifications)
 
     def _check_explanation(self, encoded: Sequence[EncodedText]) -> None:
@@ -159,10 +162,14 @@ class ClassifyPipeline:
         self, texts: Sequence[str], model_name: str | None
     ) -> list[ServedModel]:
         if model_name is not None:
-            return [self._registry.find_model(model_name, "sentiment")] * len(texts)
-        codes = self._registry.sentiment_languages()
+            return [self._registry.find_model(model_name, "classification")] * len(texts)
+        codes = self._registry.classified_languages()
         if not codes:
-            raise ModelNotFound("no sentiment model is loaded")
+            names = [s.manifest.name for s in self._registry.models_of("classification")]
+            raise ModelNotFound(
+                "no classifier answers by default; name one as `parameters.model`; there are "
+                f"{', '.join(names) or 'none'}"
+            )
         detections = detect_languages(texts, codes, UNREAD_REMEDY)
         return [self._registry.find_classifier(detection.language) for detection in detections]
 
@@ -182,7 +189,8 @@ def encode_text(
         EmptyInput, InputTooLong.
     """
     model = served.model
-    ratings = find_ratings(text, model.manifest.languages[0])
+    is_opinion = model.manifest.purpose == SENTIMENT
+    ratings = find_ratings(text, model.manifest.languages[0]) if is_opinion else []
     read = spell_ratings(text, ratings)
     (input_ids,) = model.encode([read])
     if not input_ids:

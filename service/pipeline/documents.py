@@ -5,7 +5,8 @@ White space and markup come back as they were. Knows no queue: sequences go out,
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
+from itertools import chain
 
 import numpy as np
 
@@ -13,8 +14,9 @@ from service.answers import Alignment, Detection, TranslateOptions, Translation
 from service.engine.batch import Hypothesis, Result, TokenSequence
 from service.pipeline.reader import Reader
 from service.pipeline.sentence import (
+    Choices,
     Sentence,
-    choose_hypothesis,
+    choose_candidates,
     hypotheses_of,
     translate_sentence,
 )
@@ -88,13 +90,11 @@ class Document:
             if sentence.sequence
         ]
 
-    def best(self, results: Mapping[TokenSequence, Result]) -> list[Hypothesis | None]:
-        """The hypothesis that each sequence's translation is made of; None if none is faithful."""
+    def choose(self, results: Mapping[TokenSequence, Result], rank: int = 0) -> Choices:
+        """What each sequence's translation is made of, in the order of the text."""
         assert self.reader is not None
-        return [
-            choose_hypothesis(self.reader.model, self.sentence(sequence), results, 0)
-            for sequence in self.sequences
-        ]
+        found = chain.from_iterable(passage.sentences for passage in self.passages)
+        return choose_candidates(self.reader.model, found, results, rank)
 
     def sentence(self, sequence: TokenSequence) -> Sentence:
         return self._places[sequence][1]
@@ -140,52 +140,44 @@ def assemble(
         return Translation(
             passage.node.source, [], document.detected, [] if options.attention else None
         )
-    model = document.reader.model
-    render = partial(render_passages, model, document.passages, results)
+    best = document.choose(results)
     if text is None:
-        text = render(0, options.text_format)
-    others = [render(rank, options.text_format) for rank in range(1, options.alternatives + 1)]
-    best = document.best(results)
+        text = render_document(document, best, options.text_format)
+    others = [
+        render_document(document, document.choose(results, rank), options.text_format)
+        for rank in range(1, options.alternatives + 1)
+    ]
     return Translation(
         text,
         list(dict.fromkeys(other for other in others if other != text)),
         document.detected,
-        align_all(document, results) if options.attention else None,
-        is_complete=all(hypothesis is None or hypothesis.is_complete for hypothesis in best),
+        align_all(document, results, best) if options.attention else None,
+        is_complete=all(one is None or one.hypothesis.is_complete for one in best.values()),
         score=score_text(document.reader.score_fit, best),
     )
 
 
-def score_text(fit: ScoreFit | None, best: Sequence[Hypothesis | None]) -> float | None:
+def score_text(fit: ScoreFit | None, best: Choices) -> float | None:
     """The score of a text: that of its worst sentence; None if the model's are not calibrated.
 
     A sentence that comes back as it was has the score 0; what needs no translation has 1.
     """
     if fit is None:
         return None
-    return min((fit.score(each.score) if each else 0.0 for each in best), default=1.0)
+    scores = (fit.score(one.hypothesis.score) if one else 0.0 for one in best.values())
+    return min(scores, default=1.0)
 
 
-def render_passages(
-    model: LoadedModel,
-    passages: Sequence[Passage],
-    results: Mapping[TokenSequence, Result],
-    rank: int,
-    text_format: str,
-) -> str:
+def render_document(document: Document, choices: Choices, text_format: str) -> str:
     """A text as its translation has it."""
+    assert document.reader is not None
+    model = document.reader.model
     return "".join(
-        render_passage(model, passage, results, rank, text_format) for passage in passages
+        render_passage(model, passage, choices, text_format) for passage in document.passages
     )
 
 
-def render_passage(
-    model: LoadedModel,
-    passage: Passage,
-    results: Mapping[TokenSequence, Result],
-    rank: int,
-    text_format: str,
-) -> str:
+def render_passage(model: LoadedModel, passage: Passage, choices: Choices, text_format: str) -> str:
     """The passage as it stands in the translation.
 
     One that the translation leaves as it was is put back byte for byte, references and all.
@@ -194,7 +186,7 @@ def render_passage(
         return passage.node.source
     parts: list[tuple[str, Sequence[Tag]]] = []
     for sentence in passage.sentences:
-        rendered = translate_sentence(model, sentence, results, rank)
+        rendered = translate_sentence(model, sentence, choices)
         parts.append((rendered.text, rendered.tags))
         parts.append((sentence.space, sentence.space_tags))
     text = "".join(text for text, _ in parts)
@@ -205,17 +197,17 @@ def render_passage(
     return "".join(render_text(*part, passage.node.objects) for part in parts)
 
 
-def align_all(document: Document, results: Mapping[TokenSequence, Result]) -> list[Alignment]:
+def align_all(
+    document: Document, results: Mapping[TokenSequence, Result], best: Choices
+) -> list[Alignment]:
     """Attention of the best hypothesis of each sentence."""
     assert document.reader is not None
     model = document.reader.model
     return [
-        align(
-            model,
-            document.sentence(sequence),
-            best or hypotheses_of(results, sequence)[0],
-        )
-        for sequence, best in zip(document.sequences, document.best(results), strict=True)
+        align(model, candidate.sentence, candidate.hypothesis)
+        if candidate
+        else align(model, document.sentence(sequence), hypotheses_of(results, sequence)[0])
+        for sequence, candidate in best.items()
     ]
 
 

@@ -9,7 +9,7 @@ from service.answers import (
     Detection,
     Timings,
 )
-from service.engine.batch import Defect, Result, TokenSequence
+from service.engine.batch import Defect, Generation, Result, TokenSequence
 from service.errors import (
     DeadlineExceeded,
     EmptyInput,
@@ -145,14 +145,21 @@ def observe_stages(
         model_metrics.note_stages(
             timings.tokenize_seconds, timings.queue_seconds, timings.inference_seconds
         )
-        num_read = sum(sequence.num_tokens for sequence in part.sequences)
-        model_metrics.tokens_total["input"].inc(num_read)
-        if num_written := sum(count_tokens(results[sequence]) for sequence in part.sequences):
-            model_metrics.tokens_total["output"].inc(num_written)
         for sequence in part.sequences:
             if defect := find_defect(results[sequence]):
                 model_metrics.incomplete_translations_total[defect].inc()
     return timings
+
+
+def observe_tokens(
+    work: Sequence[ModelBatch], results: Mapping[TokenSequence, Result], metrics: Metrics
+) -> None:
+    """Counts what the models of one request have read and written."""
+    for part in work:
+        tokens_total = metrics.of_model(part.served.manifest.name).tokens_total
+        tokens_total["input"].inc(sum(sequence.num_tokens for sequence in part.sequences))
+        if num_written := sum(count_tokens(results[sequence]) for sequence in part.sequences):
+            tokens_total["output"].inc(num_written)
 
 
 def find_defect(result: Result) -> Defect | None:
@@ -161,5 +168,7 @@ def find_defect(result: Result) -> Defect | None:
 
 
 def count_tokens(result: Result) -> int:
-    """Tokens of the best translation; a classifier writes none."""
+    """Tokens of a generated text, or of the best translation; a classifier writes none."""
+    if isinstance(result, Generation):
+        return len(result.token_ids)
     return len(result[0].token_ids) if isinstance(result, list) else 0

@@ -1,19 +1,20 @@
 """Cuts a text into sentences as a translator reads them, with what must pass through masked."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 
 from service.answers import Formality, TranslateOptions
 from service.engine.batch import Hypothesis, Result, SearchOptions, TokenSequence
 from service.errors import InvalidInput
-from service.pipeline.sentence import DIGITS, Sentence, find_faithful
+from service.pipeline.sentence import DIGITS, Sentence, carries_some_masks, find_candidates
 from service.repository.manifest import Level, Manifest, ScoreFit
 from service.repository.model import LoadedModel, check_length, new_token_limit
 from service.text import sentences
 from service.text.alignment import share_tags
 from service.text.markup import Node, Tag, escape_text
 from service.text.masking import Masked, Masks, cut_at_placeables, mask_sentence
+from service.text.terms import NO_TERMS, Terms
 
 # Below this score, a word alone is read as an utterance, too: "hello" as "Hello.".
 DOUBTFUL = 0.7
@@ -31,9 +32,9 @@ class Reader:
     """Makes sentences for one model, and their sequences.
 
     Attributes:
-        source: language code.
+        source, target: language codes.
         text_format: of the text, `text` or `html`.
-        terms: translations that are given, by term.
+        terms: those whose translations are given.
         start_id: the token that starts the translations.
         score_fit: of the direction, if the model has one.
         like: its times and search options are those of the sentences' sequences.
@@ -41,8 +42,9 @@ class Reader:
 
     model: LoadedModel
     source: str
+    target: str
     text_format: str
-    terms: Mapping[str, str]
+    terms: Terms
     start_id: int
     score_fit: ScoreFit | None
     like: TokenSequence
@@ -58,14 +60,14 @@ class Reader:
         found: list[Sentence] = []
         for sentence in share(pairs, node.tags):
             masked = self.mask(sentence, self.model.manifest.masks)
-            found += [replace(sentence, masked=masked)] if masked else self.cut_around(sentence)
+            found += [sentence._replace(masked=masked)] if masked else self.cut_around(sentence)
         return found
 
     def cut_around(self, sentence: Sentence) -> list[Sentence]:
         """The placeables of a sentence and what is between them, each as a sentence."""
         pieces = split_sentence(sentence, cut_at_placeables(sentence.text, self.terms))
         return [
-            replace(piece, masked=self.mask(piece, {}) or Masked("", piece.text))
+            piece._replace(masked=self.mask(piece, {}) or Masked("", piece.text))
             for piece in pieces
         ]
 
@@ -74,7 +76,7 @@ class Reader:
         found: list[Sentence] = []
         for half in split_sentence(sentence, sentences.cut_in_two(sentence.text)):
             masked = self.mask(half, self.model.manifest.masks)
-            found += [replace(half, masked=masked)] if masked else self.cut_around(half)
+            found += [half._replace(masked=masked)] if masked else self.cut_around(half)
         return found
 
     def mask(
@@ -109,7 +111,9 @@ class Reader:
                 read.append(list(chain.from_iterable(self.read(self.cut_in_two(sentence)))))
             else:
                 sequence = self.make_sequence(input_ids, sentence)
-                read.append([replace(sentence, sequence=sequence, spelled=text)])
+                read.append(
+                    [sentence._replace(sequence=sequence, spelled=text, target=self.target)]
+                )
         return read
 
     def make_sequence(self, input_ids: list[int], sentence: Sentence) -> TokenSequence:
@@ -126,8 +130,8 @@ class Reader:
         """Whether another reading could keep what no hypothesis is faithful to, or is likelier."""
         if sentence.sequence is None or sentence.is_retry or sentence.is_plain:
             return False
-        best = next(find_faithful(self.model, sentence, results), None)
-        return best is None or (sentence.is_bare_word and self.doubts(best))
+        best = next(find_candidates(self.model, sentence, results), None)
+        return best is None or (sentence.is_bare_word and self.doubts(best.hypothesis))
 
     def doubts(self, hypothesis: Hypothesis) -> bool:
         fit = self.score_fit
@@ -144,17 +148,25 @@ class Reader:
             spelled = f"{sentence.spelled[0].upper()}{sentence.spelled[1:]}."
             (input_ids,) = self.model.encode([spelled], self.start_id)
             sequence = self.make_sequence(input_ids, sentence)
-            earlier = tuple(find_faithful(self.model, sentence, results))
-            return [replace(sentence, sequence=sequence, is_retry=True, earlier=earlier)]
+            earlier = tuple(find_candidates(self.model, sentence, results))
+            return [sentence._replace(sequence=sequence, is_retry=True, earlier=earlier)]
         masked = None
-        if not sentence.masked.originals and DIGITS.search(sentence.masked.text):
+        if DIGITS.search(sentence.masked.text) and carries_some_masks(
+            self.model, sentence, results
+        ):
             masked = self.mask(sentence, self.model.manifest.masks, small_numbers=True)
-        again = [replace(sentence, masked=masked)] if masked else self.cut_around(sentence)
-        return [replace(each, is_retry=True) for each in chain.from_iterable(self.read(again))]
+            found = find_candidates(self.model, sentence, results, may_drop_figures=True)
+            sentence = sentence._replace(earlier=tuple(found))
+        again = [sentence._replace(masked=masked)] if masked else self.cut_around(sentence)
+        return [each._replace(is_retry=True) for each in chain.from_iterable(self.read(again))]
 
 
 def make_reader(
-    model: LoadedModel, source: str, options: TranslateOptions, like: TokenSequence
+    model: LoadedModel,
+    source: str,
+    options: TranslateOptions,
+    like: TokenSequence,
+    terms: Terms = NO_TERMS,
 ) -> Reader:
     """The reader of texts in `source` for the target and the wishes of a request.
 
@@ -165,8 +177,9 @@ def make_reader(
     return Reader(
         model,
         source,
+        options.target,
         options.text_format,
-        options.terms,
+        terms,
         choose_start(manifest, options),
         manifest.score_fit(source, options.target),
         like,
@@ -196,8 +209,8 @@ def split_sentence(sentence: Sentence, pairs: Sequence[tuple[str, str]]) -> list
     pieces = share(pairs, sentence.tags)
     last = pieces[-1]
     space_tags = [tag._replace(offset=tag.offset + len(last.space)) for tag in sentence.space_tags]
-    pieces[-1] = replace(
-        last, space=last.space + sentence.space, space_tags=[*last.space_tags, *space_tags]
+    pieces[-1] = last._replace(
+        space=last.space + sentence.space, space_tags=[*last.space_tags, *space_tags]
     )
     return pieces
 

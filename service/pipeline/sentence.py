@@ -5,8 +5,9 @@ is, the sentence is cut around that and read again; where that fails too, it com
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import regex
 
@@ -17,14 +18,26 @@ from service.text.casing import is_in_capitals
 from service.text.final_marks import match_final_marks
 from service.text.markup import Tag
 from service.text.masking import LETTER, Masked, carries_masks, unmask
+from service.text.number_words import says_figure
 
 DIGITS = regex.compile(r"\d+")
 BARE_WORD = regex.compile(r"\p{Ll}[\p{L}\p{M}'’-]*")
 REPLACEMENT = "\ufffd"
 
 
-@dataclass(frozen=True)
-class Sentence:
+class Candidate(NamedTuple):
+    """A faithful hypothesis, its text, and the sentence as it was read for it."""
+
+    hypothesis: Hypothesis
+    text: str
+    sentence: "Sentence"
+
+
+Choices = Mapping[TokenSequence, Candidate | None]
+"""What each sequence's translation is made of; None if no hypothesis is faithful."""
+
+
+class Sentence(NamedTuple):
     """One sentence and the white space after it; copied if it has no sequence.
 
     Attributes:
@@ -32,9 +45,11 @@ class Sentence:
         tags: inline tags within it; the other one of a pair may be elsewhere.
         masked: as it is to be translated.
         spelled: the masked text as the model reads it.
+        target: the language of the translation.
         space_tags: those before, within and after the white space.
         is_retry: whether it was read another way before.
-        earlier: faithful hypotheses of that reading.
+        earlier: the candidates of that reading: of a bare word they may be better, of others they
+            lack figures, and are taken if this one has none.
     """
 
     text: str
@@ -43,9 +58,10 @@ class Sentence:
     tags: Sequence[Tag] = ()
     sequence: TokenSequence | None = None
     spelled: str = ""
+    target: str = ""
     space_tags: Sequence[Tag] = ()
     is_retry: bool = False
-    earlier: Sequence[Hypothesis] = ()
+    earlier: Sequence[Candidate] = ()
 
     @property
     def is_in_capitals(self) -> bool:
@@ -81,9 +97,13 @@ def hypotheses_of(
     return result
 
 
-def find_faithful(
-    model: LoadedModel, sentence: Sentence, results: Mapping[TokenSequence, Result]
-) -> Iterator[Hypothesis]:
+def find_candidates(
+    model: LoadedModel,
+    sentence: Sentence,
+    results: Mapping[TokenSequence, Result],
+    *,
+    may_drop_figures: bool = False,
+) -> Iterator[Candidate]:
     """The faithful hypotheses of a sentence that has a sequence, best first.
 
     Those that are cut or repeat themselves are left out if there are others.
@@ -91,58 +111,91 @@ def find_faithful(
     assert sentence.sequence is not None
     hypotheses = hypotheses_of(results, sentence.sequence)
     usable = [one for one in hypotheses if one.is_complete] or hypotheses
-    return (one for one in usable if is_faithful(sentence, decode(model, sentence, one)))
+    for one in usable:
+        text = decode(model, sentence, one)
+        if is_faithful(sentence, text, may_drop_figures=may_drop_figures):
+            yield Candidate(one, text, sentence)
 
 
-def is_faithful(sentence: Sentence, translation: str) -> bool:
-    """Whether a translation says something, has each mask once, and the right figures."""
-    return (
-        LETTER.search(translation) is not None
-        and carries_masks(translation, sentence.masked)
-        and has_figures(sentence.masked.text, translation)
-    )
-
-
-def has_figures(source: str, translation: str) -> bool:
-    """Whether no figure of the source has become another one; it may have become a word."""
-    figures = DIGITS.findall(source)
-    if not figures:
-        return True
-    wanted, found = Counter(figures), Counter(DIGITS.findall(translation))
-    return not (wanted - found and found - wanted)
+def carries_some_masks(
+    model: LoadedModel, sentence: Sentence, results: Mapping[TokenSequence, Result]
+) -> bool:
+    """Whether some hypothesis has each mask once, whatever else it lacks."""
+    assert sentence.sequence is not None
+    texts = (decode(model, sentence, one) for one in hypotheses_of(results, sentence.sequence))
+    return any(carries_masks(text, sentence.masked) for text in texts)
 
 
 def decode(model: LoadedModel, sentence: Sentence, hypothesis: Hypothesis) -> str:
     return model.decode(hypothesis.token_ids, in_capitals=sentence.is_in_capitals)
 
 
-def choose_hypothesis(
+def is_faithful(sentence: Sentence, translation: str, *, may_drop_figures: bool = False) -> bool:
+    """Whether a translation says something, has each mask once, and the right figures."""
+    return (
+        LETTER.search(translation) is not None
+        and carries_masks(translation, sentence.masked)
+        and has_figures(
+            sentence.masked.text, translation, "" if may_drop_figures else sentence.target
+        )
+    )
+
+
+def has_figures(source: str, translation: str, language: str) -> bool:
+    """Whether each figure of the source is in the translation, as it is or as a word.
+
+    In a language whose words for figures are not known, a missing one may be a word.
+    """
+    figures = DIGITS.findall(source)
+    if not figures:
+        return True
+    wanted, found = Counter(figures), Counter(DIGITS.findall(translation))
+    missing = wanted - found
+    if missing and found - wanted:
+        return False
+    return all(says_figure(translation, figure, language) for figure in missing)
+
+
+def choose_candidates(
+    model: LoadedModel,
+    sentences: Iterable[Sentence],
+    results: Mapping[TokenSequence, Result],
+    rank: int = 0,
+) -> Choices:
+    """The candidate of a rank for each sentence that has a sequence."""
+    return {
+        sentence.sequence: choose_candidate(model, sentence, results, rank)
+        for sentence in sentences
+        if sentence.sequence
+    }
+
+
+def choose_candidate(
     model: LoadedModel, sentence: Sentence, results: Mapping[TokenSequence, Result], rank: int
-) -> Hypothesis | None:
-    """The faithful hypothesis of a rank, or the last before it; None if there is none."""
-    found = find_faithful(model, sentence, results)
+) -> Candidate | None:
+    """The candidate of a rank, or the last before it; None if there is none."""
+    found = find_candidates(model, sentence, results)
     if not (rank or sentence.earlier):
         return next(found, None)
-    faithful = [*found, *sentence.earlier]
-    if sentence.earlier:
-        faithful.sort(key=lambda one: (one.is_complete, one.score), reverse=True)
-    return faithful[min(rank, len(faithful) - 1)] if faithful else None
+    candidates = list(found)
+    if sentence.is_bare_word:
+        candidates += sentence.earlier
+        candidates.sort(
+            key=lambda one: (one.hypothesis.is_complete, one.hypothesis.score), reverse=True
+        )
+    candidates = candidates or list(sentence.earlier)
+    return candidates[min(rank, len(candidates) - 1)] if candidates else None
 
 
-def translate_sentence(
-    model: LoadedModel,
-    sentence: Sentence,
-    results: Mapping[TokenSequence, Result],
-    rank: int,
-) -> Rendered:
-    """The sentence's translation by the hypothesis of a rank; itself if none is faithful."""
+def translate_sentence(model: LoadedModel, sentence: Sentence, choices: Choices) -> Rendered:
+    """The sentence's translation by the candidate that was chosen; itself if there is none."""
     if sentence.sequence is None:
         return Rendered(sentence.masked.before, sentence.tags)
-    hypothesis = choose_hypothesis(model, sentence, results, rank)
-    if hypothesis is None:
+    candidate = choices[sentence.sequence]
+    if candidate is None:
         return Rendered(sentence.text, sentence.tags)
+    hypothesis, text, sentence = candidate
     masked = sentence.masked
-    text = decode(model, sentence, hypothesis)
     tags: Sequence[Tag] = ()
     if masked.tags:
         assert hypothesis.attention is not None

@@ -12,7 +12,7 @@ from service.answers import Delta
 from service.engine.batch import Result, TokenSequence
 from service.pipeline.documents import Document, Passage, render_passage
 from service.pipeline.reader import Reader
-from service.pipeline.sentence import Sentence, translate_sentence
+from service.pipeline.sentence import Sentence, choose_candidates, translate_sentence
 from service.text.final_marks import without_final_marks
 from service.text.incremental_decoder import IncrementalDecoder
 from service.text.markup import render_plain
@@ -101,7 +101,8 @@ class DocumentText:
         reader = self._document.reader
         assert reader is not None
         if part.sequence is None or part.sequence in self._results:
-            rendered = translate_sentence(reader.model, part, self._results, 0)
+            choices = choose_candidates(reader.model, [part], self._results)
+            rendered = translate_sentence(reader.model, part, choices)
             return render_plain(rendered.text, rendered.tags) + part.space, True
         growing = self._sentences.get(part.sequence)
         return growing.text if growing else "", False
@@ -112,7 +113,8 @@ class DocumentText:
             return passage.node.source, True
         if not is_finished(passage, self._results):
             return "", False
-        return render_passage(reader.model, passage, self._results, 0, self._format), True
+        choices = choose_candidates(reader.model, passage.sentences, self._results)
+        return render_passage(reader.model, passage, choices, self._format), True
 
 
 class GrowingTexts:

@@ -47,12 +47,16 @@ class Submission:
         work: submitted when the context is entered; it may raise what `Batcher.submit` raises.
         deadline: monotonic seconds, by `clock`.
         clock: of the pipeline.
+
+    Attributes:
+        work: all that has been submitted.
     """
 
     def __init__(
         self, work: Sequence[ModelBatch], deadline: float, clock: Callable[[], float]
     ) -> None:
-        self._work = work
+        self._first_work = work
+        self.work: list[ModelBatch] = []
         self._seconds_left = deadline - clock()
         self._futures: dict[TokenSequence, asyncio.Future[Result]] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -62,7 +66,7 @@ class Submission:
         if self._seconds_left <= 0:
             raise DeadlineExceeded(TOO_LATE)
         try:
-            for part in self._work:
+            for part in self._first_work:
                 self.add(part.served, part.sequences)
         except BaseException:
             self._take_back()
@@ -82,6 +86,7 @@ class Submission:
     def add(self, served: ServedModel, sequences: list[TokenSequence]) -> None:
         """Submits further requests; raises what `Batcher.submit` raises."""
         futures = served.batcher.submit(sequences)
+        self.work.append(ModelBatch(served, sequences))
         added = dict(zip(sequences, futures, strict=True))
         self._futures |= added
         if self._listener:

@@ -28,6 +28,7 @@ from service.pipeline.intake import (
     check_wait,
     detect_languages,
     observe_stages,
+    observe_tokens,
     offload,
 )
 from service.pipeline.pivot import join_halves
@@ -39,6 +40,7 @@ from service.settings import Settings
 from service.telemetry.metrics import Metrics
 from service.text import detection, languages
 from service.text.markup import Node
+from service.text.terms import Terms
 
 AUTO = "auto"
 UNREAD_REMEDY = "name the source if the text is in one of these"
@@ -51,6 +53,7 @@ class TranslationJob:
     """Texts on their way through the translators.
 
     Attributes:
+        terms: those whose translations are given.
         work: the sequences of all documents by model.
         onward: the second half of the way, by index of the texts that take one.
         model_names, model_versions: of the models that will answer, comma-separated.
@@ -59,6 +62,7 @@ class TranslationJob:
 
     texts: Sequence[str]
     options: TranslateOptions
+    terms: Terms
     documents: list[Document]
     served: list[ServedModel | None]
     work: list[ModelBatch]
@@ -122,10 +126,11 @@ class TranslatePipeline:
         # among others a blank text comes back as it is, so that lists need no sorting out
         check_texts(texts, self._settings, may_be_blank=any(map(str.strip, texts)))
         self._check_terms(options)
-        return await self._open_texts(texts, self._resolve_codes(options), deadline)
+        options = self._resolve_codes(options)
+        return await self._open_texts(texts, options, self._find_terms(options), deadline)
 
     async def _open_texts(
-        self, texts: Sequence[str], options: TranslateOptions, deadline: float
+        self, texts: Sequence[str], options: TranslateOptions, terms: Terms, deadline: float
     ) -> TranslationJob:
         arrived_at = self._clock()
         like = TokenSequence([], arrived_at, deadline, self._choose_search(options))
@@ -138,7 +143,7 @@ class TranslatePipeline:
             opened = []
             for index, each in enumerate(zip(texts, parsed, detections, strict=True)):
                 try:
-                    opened.append(self._open_document(*each, options, like))
+                    opened.append(self._open_document(*each, options, like, terms))
                 except InputTooLong as exc:
                     raise InputTooLong(name_text(exc, index, len(texts))) from exc
             return opened
@@ -156,7 +161,9 @@ class TranslatePipeline:
         times = (deadline, arrived_at, self._clock())
         second_work = [ModelBatch(leg.served, []) for leg in onward.values()]
         names = name_models(group_by_model((part.served, []) for part in [*work, *second_work]))
-        return TranslationJob(texts, options, documents, served, work, onward, *names, *times)
+        return TranslationJob(
+            texts, options, terms, documents, served, work, onward, *names, *times
+        )
 
     async def answer_job(self, job: TranslationJob) -> TranslateAnswer:
         """Has the models of a job translate its texts.
@@ -169,6 +176,7 @@ class TranslatePipeline:
             for document, served in zip(job.documents, job.served, strict=True):
                 submit_again(submission, served, document.read_all_again(results))
             results = await submission.results()
+        observe_tokens(submission.work, results, self._metrics)
         answer = await self._assemble_answer(job, results, [None] * len(job.documents))
         if job.onward:
             second = await self.answer_job(await self._open_second_half(job, answer))
@@ -203,6 +211,7 @@ class TranslatePipeline:
                 for delta in job.select(growing.take_deltas()):
                     yield delta
             results = await submission.results()
+        observe_tokens(submission.work, results, self._metrics)
         answer = await self._assemble_answer(job, results, growing.texts)
         if job.onward:
             async with aclosing(self._stream_second_half(job, answer)) as second_half:
@@ -219,10 +228,10 @@ class TranslatePipeline:
         options = replace(
             job.options,
             source=self._settings.pivot_language,
-            terms={given: given for given in job.options.terms.values()},
             min_score=0.0,
         )
-        return await self._open_texts(texts, options, job.deadline)
+        kept = Terms({given: given for given in job.terms.translations.values()})
+        return await self._open_texts(texts, options, kept, job.deadline)
 
     async def _stream_second_half(
         self, job: TranslationJob, answer: TranslateAnswer
@@ -253,7 +262,7 @@ class TranslatePipeline:
 
     def _source_codes(self) -> list[str]:
         codes = [language.code for language in self.languages()]
-        return codes or self._registry.sentiment_languages()
+        return codes or self._registry.classified_languages()
 
     async def _assemble_answer(
         self,
@@ -278,11 +287,11 @@ class TranslatePipeline:
     def _resolve_codes(self, options: TranslateOptions) -> TranslateOptions:
         """The options with codes as the models spell them."""
         codes = list(dict.fromkeys(chain.from_iterable(self._registry.pairs())))
-        return replace(
-            options,
-            source=languages.match_code(options.source, [AUTO, *codes]),
-            target=languages.match_code(options.target, codes),
-        )
+        source = languages.match_code(options.source, [AUTO, *codes])
+        target = languages.match_code(options.target, codes)
+        if (source, target) == (options.source, options.target):
+            return options
+        return replace(options, source=source, target=target)
 
     def _check_terms(self, options: TranslateOptions) -> None:
         limit = self._settings.max_terms
@@ -291,6 +300,24 @@ class TranslatePipeline:
                 f"keep and glossary have {len(options.terms)} terms, above the limit of {limit}; "
                 "send those that the text has"
             )
+
+    def _find_terms(self, options: TranslateOptions) -> Terms:
+        """The terms of a request, and those of the glossary that it names.
+
+        Raises:
+            InvalidInput: a glossary is named, but no source.
+            GlossaryNotFound: there is no such glossary for the direction.
+        """
+        if not options.glossary:
+            return Terms(options.terms)
+        glossary = self._registry.glossaries.find(options.glossary)
+        if options.source == AUTO:
+            raise InvalidInput(
+                f"glossary is {options.glossary!r}, and source is {AUTO}; name the source, since a "
+                "glossary is for a direction"
+            )
+        named = glossary.find_terms(options.source, options.target)
+        return Terms({**named.translations, **options.terms}) if options.terms else named
 
     def _choose_search(self, options: TranslateOptions) -> SearchOptions:
         settings = self._settings
@@ -317,6 +344,7 @@ class TranslatePipeline:
         detection: Detection | None,
         options: TranslateOptions,
         like: TokenSequence,
+        terms: Terms,
     ) -> tuple[Document, list[Leg]]:
         """Cuts a text into requests with the times and options of `like`, and finds its way."""
         source = detection.language if detection else options.source
@@ -326,7 +354,7 @@ class TranslatePipeline:
         first, *onward = legs
         if onward:  # what is asked of the translation is asked of the second half
             options = replace(options, target=first.target, formality="default")
-        reader = make_reader(first.served.model, source, options, like)
+        reader = make_reader(first.served.model, source, options, like, terms)
         return Document(reader, detection, segment(nodes, reader)), legs
 
     def _detect_sources(self, parsed: Sequence[Sequence[Node]]) -> list[Detection]:

@@ -1,9 +1,12 @@
 """Turns a version folder into a model that runs, its files and goldens checked."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from service.engine.classifier import ClassifierRunner
 from service.engine.device import Device
+from service.engine.generation.generator import GeneratorRunner
+from service.engine.generation.generator_session import GeneratorSession, StateShape
 from service.engine.runner import Runner
 from service.engine.search.decoder_session import DecoderSession
 from service.engine.search.translator import TranslatorRunner
@@ -14,11 +17,14 @@ from service.repository.manifest import (
     Manifest,
     Precision,
     Role,
+    SpecialIds,
     check_files,
     read_manifest,
 )
 from service.repository.model import LoadedModel
 from service.text.tokenizer import Tokenizer
+
+Sessions = Mapping[Role, OnnxSession]
 
 PREFERENCE: dict[str, tuple[Precision, ...]] = {
     "cpu": ("int8", "fp32", "w8"),
@@ -34,12 +40,21 @@ INPUTS: dict[Role, set[str]] = {
         *("token_ids", "parents", "rows", "hidden", "cell"),
         *("keys", "values", "num_candidates"),
     },
+    "prefill": {"input_ids", "lengths", "hidden", "cell"},
+    "generator": {"token_ids", "parents", "hidden", "cell"},
+    "conditioner": {"features"},
 }
 OUTPUTS: dict[Role, set[str]] = {
     "classifier": {"logits"},
     "encoder": {"keys", "values", "hidden"},
     "decoder": {"scores", "candidates", "next_hidden", "attention"},
+    "prefill": {"next_hidden"},
+    "generator": {"logits", "next_hidden"},
+    "conditioner": {"hidden"},
 }
+
+# Whether runs of white space are read as one space; a task that is not here reads all of its text.
+SQUEEZES_SPACES = {"classification": True, "translation": False}
 
 
 def load_model(
@@ -68,8 +83,8 @@ def load_model(
     manifest = read_manifest(folder)
     check_files(manifest, folder)
     tokenizer = Tokenizer.load(folder / TOKENIZER)
-    # a translation keeps the white space of its source
-    tokenizer.ignore_layout(squeeze_spaces=manifest.task == "sentiment")
+    if manifest.task in SQUEEZES_SPACES:
+        tokenizer.ignore_layout(squeeze_spaces=SQUEEZES_SPACES[manifest.task])
     chosen = choose_precision(manifest, device, precision)
 
     def open_graph(role: Role) -> OnnxSession:
@@ -79,20 +94,55 @@ def load_model(
         check_names(session, role, path)
         return session
 
-    ids = manifest.ids
+    sessions = {role: open_graph(role) for role in manifest.roles}
     max_rows = min(max_rows, manifest.limits.max_batch_size or max_rows)
-    runners: list[Runner]
-    if manifest.task == "sentiment":
-        graph = open_graph("classifier")
-        runners = [ClassifierRunner(graph, ids.pad_id, max_rows) for _ in range(num_runners)]
-    else:
-        assert ids.eos_id is not None, "the manifest of a translation model has an eos_id"
-        graphs = open_graph("encoder"), open_graph("decoder")
-        runners = [
-            TranslatorRunner(DecoderSession(*graphs, ids.pad_id), ids.eos_id, max_rows)
-            for _ in range(num_runners)
-        ]
+    make_runner = RUNNERS[manifest.task]
+    runners = [make_runner(manifest.ids, sessions, max_rows) for _ in range(num_runners)]
     return LoadedModel(manifest, tokenizer, runners, device, chosen)
+
+
+def make_classifier(ids: SpecialIds, sessions: Sessions, max_rows: int) -> Runner:
+    return ClassifierRunner(sessions["classifier"], ids.pad_id, max_rows)
+
+
+def make_translator(ids: SpecialIds, sessions: Sessions, max_rows: int) -> Runner:
+    assert ids.eos_id is not None, "the manifest of a translation model has an eos_id"
+    session = DecoderSession(sessions["encoder"], sessions["decoder"], ids.pad_id)
+    return TranslatorRunner(session, ids.eos_id, max_rows)
+
+
+def make_generator(ids: SpecialIds, sessions: Sessions, max_rows: int) -> Runner:
+    session = GeneratorSession(
+        sessions["prefill"],
+        sessions["generator"],
+        sessions.get("conditioner"),
+        find_state_shape(sessions["generator"]),
+        ids.pad_id,
+    )
+    return GeneratorRunner(session, ids.eos_id, max_rows)
+
+
+RUNNERS: dict[str, Callable[[SpecialIds, Sessions, int], Runner]] = {
+    "classification": make_classifier,
+    "translation": make_translator,
+    "language": make_generator,
+}
+
+
+def find_state_shape(generator: OnnxSession) -> StateShape:
+    """The states that a generator graph takes.
+
+    Raises:
+        ArtefactError: the graph leaves their layers or units open.
+    """
+    names = tuple(name for name in ("hidden", "cell") if name in generator.input_names)
+    num_layers, _, size = generator.input_shape(names[0]) if names else (None, None, None)
+    if not (isinstance(num_layers, int) and isinstance(size, int)):
+        raise ArtefactError(
+            "a generator graph must declare `hidden` as (layers, rows, units), layers and units as "
+            f"numbers; it has {num_layers} and {size}"
+        )
+    return StateShape(num_layers, size, names)
 
 
 def check_names(session: OnnxSession, role: Role, path: Path) -> None:

@@ -7,15 +7,18 @@ A version is the folder `<models_dir>/<name>/<version>/` with `manifest.json`, t
 import hashlib
 import math
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from service.errors import ArtefactError
 from service.text.placeables import Kind
 
-HEADLINE_METRICS = ("accuracy", "bleu")
+HEADLINE_METRICS = ("accuracy", "bleu", "f1", "nats per character")
 MANIFEST, TOKENIZER = "manifest.json", "tokenizer.json"
+
+SENTIMENT = "sentiment"
+"""The purpose of classifiers of opinions."""
 
 Precision = Literal["fp32", "w8", "int8"]
 """fp32: plain. w8: int8 weights, float32 arithmetic, any device. int8: int8 arithmetic, CPU."""
@@ -23,8 +26,22 @@ Precision = Literal["fp32", "w8", "int8"]
 Level = Literal["formal", "polite", "casual", "plain"]
 """How a speaker addresses the listener; see `models.training.speech_level`."""
 
-Role = Literal["classifier", "encoder", "decoder"]
+Role = Literal["classifier", "encoder", "decoder", "prefill", "generator", "conditioner"]
+
+Task = Annotated[
+    Literal["classification", "translation", "language"],
+    # what format 1 called it at first
+    BeforeValidator(lambda task: "classification" if task == SENTIMENT else task),
+]
+ROLES: dict[str, tuple[Role, ...]] = {
+    "classification": ("classifier",),
+    "translation": ("encoder", "decoder"),
+    "language": ("prefill", "generator"),
+}
+"""The graphs of a model by its task; one that takes a condition has a conditioner, too."""
+
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Purpose = Annotated[str, Field(pattern=r"^([a-z][a-z0-9-]{0,31})?$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
 
@@ -65,10 +82,12 @@ class SpecialIds(Part):
         start_ids: the token that starts a translation, by target language.
         level_ids: the same for a translation at a speech level, by target language and level. It
             stands at the end of the source, too, in the place of eos.
+        bos_id: the token before the first one of a language model's text.
     """
 
     pad_id: Annotated[int, Field(ge=0)]
     eos_id: int | None = None
+    bos_id: int | None = None
     start_ids: dict[Language, int] = {}
     level_ids: dict[Language, dict[Level, int]] = {}
 
@@ -78,11 +97,38 @@ class SpecialIds(Part):
         return start_id if is_level else self.eos_id
 
 
+class Condition(Part):
+    """What a language model's texts depend on besides the prompt: a label, or some features.
+
+    Attributes:
+        labels: the model takes one of them, as a one-hot row of features.
+        num_features: or it takes this many numbers.
+    """
+
+    labels: tuple[str, ...] = ()
+    num_features: Annotated[int | None, Field(ge=1)] = None
+
+    @model_validator(mode="after")
+    def _check_kind(self) -> "Condition":
+        if bool(self.labels) == bool(self.num_features):
+            raise ValueError("a condition is either labels or num_features")
+        return self
+
+    @property
+    def size(self) -> int:
+        """Features of a row."""
+        return self.num_features or len(self.labels)
+
+    def encode(self, label: str) -> tuple[float, ...]:
+        """The features of a label that the model knows."""
+        return tuple(float(label == each) for each in self.labels)
+
+
 class Limits(Part):
     """What the model accepts and gives, in tokens, and how large its batches may be.
 
     Attributes:
-        max_new_tokens: of the longest translation.
+        max_new_tokens: of the longest translation, or of a text that is generated.
         new_tokens_base, new_tokens_per_token: a translation ends at the latest after the base and
             this many tokens per source token; `export` measures both.
         max_batch_size: rows of a batch, if fewer than the server's setting.
@@ -177,8 +223,9 @@ class Golden(Part):
 
     Attributes:
         target: target language, for translation.
-        output: label, or translation.
-        score: probability of the label, or mean log-probability per token of the translation.
+        features: the condition of a text that is generated, see `Condition`.
+        output: label, translation, or greedy continuation.
+        score: probability of the label, or mean log-probability per token of the text.
     """
 
     text: str
@@ -186,14 +233,19 @@ class Golden(Part):
     score: float
     source: Language | None = None
     target: Language | None = None
+    features: tuple[float, ...] | None = None
 
 
 class Manifest(Part):
     """One version of one model.
 
     Attributes:
+        purpose: what a classifier tells, as "sentiment" or "spam"; "" if it is not stated.
+        answers_by_default: whether a classifier answers requests that name no model, for its
+            languages; there is at most one such model per language.
         output_kind: what the classifier graph returns.
         pairs: translation directions.
+        condition: what a language model's texts depend on besides the prompt.
         masks: the characters by which the model carries placeables through, by their kind.
         lower_capitals: whether sentences written in capitals are translated in sentence case.
         tools: versions of the programs that built it.
@@ -202,13 +254,16 @@ class Manifest(Part):
     format: Literal[1] = 1
     name: Name
     version: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,8}$")]
-    task: Literal["sentiment", "translation"]
+    task: Task
+    purpose: Purpose = ""
+    answers_by_default: bool = True
     description: str = ""
     cell: Literal["lstm", "gru", "rnn", "unknown"]
     languages: tuple[Language, ...]
     pairs: tuple[tuple[Language, Language], ...] = ()
     labels: tuple[str, ...] = ()
     output_kind: Literal["logits", "probabilities"] = "logits"
+    condition: Condition | None = None
     lower_capitals: bool = True
     masks: dict[Kind, str] = {}
     ids: SpecialIds
@@ -225,23 +280,33 @@ class Manifest(Part):
     trained_minutes: float | None = None
     tools: dict[str, str] = {}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _read_old_task(cls, fields: Any) -> Any:
+        """The task was once called sentiment, which is a purpose now."""
+        if isinstance(fields, dict) and fields.get("task") == SENTIMENT:
+            return {"purpose": SENTIMENT, **fields}
+        return fields
+
     @model_validator(mode="after")
     def _check_task(self) -> "Manifest":
-        if self.task == "sentiment" and len(self.labels) < 2:
-            raise ValueError("a sentiment model needs at least two labels")
+        if self.task == "classification" and len(self.labels) < 2:
+            raise ValueError("a classification model needs at least two labels")
         if self.task == "translation" and (
             not self.pairs
             or self.ids.eos_id is None
             or not {target for _, target in self.pairs} <= set(self.ids.start_ids)
         ):
             raise ValueError("a translation model needs pairs, eos_id, and a start id per target")
+        if self.task == "language" and self.ids.bos_id is None:
+            raise ValueError("a language model needs a bos_id")
         return self
 
     @model_validator(mode="after")
     def _check_graphs(self) -> "Manifest":
         if not self.graphs:
             raise ValueError("a version needs graphs")
-        roles = ["classifier"] if self.task == "sentiment" else ["decoder", "encoder"]
+        roles = sorted(self.roles)
         for precision in self.precisions:
             found = sorted(graph.role for graph in self.graphs if graph.precision == precision)
             if found != roles:
@@ -259,6 +324,11 @@ class Manifest(Part):
         return self
 
     @property
+    def roles(self) -> tuple[Role, ...]:
+        """The graphs that the version has in each precision."""
+        return (*ROLES[self.task], "conditioner") if self.condition else ROLES[self.task]
+
+    @property
     def precisions(self) -> tuple[Precision, ...]:
         return tuple(dict.fromkeys(graph.precision for graph in self.graphs))
 
@@ -273,13 +343,14 @@ class Manifest(Part):
 
     @property
     def headlines(self) -> tuple[Quality, ...]:
-        """The most telling figures, at most two: accuracy, or BLEU with the widest beam."""
+        """The most telling figures, at most two: accuracy and F1, or BLEU with the widest beam."""
         widest: dict[tuple[str, str | None, str], Quality] = {}
         for figure in self.quality:
             if figure.metric in HEADLINE_METRICS and figure.precision == self.quality[0].precision:
                 key = (figure.data, figure.pair, figure.metric)
                 widest[key] = max(widest.get(key, figure), figure, key=Quality.beam_size)
-        return tuple(widest.values())[:2]
+        figures = sorted(widest.values(), key=lambda each: HEADLINE_METRICS.index(each.metric))
+        return tuple(figures[:2])
 
     def score_fit(self, source: str, target: str) -> ScoreFit | None:
         pair = f"{source}-{target}"

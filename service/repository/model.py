@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.arrays import FloatArray
-from service.engine.batch import SearchOptions, TokenSequence
+from service.engine.batch import SamplingOptions, SearchOptions, TokenSequence
 from service.engine.device import Device
 from service.engine.runner import Runner
 from service.errors import InputTooLong
@@ -18,6 +18,9 @@ from service.repository.manifest import (
 )
 from service.text import casing
 from service.text.tokenizer import Tokenizer
+
+# Of the greedy continuation of a golden prompt.
+NUM_GOLDEN_TOKENS = 24
 
 
 @dataclass(frozen=True)
@@ -65,11 +68,15 @@ class LoadedModel:
     def encode(self, texts: Sequence[str], start_id: int | None = None) -> list[list[int]]:
         """Input ids of each text, with its end if the model translates; empty without tokens.
 
+        Those of a language model begin with its bos and are never empty.
+
         Args:
             texts: any.
             start_id: of the translations, see `SpecialIds.end_id`.
         """
         encoded = self.tokenizer.encode_batch(texts)
+        if (bos_id := self.manifest.ids.bos_id) is not None:
+            return [[bos_id, *tokens] for tokens in encoded]
         end_id = self.manifest.ids.end_id(start_id)
         if end_id is None:
             return encoded
@@ -105,6 +112,8 @@ def make_sequences(
 ) -> list[TokenSequence]:
     """Requests without a deadline, of texts as they are; for goldens and measurements.
 
+    A language model continues them greedily by `NUM_GOLDEN_TOKENS`.
+
     Raises:
         ValueError: a text has no tokens.
     """
@@ -118,6 +127,9 @@ def make_sequences(
         if start_id is not None:
             sequence.search = SearchOptions(beam_size, new_token_limit(input_ids, model.manifest))
             sequence.start_id = start_id
+        if model.manifest.ids.bos_id is not None:
+            max_new_tokens = min(NUM_GOLDEN_TOKENS, model.manifest.limits.max_new_tokens)
+            sequence.sampling = SamplingOptions(max_new_tokens)
         sequences.append(sequence)
     return sequences
 
@@ -130,7 +142,7 @@ def check_length(input_ids: Sequence[int], model: LoadedModel) -> None:
     """
     limit = model.manifest.limits.max_input_tokens
     if len(input_ids) > limit:
-        is_whole = model.manifest.task == "sentiment"
+        is_whole = model.manifest.task == "classification"
         unit, remedy = ("text", "truncate or split") if is_whole else ("sentence", "split")
         raise InputTooLong(
             f"a {unit} has {len(input_ids)} tokens, above the limit of {limit} of model "

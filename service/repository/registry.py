@@ -13,10 +13,13 @@ from service.engine.batcher import Batcher
 from service.engine.device import Device, available_cpus, resolve_device
 from service.engine.scheduler import Scheduler
 from service.errors import ArtefactError, ModelNotFound, ServingError
+from service.repository.defaults import answers_by_default, check_defaults
+from service.repository.glossaries import Glossaries, read_glossaries
 from service.repository.goldens import check_goldens
 from service.repository.loader import load_model
-from service.repository.manifest import MANIFEST, Manifest
+from service.repository.manifest import Manifest
 from service.repository.model import LoadedModel
+from service.repository.versions import find_versions
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
 from service.text import detection
@@ -62,13 +65,15 @@ class Registry:
         self._settings, self._metrics = settings, metrics
         self._served: dict[str, ServedModel] = {}
         self._by_task: dict[str, list[ServedModel]] = {}
+        self.glossaries = Glossaries()
         self._started = False
 
     async def start(self) -> None:
-        """Loads and warms up every model.
+        """Loads and warms up every model, and reads the glossaries.
 
         Raises:
-            ArtefactError: the repository is empty, or a version does not fit.
+            ArtefactError: the repository is empty, a version or a glossary does not fit, or two
+                classifiers answer by default for one language.
             DeviceUnavailable: the device asked for cannot be used.
         """
         device = resolve_device(self._settings.device)
@@ -79,10 +84,12 @@ class Registry:
                 await loop.run_in_executor(thread, prepare_model, folder, device, self._settings)
                 for folder in folders
             ]
+            check_defaults(model.manifest for model in models)
             sources = [source for model in models for source, _ in model.manifest.pairs]
             await loop.run_in_executor(thread, detection.warm_up, sources)
         for model in models:  # all of them or, after an error, none
             self.serve(model)
+        self.load_glossaries()
         self._started = True
 
     async def stop(self) -> None:
@@ -119,16 +126,20 @@ class Registry:
             )
         return served
 
+    def default_classifiers(self) -> list[ServedModel]:
+        """Those that answer requests without a model's name."""
+        return [served for served in self.models() if answers_by_default(served.manifest)]
+
     def find_classifier(self, language: str) -> ServedModel:
-        """The sentiment model that reads a language.
+        """The classifier that answers by default for a language.
 
         Raises:
-            ModelNotFound: no sentiment model reads it.
+            ModelNotFound: there is none.
         """
-        for served in self.models_of("sentiment"):
+        for served in self.default_classifiers():
             if language in served.manifest.languages:
                 return served
-        raise ModelNotFound(f"no sentiment model reads the language {language!r}")
+        raise ModelNotFound(f"no classifier answers by default for the language {language!r}")
 
     def find_route(self, source: str, target: str) -> list[Leg]:
         """The way from a language to another: one leg, or two through the pivot language.
@@ -159,26 +170,30 @@ class Registry:
 
     def directions(self) -> list[tuple[str, str]]:
         """All translation directions, those through the pivot language last."""
-        pairs, pivot = self.pairs(), self._settings.pivot_language
-        through = [
-            (source, target)
-            for source, first in pairs
-            for second, target in pairs
-            if first == second == pivot and source != target
-        ]
-        return list(dict.fromkeys([*pairs, *through]))
+        return list_directions(self.pairs(), self._settings.pivot_language)
 
-    def sentiment_languages(self) -> list[str]:
-        """Languages that some sentiment model reads."""
+    def classified_languages(self) -> list[str]:
+        """Languages that some classifier answers for by default."""
         found: dict[str, None] = {}
-        for served in self.models_of("sentiment"):
+        for served in self.default_classifiers():
             found.update(dict.fromkeys(served.manifest.languages))
         return list(found)
 
     def _steps_on_loop(self, model: LoadedModel) -> bool:
         """Whether a model's steps are so short, and processors so few, that a thread costs more."""
-        is_quick = model.manifest.task == "sentiment" and model.device.kind == "cpu"
+        is_quick = model.manifest.task == "classification" and model.device.kind == "cpu"
         return is_quick and cpus_per_worker(self._settings.workers) < 2
+
+    def load_glossaries(self) -> None:
+        """Reads the glossaries of the repository for the directions of its models.
+
+        Raises:
+            ArtefactError: one is not as it should be.
+        """
+        settings = self._settings
+        self.glossaries = read_glossaries(
+            settings.models_dir, self.directions(), settings.max_glossary_terms
+        )
 
     def serve(self, model: LoadedModel) -> None:
         """Puts a model behind a batcher and starts it."""
@@ -209,6 +224,17 @@ class Registry:
             model.precision,
             str(model.device),
         ).set(1)
+
+
+def list_directions(pairs: Sequence[tuple[str, str]], pivot: str) -> list[tuple[str, str]]:
+    """The pairs of models, then those that two of them make through the pivot language."""
+    through = [
+        (source, target)
+        for source, first in pairs
+        for second, target in pairs
+        if first == second == pivot and source != target
+    ]
+    return list(dict.fromkeys([*pairs, *through]))
 
 
 def batch_bounds(manifest: Manifest, settings: Settings) -> tuple[int, int]:
@@ -256,45 +282,25 @@ def cpus_per_worker(num_workers: int) -> int:
     return available_cpus() // max(1, num_workers)
 
 
-def find_versions(models_dir: Path) -> list[Path]:
-    """The folder of the highest version of each model, by name.
-
-    Raises:
-        ArtefactError: there is no model at all.
-    """
-    newest: dict[str, Path] = {}
-    for path in models_dir.glob(f"*/*/{MANIFEST}"):
-        folder = path.parent
-        if folder.name.isdecimal():
-            best = newest.setdefault(folder.parent.name, folder)
-            newest[folder.parent.name] = max(best, folder, key=lambda version: int(version.name))
-    if not newest:
-        raise ArtefactError(
-            f"{models_dir} holds no model (<name>/<version>/{MANIFEST}); "
-            "set SEQSERVE_MODELS_DIR or --models-dir"
-        )
-    return [newest[name] for name in sorted(newest)]
-
-
-def newest_version(models_dir: Path, name: str) -> Path:
-    """Finds the folder of the highest version of one model.
-
-    Raises:
-        ArtefactError: the repository holds no version of it.
-    """
-    for folder in find_versions(models_dir):
-        if folder.parent.name == name:
-            return folder
-    raise ArtefactError(f"{models_dir} holds no model called {name!r}")
-
-
 def verify(models_dir: Path, settings: Settings) -> list[str]:
-    """Checks hashes and goldens of every served version; returns one sentence per fault."""
-    faults = []
+    """Checks every served version, defaults and glossaries; returns one sentence per fault."""
+    faults: list[str] = []
+    manifests: list[Manifest] = []
     device = resolve_device(settings.device)
     for folder in find_versions(models_dir):
         try:
-            prepare_model(folder, device, settings)
+            manifests.append(prepare_model(folder, device, settings).manifest)
         except ServingError as exc:
             faults.append(str(exc))
+    if not faults:  # else it is not known which directions there are
+        pairs = [pair for manifest in manifests for pair in manifest.pairs]
+        try:
+            directions = list_directions(pairs, settings.pivot_language)
+            read_glossaries(models_dir, directions, settings.max_glossary_terms)
+        except ServingError as exc:
+            faults.append(str(exc))
+    try:
+        check_defaults(manifests)
+    except ArtefactError as exc:
+        faults.append(str(exc))
     return faults

@@ -70,8 +70,7 @@ def normalize_title(sentence: str, reads_lower: Callable[[str], bool]) -> str:
         reads_lower: tells whether the model knows a capitalised word better in small letters; a
             name is to stay as it is.
     """
-    words = WORD.findall(sentence)
-    if not is_title(words):
+    if sentence[1:].islower() or not is_title(WORD.findall(sentence)):  # nearly all are lower
         return sentence
     first = WORD.search(sentence)
     assert first is not None

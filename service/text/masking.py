@@ -8,8 +8,7 @@ is copied. Pure functions.
 import html
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from itertools import accumulate
 from types import MappingProxyType
 from typing import Literal, NamedTuple
@@ -19,7 +18,7 @@ import regex
 from service.text.markup import Tag
 from service.text.particles import choose_particle
 from service.text.placeables import Kind, Placeable, find_placeables
-from service.text.terms import find_terms
+from service.text.terms import NO_TERMS, Term, Terms
 
 TagKind = Literal["opening", "closing", "void"]
 Masks = Mapping[Kind, str]
@@ -39,7 +38,7 @@ ELEMENT = regex.compile(r"<(/?)([\w:-]+)[^>]*?(/?)>")
 FIRST_ELEMENT = 1_000_000
 
 
-NO_TERMS: Mapping[str, str] = MappingProxyType({})
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class Edit(NamedTuple):
@@ -50,8 +49,7 @@ class Edit(NamedTuple):
     text: str
 
 
-@dataclass(frozen=True)
-class Masked:
+class Masked(NamedTuple):
     """A sentence as the model is to read it, and what goes back into its translation.
 
     Attributes:
@@ -64,7 +62,7 @@ class Masked:
     text: str
     before: str = ""
     after: str = ""
-    originals: Mapping[str, str] = field(default_factory=dict)
+    originals: Mapping[str, str] = NOTHING
     tags: Sequence[Tag] = ()
 
 
@@ -73,7 +71,7 @@ def mask_sentence(
     masks: Masks,
     tags: Sequence[Tag] = (),
     *,
-    terms: Mapping[str, str] = NO_TERMS,
+    terms: Terms = NO_TERMS,
     small_numbers: bool = False,
     render: Callable[[str], str] = str,
 ) -> Masked | None:
@@ -86,38 +84,42 @@ def mask_sentence(
         sentence: without white space at its ends.
         masks: those of the model.
         tags: inline tags at their offsets in the sentence.
-        terms: translations that are given, by term.
+        terms: those whose translations are given.
         small_numbers: see `find_placeables`.
         render: makes the source of a tag from a mark.
     """
-    given = {each.start: each.translation for each in find_terms(sentence, terms)}
-    placeables = find_all(sentence, terms, small_numbers=small_numbers)
+    found = terms.find(sentence)
+    given = {each.start: each.translation for each in found}
+    placeables = find_all(sentence, found, small_numbers=small_numbers)
     if not has_letters(sentence, placeables):
         edits = [Edit(*each[:2], given[each.start]) for each in placeables if each.start in given]
         return Masked("", edit(sentence, edits, 0, len(sentence))[0])
-    invisible = list(INVISIBLE.finditer(sentence))
-    spaces = list(SPACES.finditer(sentence))
-    if not (placeables or invisible or spaces):
+    if not placeables and is_even(sentence):
         return Masked(sentence, tags=tags)
     elements = pair_marks(sentence, placeables) if not tags else {}
-    start, end = find_core(sentence, placeables, elements, tags)
+    core = find_core(sentence, find_void(placeables, elements))
+    # marks within an element stay there
+    is_crossed = any(tag.offset < core[0] or core[1] < tag.offset for tag in tags)
+    start, end = (0, len(sentence)) if is_crossed else core
     inner = [each for each in placeables if start <= each.start and each.end <= end]
     chosen = choose_masks([each for each in inner if each.kind != "mark"], masks)
     joints = {each for each in find_void(inner, elements) if joins_words(sentence, each)}
     joined = {each: read_reference(sentence[each.start : each.end]) for each in joints}
     if chosen is None or not all(joined.values()):
         return None
-    edits = [Edit(*match.span(), "") for match in invisible]
+    replaced = chosen | joined
+    edits = [Edit(each.start, each.end, text) for each, text in replaced.items()]
+    edits += [Edit(*match.span(), "") for match in INVISIBLE.finditer(sentence)]
+    edits += [Edit(*match.span(), " ") for match in SPACES.finditer(sentence)]
     marks: list[Tag] = []
-    for each in inner:
-        if each in chosen or each in joined:
-            edits.append(Edit(each.start, each.end, chosen.get(each) or joined[each]))
-            continue
-        last = end_of_mark(sentence, each) if each.start not in elements else each.end
+    ends = {tag.offset for tag in tags if tag.kind == "closing"}
+    lasts = find_last_marks(sentence, find_void(inner, elements), core[1], ends)
+    for each in (each for each in inner if each not in replaced):
         element, kind = elements.get(each.start, (FIRST_ELEMENT + each.start, "void"))
-        marks.append(Tag(each.start, render(sentence[each.start : last]), kind, element))
-        edits.append(Edit(each.start, last, ""))
-    edits += [Edit(*match.span(), " ") for match in spaces]
+        is_void = kind == "void"
+        first, last = widen_mark(sentence, each, each in lasts) if is_void else each[:2]
+        marks.append(Tag(first, render(sentence[first:last]), kind, element))
+        edits.append(Edit(first, last, ""))
     text, places = edit(sentence, merge_edits(edits, start, end), start, end)
     return Masked(
         text,
@@ -128,10 +130,8 @@ def mask_sentence(
             for each, mask in chosen.items()
         },
         tuple(
-            sorted(
-                (tag._replace(offset=places(tag.offset)) for tag in (*tags, *marks)),
-                key=lambda tag: tag.offset,
-            )
+            tag._replace(offset=places(tag.offset))
+            for tag in sorted((*tags, *marks), key=lambda tag: tag.offset)
         ),
     )
 
@@ -147,6 +147,8 @@ def unmask(text: str, tags: Sequence[Tag], masked: Masked) -> tuple[str, Sequenc
     Returns:
         The sentence's translation with what was copied at its ends, and its tags at their offsets.
     """
+    if not (masked.originals or masked.before or masked.after):  # most sentences
+        return text, tags
     edits = [
         each
         for place, character in enumerate(text)
@@ -182,11 +184,10 @@ def carries_masks(text: str, masked: Masked) -> bool:
 
 
 def find_all(
-    sentence: str, terms: Mapping[str, str], *, small_numbers: bool = False
+    sentence: str, found: Sequence[Term], *, small_numbers: bool = False
 ) -> list[Placeable]:
-    """The placeables of a sentence, and its terms in place of those that they overlap."""
+    """The placeables of a sentence, and the terms found in it in place of those they overlap."""
     placeables = find_placeables(sentence, small_numbers=small_numbers)
-    found = find_terms(sentence, terms)
     if not found:
         return placeables
     free = [
@@ -197,7 +198,7 @@ def find_all(
     return sorted([*free, *(Placeable(term.start, term.end, "name") for term in found)])
 
 
-def cut_at_placeables(sentence: str, terms: Mapping[str, str] = NO_TERMS) -> list[tuple[str, str]]:
+def cut_at_placeables(sentence: str, terms: Terms = NO_TERMS) -> list[tuple[str, str]]:
     """The placeables of a sentence and what is between them, each with the white space behind it.
 
     Marks at the start of a piece (", good to see you!") go with that white space, and so do quotes
@@ -205,7 +206,8 @@ def cut_at_placeables(sentence: str, terms: Mapping[str, str] = NO_TERMS) -> lis
     """
     pairs: list[tuple[str, str]] = [("", "")]
     end = 0
-    for each in [*find_all(sentence, terms), Placeable(len(sentence), len(sentence), "mark")]:
+    placeables = find_all(sentence, terms.find(sentence))
+    for each in [*placeables, Placeable(len(sentence), len(sentence), "mark")]:
         before, body, after = strip_piece(sentence[end : each.start])
         pairs[-1] = (pairs[-1][0], pairs[-1][1] + before)
         end = each.end
@@ -232,14 +234,16 @@ def has_letters(text: str, placeables: Iterable[Placeable] = ()) -> bool:
     return bool(LETTER.search(text, end))
 
 
-def find_core(
-    sentence: str,
-    placeables: Sequence[Placeable],
-    elements: Mapping[int, object],
-    tags: Sequence[Tag],
-) -> tuple[int, int]:
+def is_even(sentence: str) -> bool:
+    """Whether all white space of a sentence is single spaces, and all its characters are visible.
+
+    What a text has of `SPACES` is not printable unless it is spaces, nor is any of `INVISIBLE`.
+    """
+    return sentence.isprintable() and "  " not in sentence
+
+
+def find_core(sentence: str, marks: Sequence[Placeable]) -> tuple[int, int]:
     """What is left of a sentence without the marks and blanks at its ends."""
-    marks = find_void(placeables, elements)
     start, end = skip_blanks(sentence, 0), skip_back(sentence, len(sentence))
     for each in marks:
         if each.start != start:
@@ -249,8 +253,6 @@ def find_core(
         if each.end != end or each.start < start:
             break
         end = skip_back(sentence, each.start)
-    if any(0 < tag.offset < start or end < tag.offset < len(sentence) for tag in tags):
-        return 0, len(sentence)
     return start, end
 
 
@@ -271,11 +273,37 @@ def read_reference(mark: str) -> str:
     return "" if character == mark else SPACES.sub(" ", character)
 
 
-def end_of_mark(sentence: str, mark: Placeable) -> int:
-    """Where a mark ends, with the white space behind it if there is some before it, too."""
+def find_last_marks(
+    sentence: str, marks: Sequence[Placeable], core_end: int, ends: Container[int]
+) -> set[Placeable]:
+    """The marks with which a sentence or an element ends.
+
+    Args:
+        sentence: the sentence.
+        marks: in its order.
+        core_end: where all but marks ends.
+        ends: where elements end.
+    """
+    lasts: set[Placeable] = set()
+    next_start = -1  # of the mark behind, if that is one of them
+    for each in reversed(marks):
+        if each.start >= core_end or each.end in ends or each.end == next_start:
+            lasts.add(each)
+            next_start = skip_back(sentence, each.start)
+    return lasts
+
+
+def widen_mark(sentence: str, mark: Placeable, is_last: bool) -> tuple[int, int]:
+    """A mark with the white space that goes with it.
+
+    That is the space before it if it is the last of an element or a sentence, and else the space
+    behind it if there is some before it, too.
+    """
+    if is_last:
+        return skip_back(sentence, mark.start), mark.end
     if mark.start and not sentence[mark.start - 1].isspace():
-        return mark.end
-    return skip_blanks(sentence, mark.end)
+        return mark.start, mark.end
+    return mark.start, skip_blanks(sentence, mark.end)
 
 
 def skip_blanks(text: str, start: int) -> int:

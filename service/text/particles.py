@@ -9,6 +9,8 @@ import re
 import unicodedata
 from typing import Final
 
+from service.text.hangul import is_syllable, split_syllable
+
 VOWEL: Final = ""
 RIEUL: Final = "ㄹ"
 CONSONANT: Final = "ㅂ"  # stands for all others: no particle tells them apart
@@ -88,9 +90,9 @@ def find_last_sound(text: str) -> str | None:
     if number := _NUMBER.search(text):
         return _read_number(number[0].replace(",", ""))
     last = text[-1]
-    if "가" <= last <= "힣":
-        final = (ord(last) - ord("가")) % 28
-        return VOWEL if final == 0 else RIEUL if final == 8 else CONSONANT
+    if is_syllable(last):
+        final = split_syllable(last)[2]
+        return CONSONANT if final not in (VOWEL, RIEUL) else final
     if "\u1100" <= last <= "\u1112":  # ㄱ to ㅎ, read by name: 기역, 니은, 리을
         return RIEUL if last == "\u1105" else CONSONANT
     if word := _WORD.search(text):

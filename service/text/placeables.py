@@ -46,7 +46,8 @@ EMOJI = (
     r"(?:\u200d\p{Extended_Pictographic}\ufe0f?\p{Emoji_Modifier}?){0,9}+)"
 )
 # Encoded data: no word is as long.
-BLOB = r"(?<!\S)[!-~]{200,}+"
+BLOB_CHARS = 200
+BLOB = rf"(?<!\S)[!-~]{{{BLOB_CHARS},}}+"
 HANDLE = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?"
 # Nothing in it begins another link, so that no stretch of a text is read twice.
 LINK = r"\]\((?:[^()\s]++|\([^()\s]*+\))*+\)"
@@ -63,12 +64,27 @@ NUMBER = (
     rf"(?:\s?(?:{CURRENCY}{AFTER}|{UNIT})|{AFTER})"
 )
 
+# Operators stand between spaces; others belong to a number, a path or a word. An operand is a
+# number or a letter.
+OPERATOR = r"\s[=+*×÷·^<>≤≥≠≈±/]\s"
+MINUS = r"\s[-−]\s"
+OPERAND = (
+    r"(?:\d{1,18}+(?:[.,]\d{1,18}+){0,8}+[a-z]?|[A-Za-z](?:\d|[₀-₉²³]|\([a-z0-9]\))?)"
+    rf"{AFTER}"
+)
+FORMULA = (
+    rf"{OPERAND}(?:{MINUS}{OPERAND}){{0,5}}{OPERATOR}{OPERAND}"
+    rf"(?:(?:{OPERATOR}|{MINUS}){OPERAND}){{0,20}}+"
+)
+
 # In order of precedence where several match at the same place. The time is linear in the length of
 # a text: what could begin at each place of a long run begins only at its start, or reads a bounded
 # number of parts.
 Patterns = tuple[tuple[Kind, str], ...]
 # They begin with a letter, a digit or a low line behind none of these.
 WORD_PATTERNS: Patterns = (
+    ("name", FORMULA),
+    ("name", r"[A-Za-z_][\w.-]{0,60}+=[^\s\"'<>,;=]{0,200}[\p{L}\p{N}/%)]"),
     ("name", rf"(?:(?i:https?|ftps?|wss?|file|git|ssh)://|(?:data|mailto|tel):){URL_REST}"),
     # at most 64 before the at sign (RFC 5321)
     ("name", r"[A-Za-z0-9_][A-Za-z0-9._%+-]{0,63}+@[A-Za-z0-9-]++(?:\.[A-Za-z0-9-]++){1,10}+"),
@@ -125,6 +141,9 @@ SYMBOL_PATTERNS: Patterns = (
     ),
     ("name", r"(?<!\S)--[a-z][\w-]*+(?:=\S*[\w/])?"),
     ("mark", EMOJI),
+    # beside figures, or alone between words, where a model reads it as a word
+    ("name", rf"(?<=\S\s)[=+*×÷<>≤≥≠≈/]\s(?:{FORMULA}|{OPERAND})"),
+    ("name", r"(?<=\S\s)[\p{Sm}/](?=\s\S)"),
     (
         "number",
         rf"(?<![\w.])\+\d(?:[ \u00a0./–-]?(?:\(\d{{1,5}}\)|\d)){{4,20}}+{AFTER}"
@@ -140,7 +159,7 @@ SYMBOL_PATTERNS: Patterns = (
 # A word may be one only by what ends it: no letter, and no mark of the sentence.
 WORD_HINT = (
     r"\p{Latin}*+(?:[^\p{L}\p{M}\s.,;!?'’\"“”„…)\]}]|\.(?=[\p{Latin}\d_-]))"
-    rf"|(?:{CODES})\s"
+    rf"|(?:{CODES})\s|[A-Za-z]\d?(?:{OPERATOR}|{MINUS})"
 )
 PLAIN = r"[\p{L}\d\s,'’\"“”„…?)]|[.](?![./])|!(?!\[)|\((?!0)|-(?![\d-])"
 
@@ -158,9 +177,9 @@ PLACEABLE = regex.compile(
 )
 # Most sentences have nothing that any of the patterns begins with.
 HINT = regex.compile(
-    rf"[^\p{{L}}\p{{M}}\s.,!?;'’\"“”„()…–-]|[.](?=\p{{Latin}})|--|;[^\s\p{{L}}]|{BLOB}",
-    regex.VERSION1,
+    r"[^\p{L}\p{M}\s.,!?;'’\"“”„()…–-]|[.](?=\p{Latin})|--|;[^\s\p{L}]", regex.VERSION1
 )
+LONG_HINT = regex.compile(BLOB)
 SMALL = regex.compile(r"\d{1,2}")
 
 
@@ -171,7 +190,7 @@ def find_placeables(text: str, *, small_numbers: bool = False) -> list[Placeable
         text: any string; lines are best given one by one.
         small_numbers: whether bare numbers up to `SMALL_NUMBER` are wanted, too.
     """
-    if not HINT.search(text):
+    if not (HINT.search(text) or (len(text) >= BLOB_CHARS and LONG_HINT.search(text))):
         return []
     return [
         Placeable(*match.span(), cast(Kind, match.lastgroup))

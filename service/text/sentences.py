@@ -8,6 +8,7 @@ from itertools import accumulate, pairwise
 import regex
 import sentencex
 
+from service.text.enclosures import find_enclosed
 from service.text.sentence_ends import mend_segments
 
 EMOJI = regex.compile(
@@ -34,7 +35,16 @@ LINE_MARK = regex.compile(
     r"\s*(?:(?:[-*+•‣▪◦·–—>]|\#{1,6}|\d{1,3}[.)]|[a-z]\)|\[[ xX]\]|//+)\s+)+(?=\S)"
 )
 BREAK = regex.compile(r"(?P<mark>[,;:–—…)]?)(?P<space>\s+)(?=\S)")
-CELL = regex.compile(r"[^\t]*\t*")
+# A bar alone separates the cells of a table and the items of a menu, and other signs do so between
+# words. Between figures and letters they make a formula.
+BAR = r"(?:(?<!\s)\s++)?+(?<!\S)\|(?!\S)\s*+"
+SIGN = (
+    r"(?<=\p{Hangul}|\p{L}{2}|\p{L}[\"'”’)\]])\s++[=+/>→⇒]\s++"
+    r"(?=[\"'“‘„(\[]?(?:\p{Hangul}|\p{L}{2}|[Aa]\s\p{L}{2}))"
+)
+SEPARATOR = regex.compile(rf"(\t+|{BAR}|{SIGN})")
+SIGN_SEPARATOR = regex.compile(rf"({BAR}|{SIGN})")
+SEPARATOR_HINT = regex.compile(r"[\t|=+/>→⇒]")
 
 # sentencex is quadratic in the length of a line full of opening quotes, so it gets a window at a
 # time. No sentence that a model accepts is longer.
@@ -45,8 +55,9 @@ def split(text: str, language: str, *, has_lines: bool = True) -> list[tuple[str
     """Splits a text into sentences, each with the white space that follows it.
 
     Concatenating all parts gives the text back exactly. Leading white space and empty lines become
-    pairs with an empty sentence, and so do the marks that begin a line. A line break and a tab
-    always end a sentence.
+    pairs with an empty sentence, and so do the marks that begin a line. A line break, a tab, a bar
+    between spaces and a lone sign between words (`=`, `+`, `/`, `>`) always end a sentence.
+    Brackets and quotation marks around a whole sentence go with the white space.
 
     Args:
         text: any string.
@@ -55,17 +66,27 @@ def split(text: str, language: str, *, has_lines: bool = True) -> list[tuple[str
     """
     pairs: list[tuple[str, str]] = []
     if not has_lines:
-        for segment in segment_line(text, language):
-            append_segment(pairs, segment)
+        append_line(pairs, text, language, SIGN_SEPARATOR)
         return pairs
     for line in text.splitlines(keepends=True):
         mark = LINE_MARK.match(line)
         if mark:
             append_space(pairs, mark[0])
-        for cell in CELL.findall(line, mark.end() if mark else 0):
-            for segment in segment_line(cell, language):
-                append_segment(pairs, segment)
+        append_line(pairs, line[mark.end() if mark else 0 :], language, SEPARATOR)
     return pairs
+
+
+def append_line(
+    pairs: list[tuple[str, str]], line: str, language: str, separator: "regex.Pattern[str]"
+) -> None:
+    """Appends the sentences of each cell of a line."""
+    has_cells = SEPARATOR_HINT.search(line) is not None  # nearly no line has
+    for index, cell in enumerate(separator.split(line) if has_cells else [line]):
+        if index % 2:
+            append_space(pairs, cell)
+        else:
+            for segment in segment_line(cell, language):
+                append_segment(pairs, segment, language)
 
 
 def cut_in_two(sentence: str) -> list[tuple[str, str]]:
@@ -126,15 +147,27 @@ def call_sentencex(line: str, language: str) -> list[str]:
         return [line]
 
 
-def append_segment(pairs: list[tuple[str, str]], segment: str) -> None:
+def append_segment(pairs: list[tuple[str, str]], segment: str, language: str) -> None:
     body = segment.lstrip()
     leading = segment[: len(segment) - len(body)]
     sentence = body.rstrip()
     trailing = body[len(sentence) :]
     if leading:
         append_space(pairs, leading)
-    if sentence:
+    enclosed = find_enclosed(sentence)
+    if enclosed:
+        start, end = enclosed
+        append_space(pairs, sentence[:start])
+        for inner in segment_line(sentence[start:end], language):
+            append_sentence(pairs, inner)
+        append_space(pairs, sentence[end:] + trailing)
+    elif sentence:
         pairs.append((sentence, trailing))
+
+
+def append_sentence(pairs: list[tuple[str, str]], segment: str) -> None:
+    sentence = segment.rstrip()
+    pairs.append((sentence, segment[len(sentence) :]))
 
 
 def append_space(pairs: list[tuple[str, str]], space: str) -> None:

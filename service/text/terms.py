@@ -1,10 +1,13 @@
 """Terms whose translation is given: those of a glossary, and those that are kept as they are."""
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import NamedTuple
 
 import regex
+
+# Where a word may begin, and what a term must not be followed by: a Korean particle may follow it.
+START = regex.compile(r"(?<![\p{L}\p{N}_])\S")
+REST = regex.compile(r"[\p{L}\p{N}_--\p{Hangul}]", regex.VERSION1)
 
 
 class Term(NamedTuple):
@@ -15,32 +18,52 @@ class Term(NamedTuple):
     translation: str
 
 
-def find_terms(text: str, terms: Mapping[str, str]) -> list[Term]:
-    """The terms in a text, in its order; of those that overlap the first, then the longest.
+class Terms:
+    """Terms with their translations; many are found as fast as few.
 
-    A term stands as a word of its own; a Korean particle may follow it. One without capitals is
-    found with capitals, too.
+    They are indexed by first letter: a regular expression of a thousand took 0.7 s to compile.
 
     Args:
-        text: any string.
-        terms: translations by term.
+        translations: by term.
     """
-    if not terms:
-        return []
-    lowered = {term: translation for term, translation in terms.items() if term == term.lower()}
-    return [
-        Term(*match.span(), terms.get(match[0]) or lowered[match[0].lower()])
-        for match in compile_terms(tuple(terms)).finditer(text)
-    ]
+
+    def __init__(self, translations: Mapping[str, str]) -> None:
+        self.translations = translations
+        self._lowered = {
+            term: translation for term, translation in translations.items() if term == term.lower()
+        }
+        lengths: dict[str, set[int]] = {}
+        for term in translations:
+            lengths.setdefault(term[:1].lower(), set()).add(len(term))
+        self._lengths = {
+            first: sorted(found, reverse=True) for first, found in lengths.items() if first
+        }
+
+    def find(self, text: str) -> list[Term]:
+        """The terms in a text, in its order; of those that overlap the first, then the longest.
+
+        A term stands as a word of its own; a Korean particle may follow it. One without capitals
+        is found with capitals, too.
+        """
+        found: list[Term] = []
+        if not self._lengths:
+            return found
+        end = 0
+        for match in START.finditer(text):
+            start = match.start()
+            if start < end:
+                continue
+            for length in self._lengths.get(match[0].lower(), ()):
+                translation = self._translate(text[start : start + length])
+                if translation is not None and not REST.match(text, start + length):
+                    end = start + length
+                    found.append(Term(start, end, translation))
+                    break
+        return found
+
+    def _translate(self, word: str) -> str | None:
+        exact = self.translations.get(word)
+        return self._lowered.get(word.lower()) if exact is None else exact
 
 
-@lru_cache(maxsize=64)
-def compile_terms(terms: tuple[str, ...]) -> "regex.Pattern[str]":
-    patterns = [
-        f"{'(?i:' if term == term.lower() else '(?:'}{regex.escape(term, special_only=True)})"
-        for term in sorted(terms, key=len, reverse=True)
-    ]
-    return regex.compile(
-        rf"(?<![\p{{L}}\p{{N}}_])(?:{'|'.join(patterns)})(?![\p{{L}}\p{{N}}_--\p{{Hangul}}])",
-        regex.VERSION1,
-    )
+NO_TERMS = Terms({})

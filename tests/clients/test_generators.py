@@ -1,19 +1,13 @@
 """Clients that generators make of the OpenAPI document, used against a real server."""
 
 import json
-import os
-import shutil
-import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from tests.integration.server import MODELS_DIR, Server, run_server
+from tests.clients.programs import needs, run
+from tests.integration.server import Server
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "openapi.json"
-TOOLS = Path(sys.executable).parent
 
 GENERATED = """
 import json, sys
@@ -92,61 +86,30 @@ EXPECTED = {
 }
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with run_server(MODELS_DIR, tmp_path_factory.mktemp("server") / "log") as running:
-        yield running
-
-
-def needs(*programs: str) -> pytest.MarkDecorator:
-    missing = [name for name in programs if not shutil.which(name, path=f"{TOOLS}:/usr/bin:/bin")]
-    return pytest.mark.skipif(bool(missing), reason=f"not installed: {', '.join(missing)}")
-
-
-def run_program(folder: Path, program: str, server: Server) -> object:
+def use_client(folder: Path, program: str, server: Server) -> object:
     """What a program that uses the client in a folder prints, as JSON."""
-    command = [sys.executable, "-c", program, server.url]
-    done = subprocess.run(
-        command, cwd=folder, env={}, capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return json.loads(done.stdout)
-
-
-def generate(program: str, *arguments: str) -> str:
-    """Runs a generator and returns what it says; the tools that it calls are beside it."""
-    path = f"{TOOLS}:{os.environ['PATH']}"
-    done = subprocess.run(
-        [program, "generate", *arguments],
-        env=dict(os.environ) | {"PATH": path},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, (done.stdout + done.stderr)[-2000:]
-    return done.stdout + done.stderr
+    return json.loads(run(sys.executable, "-c", program, server.url, folder=folder))
 
 
 @needs("openapi-python-client")
 def test_a_client_of_openapi_python_client_works(tmp_path: Path, server: Server) -> None:
     out = tmp_path / "client"
 
-    said = generate(
-        str(TOOLS / "openapi-python-client"),
+    said = run(
+        *("openapi-python-client", "generate"),
         *("--path", str(DOCUMENT), "--output-path", str(out)),
     )
 
     assert "warning" not in said.lower()
-    assert run_program(out, GENERATED, server) == EXPECTED
+    assert use_client(out, GENERATED, server) == EXPECTED
 
 
 @needs("openapi-generator-cli", "java")
 def test_a_client_of_openapi_generator_works(tmp_path: Path, server: Server) -> None:
-    generate(
-        str(TOOLS / "openapi-generator-cli"),
+    run(
+        *("openapi-generator-cli", "generate"),
         *("--generator-name", "python", "--package-name", "seqserve_client"),
         *("--input-spec", str(DOCUMENT), "--output", str(tmp_path)),
     )
 
-    assert run_program(tmp_path, GENERATED_BY_JAVA, server) == EXPECTED
+    assert use_client(tmp_path, GENERATED_BY_JAVA, server) == EXPECTED

@@ -7,7 +7,8 @@ from huggingface_hub import AsyncInferenceClient, InferenceClient
 from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.utils import close_session
 
-from tests.integration.server import MODELS_DIR, Server, run_server
+from tests.clients.conftest import KEY
+from tests.integration.server import Server
 
 ENGLISH, GERMAN = "Two dogs are playing in the snow.", "Zwei Hunde spielen im Schnee."
 
@@ -18,23 +19,9 @@ def _closed_connections() -> Iterator[None]:
     close_session()
 
 
-@pytest.fixture(scope="module")
-def classifier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    log = tmp_path_factory.mktemp("classifier") / "log"
-    with run_server(MODELS_DIR, log, "--default-task", "classify") as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def translator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    log = tmp_path_factory.mktemp("translator") / "log"
-    with run_server(MODELS_DIR, log, "--default-task", "translate") as server:
-        yield server
-
-
 @pytest.mark.parametrize("path", ["", "/", "/classify"])
-def test_a_text_is_classified(path: str, classifier: Server) -> None:
-    client = InferenceClient(model=classifier.url + path)
+def test_a_text_is_classified(path: str, locked: Server) -> None:
+    client = InferenceClient(model=locked.url + path, token=KEY)
 
     best, other = client.text_classification("a delight from start to finish")
     (only,) = client.text_classification("a waste of two hours", top_k=1)
@@ -44,22 +31,20 @@ def test_a_text_is_classified(path: str, classifier: Server) -> None:
 
 
 @pytest.mark.parametrize("path", ["", "/", "/translate"])
-def test_a_text_is_translated(path: str, translator: Server) -> None:
-    client = InferenceClient(model=translator.url + path)
+def test_a_text_is_translated(path: str, server: Server) -> None:
+    client = InferenceClient(model=server.url + path)
 
     answer = client.translation(ENGLISH, src_lang="en", tgt_lang="de")
 
     assert answer.translation_text == GERMAN
 
 
-async def test_the_asynchronous_client_is_served_as_well(
-    classifier: Server, translator: Server
-) -> None:
+async def test_the_asynchronous_client_is_served_as_well(locked: Server, server: Server) -> None:
     generate = {"num_beams": 1}
 
-    async with AsyncInferenceClient(model=classifier.url) as client:
+    async with AsyncInferenceClient(model=locked.url, token=KEY) as client:
         classified = await client.text_classification("a delight")
-    async with AsyncInferenceClient(model=translator.url) as client:
+    async with AsyncInferenceClient(model=server.url) as client:
         translated = await client.translation(
             ENGLISH, src_lang="en", tgt_lang="de", generate_parameters=generate
         )
@@ -68,8 +53,8 @@ async def test_the_asynchronous_client_is_served_as_well(
     assert translated.translation_text == GERMAN
 
 
-def test_the_client_shows_what_was_wrong(translator: Server) -> None:
-    client = InferenceClient(model=translator.url)
+def test_the_client_shows_what_was_wrong(server: Server) -> None:
+    client = InferenceClient(model=server.url)
 
     with pytest.raises(HfHubHTTPError, match="tgt_lang"):
         client.translation(ENGLISH)

@@ -1,31 +1,23 @@
 """schemathesis: requests made of the OpenAPI document, valid and not, with all of its checks."""
 
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.integration.server import MODELS_DIR, run_server
+from tests.clients.programs import needs, run
+from tests.integration.server import ROOT, Server
 
-ROOT = Path(__file__).parents[2]
-SCHEMATHESIS = shutil.which("schemathesis", path=str(Path(sys.executable).parent))
+# See schemathesis.toml.
+ALL_LETTERS = ("--generation-codec", "utf-8", "--exclude-checks", "positive_data_acceptance")
 
 
-@pytest.mark.skipif(SCHEMATHESIS is None, reason="schemathesis is not installed")
-def test_no_check_fails(tmp_path: Path) -> None:
-    assert SCHEMATHESIS is not None
-    with run_server(MODELS_DIR, tmp_path / "log") as server:
-        command = [SCHEMATHESIS, "--config-file", str(ROOT / "schemathesis.toml"), "run"]
-        command += [server.url + "/openapi.json", "--checks", "all", "--max-examples", "20"]
-        done = subprocess.run(
-            [*command, "--seed", "1", "--no-color"],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=400,
-            check=False,
-        )
-
-    assert done.returncode == 0, done.stdout[-4000:]
+@needs("schemathesis")
+@pytest.mark.parametrize("flags", [(), ALL_LETTERS], ids=["ascii", "all-letters"])
+def test_no_check_fails(flags: tuple[str, ...], tmp_path: Path, server: Server) -> None:
+    run(
+        *("schemathesis", "--config-file", str(ROOT / "schemathesis.toml"), "run"),
+        *(server.url + "/openapi.json", "--checks", "all", "--max-examples", "20"),
+        *("--seed", "1", "--no-color", *flags),
+        folder=tmp_path,
+        seconds=400,
+    )

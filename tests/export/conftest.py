@@ -69,7 +69,7 @@ def tiny_repository_runs(
 ) -> dict[str, Path]:
     """The runs, by task, that `tiny_repository` is exported from."""
     folders: dict[str, Path] = {}
-    for task, cell in (("sentiment", "gru"), ("translation", "lstm")):
+    for task, cell in (("classification", "gru"), ("translation", "lstm")):
         folder = folders[task] = tmp_path_factory.mktemp("runs") / task
         shutil.copytree(tiny_run(task, cell), folder)
         weights = torch.load(folder / BEST, weights_only=True)
@@ -87,7 +87,8 @@ def tiny_repository(
 ) -> Path:
     """A model repository of two exported models with random weights, in all precisions.
 
-    tiny-sentiment-gru/1 reads Korean, tiny-translation-lstm/1 translates en-ko and ko-en. Shared:
+    tiny-classification-gru/1 reads Korean, tiny-translation-lstm/1 translates en-ko and ko-en.
+    Shared:
     a test that changes something copies it first.
     """
     repository = tmp_path_factory.mktemp("repository")

@@ -28,7 +28,7 @@ def test_true_temperature_is_found(true_temperature: float) -> None:
 
 
 def test_temperature_changes_scores_but_not_choices(random_run: RunMaker) -> None:
-    model = random_run("sentiment", "gru").model
+    model = random_run("classification", "gru").model
     assert isinstance(model, Classifier)
     input_ids, lengths = torch.randint(300, 600, (6, 9)), torch.full((6,), 9)
     with torch.no_grad():
@@ -44,7 +44,7 @@ def test_temperature_changes_scores_but_not_choices(random_run: RunMaker) -> Non
 def test_temperature_is_fitted_on_the_validation_rows(
     random_run: RunMaker, samples: Path, tmp_path: Path
 ) -> None:
-    run = random_run("sentiment", "gru")
+    run = random_run("classification", "gru")
     assert isinstance(run.model, Classifier)
 
     # random weights are at chance level, so the flattest scores are the best
@@ -56,7 +56,7 @@ def test_temperature_is_fitted_on_the_validation_rows(
 def test_export_with_data_ships_calibrated_scores_and_says_so(
     tiny_run: FolderMaker, samples: Path, tmp_path: Path
 ) -> None:
-    run_folder = tiny_run("sentiment", "lstm")
+    run_folder = tiny_run("classification", "lstm")
     plain = export_run(run_folder, tmp_path, ["fp32"])
     calibrated = export_run(run_folder, tmp_path, ["fp32"], data=samples)
 

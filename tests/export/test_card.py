@@ -25,7 +25,7 @@ def change(tiny_version: FolderMaker) -> Changer:
 
 
 def test_card_is_written_beside_the_manifest(tiny_version: FolderMaker) -> None:
-    folder = tiny_version("sentiment", "gru")
+    folder = tiny_version("classification", "gru")
     card = (folder / CARD).read_text(encoding="utf-8")
     assert card == render_card(read_manifest(folder))
     assert "Labels: negative, positive." in card

@@ -41,8 +41,8 @@ def test_curves_are_drawn_and_shown_on_the_card(tiny_version: FolderMaker, tmp_p
     draw_curves(tmp_path, tmp_path / CURVES)
     assert (tmp_path / CURVES).read_bytes().startswith(b"\x89PNG")
 
-    folder = tmp_path / "tiny-sentiment-gru" / "1"
-    shutil.copytree(tiny_version("sentiment", "gru"), folder)
+    folder = tmp_path / "tiny-classification-gru" / "1"
+    shutil.copytree(tiny_version("classification", "gru"), folder)
     shutil.move(tmp_path / CURVES, folder)
     write_card(folder)
     assert f"({CURVES})" in (folder / CARD).read_text(encoding="utf-8")

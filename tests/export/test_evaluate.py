@@ -1,13 +1,17 @@
 import json
+import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from export.evaluate import EVERYDAY, check_tests, choose_beams, evaluate_version
 from export.publish import export_run
 from models.config import SourceConfig, dump_config, parse_config
+from models.training.runs import read_run
+from models.training.tasks import build_task
 from service.repository.manifest import Quality, read_manifest
 from tests.export.conftest import FolderMaker
 
@@ -38,14 +42,33 @@ def measure(
 def test_accuracy_of_a_classifier(
     data: Path, tiny_version: FolderMaker, tiny_run: FolderMaker, tmp_path: Path
 ) -> None:
-    version, run_folder = tiny_version("sentiment", "gru"), tiny_run("sentiment", "gru")
-    figure, error, *everyday = measure(version, run_folder, data, tmp_path)
+    version, run_folder = tiny_version("classification", "gru"), tiny_run("classification", "gru")
+    figure, f1, error, *everyday = measure(version, run_folder, data, tmp_path)
     assert (figure.data, figure.metric, figure.precision) == ("nsmc test", "accuracy", "int8")
     assert figure.signature == f"percent of {ROWS} texts"
+    assert (f1.metric, f1.signature) == ("f1", f"F1 of positive, percent of {ROWS} texts")
     assert (error.data, error.metric) == ("nsmc test", "calibration error")
     assert {row.data for row in everyday} == {EVERYDAY}
     assert {"right, plain", "right, mixed"} < {row.metric for row in everyday}
-    assert all(0 <= row.value <= 100 for row in (figure, error, *everyday))
+    assert all(0 <= row.value <= 100 for row in (figure, f1, error, *everyday))
+
+
+def test_loss_of_a_language_model_is_that_of_torch(
+    samples: Path, tiny_version: FolderMaker, tiny_run: FolderMaker, tmp_path: Path
+) -> None:
+    version, run_folder = tiny_version("language", "lstm"), tiny_run("language", "lstm")
+    quality = measure(version, run_folder, samples, tmp_path)
+    assert [(row.data, row.metric, row.precision) for row in quality] == [
+        (f"nsmc {split}", f"{unit} per character", "int8")
+        for split in ("test", "valid")
+        for unit in ("nats", "bits")
+    ]
+    run = read_run(run_folder)
+    task = build_task(run.config, run.tokenizer, samples)
+    figures = task.validate(run.model, torch.device("cpu"))
+    *_, nats, bits = quality
+    assert nats.value == pytest.approx(figures["nsmc nats per character"], abs=0.005)
+    assert bits.value == pytest.approx(nats.value / math.log(2.0), abs=2e-4)
 
 
 def test_bleu_and_chrf_of_both_directions_and_decodings(
@@ -80,7 +103,7 @@ def test_beam_of_one_is_measured_once(
     assert {figure.decoding for figure in measured} == {"greedy"}
 
 
-@pytest.mark.parametrize("task", ["sentiment", "translation"])
+@pytest.mark.parametrize("task", ["classification", "translation"])
 def test_version_without_float32_is_compared_with_it(
     task: str, data: Path, tiny_run: FolderMaker, tmp_path: Path
 ) -> None:
@@ -126,7 +149,7 @@ def test_int8_costs_shipped_models_little_quality(folder: Path) -> None:
 def test_source_without_a_test_set_is_skipped(
     data: Path, tiny_version: FolderMaker, tiny_run: FolderMaker, tmp_path: Path
 ) -> None:
-    fields = json.loads((tiny_run("sentiment", "gru") / "config.json").read_text("utf-8"))
+    fields = json.loads((tiny_run("classification", "gru") / "config.json").read_text("utf-8"))
     config = parse_config(fields)
     untested = SourceConfig(path="absent", licence="", commercial_use=True, test="")
     config = replace(config, sources=(*config.sources, untested))
@@ -134,7 +157,7 @@ def test_source_without_a_test_set_is_skipped(
     run_folder.mkdir()
     (run_folder / "config.json").write_text(json.dumps(dump_config(config)), encoding="utf-8")
     check_tests(run_folder, data)
-    quality = measure(tiny_version("sentiment", "gru"), run_folder, data, tmp_path)
+    quality = measure(tiny_version("classification", "gru"), run_folder, data, tmp_path)
     assert {figure.data for figure in quality} == {"nsmc test", EVERYDAY}
 
 
@@ -142,9 +165,9 @@ def test_empty_test_set_is_reported_beforehand(tiny_run: FolderMaker, tmp_path: 
     (tmp_path / "nsmc").mkdir()
     (tmp_path / "nsmc" / "test.tsv").write_text("1\t \n\n", encoding="utf-8")
     with pytest.raises(ValueError, match="nsmc: the test set test has no usable rows"):
-        check_tests(tiny_run("sentiment", "gru"), tmp_path)
+        check_tests(tiny_run("classification", "gru"), tmp_path)
 
 
 def test_missing_test_set_is_reported_beforehand(tiny_run: FolderMaker, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="nsmc holds neither test"):
-        check_tests(tiny_run("sentiment", "gru"), tmp_path)
+        check_tests(tiny_run("classification", "gru"), tmp_path)

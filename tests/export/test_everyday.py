@@ -12,7 +12,7 @@ from models.training.held_out import EVERYDAY, read_everyday
 from service.engine.device import Device
 from service.repository.loader import load_model
 from service.repository.model import LoadedModel
-from service.repository.registry import newest_version
+from service.repository.versions import newest_version
 from tests.export.conftest import FolderMaker
 
 NEGATIONS = ("litotes", "double", "nothing", "enough")
@@ -27,7 +27,7 @@ def load_shipped(name: str) -> LoadedModel:
 
 
 def test_every_line_has_its_columns_and_texts_are_unique() -> None:
-    labelled, translated = read_everyday("sentiment"), read_everyday("translation")
+    labelled, translated = read_everyday("classification"), read_everyday("translation")
 
     assert {len(row) for row in labelled} == {4}
     assert {len(row) for row in translated} == {4}
@@ -39,7 +39,7 @@ def test_every_line_has_its_columns_and_texts_are_unique() -> None:
 
 
 def test_every_language_has_ten_labelled_sentences_of_each_kind() -> None:
-    counts = Counter((language, kind) for language, _, _, kind in read_everyday("sentiment"))
+    counts = Counter((language, kind) for language, _, _, kind in read_everyday("classification"))
 
     for language in ("en", "ko", "de"):
         kinds = {kind: count for (code, kind), count in counts.items() if code == language}
@@ -49,7 +49,7 @@ def test_every_language_has_ten_labelled_sentences_of_each_kind() -> None:
 
 def test_negations_are_both_positive_and_negative_and_mixed_ones_neither() -> None:
     found: dict[str, Counter[str]] = {}
-    for _, expected, _, kind in read_everyday("sentiment"):
+    for _, expected, _, kind in read_everyday("classification"):
         found.setdefault(kind, Counter())[expected] += 1
 
     assert found["mixed"].keys() == found["fact"].keys() == {"unsure"}
@@ -87,7 +87,7 @@ def test_words_are_found(translation: str, words: str, expected: bool) -> None:
 
 
 def test_model_with_other_labels_or_languages_is_not_measured(tiny_version: FolderMaker) -> None:
-    model = load_model(tiny_version("sentiment", "gru"), Device("cpu"))
+    model = load_model(tiny_version("classification", "gru"), Device("cpu"))
     assert judge_labels(model)["mixed"].signature == "percent of 11 sentences of models/everyday"
 
     for change in ({"labels": ("no", "yes")}, {"languages": ("es",)}):

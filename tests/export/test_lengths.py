@@ -116,7 +116,7 @@ def test_pairs_that_training_leaves_out_are_not_measured(
 
 
 def test_classifiers_keep_the_defaults(tiny_config: MakeConfig, samples: Path) -> None:
-    found = measure_limits(tiny_config("sentiment"), ByteTokenizer(), samples)
+    found = measure_limits(tiny_config("classification"), ByteTokenizer(), samples)
 
     assert found == Limits(max_input_tokens=64)
 

@@ -30,7 +30,7 @@ def test_run_becomes_a_measured_version(
     lines = (samples / "nsmc" / "test.tsv").read_text(encoding="utf-8").splitlines()[:5]
     for split in ("valid", "test"):
         (data / f"{split}.tsv").write_text("\n".join(lines), encoding="utf-8")
-    run_folder, repository = tiny_run("sentiment", "gru"), tmp_path / "repository"
+    run_folder, repository = tiny_run("classification", "gru"), tmp_path / "repository"
     places = ["--run", str(run_folder), "--repository", str(repository), "--data", str(data.parent)]
     main(["torch", *places, "--name", "mine", "--version", "3", "--precisions", "w8", "w8"])
     folder = repository / "mine" / "3"
@@ -42,10 +42,10 @@ def test_run_becomes_a_measured_version(
 def test_version_is_measured_again(
     samples: Path, tiny_version: FolderMaker, tiny_run: FolderMaker, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "tiny-sentiment-rnn" / "1"
-    shutil.copytree(tiny_version("sentiment", "rnn"), folder)
+    folder = tmp_path / "tiny-classification-rnn" / "1"
+    shutil.copytree(tiny_version("classification", "rnn"), folder)
     run_folder = tmp_path / "run"
-    shutil.copytree(tiny_run("sentiment", "rnn"), run_folder)
+    shutil.copytree(tiny_run("classification", "rnn"), run_folder)
     (run_folder / HISTORY).write_text('{"epoch": 1, "loss": 0.7, "score": 50.0}\n', "utf-8")
     places = ["--run", str(run_folder), "--data", str(samples)]
     main(["evaluate", "--version-dir", str(folder), *places])
@@ -77,7 +77,13 @@ def test_error_is_one_sentence_and_writes_nothing(
     arguments: list[str], reason: str, tiny_run: FolderMaker, tmp_path: Path
 ) -> None:
     repository = tmp_path / "repository"
-    command = ["torch", "--run", str(tiny_run("sentiment", "gru")), "--repository", str(repository)]
+    command = [
+        "torch",
+        "--run",
+        str(tiny_run("classification", "gru")),
+        "--repository",
+        str(repository),
+    ]
     with pytest.raises(SystemExit, match=r"^export refused: ") as caught:
         main([*command, *arguments])
     assert reason in str(caught.value)

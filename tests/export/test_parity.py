@@ -7,7 +7,8 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from export.parity import BATCH_SIZES, Comparison, ParityError, make_batches, round_weights
+from export.comparison import Comparison
+from export.parity import BATCH_SIZES, ParityError, make_batches, round_weights
 from export.publish import build_graphs, check_graphs, check_run
 from models.networks.gates import GATE_ORDER
 from models.training.runs import Run
@@ -16,13 +17,14 @@ from service.repository.manifest import Parity, Precision, Role
 from tests.export.conftest import RunMaker
 
 CPU = Device("cpu")
-TASKS = ("sentiment", "translation")
+TASKS = ("classification", "translation")  # both have bidirectional encoders
+ALL_TASKS = (*TASKS, "language")
 CELLS = ("lstm", "gru", "rnn")
 Graphs = dict[Role, onnx.ModelProto]
 Breakage = Callable[[onnx.ModelProto], int]
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", ALL_TASKS)
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("precision", ["fp32", "w8", "int8"])
 def test_graphs_agree_with_torch(
@@ -30,12 +32,12 @@ def test_graphs_agree_with_torch(
 ) -> None:
     parity = check_run(random_run(task, cell), precision, CPU)
     assert parity.batch_sizes == (1, 2, 7, 32)
-    assert parity.max_difference < {"fp32": 5e-6, "w8": 0.05, "int8": 0.05}[precision]
+    assert parity.max_difference < {"fp32": 5e-6, "w8": 0.07, "int8": 0.07}[precision]
     assert parity.agreement == 1.0
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", ALL_TASKS)
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("precision", ["fp32", "w8"])
 def test_graphs_agree_with_torch_on_cuda(
@@ -64,7 +66,7 @@ def test_padding_is_random_not_zero() -> None:
 
 
 def test_rounding_weights_does_not_change_the_original_model(random_run: RunMaker) -> None:
-    model = random_run("sentiment", "gru").model
+    model = random_run("classification", "gru").model
     before = model.embedding.weight.detach().clone()
     rounded = round_weights(model)
     assert bool((model.embedding.weight == before).all())
@@ -88,7 +90,7 @@ def test_choice_within_a_tie_is_correct() -> None:
 # --- broken exports: real and possible faults of exporters ---
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", ALL_TASKS)
 @pytest.mark.parametrize("precision", ["fp32", "w8"])
 def test_gru_that_resets_before_the_product_is_caught(
     task: str, precision: Precision, random_run: RunMaker
@@ -252,14 +254,14 @@ def test_broken_graph_is_caught(
         check_broken(random_run(task, cell), breakage)
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", ALL_TASKS)
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_gates_in_the_order_of_torch_are_caught(task: str, cell: str, random_run: RunMaker) -> None:
     with pytest.raises(ParityError, match="differs from torch"):
         check_broken(random_run(task, cell), restore_torch_order)
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", ALL_TASKS)
 def test_swapped_biases_of_a_gru_are_caught(task: str, random_run: RunMaker) -> None:
     with pytest.raises(ParityError, match="differs from torch"):
         check_broken(random_run(task, "gru"), swap_biases)
@@ -268,7 +270,7 @@ def test_swapped_biases_of_a_gru_are_caught(task: str, random_run: RunMaker) -> 
 @pytest.mark.parametrize("cell", CELLS)
 def test_missing_mask_is_caught(cell: str, random_run: RunMaker) -> None:
     with pytest.raises(ParityError, match="differs from torch"):
-        check_broken(random_run("sentiment", cell), drop_mask)
+        check_broken(random_run("classification", cell), drop_mask)
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -296,9 +298,9 @@ def edit_tensor(graphs: Graphs, name: str, edit: Callable[[np.ndarray], np.ndarr
 @pytest.mark.parametrize(
     ("task", "name", "factor"),
     [
-        ("sentiment", "output.scales", 0.5),
-        ("sentiment", "output.bias", 0.0),
-        ("sentiment", "encoder.0.recurrent.levels", 0.0),
+        ("classification", "output.scales", 0.5),
+        ("classification", "output.bias", 0.0),
+        ("classification", "encoder.0.recurrent.levels", 0.0),
         ("translation", "output.scales", 0.5),
         ("translation", "query.levels", 0.0),
         ("translation", "readout.bias", 0.0),
@@ -309,7 +311,7 @@ def test_wrong_weights_are_caught_in_int8(
     task: str, name: str, factor: float, random_run: RunMaker
 ) -> None:
     """With weights near zero, its tolerance would hide them."""
-    run = random_run(task, "lstm", 1.0 if task == "sentiment" else 0.5)
+    run = random_run(task, "lstm", 1.0 if task == "classification" else 0.5)
     check_run(run, "int8", CPU)
 
     graphs = build_graphs(run, "int8")

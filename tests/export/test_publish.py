@@ -19,6 +19,7 @@ from export.publish import (
     claim_folder,
     export_run,
     find_tools,
+    list_goldens,
     next_version,
     open_scratch,
     publish_folder,
@@ -41,11 +42,12 @@ from service.repository.manifest import (
     read_manifest,
 )
 from service.repository.model import LoadedModel
-from service.repository.registry import find_versions
+from service.repository.versions import find_versions
 from tests.export.conftest import FolderMaker
+from tests.fakes import make_manifest
 from tests.models.tiny_runs import SAMPLES
 
-TASKS = ("sentiment", "translation")
+TASKS = ("classification", "translation", "language")
 CELLS = ("lstm", "gru", "rnn")
 
 
@@ -65,7 +67,7 @@ def test_version_is_complete_and_passes_its_goldens(
     folder = tiny_version(task, cell)
     manifest = read_manifest(folder)
     check_files(manifest, folder)
-    assert len(manifest.goldens) == (2 if task == "sentiment" else 4)
+    assert len(manifest.goldens) == {"classification": 2, "translation": 4, "language": 4}[task]
     assert {row.precision for row in manifest.parity} == {"fp32", "int8", "w8"}
     for precision in manifest.precisions:
         check_goldens(load_model(folder, Device("cpu"), precision=precision))
@@ -135,7 +137,7 @@ def test_next_version_is_one_above_the_highest(tmp_path: Path) -> None:
 
 
 def test_exporting_again_creates_the_next_version(tiny_run: FolderMaker, tmp_path: Path) -> None:
-    run_folder = tiny_run("sentiment", "gru")
+    run_folder = tiny_run("classification", "gru")
     folders = [export_run(run_folder, tmp_path, ["w8"], name="mine") for _ in range(2)]
     assert [folder.relative_to(tmp_path).as_posix() for folder in folders] == ["mine/1", "mine/2"]
     assert find_versions(tmp_path) == [folders[1]]
@@ -143,14 +145,14 @@ def test_exporting_again_creates_the_next_version(tiny_run: FolderMaker, tmp_pat
 
 def test_same_run_gives_the_same_bytes(tiny_run: FolderMaker, tmp_path: Path) -> None:
     first, second = (
-        snapshot(export_run(tiny_run("sentiment", "lstm"), tmp_path / place, ["int8"]))
+        snapshot(export_run(tiny_run("classification", "lstm"), tmp_path / place, ["int8"]))
         for place in "ab"
     )
     assert first == second
 
 
 def test_existing_version_is_not_changed(tiny_run: FolderMaker, tmp_path: Path) -> None:
-    run_folder = tiny_run("sentiment", "gru")
+    run_folder = tiny_run("classification", "gru")
     export_run(run_folder, tmp_path, ["w8"])
     before = snapshot(tmp_path)
     with pytest.raises(FileExistsError, match="exists; remove it or choose another version"):
@@ -161,7 +163,7 @@ def test_existing_version_is_not_changed(tiny_run: FolderMaker, tmp_path: Path) 
 def test_concurrently_created_version_is_not_overwritten(
     tiny_version: FolderMaker, tmp_path: Path
 ) -> None:
-    made = tiny_version("sentiment", "gru")
+    made = tiny_version("classification", "gru")
     manifest = read_manifest(made)
     target = tmp_path / manifest.name / "1"
     shutil.copytree(made, target)
@@ -177,7 +179,7 @@ def test_concurrently_created_version_is_not_overwritten(
 def broken_run(tiny_run: FolderMaker, tmp_path: Path) -> Path:
     """Makes a run with a NaN weight: torch and graph cannot agree."""
     folder = tmp_path / "run"
-    shutil.copytree(tiny_run("sentiment", "gru"), folder)
+    shutil.copytree(tiny_run("classification", "gru"), folder)
     weights = torch.load(folder / BEST, weights_only=True)
     weights["output.bias"][0] = torch.nan
     torch.save(weights, folder / BEST)
@@ -188,12 +190,12 @@ def test_failed_parity_does_not_change_the_repository(
     broken_run: Path, tiny_run: FolderMaker, tmp_path: Path
 ) -> None:
     repository = tmp_path / "repository"
-    export_run(tiny_run("sentiment", "gru"), repository, ["w8"])
+    export_run(tiny_run("classification", "gru"), repository, ["w8"])
     before = snapshot(repository)
     with pytest.raises(ParityError):
         export_run(broken_run, repository, ["fp32", "w8"])
     assert snapshot(repository) == before
-    assert [path.name for path in repository.iterdir()] == ["tiny-sentiment-gru"]
+    assert [path.name for path in repository.iterdir()] == ["tiny-classification-gru"]
 
 
 def export_in_process(run_folder: Path, repository: Path, *more: str) -> subprocess.Popen[str]:
@@ -256,7 +258,7 @@ def test_run_without_an_epoch_is_rejected(tmp_path: Path) -> None:
 
 
 def test_minutes_come_from_the_last_checkpoint(tiny_run: FolderMaker, tmp_path: Path) -> None:
-    shutil.copytree(tiny_run("sentiment", "gru"), tmp_path, dirs_exist_ok=True)
+    shutil.copytree(tiny_run("classification", "gru"), tmp_path, dirs_exist_ok=True)
     torch.save({"progress": {"seconds": 90.0}}, tmp_path / LAST)
     assert read_run(tmp_path).minutes == 1.5
     (tmp_path / LAST).unlink()  # the best weights are enough to export
@@ -268,7 +270,7 @@ def test_model_too_short_for_any_golden_is_rejected(
     max_tokens: int, tiny_run: FolderMaker, tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
-    shutil.copytree(tiny_run("sentiment", "gru"), folder)
+    shutil.copytree(tiny_run("classification", "gru"), folder)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     config["model"]["max_tokens"] = max_tokens
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
@@ -285,23 +287,44 @@ def test_text_on_which_precisions_disagree_is_not_a_golden(
         is_other = model.precision == "w8" and golden.text == texts[0]
         return output, score + 1.0 * is_other
 
-    whole = read_manifest(export_run(tiny_run("sentiment", "gru"), tmp_path, ["int8", "w8"]))
+    whole = read_manifest(export_run(tiny_run("classification", "gru"), tmp_path, ["int8", "w8"]))
     texts = [golden.text for golden in whole.goldens]
     monkeypatch.setattr("export.publish.answer_golden", answer)
-    folder = export_run(tiny_run("sentiment", "gru"), tmp_path, ["int8", "w8"])
+    folder = export_run(tiny_run("classification", "gru"), tmp_path, ["int8", "w8"])
 
     assert [golden.text for golden in read_manifest(folder).goldens] == texts[1:]
 
     monkeypatch.setattr("export.publish.answer_golden", lambda model, _: (model.precision, 0.0))
     with pytest.raises(ArtefactError, match="int8 and w8 agree on none of"):
-        export_run(tiny_run("sentiment", "gru"), tmp_path, ["int8", "w8"])
+        export_run(tiny_run("classification", "gru"), tmp_path, ["int8", "w8"])
 
 
 @pytest.mark.parametrize("precisions", [["w8"], ["fp32"], ["int8"]])
 def test_float32_parity_is_always_checked(
     precisions: Sequence[Precision], tiny_run: FolderMaker, tmp_path: Path
 ) -> None:
-    folder = export_run(tiny_run("sentiment", "rnn"), tmp_path, precisions)
+    folder = export_run(tiny_run("classification", "rnn"), tmp_path, precisions)
     manifest = read_manifest(folder)
     assert [row.precision for row in manifest.parity] == list(dict.fromkeys(["fp32", *precisions]))
     assert manifest.precisions == tuple(precisions)
+
+
+def test_second_default_classifier_of_a_language_is_not_written(
+    tiny_run: FolderMaker, tmp_path: Path
+) -> None:
+    run_folder = tiny_run("classification", "gru")
+    export_run(run_folder, tmp_path, ["w8"], name="first")
+
+    with pytest.raises(ArtefactError, match="first and second both answer by default for the lang"):
+        export_run(run_folder, tmp_path, ["w8"], name="second")
+    folder = export_run(run_folder, tmp_path, ["w8"], name="second", only_when_named=True)
+
+    assert not read_manifest(folder).answers_by_default
+    assert export_run(run_folder, tmp_path, ["w8"], name="first").name == "2"
+
+
+def test_goldens_are_texts_of_the_model_s_purpose() -> None:
+    texts = [golden.text for golden in list_goldens(make_manifest(purpose="spam"))]
+
+    assert any("free prize" in text for text in texts)
+    assert texts != [golden.text for golden in list_goldens(make_manifest())]

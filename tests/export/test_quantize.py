@@ -1,6 +1,9 @@
 import numpy as np
 import pytest
+from onnx import TensorProto
+from onnxruntime import InferenceSession
 
+from export.graph import GraphBuilder
 from export.quantize import MAX_LEVEL, quantize_columns
 
 
@@ -11,10 +14,34 @@ def test_rounding_error_is_at_most_half_a_level() -> None:
 
 
 def test_each_column_uses_its_whole_range() -> None:
-    matrix = np.array([[1.0, -300.0], [0.5, 2.0]], dtype=np.float32)
+    matrix = np.array([[1.0, -300.0], [-0.5, 2.0]], dtype=np.float32)
     levels, scales = quantize_columns(matrix)
     assert np.abs(levels).max(axis=0).tolist() == [MAX_LEVEL, MAX_LEVEL]
     assert scales == pytest.approx([1 / 127, 300 / 127])
+
+
+@pytest.mark.parametrize("num_rows", [1, 2, 5, 256])
+def test_products_of_a_pair_fit_16_bits(num_rows: int) -> None:
+    matrix = np.random.default_rng(4).uniform(0.5, 1.0, size=(num_rows, 300)).astype(np.float32)
+    levels, _ = quantize_columns(matrix)
+    largest = 255 * levels.astype(int)
+    pairs = largest[0 : num_rows // 2 * 2 : 2] + largest[1::2]
+    assert pairs.max(initial=0) <= np.iinfo(np.int16).max
+
+
+def test_int8_products_are_exact_on_this_processor() -> None:
+    """Fails without the bound on pairs where the processor has no VNNI."""
+    levels, scales = quantize_columns(np.ones((64, 16), dtype=np.float32))
+    graph = GraphBuilder("product")
+    inputs = graph.input("inputs", TensorProto.UINT8, ["N", 64])
+    product = graph.op("MatMulInteger", inputs, graph.weight("levels", levels))
+    graph.output(product, "product", TensorProto.INT32, ["N", 16])
+    session = InferenceSession(graph.build().SerializeToString())
+
+    (found,) = session.run(None, {"inputs": np.full((3, 64), 255, dtype=np.uint8)})
+
+    assert (found == 255 * levels.astype(int).sum(axis=0)).all()
+    assert levels.max() * scales.max() == pytest.approx(1.0, rel=0.01)
 
 
 def test_types_are_those_of_the_operators() -> None:

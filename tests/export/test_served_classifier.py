@@ -22,7 +22,7 @@ TOLERANCES: dict[Precision, float] = {"fp32": 1e-5, "w8": 0.04, "int8": 0.06}
 def test_torch_equals_onnx_equals_quantised(
     tiny_repository: Path, torch_classifier: Classifier, precision: Precision
 ) -> None:
-    folder = tiny_repository / "tiny-sentiment-gru" / "1"
+    folder = tiny_repository / "tiny-classification-gru" / "1"
     model = load_model(folder, Device("cpu"), precision=precision)
     results = run_sequences(model.runner, make_sequences(model, REVIEWS))
     served = np.stack([model.probabilities(np.asarray(result)) for result in results])
@@ -37,6 +37,6 @@ def test_torch_equals_onnx_equals_quantised(
 
 @pytest.fixture(scope="module")
 def torch_classifier(tiny_repository_runs: dict[str, Path]) -> Classifier:
-    model = read_run(tiny_repository_runs["sentiment"]).model
+    model = read_run(tiny_repository_runs["classification"]).model
     assert isinstance(model, Classifier)
     return model.requires_grad_(False)

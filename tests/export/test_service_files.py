@@ -9,8 +9,10 @@ from onnx import TensorProto
 
 from export.graph import GraphBuilder, save_graphs
 from service.repository.manifest import MANIFEST
+from tests.export.tiny_language import write_repository
 
 SERVICE_TESTS = Path(__file__).parents[1] / "service"
+LANGUAGES = SERVICE_TESTS / "tiny_languages"
 # Differ with the machine and the versions of tools: rounding, hence hashes of weights and scores.
 MADE_HERE = ("created", "files", "goldens", "parity", "quality", "tools")
 
@@ -21,7 +23,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return {name: fields[name] for name in fields if name not in MADE_HERE} | {"names": names}
 
 
-@pytest.mark.parametrize("name", ["tiny-sentiment-gru", "tiny-translation-lstm"])
+@pytest.mark.parametrize("name", ["tiny-classification-gru", "tiny-translation-lstm"])
 def test_tiny_repository_in_git_is_what_the_export_makes(tiny_repository: Path, name: str) -> None:
     kept, made = (
         repository / name / "1"
@@ -30,6 +32,15 @@ def test_tiny_repository_in_git_is_what_the_export_makes(tiny_repository: Path, 
     assert read_manifest(kept) == read_manifest(made), (
         f"renew it: cp -r {tiny_repository}/. {kept.parents[1]}"
     )
+
+
+@pytest.mark.parametrize("name", ["tiny-language-gru", "tiny-language-lstm"])
+def test_tiny_languages_in_git_are_what_is_made(tmp_path: Path, name: str) -> None:
+    write_repository(tmp_path)
+
+    kept, made = (repository / name / "1" for repository in (LANGUAGES, tmp_path))
+
+    assert read_manifest(kept) == read_manifest(made), f"renew it: cp -r {tmp_path}/. {LANGUAGES}"
 
 
 def test_gather_graph_in_git_is_what_the_builder_makes(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def axes(value: onnx.ValueInfoProto) -> list[str | int]:
     return [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
 
 
-@pytest.mark.parametrize("task", ["sentiment", "translation"])
+@pytest.mark.parametrize("task", ["classification", "translation"])
 def test_batch_and_length_are_never_specialised(task: str, random_run: RunMaker) -> None:
     for graph in build_graphs(random_run(task, "lstm"), "int8").values():
         shapes = {value.name: axes(value) for value in graph.graph.input}
@@ -219,14 +219,14 @@ def test_served_greedy_search_translates_like_torch(
     assert found == expected
 
 
-@pytest.mark.parametrize("task", ["sentiment", "translation"])
+@pytest.mark.parametrize("task", ["classification", "translation"])
 @pytest.mark.parametrize("cell", CELLS)
 def test_padding_never_changes_a_result(
     task: str, cell: str, random_run: RunMaker, tmp_path: Path
 ) -> None:
     sessions = open_sessions(random_run(task, cell), tmp_path)
-    role: Role = "classifier" if task == "sentiment" else "encoder"
-    output = "logits" if task == "sentiment" else "hidden"
+    role: Role = "classifier" if task == "classification" else "encoder"
+    output = "logits" if task == "classification" else "hidden"
     ids = np.random.default_rng(3).integers(3, 300, (1, 40))
     lengths = np.array([7])
     padded, bare = (

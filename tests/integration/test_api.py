@@ -479,12 +479,12 @@ BAD_CLASSIFICATIONS: dict[str, tuple[dict[str, Any], int, str]] = {
     "unknown model": (
         {"json": {"inputs": "a", "parameters": {"model": "other"}}},
         404,
-        "no sentiment model is called 'other'; there are .*sentiment-en",
+        "no classification model is called 'other'; there are .*sentiment-en",
     ),
     "a translator": (
         {"json": {"inputs": "a", "parameters": {"model": "translation-en-de"}}},
         404,
-        "no sentiment model is called",
+        "no classification model is called",
     ),
     "unknown parameter": (
         {"json": {"inputs": "a", "parameters": {"topk": 1}}},

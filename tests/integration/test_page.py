@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 PAGE = Path(__file__).parents[2] / "service" / "http" / "static" / "page.html"
-# Its functions, without the last call, which fills the page.
 PROGRAM = """
 const document = { getElementById: () => ({ value: "", set textContent(text) {} }) };
 let answer;
@@ -30,19 +29,22 @@ pytestmark = pytest.mark.skipif(not shutil.which("node"), reason="node is not th
 
 def ask_page(answers: list[tuple[str, int]]) -> list[list[str]]:
     """What the page says to each answer: filling itself, classifying, translating."""
+    shown = json.dumps([[body, {"status": status}] for body, status in answers])
+    return [json.loads(line) for line in run_node(PROGRAM % (read_functions(), shown)).splitlines()]
+
+
+def read_functions() -> str:
+    """The page's program without its last call, which fills the page."""
     script = PAGE.read_text(encoding="utf-8").partition("<script>")[2].partition("</script>")[0]
     functions = script.replace("\nstart();\n", "\n")
     assert functions != script
-    shown = json.dumps([[body, {"status": status}] for body, status in answers])
-    done = subprocess.run(
-        ["node", "-"],
-        input=PROGRAM % (functions, shown),
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    return functions
+
+
+def run_node(program: str) -> str:
+    done = subprocess.run(["node", "-"], input=program, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    return done.stdout
 
 
 @pytest.mark.parametrize("status", [413, 502])
@@ -66,3 +68,24 @@ def test_page_of_a_portal_is_not_taken_for_an_answer() -> None:
     (said,) = ask_page([("<html>Please log in</html>", 200)])
     assert said[:2] == ["The server answers 200 without JSON."] * 2
     assert said[2] == "The server answers 200 without a stream."
+
+
+MODELS = [
+    {"name": "sentiment-en", "task": "classification", "purpose": "sentiment"},
+    {"name": "mine", "task": "classification", "purpose": ""},
+    {"name": "spam-en", "task": "classification", "purpose": "spam"},
+    {"name": "sentiment-ko", "task": "classification", "purpose": "sentiment"},
+    {"name": "translation-en-de", "task": "translation", "purpose": ""},
+]
+
+
+def test_models_are_grouped_by_purpose_or_else_by_task() -> None:
+    program = f"console.log(JSON.stringify(groupModels({json.dumps(MODELS)})));"
+    groups = json.loads(run_node(f"const document = {{}};\n{read_functions()}\n{program}"))
+
+    assert [(name, [model["name"] for model in models]) for name, models in groups] == [
+        ("Sentiment", ["sentiment-en", "sentiment-ko"]),
+        ("Classification", ["mine"]),
+        ("Spam", ["spam-en"]),
+        ("Translation", ["translation-en-de"]),
+    ]

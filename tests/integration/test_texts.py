@@ -31,6 +31,7 @@ def translate(client: httpx.Client, text: Any, pair: tuple[str, str], **fields: 
 
 WITHOUT_WORDS = ["😀", "2024", "1", "1234.5", "—", "...", ":)", "12:30", "{name}", "👍👍"]
 WITHOUT_WORDS += ["https://example.org/a?b=c", "1\t2\t3", "- 1\n- 2", "***", "@anna", "$ 5.00"]
+WITHOUT_WORDS += ["x = 5 / y", "x=5", "E = m * c"]
 
 
 @pytest.mark.parametrize(
@@ -67,6 +68,10 @@ PLACEABLES = {
     ],
     "The update [X6X] is ready, %(name)s.": ["[X6X]", "%(name)s"],
     "See **the docs** at www.example.org!": ["**", "www.example.org"],
+    "The price is a + b = c here.": ["a + b = c"],
+    "Choose tea / coffee + milk.": [" / ", " + "],
+    "The result = 5 + 7.": ["= 5 + 7"],
+    "Set key=value and n = 2x.": ["key=value", "n = 2x"],
 }
 
 
@@ -107,6 +112,7 @@ def test_final_marks_are_those_of_the_source(client: httpx.Client, pair: tuple[s
         ("> A dog", ["> "]),
         ("1. A dog\n2. A cat", ["1. ", "\n2. "]),
         ("Name\tAge\tCity", ["\t"]),
+        ("| A dog | A cat |", ["| ", " | ", " |"]),
     ],
 )
 def test_marks_of_lines_and_cells_stay(client: httpx.Client, text: str, marks: list[str]) -> None:
@@ -114,6 +120,19 @@ def test_marks_of_lines_and_cells_stay(client: httpx.Client, text: str, marks: l
         found = translate(client, text, pair)
         assert found.startswith(text[: len(marks[0])]) or marks[0] == "\t"
         assert all(found.count(mark) == text.count(mark) for mark in marks), found
+
+
+@pytest.mark.parametrize("pair", BOTH, ids="-".join)
+def test_brackets_and_quotes_stay_around_their_sentence(
+    client: httpx.Client, pair: tuple[str, str]
+) -> None:
+    inner = "Two dogs are playing."
+    pieces = [("(", ")"), ("[", "]"), ('"', '"'), ("“", "”"), ("'", "'"), ('("', '")')]
+    texts = [f"{opening}{inner}{closing}" for opening, closing in pieces]
+
+    plain, *found = translate(client, [inner, *texts], pair)
+
+    assert found == [f"{opening}{plain}{closing}" for opening, closing in pieces]
 
 
 PAGES = {

@@ -49,6 +49,8 @@ class Handler(BaseHTTPRequestHandler):
             self.stream()
         elif self.path == "/classify":
             self.answer(self.server.status, b'[[{"label":"positive","score":1}]]')
+        elif self.path == "/generate":
+            self.answer(self.server.status, b'{"generated_text":"Ja."}')
         else:
             self.answer(self.server.status, b'{"translatedText":"Ja."}')
 

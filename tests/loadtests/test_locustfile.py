@@ -45,14 +45,14 @@ def test_all_kinds_are_answered_and_their_stages_reported(service: Service, tmp_
     done = run_locust(
         service,
         *("--load", "30", "--duration", "3s", "--report", str(tmp_path / "run")),
-        *("--mix", "chat=1,review=1,page=1,batch=1,document=1,stream=1"),
+        *("--mix", "chat=1,review=1,page=1,batch=1,document=1,stream=1,generate=1"),
         *("--slo", "errors=0%,p99=1s", "--api-key", "secret", "--timeout-ms", "900"),
     )
     assert done.returncode == 0, done.stdout + done.stderr
     report = read_report(tmp_path / "run")
     queue = report["kinds"]["chat"]["times"]["queue"]
 
-    assert len(report["kinds"]) == 6
+    assert len(report["kinds"]) == 7
     assert report["total"]["outcomes"] == {"ok": report["total"]["num_requests"]}
     assert report["total"]["num_requests"] == pytest.approx(90, abs=40)
     assert (queue["mean"], queue["p50"]) == (pytest.approx(20), pytest.approx(20, rel=0.03))

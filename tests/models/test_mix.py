@@ -9,7 +9,7 @@ from tests.export.conftest import FolderMaker
 
 
 def test_weights_lie_between_those_of_the_runs(tiny_run: FolderMaker, tmp_path: Path) -> None:
-    first, second = copy_run(tiny_run, tmp_path / "first"), tiny_run("sentiment", "gru")
+    first, second = copy_run(tiny_run, tmp_path / "first"), tiny_run("classification", "gru")
     weights = torch.load(first / "best.pt", weights_only=True)
     torch.save({name: tensor + 1.0 for name, tensor in weights.items()}, first / "best.pt")
 
@@ -23,12 +23,15 @@ def test_weights_lie_between_those_of_the_runs(tiny_run: FolderMaker, tmp_path: 
 
 @pytest.mark.parametrize(
     ("task", "share", "message"),
-    [("sentiment", "1.5", "1.5 is not between 0 and 1"), ("translation", "0.5", "different voc")],
+    [
+        ("classification", "1.5", "1.5 is not between 0 and 1"),
+        ("translation", "0.5", "different voc"),
+    ],
 )
 def test_what_cannot_be_mixed_is_refused(
     task: str, share: str, message: str, tiny_run: FolderMaker, tmp_path: Path
 ) -> None:
-    runs = [str(tiny_run(task, "gru")), str(tiny_run("sentiment", "gru"))]
+    runs = [str(tiny_run(task, "gru")), str(tiny_run("classification", "gru"))]
 
     with pytest.raises(SystemExit, match=message):
         main(["--runs", *runs, "--share", share, "--out", str(tmp_path / "out")])
@@ -38,6 +41,6 @@ def test_what_cannot_be_mixed_is_refused(
 
 def copy_run(tiny_run: FolderMaker, folder: Path) -> Path:
     folder.mkdir()
-    for path in tiny_run("sentiment", "gru").iterdir():
+    for path in tiny_run("classification", "gru").iterdir():
         (folder / path.name).write_bytes(path.read_bytes())
     return folder

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from models.config import parse_config
-from models.train import choose_device, is_bf16_faster, main
+from models.train import choose_config, choose_device, is_bf16_faster, main, parse_arguments
 from models.training.trainer import BEST, LAST, read_history
 
 ROOT = Path(__file__).parents[2]
@@ -21,7 +21,7 @@ SAMPLES = Path(__file__).parent / "samples"
 
 CONFIG = """
 name = "tiny"
-task = "sentiment"
+task = "classification"
 languages = ["ko"]
 labels = ["negative", "positive"]
 
@@ -457,3 +457,18 @@ def test_failed_start_does_not_affect_the_next_one(tmp_path: Path, command: Comm
 def test_init_folder_must_be_a_run(tmp_path: Path, command: Command) -> None:
     with pytest.raises(SystemExit, match="tokenizer"):
         main(command("run", "--init", str(tmp_path / "absent")))
+
+
+def test_purpose_and_default_follow_the_command_line(
+    tmp_path: Path, samples: Path, command: Command
+) -> None:
+    config = tmp_path / "tiny.toml"
+    main(command("own", "--epochs", "1", "--sources", "nsmc", "--only-when-named"))
+    fields = read_config_file(tmp_path / "own")
+    assert (fields["purpose"], fields["answers_by_default"]) == ("", False)
+
+    config.write_text(CONFIG.replace('"tiny"', '"tiny"\npurpose = "sentiment"'))
+    arguments = parse_arguments(command("x", "--sources", "nsmc"))
+    assert choose_config(arguments, config).purpose == ""
+    arguments = parse_arguments(command("x", "--sources", "nsmc", "--purpose", "spam"))
+    assert choose_config(arguments, config).purpose == "spam"

@@ -16,7 +16,7 @@ from models.training.trainer import BEST, LAST
 SAMPLES = Path(__file__).parent / "samples"
 
 TASKS: dict[str, dict[str, Any]] = {
-    "sentiment": {
+    "classification": {
         "languages": ["ko"],
         "labels": ["negative", "positive"],
         "sources": [{"path": "nsmc", "licence": "CC0-1.0", "commercial_use": True}],
@@ -24,6 +24,11 @@ TASKS: dict[str, dict[str, Any]] = {
     "translation": {
         "languages": ["en", "ko"],
         "sources": [{"path": "tatoeba", "licence": "CC BY 2.0 FR", "commercial_use": True}],
+    },
+    "language": {
+        "languages": ["ko"],
+        "condition": {"labels": ["negative", "positive"]},
+        "sources": [{"path": "nsmc", "licence": "CC0-1.0", "commercial_use": True}],
     },
 }
 
@@ -34,6 +39,8 @@ SIZES = {
     "encoder_layers": 2,
     "decoder_size": 20,
     "attention_size": 12,
+    "hidden_size": 18,
+    "num_layers": 2,
     "max_tokens": 64,
 }
 

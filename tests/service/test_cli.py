@@ -313,3 +313,64 @@ async def test_texts_come_from_stdin_where_there_are_no_arguments(
     monkeypatch.setattr("sys.stdin", io.StringIO("one\n\ntwo\n"))
     await run_with_fake("translate", "--target", "de")
     assert capsys.readouterr().out.splitlines() == ["ONE", "TWO"]
+
+
+LANGUAGES = ROOT / "tests" / "service" / "tiny_languages"
+
+
+def generate(*arguments: str) -> int:
+    return main(["generate", "--models-dir", str(LANGUAGES), "--device", "cpu", *arguments])
+
+
+def test_generate_prints_the_same_text_streamed_or_not(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    asked = ("--seed", "3", "--max-new-tokens", "20", "the cat", "A")
+    assert generate(*asked) == 0
+    streamed = capsys.readouterr().out
+    assert generate("--json", *asked) == 0
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    assert streamed == "".join(each["generated_text"] + "\n" for each in found)
+    assert [each["seed"] for each in found] == [3, 3]
+    assert found[0]["model"] == "tiny-language-lstm"
+
+
+def test_generate_reads_a_file_as_one_prompt_and_a_pipe_by_lines(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ("--temperature", "0", "--max-new-tokens", "5", "--json")
+    path = tmp_path / "prompt"
+    path.write_text("a\nb\n", encoding="utf-8")
+    generate(*options, "--file", str(path))
+    monkeypatch.setattr(sys, "stdin", io.StringIO("a\nb\n"))
+    generate(*options, "--file", "-")
+    monkeypatch.setattr(sys, "stdin", io.StringIO("a\nb\n"))
+    generate(*options)
+
+    by_file, by_pipe, *by_line = [
+        json.loads(line)["generated_text"] for line in capsys.readouterr().out.splitlines()
+    ]
+    assert by_file == by_pipe
+    assert len(by_line) == 2
+
+
+def test_generate_takes_a_label_for_a_prompt(capsys: pytest.CaptureFixture[str]) -> None:
+    assert generate("--label", "positive", "--number", "3", "--max-new-tokens", "9") == 0
+    assert len(capsys.readouterr().out.splitlines()) >= 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("--temperature", "-1", "a"), 2, "--temperature must be 0 or more, got -1.0"),
+        (("--top-p", "0", "a"), 2, "--top-p must be above 0, at most 1"),
+        (("--max-new-tokens", "999", "a"), 1, "above the limit of 200"),
+        (("--label", "angry"), 1, "send one of negative, positive"),
+    ],
+)
+def test_generate_says_what_is_wrong(
+    arguments: tuple[str, ...], code: int, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert generate(*arguments) == code
+    assert message in capsys.readouterr().err

@@ -12,13 +12,17 @@ from service.http.schemas import (
     ClassifierLabels,
     FrontendLanguages,
     FrontendSettings,
+    GlossaryDirection,
+    GlossaryInfo,
     LanguageInfo,
     LanguageName,
+    ModelCondition,
     ModelInfo,
     ProbeStatus,
     QualityFigure,
     ServerInfo,
 )
+from service.repository.manifest import Condition
 from service.repository.registry import ServedModel
 
 operations = APIRouter(tags=["operations"])
@@ -32,6 +36,21 @@ async def list_languages(request: Request) -> list[LanguageInfo]:
     return [
         LanguageInfo(code=language.code, name=language.name, targets=language.targets)
         for language in get_context(request).translate.languages()
+    ]
+
+
+@discovery.get("/glossaries")
+async def list_glossaries(request: Request) -> list[GlossaryInfo]:
+    """Glossaries that a translation may name."""
+    return [
+        GlossaryInfo(
+            name=glossary.name,
+            directions=[
+                GlossaryDirection(source=source, target=target, num_terms=len(terms.translations))
+                for (source, target), terms in glossary.terms.items()
+            ],
+        )
+        for glossary in get_context(request).registry.glossaries.list_all()
     ]
 
 
@@ -59,9 +78,9 @@ async def show_info(request: Request) -> ServerInfo:
     """What clients of text-embeddings-inference ask for first."""
     context = get_context(request)
     settings = context.settings
-    served = next((s for s in context.registry.models() if s.manifest.task == "sentiment"), None)
+    served = next(iter(context.registry.default_classifiers()), None)
     if served is None:
-        raise ModelNotFound("no sentiment model is loaded; GET /models lists all models")
+        raise ModelNotFound("no classifier answers by default; GET /models lists all models")
     names = dict(enumerate(served.manifest.labels))
     labels = ClassifierLabels(
         id2label={str(index): label for index, label in names.items()},
@@ -83,8 +102,9 @@ async def show_info(request: Request) -> ServerInfo:
 
 @operations.get("/models")
 async def list_models(request: Request) -> list[ModelInfo]:
-    """Models that are loaded."""
-    return [describe_model(served) for served in get_context(request).registry.models()]
+    """Models that are loaded, those of one task and purpose together."""
+    models = map(describe_model, get_context(request).registry.models())
+    return sorted(models, key=lambda model: (model.task, model.purpose, model.name))
 
 
 @operations.head("/livez", include_in_schema=False)
@@ -125,11 +145,14 @@ def describe_model(served: ServedModel) -> ModelInfo:
         name=manifest.name,
         version=manifest.version,
         task=manifest.task,
+        purpose=manifest.purpose,
+        answers_by_default=manifest.answers_by_default,
         cell=manifest.cell,
         description=manifest.description,
         languages=list(manifest.languages),
         pairs=[f"{source}-{target}" for source, target in manifest.pairs],
         labels=list(manifest.labels),
+        condition=describe_condition(manifest.condition),
         precision=served.precision,
         device=served.device,
         num_bytes=manifest.num_bytes,
@@ -138,6 +161,12 @@ def describe_model(served: ServedModel) -> ModelInfo:
         headlines=[copy_figure(figure) for figure in manifest.headlines],
         quality=[copy_figure(figure) for figure in manifest.quality],
     )
+
+
+def describe_condition(condition: Condition | None) -> ModelCondition | None:
+    if condition is None:
+        return None
+    return ModelCondition(labels=list(condition.labels), num_features=condition.num_features)
 
 
 def copy_figure(figure: BaseModel) -> QualityFigure:

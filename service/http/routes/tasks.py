@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
 from fastapi import APIRouter, Request, Response
@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 
 from service.answers import ClassifyAnswer, Started, TranslateOptions
-from service.errors import BodyTimeout, InvalidInput, TaskNotChosen
+from service.errors import BodyTimeout, InvalidInput
 from service.http.auth import authorize
 from service.http.bodies import parse_fields, read_body
 from service.http.context import AppContext, find_request_context, get_context
@@ -43,6 +43,7 @@ from service.http.schemas import (
     TimedBody,
     TranslateRequest,
     TranslateResponse,
+    TranslationEvent,
 )
 from service.http.sse import EventResponse
 from service.settings import Settings
@@ -53,6 +54,7 @@ TIMEOUT_HEADER = "x-request-timeout-ms"
 
 BodyT = TypeVar("BodyT", bound=Body)
 ClassifyBodyT = TypeVar("ClassifyBodyT", ClassifyRequest, PredictRequest)
+InputT = TypeVar("InputT", contravariant=True)
 OptionsT = TypeVar("OptionsT", contravariant=True)
 JobT = TypeVar("JobT", bound="Job")
 AnswerT = TypeVar("AnswerT", covariant=True)
@@ -65,10 +67,12 @@ class Job(Protocol):
     def model_names(self) -> str: ...
 
 
-class Pipeline(Protocol[OptionsT, JobT, AnswerT]):
-    """A task: texts become a job, and a job is answered."""
+class Pipeline(Protocol[InputT, OptionsT, JobT, AnswerT]):
+    """A task: texts, or prompts, become a job, and a job is answered."""
 
-    async def open_job(self, texts: list[str], options: OptionsT, deadline: float, /) -> JobT: ...
+    async def open_job(
+        self, inputs: Sequence[InputT], options: OptionsT, deadline: float, /
+    ) -> JobT: ...
 
     async def answer_job(self, job: JobT, /) -> AnswerT: ...
 
@@ -79,7 +83,7 @@ tasks = APIRouter(tags=["tasks"])
 @tasks.post(
     "/translate",
     response_model=TranslateResponse,
-    responses=document_events(),
+    responses=document_events(TranslationEvent),
     openapi_extra=document_body(TranslateRequest),
 )
 async def translate(request: Request) -> Response:
@@ -156,31 +160,6 @@ async def classify_body(
     return body, await run_watched(request.receive, work)
 
 
-@tasks.post("/", include_in_schema=False)
-async def answer_default(request: Request) -> Response:
-    """The default task, for clients that know the server's address alone."""
-    return await choose_endpoint(get_context(request))(request)
-
-
-def choose_endpoint(context: AppContext) -> Callable[[Request], Awaitable[Response]]:
-    """What answers requests that name no task.
-
-    Raises:
-        TaskNotChosen: the setting leaves it to the models, and they have several tasks.
-    """
-    endpoints = {"classify": classify, "translate": translate}
-    chosen = context.settings.default_task
-    if chosen != "auto":
-        return endpoints[chosen]
-    loaded = {served.manifest.task for served in context.registry.models()}
-    if len(loaded) == 1:
-        return classify if "sentiment" in loaded else translate
-    raise TaskNotChosen(
-        "This server has no default task; post to /classify or /translate, or set "
-        "SEQSERVE_DEFAULT_TASK."
-    )
-
-
 @tasks.post(
     "/detect", response_model=list[DetectedLanguage], openapi_extra=document_body(DetectRequest)
 )
@@ -195,8 +174,8 @@ async def detect(request: Request) -> Response:
 
 async def perform(
     request: Request,
-    pipeline: Pipeline[OptionsT, JobT, AnswerT],
-    texts: list[str],
+    pipeline: Pipeline[InputT, OptionsT, JobT, AnswerT],
+    inputs: Sequence[InputT],
     options: OptionsT,
     deadline: float,
 ) -> AnswerT:
@@ -204,7 +183,7 @@ async def perform(
 
     So it is known, too, of a request that fails or is cancelled while they work.
     """
-    job = await pipeline.open_job(texts, options, deadline)
+    job = await pipeline.open_job(inputs, options, deadline)
     find_request_context(request.scope).model_names = job.model_names
     return await pipeline.answer_job(job)
 

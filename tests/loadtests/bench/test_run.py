@@ -11,7 +11,7 @@ from loadtests.bench.plan import OVER_HTTP, PARTS, BenchPlan
 from loadtests.bench.run import find_skipped, parse_arguments
 from loadtests.bench.translation import CONTINUOUS, STATIC, STATIC_DROPPING
 from loadtests.measuring.places import MODELS_DIR, RESULTS, ROOT
-from service.repository.registry import newest_version
+from service.repository.versions import newest_version
 
 
 def test_help_is_given(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -31,7 +31,7 @@ def test_smoke_does_without_wrk_and_says_so(
     skipped = find_skipped(plan)
 
     assert tuple(skipped) == OVER_HTTP
-    assert plan.leave_out(skipped).parts == ("engine", "decoder", "translation")
+    assert plan.leave_out(skipped).parts == ("engine", "decoder", "translation", "generation")
     assert "overload is skipped: error: wrk is needed" in capsys.readouterr().out
 
 

@@ -81,7 +81,7 @@ def test_runs_must_be_compatible(runs: list[Run], tiny_run: FolderMaker) -> None
     swapped = replace(runs[1], config=replace(runs[1].config, languages=("ko", "en")))
     with pytest.raises(ValueError, match="translates other languages"):
         Ensemble([runs[0], swapped])
-    classifier = read_run(tiny_run("sentiment", "gru"))
+    classifier = read_run(tiny_run("classification", "gru"))
     with pytest.raises(ValueError, match="is not a translator"):
         Ensemble([runs[0], classifier])
     other = replace(runs[1], tokenizer=classifier.tokenizer)
@@ -89,7 +89,7 @@ def test_runs_must_be_compatible(runs: list[Run], tiny_run: FolderMaker) -> None
         Ensemble([runs[0], other])
 
 
-@pytest.mark.parametrize(("task", "source"), [("sentiment", "nsmc"), ("translation", "films")])
+@pytest.mark.parametrize(("task", "source"), [("classification", "nsmc"), ("translation", "films")])
 def test_error_is_one_sentence(
     task: str, source: str, tiny_run: FolderMaker, samples: Path, tmp_path: Path
 ) -> None:

@@ -4,10 +4,8 @@ from models.synthesis.korean import (
     Verb,
     conjugate,
     join_copula,
-    join_syllable,
     read_native,
     read_sino,
-    split_syllable,
 )
 
 # dictionary form: 해요, past 해요, 합니다, future stem, adnominal, 면, 세요
@@ -243,19 +241,9 @@ def test_native_numbers(number: int, expected: str, before_counter: str) -> None
     assert read_native(number, counts=True) == before_counter
 
 
-def test_syllables_are_split_and_joined() -> None:
-    assert split_syllable("값") == ("ㄱ", "ㅏ", "ㅄ")
-    assert all(
-        join_syllable(*split_syllable(chr(code))) == chr(code)
-        for code in range(ord("가"), ord("힣") + 1)
-    )
-
-
 def test_what_cannot_be_read_is_refused() -> None:
     with pytest.raises(ValueError, match="not a dictionary form"):
         Verb.parse("먹어요")
-    with pytest.raises(ValueError, match="not a Hangul syllable"):
-        split_syllable("a")
     with pytest.raises(ValueError, match="between 1 and 99"):
         read_native(100)
     with pytest.raises(ValueError, match="99,999,999"):

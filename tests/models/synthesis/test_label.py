@@ -51,7 +51,7 @@ def reviews(tmp_path: Path) -> Path:
 @pytest.fixture
 def run(tiny_run: FolderMaker, tmp_path: Path) -> Path:
     """Makes a run over those reviews with random weights."""
-    made = tiny_run("sentiment", "gru")
+    made = tiny_run("classification", "gru")
     config = parse_config(json.loads((made / "config.json").read_text(encoding="utf-8")))
     source = SourceConfig(path="reviews", licence="CC0-1.0", commercial_use=True)
     folder = tmp_path / "run"
@@ -111,7 +111,7 @@ def test_teachers_must_have_the_same_labels_in_the_same_order(run: Path) -> None
         check_labels([first, second])
 
 
-@pytest.mark.parametrize("task", ["translation", "sentiment"])
+@pytest.mark.parametrize("task", ["translation", "classification"])
 def test_error_is_one_sentence(
     task: str, tiny_run: FolderMaker, reviews: Path, tmp_path: Path
 ) -> None:

@@ -26,7 +26,7 @@ def make_config(**source: str) -> RunConfig:
     return parse_config(
         {
             "name": "films",
-            "task": "sentiment",
+            "task": "classification",
             "languages": ["en"],
             "labels": ["negative", "positive"],
             "sources": [{"path": "films", "licence": "CC0-1.0", "commercial_use": True} | source],

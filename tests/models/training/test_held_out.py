@@ -65,13 +65,13 @@ def test_sentiment_holds_out_everyday_sentences_and_no_test_rows(tmp_path: Path)
     for split in ("train", "test"):
         write_rows(tmp_path / "a", f"{split}.tsv", *rows)
 
-    [(_, kept)] = read_training(make_config("sentiment", {"path": "a"}), tmp_path)
+    [(_, kept)] = read_training(make_config("classification", {"path": "a"}), tmp_path)
 
     assert kept == [("1", "a lovely film")]
 
 
 def test_everyday_lines_hold_out_the_texts_of_their_task() -> None:
-    for task, column in (("sentiment", 2), ("translation", 2)):
+    for task, column in (("classification", 2), ("translation", 2)):
         held_out = HeldOut(task)
         for columns in read_everyday(task):
             assert held_out.find_sets(("", columns[column])) == {EVERYDAY_NAME}

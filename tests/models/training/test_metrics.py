@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from models.training.metrics import accuracy, calibration_error, translation_figures
+from models.training.metrics import accuracy, calibration_error, f1_score, translation_figures
 
 
 def test_accuracy_is_a_percentage_of_the_texts() -> None:
@@ -58,3 +58,23 @@ def test_calibration_error_is_the_gap_between_score_and_accuracy() -> None:
     # half of the texts in each bin; one bin is always correct, the other by chance
     mixed = calibration_error(np.array([sure, sure, fair, fair]), [0, 0, 0, 1])
     assert mixed.value == pytest.approx(5.0)
+
+
+def test_f1_of_two_labels_is_that_of_the_second() -> None:
+    # 2 of 3 predicted are right, 2 of 4 expected are found
+    figure = f1_score([1, 1, 1, 0, 0, 0], [1, 1, 0, 1, 1, 0], ["ham", "spam"])
+
+    assert (figure.metric, figure.value) == ("f1", pytest.approx(100 * 4 / 7))
+    assert figure.signature == "F1 of spam, percent of 6 texts"
+
+
+def test_f1_of_more_labels_is_their_mean() -> None:
+    # F1 of the labels: 1, 2/3, 0; the last is neither right nor ever expected
+    figure = f1_score([0, 1, 2], [0, 1, 1], ["low", "middle", "high"])
+
+    assert figure.value == pytest.approx(100 * (1 + 2 / 3 + 0) / 3)
+    assert figure.signature.startswith("macro F1")
+
+
+def test_f1_of_a_label_that_is_nowhere_is_zero() -> None:
+    assert f1_score([0, 0], [0, 0], ["ham", "spam"]).value == 0.0

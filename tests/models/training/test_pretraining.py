@@ -25,7 +25,8 @@ def config(tiny_config: Callable[..., RunConfig]) -> RunConfig:
         epochs=3, batch_tokens=256, crop_tokens=12, learning_rate=1e-2, warmup_steps=5
     )
     return dataclasses.replace(
-        tiny_config("sentiment", "lstm", encoder_layers=1, dropout=0.0), pretraining=pretraining
+        tiny_config("classification", "lstm", encoder_layers=1, dropout=0.0),
+        pretraining=pretraining,
     )
 
 

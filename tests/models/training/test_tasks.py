@@ -11,7 +11,7 @@ from models.networks.classifier import Classifier
 from models.networks.seq2seq import Seq2Seq
 from models.training.data import Example
 from models.training.tasks import (
-    SentimentTask,
+    ClassificationTask,
     TranslationTask,
     build_model,
     build_task,
@@ -37,7 +37,7 @@ def make_config(task: str, *sources: dict[str, object], **training: object) -> R
             "name": "tiny",
             "task": task,
             "languages": ["en", "ko"],
-            "labels": ["negative", "positive"] if task == "sentiment" else [],
+            "labels": ["negative", "positive"] if task == "classification" else [],
             "sources": [open_source | source for source in sources],
             "model": {"vocab_size": 700, "embedding_size": 8, "encoder_size": 4, "max_tokens": 20},
             "training": training,
@@ -51,17 +51,17 @@ def tokenizer(tiny_run: MakeRun) -> Tokenizer:
 
 
 def test_task_determines_the_model(tiny_config: MakeConfig, tokenizer: Tokenizer) -> None:
-    assert isinstance(build_model(tiny_config("sentiment")), Classifier)
+    assert isinstance(build_model(tiny_config("classification")), Classifier)
     assert isinstance(build_model(tiny_config("translation")), Seq2Seq)
 
 
 def test_task_builds_its_own_model(
     tiny_config: MakeConfig, tokenizer: Tokenizer, samples: Path
 ) -> None:
-    sentiment = build_task(tiny_config("sentiment"), tokenizer, samples)
+    sentiment = build_task(tiny_config("classification"), tokenizer, samples)
     translation = build_task(tiny_config("translation"), tokenizer, samples)
 
-    assert isinstance(sentiment, SentimentTask)
+    assert isinstance(sentiment, ClassificationTask)
     assert isinstance(sentiment.build_model(), Classifier)
     assert isinstance(translation, TranslationTask)
     assert isinstance(translation.build_model(), Seq2Seq)
@@ -77,7 +77,7 @@ def test_vocabulary_is_learnt_from_sources_by_weight(tmp_path: Path) -> None:
 def test_vocabulary_is_not_learnt_from_labels(tmp_path: Path) -> None:
     write_rows(tmp_path / "a", "train.tsv", "1\tgood")
 
-    assert list(training_texts(make_config("sentiment", {"path": "a"}), tmp_path)) == ["good"]
+    assert list(training_texts(make_config("classification", {"path": "a"}), tmp_path)) == ["good"]
 
 
 def test_both_directions_are_examples_with_start_token_and_eos(
@@ -139,7 +139,9 @@ def test_epoch_follows_weights_and_seed(tmp_path: Path, tokenizer: Tokenizer) ->
     for name, text in [("a", "good"), ("b", "bad")]:
         for split in ("train", "valid"):
             write_rows(tmp_path / name, f"{split}.tsv", *[f"1\t{text} {n}" for n in range(10)])
-    config = make_config("sentiment", {"path": "a", "weight": 2.0}, {"path": "b", "weight": 0.3})
+    config = make_config(
+        "classification", {"path": "a", "weight": 2.0}, {"path": "b", "weight": 0.3}
+    )
     task = build_task(config, tokenizer, tmp_path)
     epochs = [task.sample_epoch(random.Random(seed)) for seed in (1, 1, 2)]
 
@@ -151,7 +153,7 @@ def test_epoch_follows_weights_and_seed(tmp_path: Path, tokenizer: Tokenizer) ->
 def test_long_reviews_are_cropped_for_training_only(tmp_path: Path, tokenizer: Tokenizer) -> None:
     for split in ("train", "valid"):
         write_rows(tmp_path / "a", f"{split}.tsv", "1\t" + "good " * 100, "0\tbad")
-    config = make_config("sentiment", {"path": "a"}, crop_tokens=7)
+    config = make_config("classification", {"path": "a"}, crop_tokens=7)
     task = build_task(config, tokenizer, tmp_path)
 
     lengths = sorted(len(example.input_ids) for example in task.sample_epoch(random.Random(1)))
@@ -186,7 +188,7 @@ def test_adversarial_training_adds_a_harder_half_to_the_loss(
     examples = [Example([5, 6, 7], [1]), Example([8, 9], [0])]
     losses = {}
     for size in (0.0, 0.01, 0.2):
-        config = make_config("sentiment", {"path": "a"}, adversarial=size)
+        config = make_config("classification", {"path": "a"}, adversarial=size)
         task = build_task(config, tokenizer, tmp_path)
         torch.manual_seed(1)
         losses[size] = task.loss(task.build_model().eval(), examples, CPU).item()
@@ -197,7 +199,7 @@ def test_adversarial_training_adds_a_harder_half_to_the_loss(
 def test_empty_texts_are_omitted(tmp_path: Path, tokenizer: Tokenizer) -> None:
     for split in ("train", "valid"):
         write_rows(tmp_path / "a", f"{split}.tsv", "1\tgood", "0\t")
-    task = build_task(make_config("sentiment", {"path": "a"}), tokenizer, tmp_path)
+    task = build_task(make_config("classification", {"path": "a"}), tokenizer, tmp_path)
 
     assert len(task.sample_epoch(random.Random(1))) == 1
 
@@ -211,10 +213,10 @@ def test_label_outside_the_configuration_is_rejected(
     with pytest.raises(
         ValueError, match=rf"a, train: .* one of negative, positive, 0, 1, not '{label}'"
     ):
-        build_task(make_config("sentiment", {"path": "a"}), tokenizer, tmp_path)
+        build_task(make_config("classification", {"path": "a"}), tokenizer, tmp_path)
 
 
-@pytest.mark.parametrize("task", ["sentiment", "translation"])
+@pytest.mark.parametrize("task", ["classification", "translation"])
 def test_missing_training_rows_are_reported_at_once(
     tmp_path: Path, tokenizer: Tokenizer, task: str
 ) -> None:
@@ -225,7 +227,7 @@ def test_missing_training_rows_are_reported_at_once(
         build_task(make_config(task, {"path": "a"}), tokenizer, tmp_path)
 
 
-@pytest.mark.parametrize("task", ["sentiment", "translation"])
+@pytest.mark.parametrize("task", ["classification", "translation"])
 def test_missing_validation_rows_are_reported_at_once(
     tmp_path: Path, tokenizer: Tokenizer, task: str
 ) -> None:
@@ -238,7 +240,7 @@ def test_missing_validation_rows_are_reported_at_once(
         build_task(make_config(task, {"path": "a", "valid": ""}), tokenizer, tmp_path)
 
 
-@pytest.mark.parametrize("task", ["sentiment", "translation"])
+@pytest.mark.parametrize("task", ["classification", "translation"])
 def test_source_of_weight_zero_is_validated_but_not_trained_on(
     tmp_path: Path, tokenizer: Tokenizer, task: str
 ) -> None:
@@ -249,10 +251,10 @@ def test_source_of_weight_zero_is_validated_but_not_trained_on(
 
     figures = built.validate(built.build_model().eval(), CPU)
     assert all(name == "score" or name.startswith("b ") for name in figures)
-    assert len(built.sample_epoch(random.Random(1))) == (1 if task == "sentiment" else 2)
+    assert len(built.sample_epoch(random.Random(1))) == (1 if task == "classification" else 2)
 
 
-@pytest.mark.parametrize("task", ["sentiment", "translation"])
+@pytest.mark.parametrize("task", ["classification", "translation"])
 def test_loss_does_not_depend_on_the_rest_of_the_batch(
     tiny_config: MakeConfig, tokenizer: Tokenizer, samples: Path, task: str
 ) -> None:
@@ -273,7 +275,7 @@ def test_loss_does_not_depend_on_the_rest_of_the_batch(
 def test_validation_of_sentiment_is_accuracy(tmp_path: Path, tokenizer: Tokenizer) -> None:
     for split in ("train", "valid"):
         write_rows(tmp_path / "a", f"{split}.tsv", "1\tgood", "1\tvery good", "1\tfine", "0\tbad")
-    built = build_task(make_config("sentiment", {"path": "a"}), tokenizer, tmp_path)
+    built = build_task(make_config("classification", {"path": "a"}), tokenizer, tmp_path)
     model = built.build_model().eval()
     for parameter in model.get_submodule("output").parameters():
         torch.nn.init.zeros_(parameter)

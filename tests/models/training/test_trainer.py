@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from models.config import RunConfig, TrainingConfig
 from models.train import prepare_run
-from models.training.data import Example
+from models.training.data import Example, batch_examples
 from models.training.tasks import build_task
 from models.training.trainer import BEST, LAST, Trainer, read_history, read_seconds, thin_out
 
@@ -35,8 +35,9 @@ class LineTask:
     def build_model(self) -> nn.Module:
         return nn.Sequential(nn.Linear(1, 8), nn.Dropout(self.dropout), nn.Linear(8, 1))
 
-    def sample_epoch(self, rng: random.Random) -> list[Example]:
-        return [Example([number] * rng.randint(1, 3), [0]) for number in range(10)]
+    def sample_batches(self, rng: random.Random) -> list[list[Example]]:
+        examples = [Example([number] * rng.randint(1, 3), [0]) for number in range(10)]
+        return batch_examples(examples, 6, rng)
 
     def loss(self, model: nn.Module, examples: Sequence[Example], device: torch.device) -> Tensor:
         self.num_losses += 1
@@ -262,7 +263,13 @@ def test_sentiment_is_learnt_from_real_reviews(
         "patience": 6,
     }
     config = tiny_config(
-        "sentiment", cell, training, vocab_size=900, embedding_size=48, encoder_size=48, dropout=0.1
+        "classification",
+        cell,
+        training,
+        vocab_size=900,
+        embedding_size=48,
+        encoder_size=48,
+        dropout=0.1,
     )
 
     trainer = train_tiny(config, tmp_path, samples)
@@ -301,7 +308,7 @@ def test_translation_memorizes_real_sentences(
     assert history[-1]["score"] > history[0]["score"] + 30.0  # chrF of both directions
 
 
-@pytest.mark.parametrize("task", ["sentiment", "translation"])
+@pytest.mark.parametrize("task", ["classification", "translation"])
 def test_bfloat16_trains_too(
     tmp_path: Path, samples: Path, tiny_config: Callable[..., RunConfig], task: str
 ) -> None:
@@ -318,7 +325,7 @@ def test_bfloat16_trains_too(
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("task", ["sentiment", "translation"])
+@pytest.mark.parametrize("task", ["classification", "translation"])
 def test_resumed_run_draws_the_same_dropout_on_the_gpu(
     tmp_path: Path, samples: Path, tiny_config: Callable[..., RunConfig], task: str
 ) -> None:

@@ -31,6 +31,8 @@ from service.answers import (
 from service.http.app import SeqserveApp, create_app
 from service.pipeline.classify import ClassifyPipeline
 from service.pipeline.translate import TranslatePipeline
+from service.repository.defaults import answers_by_default
+from service.repository.glossaries import Glossaries
 from service.repository.manifest import (
     FileEntry,
     Graph,
@@ -48,7 +50,7 @@ TIMINGS = Timings(0.001, 0.002, 0.0035, 0.0075, arrived_at=0.0)
 MANIFEST = Manifest(
     name="tiny",
     version="3",
-    task="sentiment",
+    task="classification",
     cell="gru",
     languages=("en",),
     labels=("negative", "positive"),
@@ -84,6 +86,7 @@ class FakeRegistry:
     num_starts: int = 0
     num_stops: int = 0
     manifests: Sequence[Manifest] = (MANIFEST,)
+    glossaries: Glossaries = field(default_factory=Glossaries)
 
     async def start(self) -> None:
         if self.start_error:
@@ -98,6 +101,9 @@ class FakeRegistry:
 
     def models(self) -> list[FakeServed]:
         return [FakeServed(manifest) for manifest in self.manifests]
+
+    def default_classifiers(self) -> list[FakeServed]:
+        return [served for served in self.models() if answers_by_default(served.manifest)]
 
 
 @dataclass(frozen=True)

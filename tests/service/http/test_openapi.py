@@ -6,10 +6,12 @@ import pytest
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
 
+from service.http.openapi import BODIES as BODY_MODELS
 from service.http.openapi import EXAMPLES
+from service.http.routes.completions import completions
+from service.http.routes.generation import generation
 from service.http.routes.operations import discovery, operations
 from service.http.routes.tasks import tasks
-from service.http.schemas import REQUESTS
 from tests.service.http.fakes import make_app
 
 APP = make_app()
@@ -22,10 +24,12 @@ OPERATIONS = {
 BODIES = {name: operation for name, operation in OPERATIONS.items() if "requestBody" in operation}
 ROUTES = {
     route.name: route
-    for router in (tasks, discovery, operations)
+    for router in (tasks, generation, completions, discovery, operations)
     for route in router.routes
     if isinstance(route, APIRoute) and route.include_in_schema
 }
+
+COMPLETIONS = {route.name for route in completions.routes if isinstance(route, APIRoute)}
 
 
 def find_schemas(node: object) -> Iterator[dict[str, Any]]:
@@ -66,7 +70,7 @@ def test_no_schema_has_a_title_that_nobody_gave_it() -> None:
 def test_a_body_has_one_schema_and_an_example_of_it(name: str) -> None:
     ((media_type, content),) = BODIES[name]["requestBody"]["content"].items()
     (model,) = [
-        each for each in REQUESTS if content["schema"]["$ref"].endswith("/" + each.__name__)
+        each for each in BODY_MODELS if content["schema"]["$ref"].endswith("/" + each.__name__)
     ]
 
     assert media_type == "application/json"
@@ -90,7 +94,8 @@ def test_an_error_is_a_problem(name: str) -> None:
     ((media_type, content),) = OPERATIONS[name]["responses"]["default"]["content"].items()
 
     assert media_type == "application/problem+json"
-    assert content["schema"] == {"$ref": "#/components/schemas/Problem"}
+    schema = "CompletionProblem" if name in COMPLETIONS else "Problem"
+    assert content["schema"] == {"$ref": f"#/components/schemas/{schema}"}
 
 
 @pytest.mark.parametrize(("keys", "is_optional"), [("", True), ("secret", False)])

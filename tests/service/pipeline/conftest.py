@@ -49,7 +49,7 @@ async def short(start: MakeStand) -> Stand:
     """A stand whose models take ten tokens."""
     stand = await start()
     for task, name, runner in (
-        ("sentiment", "film-en", stand.english),
+        ("classification", "film-en", stand.english),
         ("translation", "words", stand.translator),
     ):
         batcher = stand.registry.find_model(name, task).batcher

@@ -77,7 +77,8 @@ def make_stand(
     english, korean = FakeRunner(score_text), FakeRunner(like_korean)
     translator = FakeRunner(translate)
     for name, language, runner in (("film-en", "en", english), ("film-ko", "ko", korean)):
-        registry.serve(make_model(make_manifest("sentiment", name, languages=(language,)), runner))
+        manifest = make_manifest(name=name, languages=(language,), purpose="sentiment")
+        registry.serve(make_model(manifest, runner))
     manifest = make_manifest("translation", "words", pairs=pairs, version="7")
     registry.serve(make_model(manifest, translator))
     return Stand(

@@ -5,7 +5,7 @@ from service.engine.batch import TokenSequence
 from service.pipeline.attribution import attribute, erase_each, group_tokens
 from tests.fakes import NEVER, make_manifest, make_model
 
-MODEL = make_model(make_manifest("sentiment", "film"))
+MODEL = make_model(make_manifest("classification", "film"))
 
 
 def make_sequence(num_tokens: int) -> TokenSequence:

@@ -21,10 +21,12 @@ from service.repository.registry import Registry
 from service.settings import Settings
 from tests.fakes import (
     ByteTokenizer,
+    FakeRunner,
     make_manifest,
     make_metrics,
     make_model,
     read_metric,
+    score_text,
 )
 from tests.service.pipeline.stand import ALL, TO_GERMAN, MakeStand, Stand, Tiny, soon
 
@@ -110,7 +112,7 @@ async def test_server_without_classifiers_says_so(tmp_path: Path) -> None:
     settings, metrics = Settings(models_dir=tmp_path), make_metrics()
     pipeline = ClassifyPipeline(Registry(settings, metrics), settings, metrics)
 
-    with pytest.raises(ModelNotFound, match="no sentiment model is loaded"):
+    with pytest.raises(ModelNotFound, match=r"answers by default; .* there are none"):
         await pipeline.classify(["good"], ALL, soon())
 
 
@@ -126,7 +128,7 @@ class SlowTokenizer(ByteTokenizer):
 
 
 async def test_deadline_holds_while_a_long_text_is_encoded(stand: Stand) -> None:
-    manifest = make_manifest("sentiment", "slow", languages=("fr",))
+    manifest = make_manifest("classification", "slow", languages=("fr",))
     stand.registry.serve(replace(make_model(manifest), tokenizer=SlowTokenizer()))
     started = time.monotonic()
 
@@ -263,3 +265,46 @@ async def test_real_model_is_explained_in_the_texts_own_characters(tiny: Tiny) -
     assert all(start < end for start, end in stretches)
     assert all(end <= start for (_, end), (start, _) in pairwise(stretches))
     assert "".join(each.text for each in attributions).replace("\u00ad", "") == "정말재미😀있어요"
+
+
+@pytest.fixture
+async def letters(stand: Stand) -> FakeRunner:
+    """The runner of a classifier of letters, spam or not, which answers only when named."""
+    runner = FakeRunner(score_text)
+    manifest = make_manifest(
+        name="a-letter-en", labels=("ham", "spam"), purpose="spam", answers_by_default=False
+    )
+    stand.registry.serve(make_model(manifest, runner))
+    return runner
+
+
+async def test_model_that_answers_only_when_named_changes_no_other_answer(
+    stand: Stand, letters: FakeRunner
+) -> None:
+    unnamed = await stand.classifiers.classify(["good!"], ALL, soon())
+    named = await stand.classifiers.classify(
+        ["good!"], ClassifyOptions(model="a-letter-en"), soon()
+    )
+
+    assert (unnamed.model_name, unnamed.labels[0][0].label) == ("film-en", "positive")
+    assert (named.model_name, named.labels[0][0].label) == ("a-letter-en", "spam")
+
+
+async def test_ratings_are_left_to_models_of_other_purposes_as_they_are(
+    stand: Stand, letters: FakeRunner
+) -> None:
+    await stand.classifiers.classify(["5/5"], ClassifyOptions(model="a-letter-en"), soon())
+
+    ((sequence,),) = letters.batches
+    assert ByteTokenizer().decode(sequence.input_ids) == "5/5"
+
+
+async def test_server_whose_classifiers_answer_only_when_named_lists_them(tmp_path: Path) -> None:
+    settings, metrics = Settings(models_dir=tmp_path), make_metrics()
+    registry = Registry(settings, metrics)
+    registry.serve(make_model(make_manifest(name="spam-en", answers_by_default=False)))
+    pipeline = ClassifyPipeline(registry, settings, metrics)
+
+    with pytest.raises(ModelNotFound, match=r"name one as `parameters.model`; there are spam-en"):
+        await pipeline.classify(["good"], ALL, soon())
+    await registry.stop()

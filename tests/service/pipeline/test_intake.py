@@ -109,13 +109,13 @@ class FakeRegistry:
 
 @pytest.mark.parametrize("are_slow", [[], [False], [True, False], [False, True]])
 def test_one_queue_that_is_fast_enough_lets_requests_in(are_slow: list[bool]) -> None:
-    check_wait(cast(Registry, FakeRegistry(are_slow)), "sentiment")
+    check_wait(cast(Registry, FakeRegistry(are_slow)), "classification")
 
 
 @pytest.mark.parametrize("are_slow", [[True], [True, True]])
 def test_slow_queues_refuse_before_anything_is_read(are_slow: list[bool]) -> None:
     with pytest.raises(Overloaded, match="busy"):
-        check_wait(cast(Registry, FakeRegistry(are_slow)), "sentiment")
+        check_wait(cast(Registry, FakeRegistry(are_slow)), "classification")
 
 
 async def test_timings_add_up(stand: Stand) -> None:

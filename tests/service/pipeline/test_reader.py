@@ -6,11 +6,21 @@ import pytest
 
 from service.answers import Delta, TranslateAnswer
 from service.engine.batch import Hypothesis, Result, TokenSequence
-from service.errors import InvalidInput
+from service.errors import GlossaryNotFound, InvalidInput
 from service.pipeline.translate import TranslatePipeline
+from service.repository.glossaries import Glossaries, Glossary
 from service.repository.manifest import ScoreFit, SpecialIds
 from service.text.masks import MASKS
-from tests.fakes import EOS_ID, PAD_ID, ByteTokenizer, make_manifest, make_model, shout
+from service.text.terms import Terms
+from tests.fakes import (
+    EOS_ID,
+    PAD_ID,
+    ByteTokenizer,
+    make_manifest,
+    make_model,
+    read_metric,
+    shout,
+)
 from tests.service.pipeline.stand import HTML, TO_GERMAN, MakeStand, Stand, soon, translate
 
 TOKENIZER = ByteTokenizer()
@@ -117,6 +127,21 @@ async def test_sentence_is_read_again_around_a_mask_that_all_have_lost(start: Ma
     assert list_texts(masked) == ["it is \ue000 now.", "bye.", "it is", "now."]
 
 
+async def test_tokens_of_the_second_reading_are_counted(start: MakeStand) -> None:
+    def lose(sequence: TokenSequence) -> Result:
+        return answer(read(sequence).upper().replace("\ue000", ""))
+
+    masked = await serve_masks(await start(translate=lose))
+    await translate(masked, "it is 12:30 now.")
+
+    def count(direction: str) -> float:
+        return read_metric(masked.metrics, "tokens_total", model="words", direction=direction)
+
+    num_read = sum(sequence.num_tokens for batch in masked.translator.batches for sequence in batch)
+    assert count("input") == num_read
+    assert count("output") == sum(len(text) for text in ("IT IS  NOW.", "IT IS", "NOW."))
+
+
 async def test_figure_that_changed_is_masked_in_the_second_reading(start: MakeStand) -> None:
     def miscount(sequence: TokenSequence) -> Result:
         return answer(read(sequence).upper().replace("3", "4"))
@@ -133,6 +158,20 @@ async def test_figure_may_become_a_word(start: MakeStand) -> None:
     masked = await serve_masks(await start(translate=spell))
 
     assert await translate(masked, "i have 3 dogs.") == "I HAVE DREI DOGS."
+
+
+@pytest.mark.parametrize(("again", "translation"), [("NUR \ue000", "NUR 4"), ("WEITER", "NICHTS")])
+async def test_figure_that_was_lost_is_masked_and_else_stays_lost(
+    start: MakeStand, again: str, translation: str
+) -> None:
+    masked = await serve_masks(
+        await start(
+            translate=lambda sequence: answer(again if "\ue000" in read(sequence) else "NICHTS")
+        )
+    )
+
+    assert await translate(masked, "platform 4") == translation
+    assert list_texts(masked) == ["platform 4", "platform \ue000"]
 
 
 async def test_answer_without_letters_is_replaced_by_the_text(start: MakeStand) -> None:
@@ -176,6 +215,40 @@ async def test_terms_hold_without_masks(stand: Stand) -> None:
     options = replace(TO_GERMAN, terms={"dog": "Mops"})
 
     assert await translate(stand, "the dog runs", options) == "THE Mops RUNS"
+
+
+def add_glossary(stand: Stand) -> None:
+    """Terms from English to German."""
+    terms = {("en", "de"): Terms({"dog": "Mops", "cat": "Katze"})}
+    stand.registry.glossaries = Glossaries([Glossary("animals", terms)])
+
+
+async def test_terms_of_a_named_glossary_are_given(masked: Stand) -> None:
+    add_glossary(masked)
+    options = replace(TO_GERMAN, source="en-US", glossary="animals")
+
+    assert await translate(masked, "the dog", options) == "THE Mops"
+    own = replace(options, terms={"dog": "dog", "ox": "Ochse"})
+    assert await translate(masked, "dog, cat and ox", own) == "dog, Katze AND Ochse"
+    assert await translate(masked, "the dog") == "THE DOG"
+
+
+@pytest.mark.parametrize(
+    ("fields", "error", "message"),
+    [
+        ({"glossary": "plants"}, GlossaryNotFound, "no glossary is called 'plants'"),
+        ({"source": "de", "target": "en"}, GlossaryNotFound, "from de to en; it has en-de"),
+        ({"source": "auto"}, InvalidInput, "name the source"),
+    ],
+)
+async def test_glossary_that_does_not_fit_is_refused(
+    fields: dict[str, str], error: type[Exception], message: str, stand: Stand
+) -> None:
+    add_glossary(stand)
+    options = replace(TO_GERMAN, **{"glossary": "animals", **fields})  # type: ignore[arg-type]
+
+    with pytest.raises(error, match=message):
+        await translate(stand, "the dog", options)
 
 
 async def test_too_many_terms_are_refused(start: MakeStand) -> None:

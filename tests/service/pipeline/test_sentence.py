@@ -7,8 +7,8 @@ import pytest
 from service.engine.batch import Defect, Hypothesis
 from service.pipeline.sentence import (
     Sentence,
-    choose_hypothesis,
-    find_faithful,
+    choose_candidate,
+    find_candidates,
     finish,
     has_figures,
     is_faithful,
@@ -28,12 +28,12 @@ def make_sentence(masked: Masked) -> Sentence:
 def choose_all(
     masked: Masked, hypotheses: Sequence[Hypothesis], num_ranks: int
 ) -> list[str | None]:
-    """The texts of the hypotheses that are chosen for each rank."""
+    """The texts of the candidates that are chosen for each rank."""
     model, sentence = make_model(make_manifest("translation")), make_sentence(masked)
     assert sentence.sequence is not None
     results = {sentence.sequence: list(hypotheses)}
-    chosen = [choose_hypothesis(model, sentence, results, rank) for rank in range(num_ranks)]
-    return [each and TOKENIZER.decode(each.token_ids) for each in chosen]
+    chosen = [choose_candidate(model, sentence, results, rank) for rank in range(num_ranks)]
+    return [each and each.text for each in chosen]
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_complete_hypothesis_that_is_not_faithful_is_not_replaced_by_an_incomple
         Hypothesis(TOKENIZER.encode("C \ue000"), 0.0, "length"),
     ]
 
-    assert list(find_faithful(model, sentence, {sentence.sequence: hypotheses})) == []
+    assert list(find_candidates(model, sentence, {sentence.sequence: hypotheses})) == []
 
 
 @pytest.mark.parametrize(
@@ -94,12 +94,15 @@ def test_complete_hypothesis_that_is_not_faithful_is_not_replaced_by_an_incomple
         ("3 dogs and 3 cats", "3 Hunde und drei Katzen", True),
         ("3 dogs and 2 cats", "3 Hunde und 5 Katzen", False),
         ("3 dogs", "13 Hunde", False),
+        ("3 dogs", "Hunde", False),
+        ("3 dogs at 4", "3 Hunde um vier", True),
+        ("300 dogs", "dreihundert Hunde", True),
     ],
 )
-def test_figures_may_become_words_but_not_other_figures(
+def test_figures_may_become_words_but_not_other_figures_nor_nothing(
     source: str, translation: str, expected: bool
 ) -> None:
-    assert has_figures(source, translation) == expected
+    assert has_figures(source, translation, "de") == expected
 
 
 @pytest.mark.parametrize(

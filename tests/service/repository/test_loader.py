@@ -32,7 +32,7 @@ SENTENCES = ["A man is riding a bicycle.", "Hello.", "Where is the station?", "s
 
 @pytest.fixture
 def sentiment(tiny_repository: Path) -> Path:
-    return tiny_repository / "tiny-sentiment-gru" / "1"
+    return tiny_repository / "tiny-classification-gru" / "1"
 
 
 @pytest.fixture
@@ -196,14 +196,14 @@ def test_unknown_input_name_is_rejected_at_load(broken: Path) -> None:
 def test_model_is_titled_by_name_version_precision_and_device(sentiment: Path) -> None:
     model = load_model(sentiment, CPU, precision="w8")
 
-    assert model.title == "tiny-sentiment-gru/1 in w8 on cpu"
+    assert model.title == "tiny-classification-gru/1 in w8 on cpu"
 
 
 # --- goldens ---
 
 
 @pytest.mark.parametrize("precision", ["auto", *PRECISIONS])
-@pytest.mark.parametrize("name", ["tiny-sentiment-gru", "tiny-translation-lstm"])
+@pytest.mark.parametrize("name", ["tiny-classification-gru", "tiny-translation-lstm"])
 def test_goldens_pass_in_every_precision(
     tiny_repository: Path, name: str, precision: Precision
 ) -> None:
@@ -263,6 +263,16 @@ def test_golden_answer_is_label_and_probability() -> None:
 
     assert label == "positive"
     assert probability == pytest.approx(1 / (1 + np.exp(-1)), abs=1e-5)
+
+
+@pytest.mark.parametrize(("odds", "label"), [(0.1, "negative"), (0.9, "positive")])
+def test_another_processor_may_turn_a_near_tie(odds: float, label: str) -> None:
+    runner = FakeRunner(lambda _: np.array([0.0, odds], dtype=np.float32))
+    golden = Golden(text="so so", output="negative", score=0.51)
+
+    found, _ = answer_golden(make_model(make_manifest(), runner), golden)
+
+    assert found == label
 
 
 # --- requests ---

@@ -65,6 +65,15 @@ def test_a_manifest_without_length_limits_means_what_it_did(tmp_path: Path) -> N
     assert (limits.new_tokens_base, limits.new_tokens_per_token) == (16, 2.0)
 
 
+def test_classification_is_still_read_by_its_first_name(tmp_path: Path) -> None:
+    folder = write_version(tmp_path, make_manifest("classification", "film"))
+    edit_manifest(folder, lambda fields: fields.update(task="sentiment"))
+
+    manifest = read_manifest(folder)
+    assert (manifest.task, manifest.purpose) == ("classification", "sentiment")
+    assert manifest.answers_by_default
+
+
 def test_defaults_are_not_written(tmp_path: Path) -> None:
     fields = json.loads((write_version(tmp_path) / MANIFEST).read_text(encoding="utf-8"))
 
@@ -106,7 +115,7 @@ def test_defaults_are_not_written(tmp_path: Path) -> None:
         (lambda fields: fields["pairs"].clear(), "needs pairs, eos_id, and a start id"),
         (lambda fields: fields["ids"].pop("eos_id"), "needs pairs, eos_id, and a start id"),
         (lambda fields: fields["ids"]["start_ids"].pop("de"), "a start id per target"),
-        (lambda fields: fields.update(task="sentiment"), "at least two labels"),
+        (lambda fields: fields.update(task="classification"), "at least two labels"),
     ],
 )
 def test_invalid_manifest_is_rejected_by_field(
@@ -255,3 +264,13 @@ def test_greedy_is_the_headline_if_nothing_else_was_measured() -> None:
 
     assert make_manifest(quality=(figure,)).headlines == (figure,)
     assert make_manifest().headlines == ()
+
+
+def test_headlines_of_a_classifier_are_accuracy_before_f1() -> None:
+    quality = [
+        Quality(data=data, metric=metric, value=90.0, precision="int8", signature="")
+        for data, metric in (("a", "accuracy"), ("a", "f1"), ("b", "accuracy"))
+    ]
+
+    assert make_manifest(quality=tuple(quality[:2])).headlines == tuple(quality[:2])
+    assert make_manifest(quality=tuple(quality)).headlines == (quality[0], quality[2])

@@ -14,10 +14,9 @@ from service.repository.registry import (
     Registry,
     batch_bounds,
     default_engines,
-    find_versions,
-    newest_version,
     verify,
 )
+from service.repository.versions import find_versions, newest_version
 from service.settings import Settings
 from tests.fakes import (
     FakeRunner,
@@ -28,7 +27,7 @@ from tests.fakes import (
     read_metric,
 )
 
-SENTIMENT, TRANSLATION = "tiny-sentiment-gru", "tiny-translation-lstm"
+SENTIMENT, TRANSLATION = "tiny-classification-gru", "tiny-translation-lstm"
 
 
 def make_settings(models_dir: Path, device: str = "cpu", drain_seconds: float = 5.0) -> Settings:
@@ -46,8 +45,8 @@ async def registry(tmp_path: Path) -> AsyncIterator[Registry]:
     """Three fake models, served, and nothing read from a disk."""
     registry = Registry(make_settings(tmp_path), make_metrics())
     for manifest in (
-        make_manifest("sentiment", "film-en", languages=("en",)),
-        make_manifest("sentiment", "film-ko", languages=("ko",)),
+        make_manifest("classification", "film-en", languages=("en",)),
+        make_manifest("classification", "film-ko", languages=("ko",)),
         make_manifest("translation", "words"),
     ):
         registry.serve(make_model(manifest))
@@ -68,11 +67,11 @@ async def test_a_model_can_ask_for_smaller_batches_than_the_server_allows(tmp_pa
     registry = Registry(make_settings(tmp_path), make_metrics())
     limits = Limits(max_input_tokens=100, max_batch_size=2)
     small, large = FakeRunner(max_rows=2), FakeRunner(max_rows=64)
-    registry.serve(make_model(make_manifest("sentiment", "small", limits=limits), small))
-    registry.serve(make_model(make_manifest("sentiment", "large"), large))
+    registry.serve(make_model(make_manifest("classification", "small", limits=limits), small))
+    registry.serve(make_model(make_manifest("classification", "large"), large))
     for name, runner in (("small", small), ("large", large)):
         runner.gate.clear()
-        futures = registry.find_model(name, "sentiment").batcher.submit(
+        futures = registry.find_model(name, "classification").batcher.submit(
             [make_sequence() for _ in range(7)]
         )
         runner.gate.set()
@@ -106,7 +105,7 @@ async def test_all_models_are_loaded_and_ready(tiny_repository: Path) -> None:
     assert readiness == [False, True, False]
     assert [served.manifest.name for served in registry.models()] == [SENTIMENT, TRANSLATION]
 
-    labels = {"version": "1", "task": "sentiment", "cell": "gru"}
+    labels = {"version": "1", "task": "classification", "cell": "gru"}
     where = {"model": SENTIMENT, "precision": "int8", "device": "cpu"}
     assert read_metric(metrics, "model_info", **labels, **where) == 1
 
@@ -115,7 +114,7 @@ async def test_served_model_tells_device_and_precision(tiny_repository: Path) ->
     registry = Registry(make_settings(tiny_repository), make_metrics())
     await registry.start()
     try:
-        served = registry.find_model(SENTIMENT, "sentiment")
+        served = registry.find_model(SENTIMENT, "classification")
         assert (served.device, served.precision) == ("cpu", "int8")
     finally:
         await registry.stop()
@@ -127,7 +126,7 @@ async def test_highest_version_is_served_by_number_not_by_spelling(repository: P
     registry = Registry(make_settings(repository), make_metrics())
     await registry.start()
     try:
-        assert registry.find_model(SENTIMENT, "sentiment").manifest.version == "10"
+        assert registry.find_model(SENTIMENT, "classification").manifest.version == "10"
     finally:
         await registry.stop()
 
@@ -181,6 +180,18 @@ async def test_one_damaged_model_refuses_to_start_and_leaves_nothing_running(
     assert registry.faults() == ["the models are not loaded"]
 
 
+async def test_glossary_that_is_not_right_refuses_to_start(repository: Path) -> None:
+    path = repository / "glossaries" / "products" / "en-ko.tsv"
+    path.parent.mkdir(parents=True)
+    path.write_text("dog 개", encoding="utf-8")
+    settings = Settings(models_dir=repository, device="cpu", precision="fp32")
+
+    with pytest.raises(ArtefactError, match=r"en-ko\.tsv, line 1 is not a term, a tab"):
+        await Registry(settings, make_metrics()).start()
+    (fault,) = verify(repository, settings)
+    assert "line 1 is not a term" in fault
+
+
 async def test_model_that_fails_its_goldens_refuses_to_start(repository: Path) -> None:
     path = repository / SENTIMENT / "1" / MANIFEST
     fields = json.loads(path.read_text(encoding="utf-8"))
@@ -210,19 +221,21 @@ async def test_cuda_asked_for_and_absent_refuses_to_start(tiny_repository: Path)
 
 
 async def test_models_are_found_by_name_and_task(registry: Registry) -> None:
-    assert registry.find_model("film-en", "sentiment").manifest.name == "film-en"
+    assert registry.find_model("film-en", "classification").manifest.name == "film-en"
     with pytest.raises(
-        ModelNotFound, match="no sentiment model is called 'words'; there are film-en, film-ko"
+        ModelNotFound, match="no classification model is called 'words'; there are film-en, film-ko"
     ):
-        registry.find_model("words", "sentiment")
+        registry.find_model("words", "classification")
     with pytest.raises(ModelNotFound, match="no translation model is called 'x'; there are words"):
         registry.find_model("x", "translation")
 
 
 async def test_classifiers_are_found_by_language(registry: Registry) -> None:
     assert registry.find_classifier("ko").manifest.name == "film-ko"
-    assert registry.sentiment_languages() == ["en", "ko"]
-    with pytest.raises(ModelNotFound, match="no sentiment model reads the language 'de'"):
+    assert registry.classified_languages() == ["en", "ko"]
+    with pytest.raises(
+        ModelNotFound, match="no classifier answers by default for the language 'de'"
+    ):
         registry.find_classifier("de")
 
 
@@ -245,7 +258,9 @@ async def test_dead_engine_makes_the_server_unready(tiny_repository: Path) -> No
         runner.reset_failure = RuntimeError("cannot reset")
         model = make_model(make_manifest(name="doomed"), runner)
         registry.serve(model)
-        (future,) = registry.find_model("doomed", "sentiment").batcher.submit([make_sequence()])
+        (future,) = registry.find_model("doomed", "classification").batcher.submit(
+            [make_sequence()]
+        )
         with pytest.raises(ModelNotReady):
             await future
 
@@ -255,7 +270,7 @@ async def test_dead_engine_makes_the_server_unready(tiny_repository: Path) -> No
 
 
 async def test_stop_lets_admitted_requests_finish_and_refuses_others(registry: Registry) -> None:
-    batcher = registry.find_model("film-en", "sentiment").batcher
+    batcher = registry.find_model("film-en", "classification").batcher
     futures = batcher.submit([make_sequence(length) for length in range(1, 40)])
 
     await registry.stop()
@@ -308,8 +323,53 @@ async def test_short_classification_needs_no_thread_where_no_processor_is_left(
     settings = Settings(models_dir=tmp_path, device="cpu", workers=num_workers)
     registry, runner, threads = Registry(settings, make_metrics()), FakeRunner(), set()
     runner.on_step = lambda: threads.add(threading.get_ident())
-    registry.serve(make_model(make_manifest("sentiment", "s"), runner))
-    await registry.find_model("s", "sentiment").batcher.submit([make_sequence()])[0]
+    registry.serve(make_model(make_manifest("classification", "s"), runner))
+    await registry.find_model("s", "classification").batcher.submit([make_sequence()])[0]
     await registry.stop()
 
     assert (threads == {threading.get_ident()}) is is_here
+
+
+async def test_classifier_that_answers_only_when_named_is_found_by_name_alone(
+    registry: Registry,
+) -> None:
+    manifest = make_manifest(name="spam", languages=("en", "de"), answers_by_default=False)
+    registry.serve(make_model(manifest))
+
+    assert registry.find_classifier("en").manifest.name == "film-en"
+    assert registry.classified_languages() == ["en", "ko"]
+    assert [served.manifest.name for served in registry.default_classifiers()] == [
+        *("film-en", "film-ko")
+    ]
+    assert registry.find_model("spam", "classification").manifest == manifest
+
+
+async def test_second_default_classifier_of_a_language_refuses_to_start(repository: Path) -> None:
+    copy_model(repository, "other")
+    message = f"other and {SENTIMENT} both answer by default for the language ko; set answers_by"
+
+    with pytest.raises(ArtefactError, match=message):
+        await Registry(make_settings(repository), make_metrics()).start()
+    assert [fault[: len(message)] for fault in verify(repository, make_settings(repository))] == [
+        message
+    ]
+
+
+async def test_second_classifier_of_a_language_is_served_if_it_waits_to_be_named(
+    repository: Path,
+) -> None:
+    copy_model(repository, "other", answers_by_default=False)
+    registry = Registry(make_settings(repository), make_metrics())
+    await registry.start()
+    try:
+        assert registry.find_classifier("ko").manifest.name == SENTIMENT
+        assert registry.find_model("other", "classification").manifest.version == "1"
+    finally:
+        await registry.stop()
+
+
+def copy_model(repository: Path, name: str, **fields: object) -> None:
+    """The classifier under another name, with some fields of its manifest changed."""
+    folder = shutil.copytree(repository / SENTIMENT, repository / name) / "1"
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    (folder / MANIFEST).write_text(json.dumps(manifest | {"name": name} | fields))

@@ -49,6 +49,10 @@ NAMES: list[tuple[str, list[str]]] = [
     ),
     ("Then [X6X] and [12] here.", ["[X6X]", "[12]"]),
     ("See ![a cat](img/cat(1).png) here.", ["![a cat](img/cat(1).png)"]),
+    ("Let x = 5 / y and E=mc², or a + b - c = 2x.", ["x = 5 / y", "E=mc²", "a + b - c = 2x"]),
+    ("Set f(x) = x1 * 2,5 or key=value.", ["f(x) = x1 * 2,5", "key=value"]),
+    ("The result = 5 + 7, the other < 3.", ["= 5 + 7", "< 3"]),
+    ("Tea + milk / coffee → good", ["+", "/", "→"]),
     ("private \ue001\U000f0000 here", ["\ue001", "\U000f0000"]),
 ]
 
@@ -86,7 +90,7 @@ MARKS: list[tuple[str, list[str]]] = [
     ("a [link](http://a.b/c_(d)) here", ["[", "](http://a.b/c_(d))"]),
     (r"{\an8}Hello {\i1}you{\i0}", [r"{\an8}", r"{\i1}", r"{\i0}"]),
     (r"Hello \n you", [r"\n"]),
-    ("yes → no ★ a = b", ["→", "★", "="]),
+    ("→ yes ★ no", ["→", "★"]),
     ("C++ is a language", ["++"]),
 ]
 

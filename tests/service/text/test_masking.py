@@ -14,6 +14,7 @@ from service.text.masking import (
     unmask,
 )
 from service.text.masks import MASKS
+from service.text.terms import Terms
 from tests.service.text.placeables import ALL, PLAIN
 from tests.service.text.test_placeables import NASTY
 
@@ -126,9 +127,29 @@ def test_inline_tags_move_with_the_text() -> None:
 
 
 def test_mark_in_markup_is_escaped() -> None:
-    (node,) = split_markup("a <b>b</b> &lt; c")
+    (node,) = split_markup("a <b>b</b> &lt;3 c")
 
-    assert mask(node.text, tags=node.tags, render=escape_text).tags[-1].source == "&lt; "
+    assert mask(node.text, tags=node.tags, render=escape_text).tags[-1].source == "&lt;3 "
+
+
+@pytest.mark.parametrize(
+    ("page", "text", "tags"),
+    [
+        ("<i>👍 good</i> dogs", "good dogs", [(0, "<i>"), (0, "👍 "), (4, "</i>")]),
+        ("two <i>dogs 👍</i>", "two dogs", [(4, "<i>"), (8, " 👍"), (8, "</i>")]),
+        ("two <i>dogs.👍</i>", "two dogs.", [(4, "<i>"), (9, "👍"), (9, "</i>")]),
+        ("two <i>dogs 👍</i> run", "two dogs run", [(4, "<i>"), (8, " 👍"), (8, "</i>")]),
+        ("a <i>b 👍 👍</i> c", "a b c", [(2, "<i>"), (3, " 👍"), (3, " 👍"), (3, "</i>")]),
+        ("a <i>b 👍 🎉</i>", "a b", [(2, "<i>"), (3, " 👍"), (3, " 🎉"), (3, "</i>")]),
+    ],
+)
+def test_marks_stay_in_their_elements(page: str, text: str, tags: list[tuple[int, str]]) -> None:
+    (node,) = split_markup(page)
+
+    masked = mask(node.text, tags=node.tags, render=escape_text)
+
+    assert (masked.text, [(tag.offset, tag.source) for tag in masked.tags]) == (text, tags)
+    assert put_back(masked) == page
 
 
 @pytest.mark.parametrize("count", [8, 9])
@@ -174,14 +195,14 @@ def test_small_numbers_are_masked_if_wanted() -> None:
 
 
 def test_terms_are_masked_in_place_of_what_they_overlap() -> None:
-    masked = mask("open a.org/x now", terms={"org": "Org", "now": "jetzt"})
+    masked = mask("open a.org/x now", terms=Terms({"org": "Org", "now": "jetzt"}))
 
     assert masked.text == "open a.\ue008/x \ue009"
     assert put_back(masked) == "open a.Org/x jetzt"
 
 
 def test_text_of_terms_alone_is_not_read() -> None:
-    assert mask("Foo 12:30", terms={"Foo": "Bar"}) == Masked("", "Bar 12:30")
+    assert mask("Foo 12:30", terms=Terms({"Foo": "Bar"})) == Masked("", "Bar 12:30")
 
 
 def test_offsets_of_tags_count_the_originals() -> None:
@@ -240,7 +261,7 @@ def test_sentence_is_cut_around_its_placeables(text: str, pairs: list[tuple[str,
 
 
 def test_sentence_is_cut_around_its_terms() -> None:
-    assert cut_at_placeables("the dog runs", {"dog": "Hund"}) == [
+    assert cut_at_placeables("the dog runs", Terms({"dog": "Hund"})) == [
         ("the", " "),
         ("dog", " "),
         ("runs", ""),

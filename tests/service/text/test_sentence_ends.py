@@ -34,10 +34,6 @@ def test_abbreviations_citations_and_brackets_do_not_end_a_sentence(
 @pytest.mark.parametrize(
     "sentences",
     [
-        ["(Two dogs are playing.)", "A man is riding a bicycle."],
-        ["[Two dogs are playing!]", "(A man is riding a bicycle?)", "End."],
-        ["Is it?", "(Yes. It is.)", "Good."],
-        ["(두 마리의 개가 놀고 있다.)", "한 남자가 자전거를 탄다."],
         ["The dog ran.\u00b9", "It stopped.\u00b2 \u00b3", "It slept."],
         ["It works.[1]", "It is good [2, 3].", "See Smith et al. (2004).", "End."],
         ["Ask Dr. No.", "It is a film."],
@@ -47,6 +43,22 @@ def test_abbreviations_citations_and_brackets_do_not_end_a_sentence(
 )
 def test_sentences_end_with_their_marks_brackets_and_notes(sentences: list[str]) -> None:
     assert [sentence for sentence, _ in split(" ".join(sentences), "en")] == sentences
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("(Two dogs play.) A man rides.", ["Two dogs play.", "A man rides."]),
+        ("[Two dogs play!] (A man rides?) End.", ["Two dogs play!", "A man rides?", "End."]),
+        ("Is it? (Yes. It is.) Good.", ["Is it?", "Yes.", "It is.", "Good."]),
+        ("(두 마리의 개가 논다.) 남자가 탄다.", ["두 마리의 개가 논다.", "남자가 탄다."]),
+    ],
+)
+def test_brackets_are_not_part_of_their_sentences(text: str, sentences: list[str]) -> None:
+    pairs = split(text, "en")
+
+    assert [sentence for sentence, _ in pairs if sentence] == sentences
+    assert "".join(map("".join, pairs)) == text
 
 
 PIECES = ["Dr. ", "et al. ", "[2004] ", "(Yes.) ", "(A dog ran. ", ".) ", "no ", "Two", "\u00b9 "]

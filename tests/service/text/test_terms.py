@@ -1,6 +1,8 @@
+import time
+
 import pytest
 
-from service.text.terms import find_terms
+from service.text.terms import Terms
 
 
 @pytest.mark.parametrize(
@@ -18,6 +20,8 @@ from service.text.terms import find_terms
         ("a hot dog", {"a hot": "x", "hot dog": "y"}, [("a hot", "x")]),
         ("C++ (or C#)", {"C++": "C++", "C#": "C#"}, [("C++", "C++"), ("C#", "C#")]),
         ("a.b axb", {"a.b": "c"}, [("a.b", "c")]),
+        ("hot dog", {"hot dog": "Hotdog", "hot": "heiß", "hot d": "x"}, [("hot dog", "Hotdog")]),
+        ("İx i", {"i": "ich"}, [("i", "ich")]),
         ("nothing", {}, []),
         ("", {"dog": "Hund"}, []),
     ],
@@ -25,12 +29,22 @@ from service.text.terms import find_terms
 def test_terms_are_found_as_words(
     text: str, terms: dict[str, str], expected: list[tuple[str, str]]
 ) -> None:
-    found = find_terms(text, terms)
+    found = Terms(terms).find(text)
 
     assert [(text[each.start : each.end], each.translation) for each in found] == expected
 
 
 def test_term_with_and_without_capital_may_differ() -> None:
-    found = find_terms("polish Polish POLISH", {"polish": "polieren", "Polish": "polnisch"})
+    found = Terms({"polish": "polieren", "Polish": "polnisch"}).find("polish Polish POLISH")
 
     assert [each.translation for each in found] == ["polieren", "polnisch", "polieren"]
+
+
+def test_thousands_of_terms_are_found_as_fast_as_few() -> None:
+    started = time.process_time()
+
+    terms = Terms({f"{number}th": "x" for number in range(10_000)})
+    found = terms.find("the 77th and 9999th " * 50)
+
+    assert len(found) == 100
+    assert time.process_time() - started < 0.5

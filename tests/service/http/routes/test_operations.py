@@ -1,5 +1,8 @@
 import pytest
 
+from service.repository.glossaries import Glossaries, Glossary
+from service.repository.manifest import Manifest
+from service.text.terms import Terms
 from tests.service.http.fakes import MANIFEST, FakeRegistry, connect, fetch, make_app
 
 
@@ -9,6 +12,22 @@ async def test_languages_are_listed_as_libretranslate_does() -> None:
         "name": "English",
         "targets": ["de", "en"],
     }
+
+
+async def test_glossaries_are_listed_with_their_directions() -> None:
+    terms = {("en", "de"): Terms({"dog": "Mops", "cat": "Katze"}), ("de", "en"): Terms({"a": "b"})}
+    registry = FakeRegistry(glossaries=Glossaries([Glossary("animals", terms)]))
+
+    assert (await fetch("/glossaries")).json() == []
+    assert (await fetch("/glossaries", registry)).json() == [
+        {
+            "name": "animals",
+            "directions": [
+                {"source": "en", "target": "de", "num_terms": 2},
+                {"source": "de", "target": "en", "num_terms": 1},
+            ],
+        }
+    ]
 
 
 @pytest.mark.parametrize("keys", ["", "secret"])
@@ -73,3 +92,28 @@ async def test_server_without_classifiers_has_no_info() -> None:
     translator = MANIFEST.model_copy(update={"task": "translation"})
     response = await fetch("/info", FakeRegistry(manifests=(translator,)))
     assert response.status_code == 404
+
+
+def make_spam(name: str) -> Manifest:
+    changes = {"name": name, "purpose": "spam", "answers_by_default": False}
+    return MANIFEST.model_copy(update=changes)
+
+
+async def test_models_of_one_purpose_are_listed_together() -> None:
+    manifests = (make_spam("a"), MANIFEST, make_spam("z"))
+    models = (await fetch("/models", FakeRegistry(manifests=manifests))).json()
+
+    assert [(each["purpose"], each["name"], each["answers_by_default"]) for each in models] == [
+        ("", "tiny", True),
+        ("spam", "a", False),
+        ("spam", "z", False),
+    ]
+
+
+async def test_info_is_about_a_classifier_that_answers_by_default() -> None:
+    both = FakeRegistry(manifests=(make_spam("a"), MANIFEST))
+    assert (await fetch("/info", both)).json()["model_id"] == "tiny"
+
+    refusal = await fetch("/info", FakeRegistry(manifests=(make_spam("a"),)))
+    assert refusal.status_code == 404
+    assert "no classifier answers by default" in refusal.json()["error"]

@@ -1,0 +1,77 @@
+"""How well the served graphs of a language model foresee held-out text."""
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from models.config import RunConfig, SourceConfig
+from models.training.data import Example, batch_examples, pad_ids
+from models.training.metrics import Figure, text_figures
+from models.training.text_vocabulary import UNK
+from models.training.texts import count_characters, cut_valid, read_texts
+from service.engine.batch import TokenSequence
+from service.engine.generation.generator import GeneratorRunner
+from service.engine.generation.generator_session import GeneratorSession
+from service.repository.model import LoadedModel, softmax
+
+BATCH_TOKENS = 4096
+TINY = np.finfo(np.float32).tiny
+
+
+def measure_texts(
+    model: LoadedModel, config: RunConfig, source: SourceConfig, data: Path
+) -> Iterator[tuple[str, Figure]]:
+    """Yields the figures of a source's test split, and of its validation split, with their names.
+
+    Raises:
+        FileNotFoundError: a split is missing.
+    """
+    for split in ("test", "valid"):
+        stem = getattr(source, split)
+        if not stem:
+            continue
+        texts = read_texts(config, source, data, model.tokenizer, split)
+        nats = sum(sum_losses(model, batch) for batch in cut_batches(model, config, texts))
+        for figure in text_figures(nats, count_characters(texts, model.tokenizer)):
+            yield f"{source.path} {stem}", figure
+
+
+def cut_batches(
+    model: LoadedModel, config: RunConfig, texts: Sequence[Example]
+) -> list[list[Example]]:
+    """Rows that are read side by side: short texts of similar length, or streams of a long one."""
+    ids = model.manifest.ids
+    assert ids.bos_id is not None, "the manifest of a language model has a bos_id"
+    if config.condition:
+        return batch_examples(texts, BATCH_TOKENS)
+    return [cut_valid(text, ids.bos_id, ids.pad_id) for text in texts]
+
+
+def sum_losses(model: LoadedModel, examples: Sequence[Example]) -> float:
+    """Sum over all tokens of the negative log-probability in nats, as served: step by step."""
+    assert isinstance(model.runner, GeneratorRunner)
+    session, pad_id = model.runner.session, model.manifest.ids.pad_id
+    begin(session, examples)
+    inputs, _ = pad_ids([example.input_ids for example in examples], pad_id)
+    targets, _ = pad_ids([example.target_ids for example in examples], pad_id)
+    rows = np.arange(len(examples))
+    # what is read, but never written
+    left_out = [pad_id, model.tokenizer.token_id(UNK)]
+    total = 0.0
+    for token_ids, expected in zip(inputs.T.numpy(), targets.T.numpy(), strict=True):
+        probabilities = softmax(session.step(token_ids, rows))[rows, expected]
+        counted = probabilities[~np.isin(expected, left_out)]
+        total -= float(np.log(np.maximum(counted, TINY)).sum())
+    session.clear()
+    return total
+
+
+def begin(session: GeneratorSession, examples: Sequence[Example]) -> None:
+    """Sets the first state of each row."""
+    session.clear()
+    sequences = [TokenSequence(example.input_ids[:1], 0.0, math.inf) for example in examples]
+    for sequence, example in zip(sequences, examples, strict=True):
+        sequence.features = example.features or None
+    session.read(sequences)

@@ -1,0 +1,116 @@
+"""The graphs of a language model with the states that lie between two steps."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from service.arrays import FloatArray, IntArray
+from service.engine.batch import TokenSequence, pad_rows
+from service.engine.session import Session
+
+
+@dataclass(frozen=True)
+class StateShape:
+    """The recurrent states of one text: L layers of H units, by their names.
+
+    Attributes:
+        names: hidden, and cell for lstm.
+    """
+
+    num_layers: int
+    size: int
+    names: tuple[str, ...]
+
+
+class GeneratorSession:
+    """Reads prompts and steps texts; owned by one thread.
+
+    Args:
+        prefill: graph that reads prompts: (input_ids, lengths, states) to next states.
+        generator: graph of one step: (token_ids, parents, states) to logits and next states.
+        conditioner: graph from features to first states; None if the model takes no condition.
+        state_shape: of the states, which begin as zeros without a conditioner.
+        pad_id: fills short prompts.
+
+    Attributes:
+        prefill_seconds: what the last call of `read` took; 0 if no prompt had to be read.
+    """
+
+    def __init__(
+        self,
+        prefill: Session,
+        generator: Session,
+        conditioner: Session | None,
+        state_shape: StateShape,
+        pad_id: int,
+    ) -> None:
+        self.prefill_seconds = 0.0
+        self._prefill, self._generator, self._conditioner = prefill, generator, conditioner
+        self._shape, self._pad_id = state_shape, pad_id
+        self.clear()
+
+    def clear(self) -> None:
+        """Forgets all texts."""
+        self._states = self._zeros(0)
+
+    @property
+    def num_rows(self) -> int:
+        """State rows there are: those of the last step, and of the prompts read since."""
+        return len(self._states["hidden"][0])
+
+    def read(self, sequences: Sequence[TokenSequence]) -> None:
+        """Reads all tokens of prompts but the last, which the first step takes.
+
+        Their state rows are added below the others.
+
+        Raises:
+            InferenceFailed: the runtime refused or broke.
+        """
+        states = self._begin(sequences)
+        started_at = time.perf_counter()
+        places = [place for place, each in enumerate(sequences) if each.num_tokens > 1]
+        if places:
+            batch = pad_rows([sequences[place].input_ids[:-1] for place in places], self._pad_id)
+            first = {name: array[:, places] for name, array in states.items()}
+            outputs = self._prefill.run(
+                {"input_ids": batch.input_ids, "lengths": batch.lengths, **first}
+            )
+            for name, array in states.items():
+                array[:, places] = outputs[f"next_{name}"]
+        self.prefill_seconds = time.perf_counter() - started_at if places else 0.0
+        self._states = {
+            name: np.concatenate([self._states[name], array], axis=1)
+            for name, array in states.items()
+        }
+
+    def step(self, token_ids: IntArray, parents: IntArray) -> FloatArray:
+        """Moves R texts on by one token.
+
+        Args:
+            token_ids: (R), the last token of each.
+            parents: (R), the state row that each continues.
+
+        Returns:
+            The logits of the next tokens: (R, V).
+
+        Raises:
+            InferenceFailed: the runtime refused or broke.
+        """
+        outputs = self._generator.run({"token_ids": token_ids, "parents": parents, **self._states})
+        self._states = {name: outputs[f"next_{name}"] for name in self._states}
+        logits: FloatArray = outputs["logits"]
+        return logits
+
+    def _begin(self, sequences: Sequence[TokenSequence]) -> dict[str, FloatArray]:
+        """The states before the first token of each sequence: (L, N, H)."""
+        if self._conditioner is None:
+            return self._zeros(len(sequences))
+        features = np.array([each.features for each in sequences], dtype=np.float32)
+        begun = self._conditioner.run({"features": features})
+        return {name: begun[name].copy() for name in self._shape.names}
+
+    def _zeros(self, num_rows: int) -> dict[str, FloatArray]:
+        shape = (self._shape.num_layers, num_rows, self._shape.size)
+        return {name: np.zeros(shape, np.float32) for name in self._shape.names}

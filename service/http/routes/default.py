@@ -1,0 +1,46 @@
+"""The default task, for clients that know the server's address alone."""
+
+from collections.abc import Awaitable, Callable
+
+from fastapi import APIRouter, Request, Response
+
+from service.errors import TaskNotChosen
+from service.http.context import AppContext, get_context
+from service.http.routes.generation import generate_list
+from service.http.routes.tasks import classify, translate
+
+default = APIRouter()
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+# By the setting's value, which `auto` leaves to the task of the models.
+ENDPOINTS: dict[str, Endpoint] = {
+    "classify": classify,
+    "translate": translate,
+    "generate": generate_list,
+}
+TASKS = {"classification": classify, "translation": translate, "language": generate_list}
+
+
+@default.post("/", include_in_schema=False)
+async def answer_default(request: Request) -> Response:
+    """Does whatever the server does by default."""
+    return await choose_endpoint(get_context(request))(request)
+
+
+def choose_endpoint(context: AppContext) -> Endpoint:
+    """What answers requests that name no task.
+
+    Raises:
+        TaskNotChosen: the setting leaves it to the models, and they have several tasks.
+    """
+    chosen = context.settings.default_task
+    if chosen != "auto":
+        return ENDPOINTS[chosen]
+    loaded = {served.manifest.task for served in context.registry.models()}
+    if len(loaded) == 1:
+        return TASKS[loaded.pop()]
+    raise TaskNotChosen(
+        "This server has no default task; post to /classify, /translate or /generate, or set "
+        "SEQSERVE_DEFAULT_TASK."
+    )
