@@ -166,7 +166,7 @@ imports: $(DEV_READY) ## the import contracts
 
 .PHONY: test
 test: $(DEV_READY) ## the tests, with the coverage gate
-	$(PYTEST) -m "not slow and not gpu and not image" --cov --cov-fail-under=85 $(ARGS)
+	$(PYTEST) -m "not slow and not gpu and not image" --ignore tests/clients --cov --cov-fail-under=85 $(ARGS)
 
 # What a machine that only serves has, and what pytest needs; never torch, never onnx.
 SERVE_VENV := .venv-serve
