@@ -5,7 +5,7 @@ from pathlib import Path
 from models.synthesis.transfer import choose_rows, score_translations
 from service.engine.device import Device
 from service.repository.loader import load_model
-from service.repository.registry import newest_version
+from service.repository.versions import newest_version
 
 REPOSITORY = Path(__file__).parents[3] / "models" / "repository"
 SCORED = [
