@@ -9,9 +9,9 @@ from service.repository.versions import find_versions
 
 REPOSITORY = "models/repository"
 SHIPPED = (
-    "shakespeare-en",
     "sentiment-en",
     "sentiment-ko",
+    "shakespeare-en",
     "spacing-ko",
     "spacing-ko-stream",
     "spam-en",
