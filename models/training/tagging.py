@@ -15,6 +15,7 @@ from models.networks.tagger import build_tagger
 from models.training.data import (
     Example,
     Row,
+    batch_examples,
     bucket_batches,
     check_splits,
     limit_rows,
@@ -76,6 +77,9 @@ class TaggingTask:
 
     def build_model(self) -> nn.Module:
         return build_tagger(self.config.model, len(self.config.labels))
+
+    def sample_batches(self, rng: random.Random) -> list[list[Example]]:
+        return batch_examples(self.sample_epoch(rng), self.config.training.batch_tokens, rng)
 
     def sample_epoch(self, rng: random.Random) -> list[Example]:
         limit = self.config.training.crop_tokens

@@ -80,7 +80,9 @@ async def answer_http_error(request: Request, error: Exception) -> Response:
     return answer_problem(request, error.status_code, detail, dict(error.headers or {}))
 
 
-def answer_problem(request: Request, status: int, detail: str, headers: dict[str, str]) -> Response:
+def answer_problem(
+    request: HTTPConnection, status: int, detail: str, headers: dict[str, str]
+) -> Response:
     """A problem in the words of the wire that was spoken."""
     if not request.scope["path"].startswith("/v1/"):
         return problem_response(status, detail, headers)

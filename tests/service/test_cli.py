@@ -240,7 +240,7 @@ def test_curl_sees_the_answer_to_a_body_that_is_too_long(
 
 def test_manifest_is_one_row() -> None:
     row = describe_manifest(MANIFEST)
-    assert row[:5] == ("tiny", "3", "sentiment (gru)", "en", "fp32")
+    assert row[:5] == ("tiny", "3", "classification (gru)", "en", "fp32")
     assert row[6:] == ("yes", "accuracy 81.5", "CC0-1.0")
 
 
