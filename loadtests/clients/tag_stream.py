@@ -125,7 +125,8 @@ async def type_texts(
                         raise OSError(event["error"])
                     await asyncio.sleep(rng.expovariate(CHARS_PER_SECOND))
                 figures.num_texts += 1
-                await asyncio.sleep(rng.expovariate(1.0 / typist.pause_seconds))
+                pause = rng.expovariate(1.0 / typist.pause_seconds)
+                await asyncio.sleep(max(0.0, min(pause, ends_at - time.monotonic())))
     except Exception as exc:  # whatever it is, the others go on and it is counted
         figures.errors.append(f"{type(exc).__name__}: {exc}")
 
