@@ -123,6 +123,10 @@ def test_version_without_float32_is_compared_with_it(
     assert {figure.decoding for figure in compared} <= {None, "greedy"}
 
 
+# What int8 may cost; the loss of a language model rises.
+LOSSES = {"accuracy": -0.3, "token accuracy": -0.3, "bleu": -0.3, "nats per character": 0.005}
+
+
 @pytest.mark.parametrize(
     "folder", sorted(REPOSITORY.glob("*/*/")), ids=lambda folder: folder.parent.name
 )
@@ -130,7 +134,7 @@ def test_int8_costs_shipped_models_little_quality(folder: Path) -> None:
     quality = [
         figure
         for figure in read_manifest(folder).quality
-        if figure.metric in ("accuracy", "bleu") and figure.decoding in (None, "greedy")
+        if figure.metric in LOSSES and figure.decoding in (None, "greedy")
     ]
     found: dict[str, list[Quality]] = {
         precision: [figure for figure in quality if figure.precision == precision]
@@ -139,11 +143,11 @@ def test_int8_costs_shipped_models_little_quality(folder: Path) -> None:
     places = [[(figure.data, figure.pair) for figure in each] for each in found.values()]
     assert places[0] == places[1] != []
     # the mean over test sets and directions: BLEU of a few hundred sentences moves by more
-    changes = [
-        ours.value - reference.value
+    shares = [
+        (ours.value - reference.value) / LOSSES[ours.metric]
         for ours, reference in zip(found["int8"], found["fp32"], strict=True)
     ]
-    assert sum(changes) / len(changes) > -0.3
+    assert sum(shares) / len(shares) < 1.0
 
 
 def test_source_without_a_test_set_is_skipped(

@@ -181,7 +181,10 @@ def test_what_is_not_there_is_asked_for_once(store: Store, tmp_path: Path) -> No
     assert len(store.authorizations) == 1
 
 
-def test_check_of_a_release_asks_both_endpoints(tmp_path: Path) -> None:
+TASK_PATHS = ("classify", "generate", "tag", "translate")
+
+
+def test_check_of_a_release_asks_every_task(tmp_path: Path) -> None:
     with run_server(MODELS_DIR, tmp_path / "log", "--api-keys", "first,second") as server:
         done = run_file("check_api.py", server.url, API_KEYS="first,second")
         refused = run_file("check_api.py", server.url, API_KEYS="third")
@@ -189,7 +192,7 @@ def test_check_of_a_release_asks_both_endpoints(tmp_path: Path) -> None:
 
     assert done.returncode == 0, done.stderr
     assert "translation-en-de" in done.stdout
-    assert all(f"path=/{path} status=200" in log for path in ("classify", "translate"))
+    assert all(f"path=/{path} status=200" in log for path in TASK_PATHS)
     assert refused.returncode == 1
     assert "HTTP 403" in refused.stderr
 
