@@ -57,7 +57,7 @@ def test_a_client_classifies_translates_and_streams(
 
     assert done.stderr == ""
     assert done.stdout.splitlines() == [
-        "a delight from start to finish: positive 0.97",
+        "a delight from start to finish: positive 0.94",
         "a waste of two hours: negative 1.00",
         SENTENCE,
         SENTENCE,
