@@ -138,7 +138,9 @@ class CompletionRequest(TimedBody):
 class CompletionChoice(BaseModel):
     index: int
     text: str
-    logprobs: None = None
+    logprobs: dict[str, float] | None = (
+        None  # always null; generators of clients know no null alone
+    )
     finish_reason: Literal["stop", "length"] | None
 
 
