@@ -82,7 +82,7 @@ class GenerateOptions:
         stop: a text ends with the first of these that it comes to.
         keeps_stop: whether that is part of the text.
         num_texts: for each prompt.
-        truncate: so many tokens at the end of a prompt are read; None refuses prompts too long.
+        truncate: the number of tokens read at the end of a prompt; None refuses long prompts.
         details: give the tokens.
     """
 

@@ -64,7 +64,7 @@ def form_predicate(before: str, predicate: str, level: Level) -> str:
     """Joins a predicate, a dictionary form and its options, to the text before it.
 
     Raises:
-        ValueError: there is no dictionary form, or an option is unknown.
+        ValueError: the dictionary form is missing, or an option is unknown.
     """
     if not (parts := FORM.fullmatch(predicate)):
         raise ValueError(f"<{predicate}>: not a dictionary form, which ends in 다")

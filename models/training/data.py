@@ -70,7 +70,7 @@ def read_text(folder: Path, stem: str) -> str:
     """Reads the text of one split, `<stem>.txt[.gz]`, every character of it.
 
     Raises:
-        FileNotFoundError: there is no such file.
+        FileNotFoundError: the file does not exist.
         ValueError: it is empty, not UTF-8, or not a complete gzip file.
     """
     path = _find(folder, f"{stem}.txt")

@@ -4,14 +4,13 @@ White space, line breaks and capitals are tokens like any other, and nothing is 
 decoding what was encoded gives the text back. A character that training has not seen is `<unk>`.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterable
 
 import tokenizers
-from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import decoders, models, normalizers, pre_tokenizers
 
-from models.training.vocabulary import EOS, PAD
+from models.training.vocabulary import EOS, PAD, learn_pieces
 from service.text.tokenizer import Tokenizer
 
 BOS, UNK = "<bos>", "<unk>"
@@ -35,18 +34,9 @@ def train_text_tokenizer(texts: Iterable[str], vocab_size: int, *, lowercase: bo
     counts = Counter(character for text in texts for character in text)
     by_frequency = sorted(counts, key=lambda character: (-counts[character], character))
     alphabet = by_frequency[: max(MIN_ALPHABET, vocab_size // 2)]
-    trainer = trainers.BpeTrainer(
-        vocab_size=max(vocab_size - len(SPECIALS), len(alphabet)),
-        min_frequency=2,
-        initial_alphabet=alphabet,
-        limit_alphabet=len(alphabet),
-        show_progress=False,
-    )
-    backend.train_from_iterator(texts, trainer)
-    learnt = json.loads(backend.to_str())["model"]
-    pieces = sorted(learnt["vocab"], key=learnt["vocab"].__getitem__)
+    num_pieces = max(vocab_size - len(SPECIALS), len(alphabet))
+    pieces, merges = learn_pieces(backend, texts, num_pieces, alphabet)
     vocab = {piece: index for index, piece in enumerate([*SPECIALS, *pieces])}
-    merges = [tuple(merge) for merge in learnt["merges"]]
     model = models.BPE(vocab=vocab, merges=merges, unk_token=UNK)
     backend = _build_backend(model, lowercase=lowercase)
     backend.add_special_tokens(SPECIALS)

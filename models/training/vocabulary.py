@@ -59,8 +59,20 @@ def train_tokenizer(
     backend = _build_backend(models.BPE(), lowercase)
     texts = list(texts)
     alphabet = _choose_alphabet(backend, texts, max(200, vocab_size // 4))
+    pieces, merges = learn_pieces(backend, texts, vocab_size - reserved, alphabet)
+    pieces = [piece for piece in pieces if piece not in ALL_MASKS]
+    vocab = {piece: index for index, piece in enumerate([*specials, *BYTES, *ALL_MASKS, *pieces])}
+    backend = _build_backend(models.BPE(vocab=vocab, merges=merges, byte_fallback=True), lowercase)
+    backend.add_special_tokens(specials)
+    return Tokenizer(backend)
+
+
+def learn_pieces(
+    backend: tokenizers.Tokenizer, texts: Iterable[str], num_pieces: int, alphabet: Sequence[str]
+) -> tuple[list[str], list[tuple[str, str]]]:
+    """Learns byte-pair merges; returns the pieces in the order of their ids, and the merges."""
     trainer = trainers.BpeTrainer(
-        vocab_size=vocab_size - reserved,
+        vocab_size=num_pieces,
         min_frequency=2,
         initial_alphabet=alphabet,
         limit_alphabet=len(alphabet),
@@ -68,12 +80,8 @@ def train_tokenizer(
     )
     backend.train_from_iterator(texts, trainer)
     learnt = json.loads(backend.to_str())["model"]
-    pieces = sorted(learnt["vocab"].keys() - set(ALL_MASKS), key=learnt["vocab"].__getitem__)
-    vocab = {piece: index for index, piece in enumerate([*specials, *BYTES, *ALL_MASKS, *pieces])}
-    merges = [tuple(merge) for merge in learnt["merges"]]
-    backend = _build_backend(models.BPE(vocab=vocab, merges=merges, byte_fallback=True), lowercase)
-    backend.add_special_tokens(specials)
-    return Tokenizer(backend)
+    pieces = sorted(learnt["vocab"], key=learnt["vocab"].__getitem__)
+    return pieces, [(first, second) for first, second in learnt["merges"]]
 
 
 def drop_merges(tokenizer: Tokenizer, rate: float) -> Tokenizer:

@@ -43,7 +43,7 @@ class SamplingOptions:
     Attributes:
         max_new_tokens: after which the text ends even without eos.
         temperature: divides the logits; 0 takes the likeliest token each time (greedy).
-        top_k: of the likeliest tokens, so many may be drawn; 0 is all.
+        top_k: the number of likeliest tokens to draw from; 0 means all.
         top_p: of the likeliest tokens, those may be drawn that together have this probability.
         repetition_penalty: > 0; above 1 makes tokens of the text so far less likely.
         seed, index: 64 bits each, the key of the draws; the index counts the texts of one seed.

@@ -130,7 +130,6 @@ def create_app(
     registry: Registry | None = None,
     classify: ClassifyPipeline | None = None,
     translate: TranslatePipeline | None = None,
-    generate: GeneratePipeline | None = None,
     collector_registry: CollectorRegistry | None = None,
     collector: Collector | None = None,
 ) -> SeqserveApp:
@@ -141,7 +140,6 @@ def create_app(
         registry: the models; by default those of `settings.models_dir`.
         classify: the pipeline for `/classify`; by default one over the registry.
         translate: the same for `/translate`.
-        generate: the same for `/generate`.
         collector_registry: where metrics live; by default a new one with the process's figures.
         collector: what `/metrics` shows; by default that registry.
     """
@@ -153,7 +151,7 @@ def create_app(
         registry,
         classify or ClassifyPipeline(registry, settings, metrics),
         translate or TranslatePipeline(registry, settings, metrics),
-        generate or GeneratePipeline(registry, settings, metrics),
+        GeneratePipeline(registry, settings, metrics),
         TagPipeline(registry, settings, metrics),
         make_metrics_app(collector or metrics.registry),
     )

@@ -698,7 +698,7 @@ class ServerInfo(BaseModel):
 
 
 class ModelCondition(BaseModel):
-    """What a language model takes besides a prompt: one of some labels, or so many numbers."""
+    """What a language model takes besides a prompt: one of its labels, or a vector of numbers."""
 
     labels: list[str]
     num_features: int | None

@@ -1,7 +1,6 @@
 """Classification: text -> ids -> submit -> labels, with timings. Knows no HTTP."""
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from service.answers import Classification, ClassifyAnswer, ClassifyOptions
@@ -10,19 +9,15 @@ from service.errors import EmptyInput, InputTooLong, ModelNotFound
 from service.pipeline.attribution import Erasure, attribute, erase_each
 from service.pipeline.intake import (
     check_texts,
-    check_wait,
     detect_languages,
-    observe_stages,
-    observe_tokens,
     offload,
 )
 from service.pipeline.labels import rank_labels
 from service.pipeline.submission import ModelBatch, Submission, group_by_model, name_models
+from service.pipeline.task_pipeline import TaskPipeline
 from service.repository.manifest import SENTIMENT
 from service.repository.model import check_length
-from service.repository.registry import Registry, ServedModel
-from service.settings import Settings
-from service.telemetry.metrics import Metrics
+from service.repository.registry import ServedModel
 from service.text.ratings import find_ratings, restore_spans, spell_ratings
 
 UNREAD_REMEDY = "name one of them as `parameters.model` to have it classify the text all the same"
@@ -69,26 +64,10 @@ class ClassificationJob:
     encoded_at: float
 
 
-class ClassifyPipeline:
+class ClassifyPipeline(TaskPipeline):
     """Labels texts with the classifiers of a registry."""
 
-    def __init__(
-        self,
-        registry: Registry,
-        settings: Settings,
-        metrics: Metrics,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._registry, self._settings = registry, settings
-        self._metrics, self._clock = metrics, clock
-
-    def check_wait(self) -> None:
-        """Refuses at once, before a body is read, when no model would take a request.
-
-        Raises:
-            Overloaded: the queues of all classifiers are too slow.
-        """
-        check_wait(self._registry, "classification")
+    task = "classification"
 
     async def classify(
         self, texts: Sequence[str], options: ClassifyOptions, deadline: float
@@ -138,10 +117,7 @@ class ClassifyPipeline:
         with Submission(job.work, job.deadline, self._clock) as submission:
             results = await submission.results()
         classifications = [describe_text(each, results, job.options) for each in job.encoded]
-        timings = observe_stages(
-            job.work, results, job.arrived_at, job.encoded_at, self._metrics, self._clock()
-        )
-        observe_tokens(submission.work, results, self._metrics)
+        timings = self._observe(job, results)
         return ClassifyAnswer(job.model_names, job.model_versions, timings, classifications)
 
     def _check_explanation(self, encoded: Sequence[EncodedText]) -> None:
@@ -162,10 +138,10 @@ class ClassifyPipeline:
         self, texts: Sequence[str], model_name: str | None
     ) -> list[ServedModel]:
         if model_name is not None:
-            return [self._registry.find_model(model_name, "classification")] * len(texts)
+            return [self._registry.find_model(model_name, self.task)] * len(texts)
         codes = self._registry.classified_languages()
         if not codes:
-            names = [s.manifest.name for s in self._registry.models_of("classification")]
+            names = [s.manifest.name for s in self._registry.models_of(self.task)]
             raise ModelNotFound(
                 "no classifier answers by default; name one as `parameters.model`; there are "
                 f"{', '.join(names) or 'none'}"

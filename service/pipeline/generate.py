@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -19,12 +18,11 @@ from service.answers import (
 from service.engine.batch import Generation, Result, SamplingOptions, TokenSequence
 from service.errors import InputTooLong, InvalidInput
 from service.pipeline.growing_text import GrowingText
-from service.pipeline.intake import check_texts, check_wait, observe_stages, observe_tokens, offload
+from service.pipeline.intake import check_texts, offload
 from service.pipeline.prompts import LANGUAGE, choose_generator, encode_condition, encode_prompt
 from service.pipeline.submission import ModelBatch, Submission
-from service.repository.registry import Registry, ServedModel
-from service.settings import Settings
-from service.telemetry.metrics import Metrics
+from service.pipeline.task_pipeline import TaskPipeline
+from service.repository.registry import ServedModel
 
 # What a seed is drawn from if the client gives none: short enough for JavaScript's numbers.
 SEED_BITS = 32
@@ -83,26 +81,10 @@ class GenerationJob:
         return self.served.manifest.version
 
 
-class GeneratePipeline:
+class GeneratePipeline(TaskPipeline):
     """Continues prompts with the language models of a registry."""
 
-    def __init__(
-        self,
-        registry: Registry,
-        settings: Settings,
-        metrics: Metrics,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._registry, self._settings = registry, settings
-        self._metrics, self._clock = metrics, clock
-
-    def check_wait(self) -> None:
-        """Refuses at once, before a body is read, when no model would take a request.
-
-        Raises:
-            Overloaded: the queues of all language models are too slow.
-        """
-        check_wait(self._registry, LANGUAGE)
+    task = LANGUAGE
 
     async def generate(
         self, prompts: Sequence[Prompt], options: GenerateOptions, deadline: float
@@ -209,10 +191,7 @@ class GeneratePipeline:
         results: Mapping[TokenSequence, Result],
         texts: list[GeneratedText],
     ) -> GenerateAnswer:
-        timings = observe_stages(
-            job.work, results, job.arrived_at, job.encoded_at, self._metrics, self._clock()
-        )
-        observe_tokens(job.work, results, self._metrics)
+        timings = self._observe(job, results)
         return GenerateAnswer(job.model_names, job.model_versions, timings, texts)
 
     def _check_options(self, options: GenerateOptions, num_prompts: int) -> None:

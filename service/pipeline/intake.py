@@ -1,4 +1,4 @@
-"""What both tasks do with texts on the way in and out: bounds, threads, languages, timings."""
+"""What all tasks do with texts on the way in and out: bounds, threads, languages, timings."""
 
 import asyncio
 import math

@@ -39,7 +39,7 @@ def locate_tokens(model: LoadedModel, text: str) -> list[tuple[int, int]]:
 def make_pieces(
     model: LoadedModel, spans: Sequence[tuple[int, int]], scores: FloatArray
 ) -> list[Piece]:
-    """The tokens (T) with their label scores (T, C); white space alone is no token of its own."""
+    """The tokens (T) with their label scores (T, C); white space alone is not a token."""
     return [
         Piece(start, end, row)
         for (start, end), row in zip(spans, model.probabilities(scores), strict=True)

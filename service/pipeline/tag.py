@@ -1,7 +1,6 @@
 """Tagging: text -> ids -> windows -> submit -> a label for each token. Knows no HTTP."""
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,16 +12,13 @@ from service.errors import EmptyInput, InvalidInput, ModelNotFound
 from service.pipeline.entities import find_entities
 from service.pipeline.intake import (
     check_texts,
-    check_wait,
     detect_languages,
-    observe_stages,
     offload,
 )
 from service.pipeline.pieces import locate_tokens, make_pieces, render_text
 from service.pipeline.submission import ModelBatch, Submission, group_by_model, name_models
-from service.repository.registry import Registry, ServedModel
-from service.settings import Settings
-from service.telemetry.metrics import Metrics
+from service.pipeline.task_pipeline import TaskPipeline
+from service.repository.registry import ServedModel
 from service.text.tags import SPACE
 
 UNREAD_REMEDY = "name one of them as `parameters.model` to have it label the text all the same"
@@ -71,26 +67,10 @@ class TaggingJob:
     encoded_at: float
 
 
-class TagPipeline:
+class TagPipeline(TaskPipeline):
     """Labels the tokens of texts with the taggers of a registry."""
 
-    def __init__(
-        self,
-        registry: Registry,
-        settings: Settings,
-        metrics: Metrics,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._registry, self._settings = registry, settings
-        self._metrics, self._clock = metrics, clock
-
-    def check_wait(self) -> None:
-        """Refuses at once, before a body is read, when no model would take a request.
-
-        Raises:
-            Overloaded: the queues of all taggers are too slow.
-        """
-        check_wait(self._registry, "tagging")
+    task = "tagging"
 
     async def open_job(
         self, texts: Sequence[str], options: TagOptions, deadline: float
@@ -125,14 +105,12 @@ class TagPipeline:
         with Submission(job.work, job.deadline, self._clock) as submission:
             results = await submission.results()
         taggings = [describe_text(each, results, job.options) for each in job.encoded]
-        timings = observe_stages(
-            job.work, results, job.arrived_at, job.encoded_at, self._metrics, self._clock()
-        )
+        timings = self._observe(job, results)
         return TagAnswer(job.model_names, job.model_versions, timings, taggings)
 
     def _choose_taggers(self, texts: Sequence[str], model_name: str | None) -> list[ServedModel]:
         if model_name is not None:
-            return [self._registry.find_model(model_name, "tagging")] * len(texts)
+            return [self._registry.find_model(model_name, self.task)] * len(texts)
         codes = self._registry.tagged_languages()
         if not codes:
             raise ModelNotFound("no tagger is loaded")

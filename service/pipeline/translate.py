@@ -1,8 +1,7 @@
 """Translation: text -> sentences -> ids -> submit -> text, with timings. Knows no HTTP."""
 
 import asyncio
-import time
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -25,9 +24,7 @@ from service.errors import (
 from service.pipeline.documents import Document, Passage, assemble, parse_text, segment
 from service.pipeline.intake import (
     check_texts,
-    check_wait,
     detect_languages,
-    observe_stages,
     observe_tokens,
     offload,
 )
@@ -35,9 +32,8 @@ from service.pipeline.pivot import join_halves
 from service.pipeline.reader import make_reader
 from service.pipeline.streaming import GrowingTexts
 from service.pipeline.submission import ModelBatch, Submission, group_by_model, name_models
-from service.repository.registry import Leg, Registry, ServedModel
-from service.settings import Settings
-from service.telemetry.metrics import Metrics
+from service.pipeline.task_pipeline import TaskPipeline
+from service.repository.registry import Leg, ServedModel
 from service.text import detection, languages
 from service.text.markup import Node
 from service.text.terms import Terms
@@ -78,26 +74,10 @@ class TranslationJob:
         return [delta for delta in deltas if delta.index not in self.onward]
 
 
-class TranslatePipeline:
+class TranslatePipeline(TaskPipeline):
     """Translates texts with the translators of a registry, and names their languages."""
 
-    def __init__(
-        self,
-        registry: Registry,
-        settings: Settings,
-        metrics: Metrics,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._registry, self._settings = registry, settings
-        self._metrics, self._clock = metrics, clock
-
-    def check_wait(self) -> None:
-        """Refuses at once, before a body is read, when no model would take a request.
-
-        Raises:
-            Overloaded: the queues of all translators are too slow.
-        """
-        check_wait(self._registry, "translation")
+    task = "translation"
 
     async def translate(
         self, texts: Sequence[str], options: TranslateOptions, deadline: float
@@ -279,9 +259,7 @@ class TranslatePipeline:
             ]
 
         translations = await offload(job.texts, assemble_all)
-        timings = observe_stages(
-            job.work, results, job.arrived_at, job.encoded_at, self._metrics, self._clock()
-        )
+        timings = self._observe_stages(job, results)
         return TranslateAnswer(job.model_names, job.model_versions, timings, translations)
 
     def _resolve_codes(self, options: TranslateOptions) -> TranslateOptions:
@@ -306,7 +284,7 @@ class TranslatePipeline:
 
         Raises:
             InvalidInput: a glossary is named, but no source.
-            GlossaryNotFound: there is no such glossary for the direction.
+            GlossaryNotFound: no glossary of that name has the direction.
         """
         if not options.glossary:
             return Terms(options.terms)

@@ -9,7 +9,6 @@ from pydantic_core import to_json
 from service.answers import GenerateAnswer, TokenDelta
 from service.errors import ModelNotFound, ServingError
 from service.http.context import find_request_context, get_context
-from service.http.disconnect import run_watched
 from service.http.openapi import document_body, document_events
 from service.http.problems import status_of
 from service.http.responses import reply
@@ -46,8 +45,7 @@ async def create_completion(request: Request) -> Response:
         return await stream(
             request, body.prompts, body.options, deadline, lambda: open_wire(request, body)
         )
-    work = perform(request, context.generate, body.prompts, body.options, deadline)
-    answer = await run_watched(request.receive, work)
+    answer = await perform(request, context.generate, body.prompts, body.options, deadline)
     return reply(request, answer, to_json(open_writer(request, body).show(answer.texts)))
 
 

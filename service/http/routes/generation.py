@@ -18,7 +18,6 @@ from service.answers import (
 )
 from service.errors import ServingError
 from service.http.context import find_request_context, get_context
-from service.http.disconnect import run_watched
 from service.http.openapi import document_body, document_events
 from service.http.responses import name_model, reply
 from service.http.routes.tasks import (
@@ -101,8 +100,7 @@ async def answer_inputs(request: Request, body: GenerateRequest, *, as_list: boo
 
         wire = StreamWire(show, show_error)
         return await stream(request, body.prompts, body.options, deadline, lambda: wire)
-    work = perform(request, context.generate, body.prompts, body.options, deadline)
-    answer = await run_watched(request.receive, work)
+    answer = await perform(request, context.generate, body.prompts, body.options, deadline)
     shown = show_texts(answer.texts, body)
     is_single = body.parameters.num_return_sequences == 1 and not as_list
     return reply(request, answer, to_json(shown[0] if is_single else shown))

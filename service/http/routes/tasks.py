@@ -110,8 +110,7 @@ async def translate(request: Request) -> Response:
         )
     if body.stream:
         return await stream(request, body.texts, options, deadline, is_single=body.is_single)
-    work = perform(request, context.translate, body.texts, options, deadline)
-    answer = await run_watched(request.receive, work)
+    answer = await perform(request, context.translate, body.texts, options, deadline)
     shown = show_translations(answer, options, is_single=body.is_single)
     return reply(request, answer, shown.model_dump_json(by_alias=True, exclude_none=True))
 
@@ -122,8 +121,7 @@ async def translate_inputs(
     """Translates in the words of Hugging Face."""
     body = check_fields(fields, PipelineTranslateRequest)
     deadline = find_deadline(request, context, body)
-    work = perform(request, context.translate, body.texts, body.options, deadline)
-    answer = await run_watched(request.receive, work)
+    answer = await perform(request, context.translate, body.texts, body.options, deadline)
     shown = PIPELINE_TRANSLATIONS.dump_json(show_pipeline_translations(answer), exclude_none=True)
     return reply(request, answer, shown)
 
@@ -160,8 +158,7 @@ async def classify_body(
     context.classify.check_wait()
     body = await receive(request, context.settings, model)
     deadline = find_deadline(request, context, body)
-    work = perform(request, context.classify, body.texts, body.options, deadline)
-    return body, await run_watched(request.receive, work)
+    return body, await perform(request, context.classify, body.texts, body.options, deadline)
 
 
 @tasks.post(
@@ -178,8 +175,7 @@ async def tag(request: Request) -> Response:
     context.tag.check_wait()
     body = await receive(request, context.settings, TagRequest)
     deadline = find_deadline(request, context, body)
-    work = perform(request, context.tag, body.texts, body.options, deadline)
-    answer = await run_watched(request.receive, work)
+    answer = await perform(request, context.tag, body.texts, body.options, deadline)
     return reply(
         request, answer, to_json(pick(show_taggings(answer, body.options), body.is_single))
     )
@@ -207,10 +203,17 @@ async def perform(
     """The pipeline's answer; which models are asked is noted before they are.
 
     So it is known, too, of a request that fails or is cancelled while they work.
+
+    Raises:
+        ClientDisconnect: the client has hung up meanwhile.
     """
-    job = await pipeline.open_job(inputs, options, deadline)
-    find_request_context(request.scope).model_names = job.model_names
-    return await pipeline.answer_job(job)
+
+    async def work() -> AnswerT:
+        job = await pipeline.open_job(inputs, options, deadline)
+        find_request_context(request.scope).model_names = job.model_names
+        return await pipeline.answer_job(job)
+
+    return await run_watched(request.receive, work())
 
 
 async def stream(

@@ -21,7 +21,7 @@ from service.http.schemas import (
     list_texts,
     refuse_bool,
 )
-from service.http.wires.tgi import Features, Positive, Seed, Stop, TopP
+from service.http.wires.tgi import ConditionFeatures, ConditionLabel, Positive, Seed, Stop, TopP
 
 FINISH_REASONS: dict[Finish, str] = {"eos": "stop", "stop": "stop", "length": "length"}
 
@@ -61,12 +61,8 @@ class CompletionRequest(TimedBody):
         BeforeValidator(check_prompts),
         Field(description="a text to go on from, or an array of texts"),
     ] = ""
-    label: Annotated[
-        str | None, Field(max_length=200, description="a label that the model knows")
-    ] = None
-    features: Annotated[
-        Features | None, Field(description="an array of as many numbers as the model takes")
-    ] = None
+    label: ConditionLabel = None
+    features: ConditionFeatures = None
     max_tokens: Annotated[
         PositiveCount, Field(description="the most tokens that a text may have")
     ] = 16

@@ -30,6 +30,12 @@ Features = Annotated[
     list[Annotated[float, Field(allow_inf_nan=False), BeforeValidator(refuse_bool)]],
     Field(min_length=1),
 ]
+ConditionLabel = Annotated[
+    str | None, Field(max_length=200, description="a label that the model knows")
+]
+ConditionFeatures = Annotated[
+    Features | None, Field(description="an array of as many numbers as the model takes")
+]
 No = Annotated[Flag, BeforeValidator(lambda value: refuse_true(value))]
 
 FINISH_REASONS: dict[Finish, str] = {
@@ -117,12 +123,8 @@ class GenerateRequest(TimedBody):
     inputs: Annotated[str | None, Field(description="a text to go on from, which may be empty")] = (
         None
     )
-    label: Annotated[
-        str | None, Field(max_length=200, description="a label that the model knows")
-    ] = None
-    features: Annotated[
-        Features | None, Field(description="an array of as many numbers as the model takes")
-    ] = None
+    label: ConditionLabel = None
+    features: ConditionFeatures = None
     parameters: Annotated[
         TextParameters,
         Field(description="an object of parameters", default_factory=TextParameters),

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from service.pipeline.tag import MAX_OVERLAP, TagPipeline, cut_windows
 from service.pipeline.tag_stream import Pace, TagStream
 from service.repository.registry import Registry
 from service.settings import Settings
-from tests.fakes import FakeClock, make_metrics
+from tests.fakes import FakeClock, make_metrics, read_metric
 
 STREAM = "tiny-stream-tagging-lstm"
 TEXT = "나는학교에간다. 오 늘은날씨가 좋다"
@@ -48,6 +49,19 @@ async def test_tokens_are_located_in_the_text_as_it_was_sent(registry: Registry)
     assert "".join(entity.word for entity in tagging.entities) == "".join(TEXT.split())
     for entity in tagging.entities:
         assert f"  {TEXT}\n"[entity.start : entity.end] == entity.word
+
+
+async def test_tokens_are_counted(registry: Registry) -> None:
+    metrics = make_metrics()
+    pipeline = TagPipeline(registry, Settings(), metrics)
+    job = await pipeline.open_job([TEXT], TagOptions(), time.monotonic() + 20.0)
+
+    answer = await pipeline.answer_job(job)
+
+    counts = partial(read_metric, metrics, "tokens_total", model=answer.model_name)
+    (encoded,) = job.encoded
+    assert counts(direction="input") == len(encoded.spans)
+    assert counts(direction="output") == 0
 
 
 async def test_soft_hyphens_do_not_change_the_labels(registry: Registry) -> None:
