@@ -39,6 +39,9 @@ Role = Literal[
     "conditioner",
     "tagger",
     "stream_tagger",
+    "slot_decoder",
+    "slot_decoder_8",
+    "slot_join",
 ]
 
 Task = Annotated[
@@ -53,6 +56,9 @@ ROLES: dict[str, tuple[Role, ...]] = {
     "tagging": ("tagger",),
 }
 """The graphs that every model of a task has; `list_roles` adds those of some."""
+
+SLOT_ROLES: tuple[Role, ...] = ("slot_decoder", "slot_decoder_8", "slot_join")
+"""The graphs that a translator may have besides: it decodes in slots where CUDA graphs pay."""
 
 LABELLED = ("classification", "tagging")
 """The tasks with labels of their own."""
@@ -338,9 +344,9 @@ class Manifest(Part):
     def _check_graphs(self) -> "Manifest":
         if not self.graphs:
             raise ValueError("a version needs graphs")
-        roles = sorted(self.roles)
         for precision in self.precisions:
             found = sorted(graph.role for graph in self.graphs if graph.precision == precision)
+            roles = sorted([*self.roles, *(SLOT_ROLES if self.has_slots(precision) else ())])
             if found != roles:
                 raise ValueError(
                     f"precision {precision} has graphs {', '.join(found)}, needs {', '.join(roles)}"
@@ -359,6 +365,12 @@ class Manifest(Part):
     def roles(self) -> tuple[Role, ...]:
         """The graphs that the version has in each precision."""
         return list_roles(self.task, self.lookahead, has_condition=self.condition is not None)
+
+    def has_slots(self, precision: Precision) -> bool:
+        """Whether a translator can decode in slots in a precision."""
+        return self.task == "translation" and any(
+            graph.role in SLOT_ROLES for graph in self.graphs if graph.precision == precision
+        )
 
     @property
     def precisions(self) -> tuple[Precision, ...]:
