@@ -101,6 +101,7 @@ class Settings(BaseSettings):
         int,
         Field(
             ge=0,
+            le=1_048_576,
             description="MiB of a GPU's memory that each graph may take (a translator has up to "
             "five); 0 sets no limit.",
         ),

@@ -14,7 +14,7 @@ from export.publish import export_run
 from models.config import Cell
 from service.engine.batch import Hypothesis, SearchOptions, TokenSequence
 from service.engine.binding import EAGER, OnnxBoundSession, OnnxMemory
-from service.engine.device import Device
+from service.engine.device import Device, resolve_device
 from service.engine.device_thread import CallersThread, DeviceThread, OwnThread
 from service.engine.runner import run_sequences
 from service.engine.search.translator import TranslatorRunner
@@ -299,5 +299,25 @@ def test_exported_version_in_float16_decodes_in_slots(
         for model in (in_slots, in_pages)
     )
     # both round to float16, in different orders
+    equal = [a[0].token_ids == b[0].token_ids for a, b in zip(found, expected, strict=True)]
+    assert sum(equal) >= 0.9 * len(texts)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_steps_are_captured_on_cuda_and_answer_like_the_pages(
+    cell: Cell, tiny_run: Callable[[str, str], Path], tmp_path: Path
+) -> None:
+    folder = export_run(tiny_run("translation", cell), tmp_path, ["fp16"])
+    in_slots, in_pages = (
+        load_model(folder, resolve_device("cuda"), slots=slots) for slots in ("always", "never")
+    )
+    assert isinstance(in_slots.runner, SlotTranslatorRunner)
+    assert in_slots.runner.slots.is_captured
+    texts = [f"A man {number} is riding" for number in range(70)]
+    found, expected = (
+        run_sequences(model.runner, make_sequences(model, texts, "ko"))
+        for model in (in_slots, in_pages)
+    )
     equal = [a[0].token_ids == b[0].token_ids for a, b in zip(found, expected, strict=True)]
     assert sum(equal) >= 0.9 * len(texts)
