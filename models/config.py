@@ -46,6 +46,7 @@ class SourceConfig:
         test: the same for testing; "" if there is no such split.
         holdout: number of training rows, drawn at random, that are used for validation instead of
             training if there is no validation split.
+        min_characters: texts with fewer are left out, from all splits (language with a condition).
         style: `ptb` joins Penn-Treebank tokens again ("it 's good ." -> "it's good.").
     """
 
@@ -57,6 +58,7 @@ class SourceConfig:
     valid: str = "valid"
     test: str = "test"
     holdout: Annotated[int, Field(ge=0)] = 0
+    min_characters: Annotated[int, Field(ge=0)] = 0
     style: Literal["plain", "ptb"] = "plain"
 
     @property
@@ -79,6 +81,8 @@ class ModelConfig:
         hidden_size: hidden units of each layer (language).
         num_layers: layers, each reading the one below (language).
         tied: whether the output layer shares its weights with the embedding (language).
+        feeds_condition: whether the condition is read with each token, too, and not only before the
+            first one (language).
         max_tokens: longest input, in tokens, that the exported model accepts.
         lower_capitals: whether the exported model translates sentences written in capitals in
             sentence case and capitalizes the result; turn it off if the training texts are in
@@ -97,6 +101,7 @@ class ModelConfig:
     hidden_size: Size = 512
     num_layers: Size = 1
     tied: bool = False
+    feeds_condition: bool = False
     attention_size: Size = 256
     lookahead: Lookahead | None = None
     max_tokens: Size = 256
@@ -225,6 +230,8 @@ class RunConfig:
                     raise ValueError(f"holdout: {source.path} is one text without rows")
         if self.condition and self.task != "language":
             raise ValueError("condition: only for language")
+        if self.model.feeds_condition and not self.condition:
+            raise ValueError("feeds_condition: the model has no condition to read")
         if self.pretraining and self.task != "classification":
             raise ValueError("pretraining: only for classification")
         if self.pretraining and self.base:
