@@ -1,8 +1,8 @@
 """Builds the graphs of a language model: prompts, one step, and the states that a condition sets.
 
 The result of a row never depends on the other rows, even in int8, so that a seed gives the same
-text in any batch. A model that is fed with its condition has it as one more state, `condition` (1, N,
-E), which stays as it is.
+text in any batch. A model that is fed with its condition has it as one more state, `condition`
+(1, N, E), which stays as it is.
 """
 
 from collections.abc import Sequence

@@ -182,7 +182,7 @@ class RunConfig:
         answers_by_default: whether the model answers requests that name no model; at most one
             classifier per language may (classification).
         languages: ISO 639-1 codes, of the input; translation: a pair, served in both directions;
-            language: those of the text.
+            language: those of the text; text2text: the one of both texts.
         condition: what texts depend on, labels or a number of features (language). Without one, a
             source is one long text.
         base: file name of another configuration in the same folder; it is run first, and this run
@@ -220,6 +220,8 @@ class RunConfig:
             raise ValueError(f"labels: two or more different names are needed, not {self.labels}")
         if self.task == "translation" and not 2 == len(self.languages) == len(set(self.languages)):
             raise ValueError(f"languages: two different codes are needed, not {self.languages}")
+        if self.task == "text2text" and len(self.languages) != 1:
+            raise ValueError(f"languages: one code is needed, not {self.languages}")
         self._check_stages()
         self._check_lookahead()
 

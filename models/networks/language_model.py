@@ -44,6 +44,8 @@ class LanguageModel(nn.Module):
             self.condition = nn.Linear(num_features, self.num_parts * hidden_size)
         if config.feeds_condition:
             self.feed = nn.Linear(num_features, config.embedding_size)
+            for parameter in self.feed.parameters():  # beside small embeddings, at first nothing
+                nn.init.zeros_(parameter)
 
     @property
     def num_parts(self) -> int:

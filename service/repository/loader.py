@@ -10,6 +10,7 @@ from service.engine.generation.generator_session import GeneratorSession
 from service.engine.runner import Runner
 from service.engine.search.decoder_session import DecoderSession
 from service.engine.search.translator import TranslatorRunner
+from service.engine.search.writer_session import WriterSession
 from service.engine.session import OnnxSession
 from service.engine.tagger import StreamTaggerRunner, TaggerRunner
 from service.errors import ArtefactError
@@ -43,6 +44,7 @@ INPUTS: dict[Role, set[str]] = {
         *("token_ids", "parents", "rows", "hidden", "cell"),
         *("keys", "values", "num_candidates"),
     },
+    "writer": {"token_ids", "parents", "rows", "hidden", "cell", "keys", "values"},
     "tagger": {"input_ids", "lengths"},
     "stream_tagger": {"token_ids", "parents", "hidden", "cell"},
     "prefill": {"input_ids", "lengths", *STATE_NAMES},
@@ -53,6 +55,7 @@ OUTPUTS: dict[Role, set[str]] = {
     "classifier": {"logits"},
     "encoder": {"keys", "values", "hidden"},
     "decoder": {"scores", "candidates", "next_hidden", "attention"},
+    "writer": {"logits", "next_hidden"},
     "tagger": {"logits"},
     "stream_tagger": {"logits", "next_hidden"},
     "prefill": {"next_hidden"},
@@ -61,7 +64,12 @@ OUTPUTS: dict[Role, set[str]] = {
 }
 
 # Whether runs of white space are read as one space; a task that is not here reads all of its text.
-SQUEEZES_SPACES = {"classification": True, "translation": False, "tagging": False}
+SQUEEZES_SPACES = {
+    "classification": True,
+    "translation": False,
+    "tagging": False,
+    "text2text": False,
+}
 
 
 def load_model(
@@ -142,11 +150,18 @@ def make_generator(ids: SpecialIds, sessions: Sessions, max_rows: int) -> Runner
     return GeneratorRunner(session, ids.eos_id, max_rows)
 
 
+def make_writer(ids: SpecialIds, sessions: Sessions, max_rows: int) -> Runner:
+    (start_id,) = ids.start_ids.values()
+    decoder = DecoderSession(sessions["encoder"], sessions["writer"], ids.pad_id)
+    return GeneratorRunner(WriterSession(decoder, start_id), ids.eos_id, max_rows)
+
+
 RUNNERS: dict[str, Callable[[SpecialIds, Sessions, int], Runner]] = {
     "classification": make_classifier,
     "translation": make_translator,
     "tagging": make_tagger,
     "language": make_generator,
+    "text2text": make_writer,
 }
 
 

@@ -149,7 +149,9 @@ def test_a_condition_that_is_read_at_each_step_agrees_with_torch(
     sizes = {"vocab_size": tokenizer.vocab_size, "feeds_condition": True}
     config = tiny_config("language", cell, **sizes)
     torch.manual_seed(3)
-    run = Run(config, tokenizer, LanguageModel(config.model, 2).eval(), None)
+    model = LanguageModel(config.model, 2).eval()
+    torch.nn.init.normal_(model.feed.weight)
+    run = Run(config, tokenizer, model, None)
     for precision in PRECISIONS:
         parity = check_graphs(run, build_graphs(run, precision), precision, CPU)
         assert parity.max_difference < {"fp32": 5e-6, "w8": 0.07, "int8": 0.07}[precision]

@@ -50,10 +50,13 @@ class GeneratorSession:
         """State rows there are: those of the last step, and of the prompts read since."""
         return len(self._states["hidden"][0])
 
-    def read(self, sequences: Sequence[TokenSequence]) -> None:
+    def read(self, sequences: Sequence[TokenSequence]) -> list[list[int]]:
         """Reads all tokens of prompts but the last, which the first step takes.
 
         Their state rows are added below the others.
+
+        Returns:
+            The tokens of each text so far, which are those of its prompt.
 
         Raises:
             InferenceFailed: the runtime refused or broke.
@@ -74,6 +77,7 @@ class GeneratorSession:
             name: np.concatenate([self._states[name], array], axis=1)
             for name, array in states.items()
         }
+        return [sequence.input_ids for sequence in sequences]
 
     def step(self, token_ids: IntArray, parents: IntArray) -> FloatArray:
         """Moves R texts on by one token.

@@ -59,6 +59,7 @@ def test_condition_sets_every_part_of_the_first_state(cell: Cell) -> None:
 
 def test_a_condition_that_is_fed_is_read_with_each_token() -> None:
     model = make_model("gru", num_features=2, feeds_condition=True)
+    torch.nn.init.normal_(model.feed.weight)
     *layers, (condition,) = model.first_state(2, torch.eye(2))
     same = [tuple(part[:, :1].expand(-1, 2, -1) for part in layer) for layer in layers]
     input_ids = torch.randint(0, 11, (1, 5)).expand(2, -1)
