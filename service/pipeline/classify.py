@@ -67,7 +67,7 @@ class ClassificationJob:
 class ClassifyPipeline(TaskPipeline):
     """Labels texts with the classifiers of a registry."""
 
-    task = "classification"
+    tasks = ("classification",)
 
     async def classify(
         self, texts: Sequence[str], options: ClassifyOptions, deadline: float
@@ -138,10 +138,10 @@ class ClassifyPipeline(TaskPipeline):
         self, texts: Sequence[str], model_name: str | None
     ) -> list[ServedModel]:
         if model_name is not None:
-            return [self._registry.find_model(model_name, self.task)] * len(texts)
+            return [self._registry.find_model(model_name, *self.tasks)] * len(texts)
         codes = self._registry.classified_languages()
         if not codes:
-            names = [s.manifest.name for s in self._registry.models_of(self.task)]
+            names = [s.manifest.name for s in self._registry.models_of(*self.tasks)]
             raise ModelNotFound(
                 "no classifier answers by default; name one as `parameters.model`; there are "
                 f"{', '.join(names) or 'none'}"

@@ -70,7 +70,7 @@ class TaggingJob:
 class TagPipeline(TaskPipeline):
     """Labels the tokens of texts with the taggers of a registry."""
 
-    task = "tagging"
+    tasks = ("tagging",)
 
     async def open_job(
         self, texts: Sequence[str], options: TagOptions, deadline: float
@@ -110,7 +110,7 @@ class TagPipeline(TaskPipeline):
 
     def _choose_taggers(self, texts: Sequence[str], model_name: str | None) -> list[ServedModel]:
         if model_name is not None:
-            return [self._registry.find_model(model_name, self.task)] * len(texts)
+            return [self._registry.find_model(model_name, *self.tasks)] * len(texts)
         codes = self._registry.tagged_languages()
         if not codes:
             raise ModelNotFound("no tagger is loaded")
