@@ -19,9 +19,10 @@ from service.engine.batch import Generation, Result, SamplingOptions, TokenSeque
 from service.errors import InputTooLong, InvalidInput
 from service.pipeline.growing_text import GrowingText
 from service.pipeline.intake import check_texts, offload
-from service.pipeline.prompts import LANGUAGE, choose_generator, encode_condition, encode_prompt
+from service.pipeline.prompts import choose_generator, encode_condition, encode_prompt
 from service.pipeline.submission import ModelBatch, Submission
 from service.pipeline.task_pipeline import TaskPipeline
+from service.repository.manifest import GENERATIVE
 from service.repository.registry import ServedModel
 
 # What a seed is drawn from if the client gives none: short enough for JavaScript's numbers.
@@ -82,9 +83,9 @@ class GenerationJob:
 
 
 class GeneratePipeline(TaskPipeline):
-    """Continues prompts with the language models of a registry."""
+    """Goes on from prompts, or answers them, with the models of a registry that write texts."""
 
-    task = LANGUAGE
+    tasks = GENERATIVE
 
     async def generate(
         self, prompts: Sequence[Prompt], options: GenerateOptions, deadline: float
