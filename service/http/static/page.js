@@ -8,13 +8,13 @@ import { groupModels, showGroup } from "./models.js";
 import { openTag } from "./tag.js";
 import { openTranslate } from "./translate.js";
 
-// What opens a panel, given the models of the task.
-const PANELS = {
-  translation: { panel: "translate", open: async () => openTranslate(await get("languages")) },
-  classification: { panel: "classify", open: openClassify },
-  language: { panel: "generate", open: openGenerate },
-  tagging: { panel: "tag", open: openTag },
-};
+// The panels, with what opens each, given the models of its tasks.
+const PANELS = [
+  { panel: "translate", tasks: ["translation"], open: async () => openTranslate(await get("languages")) },
+  { panel: "classify", tasks: ["classification"], open: openClassify },
+  { panel: "generate", tasks: ["language", "text2text"], open: openGenerate },
+  { panel: "tag", tasks: ["tagging"], open: openTag },
+];
 
 function listTabs() {
   return [...document.querySelectorAll("[role=tab]:not([hidden])")];
@@ -57,8 +57,8 @@ async function fill() {
   const [settings, models] = await Promise.all([get("frontend/settings"), get("models")]);
   $("key-box").hidden = !settings.keyRequired;
   $("models").append(...groupModels(models).map(showGroup));
-  for (const [task, { panel, open }] of Object.entries(PANELS)) {
-    const able = models.filter((model) => model.task === task);
+  for (const { panel, tasks, open } of PANELS) {
+    const able = models.filter((model) => tasks.includes(model.task));
     if (!able.length) continue;
     await open(able);
     $(`tab-${panel}`).hidden = false;
