@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from export.card import write_card
-from export.curves import CURVES, draw_curves
+from export.curves import draw_curves
 from export.evaluate import check_tests, evaluate_version
 from export.parity import ParityError
 from export.publish import export_run
 from export.states import MIN_OPSET, add_states
 from export.wrap import WrapOptions, wrap_classifier
+from models.card import CURVES, write_card
 from models.training.runs import positive
 from service.errors import ArtefactError, ServingError
 from service.repository.manifest import read_manifest, write_manifest

@@ -10,8 +10,7 @@ from pathlib import Path
 import onnx
 
 from export.calibration import find_temperature, set_temperature
-from export.card import write_card
-from export.curves import CURVES, draw_curves
+from export.curves import draw_curves
 from export.graph import OPSET, graph_file, save_graphs
 from export.language_graphs import build_conditioner, build_generator, build_prefill
 from export.layers import Weights
@@ -20,6 +19,7 @@ from export.parity import check_parity
 from export.states import add_states
 from export.taggers import tagging_graphs
 from export.to_onnx import build_classifier, build_decoder, build_encoder
+from models.card import CURVES, write_card
 from models.networks.classifier import Classifier
 from models.training.runs import Run, read_run
 from service.engine.device import Device

@@ -181,6 +181,7 @@ def make_sequence(
 def make_manifest(task: str = "classification", name: str = "fake", **fields: object) -> Manifest:
     """A manifest that passes its own checks; no file is behind it."""
     roles = ["classifier"] if task == "classification" else ["encoder", "decoder"]
+    roles += ["states"] if fields.get("states") else []
     files = [*(f"{role}.onnx" for role in roles), "tokenizer.json"]
     defaults: dict[str, object] = {
         "name": name,
