@@ -26,12 +26,16 @@ LIMITS = {
     "text where an error does harm.",
     "language": "A small recurrent model that continues text like that of the sets above. It knows "
     "how such text sounds, and nothing about the world: what it writes is made up.",
+    "text2text": "A small recurrent model that answers one short text with another, like the pairs "
+    "above: most answers are set phrases of these. It knows nothing but the text at hand, neither "
+    "what was said before nor the world, and what it says is no advice.",
 }
 UNITS = {
     "classification": "text",
     "translation": "sentence",
     "language": "prompt",
     "tagging": "window",
+    "text2text": "text",
 }
 BROUGHT = "Trained elsewhere and wrapped unchanged: ask its owner about intended use."
 
@@ -176,7 +180,7 @@ def render_finds(finds: Sequence[Find]) -> str:
     ]
     columns = ("property", "layer", "unit", "value", "correlation", "measured on")
     return (
-        "Found by `python -m models.inspect`: of all units the one closest to each property. It was "
+        "Found by `python -m models.inspect`: of all units the one closest to each property, "
         "chosen on other text than its correlation (Pearson's) is measured on.\n\n"
         f"{render_table(columns, rows)}"
     )

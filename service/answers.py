@@ -129,6 +129,7 @@ class GenerateOptions:
         keeps_stop: whether that is part of the text.
         num_texts: for each prompt.
         truncate: the number of tokens read at the end of a prompt; None refuses long prompts.
+        with_prompt: the prompt is to stand before its text, which is refused if that answers it.
         details: give the tokens.
         states: give these states of the model, after the tokens of prompt and text.
     """
@@ -144,6 +145,7 @@ class GenerateOptions:
     keeps_stop: bool = False
     num_texts: int = 1
     truncate: int | None = None
+    with_prompt: bool = False
     details: bool = False
     states: StatesOptions | None = None
 

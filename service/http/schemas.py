@@ -876,6 +876,13 @@ class ModelInfo(BaseModel):
     states: Annotated[
         ModelStates | None, Field(description="null if the model does not show its states")
     ] = None
+    lookahead: Annotated[
+        int | None,
+        Field(
+            description="tokens that a tagger reads on before it labels one of /tag/stream; null "
+            "if it reads whole texts only"
+        ),
+    ] = None
     precision: str
     device: str
     num_bytes: int

@@ -9,7 +9,7 @@ from service.errors import EmptyInput, InputTooLong, ModelNotFound
 from service.pipeline.attribution import Erasure, attribute, erase_each
 from service.pipeline.intake import (
     check_texts,
-    detect_languages,
+    choose_languages,
     offload,
 )
 from service.pipeline.labels import rank_labels
@@ -70,7 +70,7 @@ class ClassificationJob:
 class ClassifyPipeline(TaskPipeline):
     """Labels texts with the classifiers of a registry."""
 
-    task = "classification"
+    tasks = ("classification",)
 
     async def classify(
         self, texts: Sequence[str], options: ClassifyOptions, deadline: float
@@ -148,16 +148,16 @@ class ClassifyPipeline(TaskPipeline):
         self, texts: Sequence[str], model_name: str | None
     ) -> list[ServedModel]:
         if model_name is not None:
-            return [self._registry.find_model(model_name, self.task)] * len(texts)
+            return [self._registry.find_model(model_name, *self.tasks)] * len(texts)
         codes = self._registry.classified_languages()
         if not codes:
-            names = [s.manifest.name for s in self._registry.models_of(self.task)]
+            names = [s.manifest.name for s in self._registry.models_of(*self.tasks)]
             raise ModelNotFound(
                 "no classifier answers by default; name one as `parameters.model`; there are "
                 f"{', '.join(names) or 'none'}"
             )
-        detections = detect_languages(texts, codes, UNREAD_REMEDY)
-        return [self._registry.find_classifier(detection.language) for detection in detections]
+        chosen = choose_languages(texts, codes, UNREAD_REMEDY)
+        return [self._registry.find_classifier(language) for language in chosen]
 
 
 def encode_text(

@@ -20,10 +20,11 @@ from service.engine.batch import Generation, Result, SamplingOptions, TokenSeque
 from service.errors import InputTooLong, InvalidInput
 from service.pipeline.growing_text import GrowingText
 from service.pipeline.intake import check_texts, offload
-from service.pipeline.prompts import LANGUAGE, choose_generator, encode_condition, encode_prompt
+from service.pipeline.prompts import choose_generator, encode_condition, encode_prompt
 from service.pipeline.states import Reading, StatesPlan, Unit, choose_units, make_tokens
 from service.pipeline.submission import ModelBatch, Submission
 from service.pipeline.task_pipeline import TaskPipeline
+from service.repository.manifest import GENERATIVE
 from service.repository.registry import ServedModel
 
 # What a seed is drawn from if the client gives none: short enough for JavaScript's numbers.
@@ -91,9 +92,9 @@ class GenerationJob:
 
 
 class GeneratePipeline(TaskPipeline):
-    """Continues prompts with the language models of a registry."""
+    """Goes on from prompts, or answers them, with the models of a registry that write texts."""
 
-    task = LANGUAGE
+    tasks = GENERATIVE
 
     async def generate(
         self, prompts: Sequence[Prompt], options: GenerateOptions, deadline: float
@@ -346,10 +347,12 @@ def list_tokens(job: GenerationJob, generation: Generation) -> list[GeneratedTok
 
 
 def read_again(job: GenerationJob, text: Text, generation: Generation) -> Reading:
-    """Prompt and text as the model reads them, from bos on; without eos."""
-    prompt_ids = text.sequence.input_ids[1:]
+    """Prompt and text as the model reads them, or the prompt alone if the model answers it."""
+    num_prompt_tokens = text.sequence.num_tokens - 1  # its bos or eos is not a token of the text
     spans = job.served.model.tokenizer.spans(text.prompt)
-    tokens = make_tokens(text.prompt, spans[len(spans) - len(prompt_ids) :])
+    tokens = make_tokens(text.prompt, spans[len(spans) - num_prompt_tokens :])
+    if not job.served.manifest.goes_on:
+        return Reading(text.sequence.input_ids, tokens)
     end = len(text.prompt)
     for token in list_tokens(job, generation)[: len(generation.token_ids)]:
         start, end = end, end + len(token.text)

@@ -12,7 +12,7 @@ from service.errors import EmptyInput, InvalidInput, ModelNotFound
 from service.pipeline.entities import find_entities
 from service.pipeline.intake import (
     check_texts,
-    detect_languages,
+    choose_languages,
     offload,
 )
 from service.pipeline.pieces import locate_tokens, make_pieces, render_text
@@ -73,7 +73,7 @@ class TaggingJob:
 class TagPipeline(TaskPipeline):
     """Labels the tokens of texts with the taggers of a registry."""
 
-    task = "tagging"
+    tasks = ("tagging",)
 
     async def open_job(
         self, texts: Sequence[str], options: TagOptions, deadline: float
@@ -119,12 +119,12 @@ class TagPipeline(TaskPipeline):
 
     def _choose_taggers(self, texts: Sequence[str], model_name: str | None) -> list[ServedModel]:
         if model_name is not None:
-            return [self._registry.find_model(model_name, self.task)] * len(texts)
+            return [self._registry.find_model(model_name, *self.tasks)] * len(texts)
         codes = self._registry.tagged_languages()
         if not codes:
             raise ModelNotFound("no tagger is loaded")
-        detections = detect_languages(texts, codes, UNREAD_REMEDY)
-        return [self._registry.find_tagger(detection.language) for detection in detections]
+        chosen = choose_languages(texts, codes, UNREAD_REMEDY)
+        return [self._registry.find_tagger(language) for language in chosen]
 
 
 def encode_text(

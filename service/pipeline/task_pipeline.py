@@ -31,10 +31,10 @@ class TaskPipeline:
     """Answers requests of one task with the models of a registry.
 
     Attributes:
-        task: of the models, see `service.repository.manifest.Task`.
+        tasks: of the models, see `service.repository.manifest.Task`.
     """
 
-    task: ClassVar[str]
+    tasks: ClassVar[tuple[str, ...]]
 
     def __init__(
         self,
@@ -51,9 +51,9 @@ class TaskPipeline:
         """Refuses at once, before a body is read, when no model would take a request.
 
         Raises:
-            Overloaded: the queues of all models of the task are too slow.
+            Overloaded: the queues of all models of the tasks are too slow.
         """
-        check_wait(self._registry, self.task)
+        check_wait(self._registry, self.tasks)
 
     def _observe_stages(self, job: Job, results: Mapping[TokenSequence, Result]) -> Timings:
         """Records the stages of a job that is done, once."""

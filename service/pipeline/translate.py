@@ -81,7 +81,7 @@ class TranslationJob:
 class TranslatePipeline(TaskPipeline):
     """Translates texts with the translators of a registry, and names their languages."""
 
-    task = "translation"
+    tasks = ("translation",)
 
     async def translate(
         self, texts: Sequence[str], options: TranslateOptions, deadline: float

@@ -15,7 +15,7 @@ from service.errors import ArtefactError
 from service.text.placeables import Kind
 
 HEADLINE_METRICS = (
-    *("accuracy", "bleu", "f1", "nats per character"),
+    *("accuracy", "bleu", "f1", "asked label found", "nats per character"),
     *("token accuracy", "word F1", "entity F1"),
 )
 MANIFEST, TOKENIZER = "manifest.json", "tokenizer.json"
@@ -33,6 +33,7 @@ Role = Literal[
     "classifier",
     "encoder",
     "decoder",
+    "writer",
     "prefill",
     "generator",
     "conditioner",
@@ -45,7 +46,7 @@ StateValue = Literal["hidden", "cell"]
 """What a recurrent layer holds after a token: what it gives on, and what an LSTM keeps."""
 
 Task = Annotated[
-    Literal["classification", "translation", "language", "tagging"],
+    Literal["classification", "translation", "language", "tagging", "text2text"],
     # what format 1 called it at first
     BeforeValidator(lambda task: "classification" if task == SENTIMENT else task),
 ]
@@ -54,6 +55,7 @@ ROLES: dict[str, tuple[Role, ...]] = {
     "translation": ("encoder", "decoder"),
     "language": ("prefill", "generator"),
     "tagging": ("tagger",),
+    "text2text": ("encoder", "writer"),
 }
 """The graphs that every model of a task has; `list_roles` adds those of some."""
 
@@ -62,11 +64,18 @@ READERS: dict[str, Role] = {
     "translation": "encoder",
     "language": "prefill",
     "tagging": "tagger",
+    "text2text": "encoder",
 }
 """The graph that reads whole texts, by task: that whose states are shown."""
 
 LABELLED = ("classification", "tagging")
 """The tasks with labels of their own."""
+
+PAIRED = ("translation", "text2text")
+"""The tasks that make a text out of another one."""
+
+GENERATIVE = ("language", "text2text")
+"""The tasks whose texts are drawn token by token: they go on from a prompt, or answer it."""
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Purpose = Annotated[str, Field(pattern=r"^([a-z][a-z0-9-]{0,31})?$")]
@@ -317,8 +326,9 @@ class Manifest(Part):
 
     Attributes:
         purpose: what a classifier tells, as "sentiment" or "spam"; "" if it is not stated.
-        answers_by_default: whether a classifier answers requests that name no model, for its
-            languages; there is at most one such model per language.
+        answers_by_default: whether the model answers requests that name none: a classifier for its
+            languages, a model that writes texts for prompts, its labels or its features; see
+            `service.repository.defaults`.
         output_kind: what the classifier graph returns.
         lookahead: of a tagger that labels text as it comes in, too.
         pairs: translation directions.
@@ -382,6 +392,8 @@ class Manifest(Part):
             raise ValueError("a translation model needs pairs, eos_id, and a start id per target")
         if self.task == "language" and self.ids.bos_id is None:
             raise ValueError("a language model needs a bos_id")
+        if self.task == "text2text" and (self.ids.eos_id is None or len(self.ids.start_ids) != 1):
+            raise ValueError("a text2text model needs an eos_id and one start id")
         return self
 
     @model_validator(mode="after")
@@ -424,6 +436,11 @@ class Manifest(Part):
     @property
     def precisions(self) -> tuple[Precision, ...]:
         return tuple(dict.fromkeys(graph.precision for graph in self.graphs))
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether texts go on from their prompts, rather than answer them."""
+        return self.ids.bos_id is not None
 
     @property
     def commercial_use(self) -> bool:

@@ -157,6 +157,7 @@ def describe_model(served: ServedModel) -> ModelInfo:
         labels=list(manifest.labels),
         condition=describe_condition(manifest.condition),
         states=describe_states(manifest),
+        lookahead=manifest.lookahead,
         precision=served.precision,
         device=served.device,
         num_bytes=manifest.num_bytes,

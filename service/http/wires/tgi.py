@@ -181,6 +181,7 @@ class GenerateRequest(TimedBody):
             keeps_stop=True,
             num_texts=asked.num_return_sequences,
             truncate=asked.truncate,
+            with_prompt=asked.return_full_text,
             details=asked.details is not None,
             states=find_states(asked.details),
         )
