@@ -54,13 +54,13 @@ def check_texts(texts: Sequence[str], settings: Settings, *, may_be_blank: bool 
             )
 
 
-def check_wait(registry: Registry, task: str) -> None:
-    """Refuses at once, before anything is read, when no model of the task would take a request.
+def check_wait(registry: Registry, tasks: Sequence[str]) -> None:
+    """Refuses at once, before anything is read, when no model of the tasks would take a request.
 
     Raises:
         Overloaded: all their queues are too slow.
     """
-    served = registry.models_of(task)
+    served = registry.models_of(*tasks)
     if served and all(each.batcher.is_too_slow for each in served):
         served[0].batcher.check_wait()
 

@@ -218,6 +218,15 @@ def test_conditional_texts_run_from_bos_to_eos(tmp_path: Path) -> None:
     assert sad.target_ids == [*tokenizer.encode("oh no"), tokenizer.token_id("<eos>")]
 
 
+def test_short_texts_are_left_out_where_a_source_says_so(tmp_path: Path) -> None:
+    data = write_splits(tmp_path, "sad\toh no\nglad\tyes\n", "tsv")
+    config = make_config(condition={"labels": ["sad", "glad"]})
+    source = replace(config.sources[0], min_characters=5)
+    task, tokenizer = open_task(replace(config, sources=(source,)), data, tmp_path / "run")
+    ((example,),) = task.sample_batches(random.Random(1))
+    assert tokenizer.decode(example.target_ids[:-1]) == "oh no"
+
+
 def test_features_are_numbers_with_spaces_between() -> None:
     condition = Condition(num_features=2)
     assert encode_conditions(["0.5 1", "-2 3e-1"], condition) == [(0.5, 1.0), (-2.0, 0.3)]
