@@ -4,6 +4,7 @@ import { get } from "./api.js";
 import { openClassify } from "./classify.js";
 import { $, complain } from "./dom.js";
 import { openGenerate } from "./generate.js";
+import { openInside } from "./inside.js";
 import { groupModels, showGroup } from "./models.js";
 import { openTag } from "./tag.js";
 import { openTranslate } from "./translate.js";
@@ -15,6 +16,9 @@ const PANELS = {
   language: { panel: "generate", open: openGenerate },
   tagging: { panel: "tag", open: openTag },
 };
+
+// Of all tasks.
+const INSIDE = "inside";
 
 function listTabs() {
   return [...document.querySelectorAll("[role=tab]:not([hidden])")];
@@ -62,6 +66,11 @@ async function fill() {
     if (!able.length) continue;
     await open(able);
     $(`tab-${panel}`).hidden = false;
+  }
+  const shown = models.filter((model) => model.states);
+  if (shown.length) {
+    openInside(shown);
+    $(`tab-${INSIDE}`).hidden = false;
   }
   const tabs = listTabs();
   if (!tabs.length) return;
