@@ -1,8 +1,10 @@
 """The web page as people use it: a browser, the keyboard, a real server."""
 
+import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -59,6 +61,15 @@ def note_message(faults: list[str], message: str) -> None:
         faults.append(message)
 
 
+def copy_tagger(source: Path, target: Path) -> None:
+    """The same tagger under another name; what was outside of all labels is a name of a person."""
+    shutil.copytree(source, target)
+    (manifest,) = target.glob("*/manifest.json")
+    fields = json.loads(manifest.read_text(encoding="utf-8"))
+    fields |= {"name": target.name, "labels": ["B-PER", "O"], "goldens": []}
+    manifest.write_text(json.dumps(fields), encoding="utf-8")
+
+
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A tagger and models of language alone, one of which writes by a label; below a prefix."""
@@ -66,6 +77,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     for folder in ("tiny_languages", "tiny_taggers"):
         for model in (TINY / folder).iterdir():
             (models / model.name).symlink_to(model)
+    copy_tagger(TINY / "tiny_taggers" / "tiny-stream-tagging-lstm", models / "tiny-names")
     log = tmp_path_factory.mktemp("tiny") / "log"
     with run_server(models, log, "--root-path", "/texts") as running:
         yield running
@@ -166,18 +178,24 @@ def test_a_seed_writes_the_same_text_and_again_another_one(open_page: Open, serv
     assert likeliest not in (first, other)
 
 
+# A test's own click may come too late: a text of 1,024 tokens takes a second.
+STOP_AT_FIRST_TEXT = """
+output => new MutationObserver((_, observer) => {
+  if (output.textContent.length < 30) return;
+  observer.disconnect();
+  document.getElementById("stop").click();
+}).observe(output, { childList: true })
+"""
+
+
 def test_a_text_comes_in_parts_and_can_be_stopped(open_page: Open, server: Server) -> None:
     page = open_page(f"{server.url}/#generate")
     page.get_by_label("Tokens at most").fill("1024")
-    stop, text = (
-        page.get_by_role("button", name="Stop"),
-        page.get_by_role("region", name="Generated"),
-    )
+    page.get_by_role("region", name="Generated").evaluate(STOP_AT_FIRST_TEXT)
+    stop = page.get_by_role("button", name="Stop")
     expect(stop).to_be_disabled()
 
     page.get_by_role("button", name="Generate").click()
-    expect(text).to_have_text(re.compile("^To be, or.+", re.DOTALL))
-    stop.click()
     status = read_status(page)
 
     assert "stopped" in status
@@ -285,10 +303,17 @@ def test_a_model_of_whole_texts_answers_at_pauses(open_page: Open, server: Serve
 
 def test_labels_that_are_not_spaces_stand_beside_their_text(open_page: Open, tiny: Server) -> None:
     page = open_page(f"{tiny.url}/texts/#tag")
-    find_field(page, "Model").select_option("tiny-tagging-gru")
-    find_field(page, "Text").fill("가나다라")
+    find_field(page, "Model").select_option("tiny-names")
+    text = "나는학교에간다.오늘은날씨가좋다."
+    find_field(page, "Text").fill(text)
+    with tiny.open_client() as client:
+        body = {"inputs": text, "parameters": {"model": "tiny-names"}}
+        words = [entity["word"] for entity in client.post("/tag", json=body).json()]
 
-    expect(page.get_by_role("region", name="Labelled").locator("mark").first).to_be_visible()
+    labelled = page.get_by_role("region", name="Labelled")
+    expect(labelled.locator("mark")).to_have_text([f"{word}PER" for word in words])
+    assert words
+    assert "tiny-names" in read_status(page)
 
 
 def look(page: Page, model: str, text: str) -> Locator:

@@ -3,7 +3,10 @@
 import { nameModel, readEvents, send } from "./api.js";
 import { $, element, handle } from "./dom.js";
 
-const EXAMPLES = { en: "To be, or", ko: "오늘은" };
+const EXAMPLES = {
+  language: { en: "To be, or", ko: "오늘은" },
+  text2text: { en: "Good morning.", ko: "오늘 너무 피곤해." },
+};
 const ENDS = { length: "ended at the limit", eos_token: "ended by itself" };
 // Of those that are drawn here.
 const MAX_SEED = 2 ** 32;
@@ -26,18 +29,19 @@ function findModel() {
 
 // A model that writes by a label or by numbers needs no prompt.
 function showModel() {
-  const { condition, languages } = findModel();
+  const { task, condition, languages } = findModel();
   $("label").replaceChildren(...(condition?.labels ?? []).map((label) => new Option(label, label)));
   $("label-field").hidden = !condition?.labels.length;
   $("features-field").hidden = !condition?.num_features;
   if (condition?.num_features) $("features").placeholder = `${condition.num_features} numbers`;
-  const isExample = Object.values(EXAMPLES).includes($("prompt").value);
-  if (isExample || !$("prompt").value) $("prompt").value = condition ? "" : EXAMPLES[languages[0]] ?? "";
+  const isExample = Object.values(EXAMPLES).flatMap(Object.values).includes($("prompt").value);
+  if (isExample || !$("prompt").value) $("prompt").value = condition ? "" : EXAMPLES[task][languages[0]] ?? "";
 }
 
 function describeRequest() {
   const temperature = Number($("temperature").value);
-  const parameters = { model: findModel().name, max_new_tokens: Number($("most").value), details: true };
+  const parameters = { model: findModel().name, details: true };
+  if ($("most").value) parameters.max_new_tokens = Number($("most").value);
   if (temperature > 0) Object.assign(parameters, { do_sample: true, temperature, seed: Number($("seed").value) });
   const body = { inputs: $("prompt").value, parameters };
   if (!$("label-field").hidden) body.label = $("label").value;
@@ -52,7 +56,8 @@ export async function generate(button) {
   const output = $("generated");
   running = new AbortController();
   $("stop").disabled = false;
-  output.replaceChildren(element("span", body.inputs, "given"));
+  // a language model goes on with the prompt, others answer it
+  output.replaceChildren(element("span", findModel().task === "language" ? body.inputs : "", "given"));
   output.setAttribute("aria-busy", "true");
   try {
     return await write(body, output);

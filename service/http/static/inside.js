@@ -28,9 +28,14 @@ const ASK = {
 
 let choices = [];
 
-// The models that show their states, a translator once for each direction.
+// Those that show their states; numbers would have to be given besides a text.
+export function canBeLookedInto(model) {
+  return model.states && !model.condition?.num_features;
+}
+
+// A translator is there once for each direction.
 export function openInside(models) {
-  choices = models.filter((model) => !model.condition?.num_features).flatMap(listChoices);
+  choices = models.flatMap(listChoices);
   $("inside-model").replaceChildren(...choices.map(({ title }, index) => new Option(title, index)));
   $("inside-model").addEventListener("change", showChoice);
   $("layer").addEventListener("change", showLayer);

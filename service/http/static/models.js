@@ -2,7 +2,7 @@
 
 import { element } from "./dom.js";
 
-const TASK_NAMES = { language: "Text generation" };
+const TASK_NAMES = { language: "Text generation", text2text: "Text to text" };
 
 // What a model is for: the purpose of a classifier, if it has one, or else the task.
 function subjectOf(model) {

@@ -4,21 +4,23 @@ import { get } from "./api.js";
 import { openClassify } from "./classify.js";
 import { $, complain } from "./dom.js";
 import { openGenerate } from "./generate.js";
-import { openInside } from "./inside.js";
+import { canBeLookedInto, openInside } from "./inside.js";
 import { groupModels, showGroup } from "./models.js";
 import { openTag } from "./tag.js";
 import { openTranslate } from "./translate.js";
 
-// What opens a panel, given the models of the task.
-const PANELS = {
-  translation: { panel: "translate", open: async () => openTranslate(await get("languages")) },
-  classification: { panel: "classify", open: openClassify },
-  language: { panel: "generate", open: openGenerate },
-  tagging: { panel: "tag", open: openTag },
-};
+// The panels, with what opens each, given the models that it takes.
+const PANELS = [
+  { panel: "translate", takes: isOf("translation"), open: async () => openTranslate(await get("languages")) },
+  { panel: "classify", takes: isOf("classification"), open: openClassify },
+  { panel: "generate", takes: isOf("language", "text2text"), open: openGenerate },
+  { panel: "tag", takes: isOf("tagging"), open: openTag },
+  { panel: "inside", takes: canBeLookedInto, open: openInside },
+];
 
-// Of all tasks.
-const INSIDE = "inside";
+function isOf(...tasks) {
+  return (model) => tasks.includes(model.task);
+}
 
 function listTabs() {
   return [...document.querySelectorAll("[role=tab]:not([hidden])")];
@@ -61,16 +63,11 @@ async function fill() {
   const [settings, models] = await Promise.all([get("frontend/settings"), get("models")]);
   $("key-box").hidden = !settings.keyRequired;
   $("models").append(...groupModels(models).map(showGroup));
-  for (const [task, { panel, open }] of Object.entries(PANELS)) {
-    const able = models.filter((model) => model.task === task);
+  for (const { panel, takes, open } of PANELS) {
+    const able = models.filter(takes);
     if (!able.length) continue;
     await open(able);
     $(`tab-${panel}`).hidden = false;
-  }
-  const shown = models.filter((model) => model.states);
-  if (shown.length) {
-    openInside(shown);
-    $(`tab-${INSIDE}`).hidden = false;
   }
   const tabs = listTabs();
   if (!tabs.length) return;

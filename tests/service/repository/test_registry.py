@@ -123,6 +123,9 @@ async def test_served_model_tells_device_and_precision(tiny_repository: Path) ->
 
 async def test_detector_is_loaded_at_the_start_of_a_server_of_classifiers(repository: Path) -> None:
     shutil.rmtree(repository / TRANSLATION)
+    manifest = repository / SENTIMENT / "1" / MANIFEST
+    fields = json.loads(manifest.read_text(encoding="utf-8")) | {"languages": ["en"]}
+    manifest.write_text(json.dumps(fields), encoding="utf-8")
     for cached in (load_detector, list_known, restrict_detector):
         cached.cache_clear()
     registry = Registry(make_settings(repository), make_metrics())
