@@ -126,6 +126,21 @@ class LayerBuilder:
         weights = [self._dense_gates(part, matrices) for part, matrices in stacked.items()]
         return self.graph.ops(OP_TYPE[cell], inputs, *weights, *others, **attributes)
 
+    def gates(self, name: str, cell: str, weights: Weights, part: str) -> str:
+        """The float32 matrix of one direction, (gates x H, I or H), its bytes as in `recurrent`.
+
+        onnxruntime makes it a constant when it loads the graph.
+
+        Args:
+            name: prefix of its weights.
+            cell: lstm, gru or rnn.
+            weights: torch's, as in `recurrent`.
+            part: input or recurrent.
+        """
+        key = {"input": "weight_ih_l0", "recurrent": "weight_hh_l0"}[part]
+        stacked = self._dense_gates(f"{name}.{part}", reorder_gates(weights[key], cell)[None])
+        return self.graph.op("Squeeze", stacked, self.graph.ints(0))
+
     def step(
         self,
         name: str,

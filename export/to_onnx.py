@@ -92,7 +92,7 @@ def build_encoder(
     )
     values = graph.op("Concat", outputs, words, axis=-1)
     decoder = select(weights, "decoder")
-    keys = _normalize(graph, layers.linear("key", values, decoder["attention.key.weight"]))
+    keys = normalize(graph, layers.linear("key", values, decoder["attention.key.weight"]))
     bridge = graph.op(
         "Tanh",
         layers.linear("bridge", final_states, decoder["bridge.weight"], decoder["bridge.bias"]),
@@ -216,7 +216,7 @@ def embed_steps(layers: LayerBuilder, weights: Weights, input_ids: str) -> str:
     return layers.embed("embedding", steps, weights["embedding.weight"])
 
 
-def _normalize(graph: GraphBuilder, vectors: str) -> str:
+def normalize(graph: GraphBuilder, vectors: str) -> str:
     """Normalizes vectors along the last axis, like torch's `normalize`."""
     norms = graph.op("ReduceL2", vectors, axes=[-1], keepdims=1)
     return graph.op(
@@ -302,7 +302,7 @@ def _attend(
     attention_size, query_size = decoder["attention.query.weight"].shape
     memory_size = decoder["readout.weight"].shape[1] - query_size
     query = layers.linear("query", queries, decoder["attention.query.weight"], bound=1.0)
-    query = graph.op("Squeeze", _normalize(graph, query), graph.ints(0))  # (R, A)
+    query = graph.op("Squeeze", normalize(graph, query), graph.ints(0))  # (R, A)
     # reads the unused places of a page; exported graphs know it by this name
     no_query = graph.weight("nobody", np.zeros((1, attention_size), np.float32))
     query = graph.op(

@@ -3,8 +3,9 @@
 Run it as `python -m models.synthesis.pairs --languages en ko --out FOLDER`.
 
 Parallel text has few telephone numbers, dates, prices in words, counters and negated questions.
-The patterns in pairs.toml say each sentence in all three languages; that file explains them. A pair
-with an everyday sentence (`models/everyday`) is not written.
+The patterns in pairs.toml say each sentence in all three languages; that file explains them, and
+nouns.toml has everyday nouns for their slots. A pair with an everyday sentence (`models/everyday`)
+is not written.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from typing import Any
 
 from models.synthesis.inflection import inflect
 from models.synthesis.korean import Level
+from models.synthesis.nouns import read_nouns
 from models.synthesis.slots import SLOTS, Value
 from models.training.data import Row
 from models.training.held_out import HeldOut, text_key
@@ -29,6 +31,7 @@ LEVELS = tuple(LEVEL_SHARES)
 TRIES = 40  # a pattern is exhausted after this many tries without a new pair
 
 SLOT = re.compile(r"\{(\w+)(?:\.(\w+))?(?:\|([^}]+))?\}")
+SECOND = "2"  # {city2} is another city than {city}
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,7 @@ def read_grammar(path: Path) -> Grammar:
         topic: [read_pattern(fields) for fields in patterns]
         for topic, patterns in tables["patterns"].items()
     }
-    return Grammar(lists, topics)
+    return Grammar({**read_nouns(), **lists}, topics)
 
 
 def read_entry(entry: Mapping[str, str] | Sequence[str]) -> Value:
@@ -173,14 +176,29 @@ def fill_pattern(
     """
     [level] = rng.choices(pattern.levels, [LEVEL_SHARES[each] for each in pattern.levels])
     ways = {language: rng.choice(texts) for language, texts in pattern.texts.items()}
-    values = {}
+    values: dict[str, Value] = {}
     for name in dict.fromkeys(slot[1] for text in ways.values() for slot in SLOT.finditer(text)):
-        if name not in lists and name not in SLOTS:
-            raise ValueError(f"{{{name}}} is neither a list nor computed")
-        values[name] = rng.choice(lists[name]) if name in lists else SLOTS[name](rng)
+        values[name] = choose_value(name.removesuffix(SECOND), lists, rng, [*values.values()])
     texts = {language: fill_slots(text, language, values) for language, text in ways.items()}
     texts["ko"] = inflect(texts["ko"], level)
     return {language: text[0].upper() + text[1:] for language, text in texts.items()}
+
+
+def choose_value(
+    name: str, lists: Mapping[str, Sequence[Value]], rng: Random, taken: Sequence[Value]
+) -> Value:
+    """Chooses an entry of the list that is not taken, or computes a value.
+
+    Raises:
+        ValueError: neither is known by this name, or all entries are taken.
+    """
+    if name in lists:
+        if not (entries := [entry for entry in lists[name] if entry not in taken]):
+            raise ValueError(f"{{{name}}}: the list has no other entry")
+        return rng.choice(entries)
+    if name not in SLOTS:
+        raise ValueError(f"{{{name}}} is neither a list nor computed")
+    return SLOTS[name](rng)
 
 
 def fill_slots(text: str, language: str, values: Mapping[str, Value]) -> str:

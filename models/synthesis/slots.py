@@ -163,6 +163,20 @@ def make_age(rng: Random) -> Value:
     }
 
 
+def count_to(limit: int) -> Callable[[Random], Value]:
+    """Makes a slot of two to `limit` in words, in Korean as they stand before a counter."""
+
+    def make(rng: Random) -> Value:
+        number = rng.randint(2, limit)
+        return {
+            "en": spell_english(number),
+            "ko": read_native(number, counts=True),
+            "de": spell_german(number),
+        }
+
+    return make
+
+
 def make_minutes(rng: Random) -> Value:
     return _spell(rng.randint(2, 59), "minutes", "분", "Minuten")
 
@@ -200,6 +214,7 @@ SLOTS: Mapping[str, Callable[[Random], Value]] = {
     "price": make_price,
     "time": make_time,
     "age": make_age,
+    "few": count_to(30),
     "minutes": make_minutes,
     "distance": make_distance,
     "things": count_from(COUNTED, 30),

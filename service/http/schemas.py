@@ -720,6 +720,13 @@ class ModelInfo(BaseModel):
     pairs: list[str]
     labels: list[str]
     condition: ModelCondition | None = None
+    lookahead: Annotated[
+        int | None,
+        Field(
+            description="tokens that a tagger reads on before it labels one of /tag/stream; null "
+            "if it reads whole texts only"
+        ),
+    ] = None
     precision: str
     device: str
     num_bytes: int

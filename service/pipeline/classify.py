@@ -9,7 +9,7 @@ from service.errors import EmptyInput, InputTooLong, ModelNotFound
 from service.pipeline.attribution import Erasure, attribute, erase_each
 from service.pipeline.intake import (
     check_texts,
-    detect_languages,
+    choose_languages,
     offload,
 )
 from service.pipeline.labels import rank_labels
@@ -146,8 +146,8 @@ class ClassifyPipeline(TaskPipeline):
                 "no classifier answers by default; name one as `parameters.model`; there are "
                 f"{', '.join(names) or 'none'}"
             )
-        detections = detect_languages(texts, codes, UNREAD_REMEDY)
-        return [self._registry.find_classifier(detection.language) for detection in detections]
+        chosen = choose_languages(texts, codes, UNREAD_REMEDY)
+        return [self._registry.find_classifier(language) for language in chosen]
 
 
 def encode_text(

@@ -12,7 +12,7 @@ from service.errors import EmptyInput, InvalidInput, ModelNotFound
 from service.pipeline.entities import find_entities
 from service.pipeline.intake import (
     check_texts,
-    detect_languages,
+    choose_languages,
     offload,
 )
 from service.pipeline.pieces import locate_tokens, make_pieces, render_text
@@ -114,8 +114,8 @@ class TagPipeline(TaskPipeline):
         codes = self._registry.tagged_languages()
         if not codes:
             raise ModelNotFound("no tagger is loaded")
-        detections = detect_languages(texts, codes, UNREAD_REMEDY)
-        return [self._registry.find_tagger(detection.language) for detection in detections]
+        chosen = choose_languages(texts, codes, UNREAD_REMEDY)
+        return [self._registry.find_tagger(language) for language in chosen]
 
 
 def encode_text(

@@ -85,8 +85,8 @@ class Registry:
                 for folder in folders
             ]
             check_defaults(model.manifest for model in models)
-            sources = [source for model in models for source, _ in model.manifest.pairs]
-            await loop.run_in_executor(thread, detection.warm_up, sources)
+            languages = [code for model in models for code in model.manifest.languages]
+            await loop.run_in_executor(thread, detection.warm_up, languages)
         for model in models:  # all of them or, after an error, none
             self.serve(model)
         self.load_glossaries()

@@ -22,6 +22,7 @@ from service.server.listener import format_url
 from service.server.protocol import HttpProtocol
 from service.server.tls import open_tls
 from service.settings import Settings
+from service.telemetry.batched_logs import batch_lines
 
 logger = logging.getLogger(__name__)
 
@@ -163,7 +164,11 @@ def run_app(
     handle_hangup()
     config = make_config(app, settings)
     server = GracefulServer(config, app.context, settings.shutdown_delay_ms / 1000, heartbeat)
-    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+    count_dropped = app.context.metrics.dropped_log_lines_total.inc
+    with (
+        batch_lines(settings.max_log_lines, count_dropped),
+        asyncio.Runner(loop_factory=config.get_loop_factory()) as runner,
+    ):
         runner.run(serve_app(app, server, listener))
 
 

@@ -99,6 +99,21 @@ def cpu_ticks(pid: int) -> int:
     return int(fields[11])
 
 
+def test_every_request_has_its_line_when_the_workers_have_stopped(server: Server) -> None:
+    """Lines are written in batches; the last ones are queued when the signal comes."""
+    num_requests = 200
+    with server.open_client() as client:
+        ids = [
+            client.post("/classify", json={"inputs": "good"}).headers["x-request-id"]
+            for _ in range(num_requests)
+        ]
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(WAIT_SECONDS) == 0
+
+    log = server.log.read_text(encoding="utf-8")
+    assert [request_id for request_id in ids if log.count(f"request_id={request_id}") != 1] == []
+
+
 def test_all_workers_take_requests_and_any_of_them_counts_for_all(server: Server) -> None:
     before = [cpu_ticks(pid) for pid in list_workers(server)]
 

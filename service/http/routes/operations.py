@@ -153,6 +153,7 @@ def describe_model(served: ServedModel) -> ModelInfo:
         pairs=[f"{source}-{target}" for source, target in manifest.pairs],
         labels=list(manifest.labels),
         condition=describe_condition(manifest.condition),
+        lookahead=manifest.lookahead,
         precision=served.precision,
         device=served.device,
         num_bytes=manifest.num_bytes,

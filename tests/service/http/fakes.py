@@ -31,7 +31,6 @@ from service.answers import (
 from service.http.app import SeqserveApp, create_app
 from service.pipeline.classify import ClassifyPipeline
 from service.pipeline.translate import TranslatePipeline
-from service.repository.defaults import answers_by_default
 from service.repository.glossaries import Glossaries
 from service.repository.manifest import (
     FileEntry,
@@ -103,7 +102,8 @@ class FakeRegistry:
         return [FakeServed(manifest) for manifest in self.manifests]
 
     def default_classifiers(self) -> list[FakeServed]:
-        return [served for served in self.models() if answers_by_default(served.manifest)]
+        manifests = [each for each in self.manifests if each.task == "classification"]
+        return [FakeServed(manifest) for manifest in manifests if manifest.answers_by_default]
 
 
 @dataclass(frozen=True)
