@@ -143,6 +143,9 @@ bench-smoke: $(DEV_READY) ## show that every part of the benchmark runs, in abou
 
 # The tests' models are tiny: on two busy cores torch took 148 s with two threads for what took 35 s with one.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest
+FAST := -m "not slow and not gpu and not image"
+# Their servers share the machine with the test alone; the tests before them run side by side.
+WITH_SERVERS := tests/integration tests/loadtests
 
 .PHONY: fmt
 fmt: $(DEV_READY) ## format, and fix what can be fixed
@@ -167,7 +170,8 @@ imports: $(DEV_READY) ## the import contracts
 
 .PHONY: test
 test: $(DEV_READY) ## the tests, with the coverage gate
-	$(PYTEST) -m "not slow and not gpu and not image" --ignore tests/clients --cov --cov-fail-under=85 $(ARGS)
+	$(PYTEST) $(FAST) -n auto --dist loadfile $(addprefix --ignore=,tests/clients $(WITH_SERVERS)) --cov --cov-report= $(ARGS)
+	$(PYTEST) $(FAST) $(WITH_SERVERS) --cov --cov-append --cov-fail-under=85 $(ARGS)
 
 # What a machine that only serves has, and what pytest needs; never torch, never onnx.
 SERVE_VENV := .venv-serve
@@ -180,7 +184,7 @@ test-serve: $(VENV)/.created ## the tests of service/ in an environment of its o
 	  $(SERVE_VENV)/bin/python -m pip install -q --disable-pip-version-check -c requirements.lock \
 	    -e ".[cpu,otel]" httpx pytest pytest-asyncio pytest-cov && \
 	  touch $(SERVE_VENV)/.ready; }
-	OMP_NUM_THREADS=1 $(SERVE_VENV)/bin/python -m pytest -q -m "not slow and not gpu and not image" tests/service $(ARGS)
+	OMP_NUM_THREADS=1 $(SERVE_VENV)/bin/python -m pytest -q $(FAST) tests/service $(ARGS)
 
 CLIENTS_VENV := .venv-clients
 

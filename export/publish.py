@@ -10,9 +10,8 @@ from pathlib import Path
 import onnx
 
 from export.calibration import find_temperature, set_temperature
-from export.card import write_card
-from export.curves import CURVES, draw_curves
-from export.graph import OPSET, save_graphs
+from export.curves import draw_curves
+from export.graph import OPSET, graph_file, save_graphs
 from export.language_graphs import (
     build_conditioner,
     build_generator,
@@ -22,8 +21,10 @@ from export.language_graphs import (
 from export.layers import Weights
 from export.lengths import measure_limits
 from export.parity import check_parity
+from export.states import add_states
 from export.taggers import tagging_graphs
 from export.to_onnx import build_classifier, build_decoder, build_encoder
+from models.card import CURVES, write_card
 from models.networks.classifier import Classifier
 from models.training.runs import Run, read_run
 from service.engine.device import Device
@@ -228,10 +229,6 @@ def roles_of(run: Run) -> tuple[Role, ...]:
     return list_roles(config.task, config.model.lookahead, has_condition=has_condition)
 
 
-def graph_file(role: Role, precision: Precision) -> str:
-    return f"{role}.{precision}.onnx"
-
-
 def export_run(
     run_folder: Path,
     repository: Path,
@@ -278,6 +275,7 @@ def export_run(
         by_default = manifest.answers_by_default and not only_when_named
         told = {"description": description, "answers_by_default": by_default}
         manifest = manifest.model_copy(update=told)
+        manifest = add_states(manifest, folder)
         draw_curves(run_folder, folder / CURVES)
         publish_folder(manifest, folder, target)
     return target

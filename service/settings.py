@@ -266,6 +266,15 @@ class Settings(BaseSettings):
             "square of a text. More lets one client fill the queue.",
         ),
     ] = 65_536
+    max_state_values: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=100_000_000,
+            description="Values of a model's states that one request may ask for: tokens times "
+            "units. More makes longer answers.",
+        ),
+    ] = 100_000
     max_tag_streams: Annotated[
         int,
         Field(

@@ -7,6 +7,7 @@ from typing import ClassVar, Protocol
 from service.answers import Timings
 from service.engine.batch import Result, TokenSequence
 from service.pipeline.intake import check_wait, observe_stages, observe_tokens
+from service.pipeline.states import StatesReader
 from service.pipeline.submission import ModelBatch
 from service.repository.registry import Registry
 from service.settings import Settings
@@ -44,6 +45,7 @@ class TaskPipeline:
     ) -> None:
         self._registry, self._settings = registry, settings
         self._metrics, self._clock = metrics, clock
+        self._states = StatesReader(registry.states_worker, settings.max_state_values, clock)
 
     def check_wait(self) -> None:
         """Refuses at once, before a body is read, when no model would take a request.

@@ -3,6 +3,9 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import numpy as np
+
+from service.arrays import FloatArray
 from service.engine.classifier import ClassifierRunner
 from service.engine.device import Device
 from service.engine.generation.generator import GeneratorRunner
@@ -12,6 +15,7 @@ from service.engine.search.decoder_session import DecoderSession
 from service.engine.search.translator import TranslatorRunner
 from service.engine.search.writer_session import WriterSession
 from service.engine.session import OnnxSession
+from service.engine.states import StatesSession
 from service.engine.tagger import StreamTaggerRunner, TaggerRunner
 from service.errors import ArtefactError
 from service.repository.manifest import (
@@ -50,6 +54,7 @@ INPUTS: dict[Role, set[str]] = {
     "prefill": {"input_ids", "lengths", *STATE_NAMES},
     "generator": {"token_ids", "parents", *STATE_NAMES},
     "conditioner": {"features"},
+    "states": {"input_ids", "lengths", *STATE_NAMES},
 }
 OUTPUTS: dict[Role, set[str]] = {
     "classifier": {"logits"},
@@ -61,6 +66,7 @@ OUTPUTS: dict[Role, set[str]] = {
     "prefill": {"next_hidden"},
     "generator": {"logits", "next_hidden"},
     "conditioner": {"hidden"},
+    "states": set(),  # those of the layers that the manifest lists
 }
 
 # Whether runs of white space are read as one space; a task that is not here reads all of its text.
@@ -113,7 +119,16 @@ def load_model(
     max_rows = min(max_rows, manifest.limits.max_batch_size or max_rows)
     make_runner = RUNNERS[manifest.task]
     runners = [make_runner(manifest.ids, sessions, max_rows) for _ in range(num_runners)]
-    return LoadedModel(manifest, tokenizer, runners, device, chosen)
+    return LoadedModel(
+        manifest,
+        tokenizer,
+        runners,
+        device,
+        chosen,
+        StatesSession(
+            lambda: open_graph("states"), find_first_states(sessions), sessions.get("conditioner")
+        ),
+    )
 
 
 def make_classifier(ids: SpecialIds, sessions: Sessions, max_rows: int) -> Runner:
@@ -163,6 +178,17 @@ RUNNERS: dict[str, Callable[[SpecialIds, Sessions, int], Runner]] = {
     "language": make_generator,
     "text2text": make_writer,
 }
+
+
+def find_first_states(sessions: Sessions) -> dict[str, FloatArray]:
+    """The states of a text before its first token, in a model that keeps them between steps."""
+    generator = sessions.get("generator")
+    if generator is None:
+        return {}
+    shapes = find_state_shapes(generator)
+    return {
+        name: np.zeros((layers, 1, size), np.float32) for name, (layers, size) in shapes.items()
+    }
 
 
 def find_state_shapes(generator: OnnxSession) -> dict[str, tuple[int, int]]:

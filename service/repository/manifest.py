@@ -39,7 +39,11 @@ Role = Literal[
     "conditioner",
     "tagger",
     "stream_tagger",
+    "states",
 ]
+
+StateValue = Literal["hidden", "cell"]
+"""What a recurrent layer holds after a token: what it gives on, and what an LSTM keeps."""
 
 Task = Annotated[
     Literal["classification", "translation", "language", "tagging", "text2text"],
@@ -55,6 +59,15 @@ ROLES: dict[str, tuple[Role, ...]] = {
 }
 """The graphs that every model of a task has; `list_roles` adds those of some."""
 
+READERS: dict[str, Role] = {
+    "classification": "classifier",
+    "translation": "encoder",
+    "language": "prefill",
+    "tagging": "tagger",
+    "text2text": "encoder",
+}
+"""The graph that reads whole texts, by task: that whose states are shown."""
+
 LABELLED = ("classification", "tagging")
 """The tasks with labels of their own."""
 
@@ -66,6 +79,7 @@ GENERATIVE = ("language", "text2text")
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Purpose = Annotated[str, Field(pattern=r"^([a-z][a-z0-9-]{0,31})?$")]
+LayerName = Annotated[str, Field(pattern=r"^[0-9]{1,3}(\.(forward|backward))?$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
 Lookahead = Annotated[int, Field(ge=0, le=4)]
@@ -75,7 +89,10 @@ Lookahead = Annotated[int, Field(ge=0, le=4)]
 def list_roles(
     task: str, lookahead: int | None = None, *, has_condition: bool = False
 ) -> tuple[Role, ...]:
-    """The graphs of a model; one with a condition, or for text as it comes in, has one more."""
+    """The graphs that answer; a model with a condition, or for text as it comes in, has one more.
+
+    That of the states is besides these.
+    """
     condition: tuple[Role, ...] = ("conditioner",) if has_condition else ()
     step: tuple[Role, ...] = () if lookahead is None else ("stream_tagger",)
     return (*ROLES[task], *condition, *step)
@@ -253,6 +270,37 @@ class Parity(Part):
     agreement: float
 
 
+class StateLayer(Part):
+    """A layer whose states are shown; one direction of it, if it reads both ways.
+
+    Attributes:
+        units: the number of them.
+        values: what is known of each unit after each token.
+    """
+
+    name: LayerName
+    units: Annotated[int, Field(ge=1)]
+    values: Annotated[tuple[StateValue, ...], Field(min_length=1)]
+
+
+class Find(Part):
+    """A unit that follows a property of the text; `models.inspect` finds them.
+
+    Attributes:
+        correlation: Pearson's, on text that the unit was not chosen by.
+        data: that text.
+        num_tokens: of it.
+    """
+
+    layer: LayerName
+    unit: Annotated[int, Field(ge=0)]
+    value: StateValue
+    property: Annotated[str, Field(min_length=1)]
+    correlation: Annotated[float, Field(ge=-1.0, le=1.0)]
+    data: str
+    num_tokens: Annotated[int, Field(ge=2)]
+
+
 class Golden(Part):
     """Input and its expected output, checked at every start.
 
@@ -286,6 +334,8 @@ class Manifest(Part):
         pairs: translation directions.
         condition: what a language model's texts depend on besides the prompt.
         masks: the characters by which the model carries placeables through, by their kind.
+        states: the layers whose states are shown, if there is a graph for it.
+        finds: units of them that follow a property of the text, the closest first.
         lower_capitals: whether sentences written in capitals are translated in sentence case.
         tools: versions of the programs that built it.
     """
@@ -315,6 +365,8 @@ class Manifest(Part):
     quality: tuple[Quality, ...] = ()
     score_fits: tuple[ScoreFit, ...] = ()
     parity: tuple[Parity, ...] = ()
+    states: tuple[StateLayer, ...] = ()
+    finds: tuple[Find, ...] = ()
     goldens: tuple[Golden, ...] = ()
     num_parameters: int | None = None
     trained_minutes: float | None = None
@@ -348,12 +400,23 @@ class Manifest(Part):
     def _check_graphs(self) -> "Manifest":
         if not self.graphs:
             raise ValueError("a version needs graphs")
-        roles = sorted(self.roles)
+        roles = sorted((*self.roles, "states") if self.states else self.roles)
         for precision in self.precisions:
             found = sorted(graph.role for graph in self.graphs if graph.precision == precision)
             if found != roles:
                 raise ValueError(
                     f"precision {precision} has graphs {', '.join(found)}, needs {', '.join(roles)}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _check_finds(self) -> "Manifest":
+        layers = {layer.name: layer for layer in self.states}
+        for find in self.finds:
+            layer = layers.get(find.layer)
+            if layer is None or find.unit >= layer.units or find.value not in layer.values:
+                raise ValueError(
+                    f"finds has unit {find.unit} of layer {find.layer}, which states does not list"
                 )
         return self
 
@@ -367,7 +430,7 @@ class Manifest(Part):
 
     @property
     def roles(self) -> tuple[Role, ...]:
-        """The graphs that the version has in each precision."""
+        """The graphs that answer, in each precision; see `list_roles`."""
         return list_roles(self.task, self.lookahead, has_condition=self.condition is not None)
 
     @property

@@ -11,6 +11,7 @@ from service.arrays import FloatArray
 from service.engine.batch import SamplingOptions, SearchOptions, TokenSequence
 from service.engine.device import Device
 from service.engine.runner import Runner
+from service.engine.states import StatesSession
 from service.errors import InputTooLong
 from service.repository.manifest import GENERATIVE, Manifest, Precision
 from service.text import casing
@@ -26,6 +27,7 @@ class LoadedModel:
 
     Attributes:
         runners: share the sessions and so the weights; each is for one thread.
+        states: opened when it is first asked; only if the manifest lists states.
     """
 
     manifest: Manifest
@@ -33,6 +35,7 @@ class LoadedModel:
     runners: Sequence[Runner]
     device: Device
     precision: Precision
+    states: StatesSession
 
     @property
     def runner(self) -> Runner:

@@ -12,6 +12,7 @@ from service.engine.admission import QueueLimits
 from service.engine.batcher import Batcher
 from service.engine.device import Device, available_cpus, resolve_device
 from service.engine.scheduler import Scheduler
+from service.engine.states_worker import StatesWorker
 from service.errors import ArtefactError, ModelNotFound, ServingError
 from service.repository.defaults import check_defaults
 from service.repository.glossaries import Glossaries, read_glossaries
@@ -66,6 +67,7 @@ class Registry:
         self._served: dict[str, ServedModel] = {}
         self._by_task: dict[str, list[ServedModel]] = {}
         self.glossaries = Glossaries()
+        self.states_worker = StatesWorker(settings.max_queue_tokens)
         self._started = False
 
     async def start(self) -> None:
@@ -98,6 +100,7 @@ class Registry:
         await asyncio.gather(
             *(served.batcher.stop(self._settings.drain_seconds) for served in self._served.values())
         )
+        self.states_worker.stop()
 
     def models(self) -> list[ServedModel]:
         return list(self._served.values())

@@ -35,12 +35,12 @@ from service.http.schemas import (
     Body,
     ClassifyRequest,
     DetailedClassification,
+    DetailedTagging,
     DetectedLanguage,
     DetectRequest,
     LabelledScore,
     PipelineTranslateRequest,
     PredictRequest,
-    RenderedTagging,
     TaggedEntity,
     TagRequest,
     TimedBody,
@@ -165,8 +165,8 @@ async def classify_body(
     "/tag",
     response_model=list[TaggedEntity]
     | list[list[TaggedEntity]]
-    | RenderedTagging
-    | list[RenderedTagging],
+    | DetailedTagging
+    | list[DetailedTagging],
     openapi_extra=document_body(TagRequest),
 )
 async def tag(request: Request) -> Response:
