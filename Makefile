@@ -76,15 +76,16 @@ serve: $(SERVE_READY) ## serve the shipped models on 127.0.0.1:PORT (installs no
 	@exec $(BIN)/seqserve serve --port $(PORT) $(ARGS)
 
 .PHONY: train
-train: $(DEV_READY) ## train: TASK=classification|translation|language|tagging DATA=folder [CONFIG=file]
-	@$(if $(DATA),,echo "usage: make train TASK=classification|translation|language|tagging DATA=folder [CONFIG=file] [ARGS=...]" >&2; exit 2)
-	@$(if $(or $(CONFIG),$(DEFAULT_CONFIG_$(TASK))),,echo "TASK must be classification, translation, language or tagging, or name a CONFIG" >&2; exit 2)
+train: $(DEV_READY) ## train: TASK=classification|translation|language|tagging|text2text DATA=folder [CONFIG=file]
+	@$(if $(DATA),,echo "usage: make train TASK=classification|translation|language|tagging|text2text DATA=folder [CONFIG=file] [ARGS=...]" >&2; exit 2)
+	@$(if $(or $(CONFIG),$(DEFAULT_CONFIG_$(TASK))),,echo "TASK must be classification, translation, language, tagging or text2text, or name a CONFIG" >&2; exit 2)
 	$(BIN)/python -m models.train --config $(or $(CONFIG),$(DEFAULT_CONFIG_$(TASK))) --data "$(DATA)" $(ARGS)
 
 DEFAULT_CONFIG_classification := models/configs/sentiment-ko.toml
 DEFAULT_CONFIG_tagging := models/configs/spacing-ko.toml
 DEFAULT_CONFIG_translation := models/configs/translation-en-de-third.toml
 DEFAULT_CONFIG_language := models/configs/shakespeare-en.toml
+DEFAULT_CONFIG_text2text := models/configs/chatbot-ko.toml
 
 # Six teachers (three seeds, two stages each) label sentences of the reviews, so DATA must be writable. One language
 # model serves them all; the student, which is larger, has its own.
