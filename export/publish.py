@@ -10,6 +10,7 @@ from pathlib import Path
 import onnx
 
 from export.calibration import find_temperature, set_temperature
+<<<<<<< HEAD
 from export.curves import draw_curves
 from export.graph import OPSET, graph_file, save_graphs
 from export.language_graphs import (
@@ -18,6 +19,13 @@ from export.language_graphs import (
     build_prefill,
     without_rounding,
 )
+=======
+from export.card import write_card
+from export.curves import CURVES, draw_curves
+from export.graph import OPSET, save_graphs
+from export.half import to_half
+from export.language_graphs import build_conditioner, build_generator, build_prefill
+>>>>>>> cuda
 from export.layers import Weights
 from export.lengths import measure_limits
 from export.parity import check_parity
@@ -92,6 +100,9 @@ def build_graphs(
     run: Run, precision: Precision, linear_before_reset: int = 1
 ) -> dict[Role, onnx.ModelProto]:
     """The graphs of a run in one precision."""
+    if precision == "fp16":
+        graphs_in_full = build_graphs(run, "fp32", linear_before_reset)
+        return {role: to_half(graph) for role, graph in graphs_in_full.items()}
     weights: Weights = {name: array.numpy() for name, array in run.model.state_dict().items()}
     graphs: dict[str, Callable[[], dict[Role, onnx.ModelProto]]] = {
         "classification": lambda: classifier_graphs(run, weights, precision, linear_before_reset),
