@@ -10,22 +10,15 @@ from pathlib import Path
 import onnx
 
 from export.calibration import find_temperature, set_temperature
-<<<<<<< HEAD
 from export.curves import draw_curves
 from export.graph import OPSET, graph_file, save_graphs
+from export.half import to_half
 from export.language_graphs import (
     build_conditioner,
     build_generator,
     build_prefill,
     without_rounding,
 )
-=======
-from export.card import write_card
-from export.curves import CURVES, draw_curves
-from export.graph import OPSET, save_graphs
-from export.half import to_half
-from export.language_graphs import build_conditioner, build_generator, build_prefill
->>>>>>> cuda
 from export.layers import Weights
 from export.lengths import measure_limits
 from export.parity import check_parity
