@@ -7,14 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from export.card import write_card
-from export.curves import CURVES, draw_curves
+from export.curves import draw_curves
 from export.evaluate import check_tests, evaluate_version
 from export.parity import ParityError
 from export.publish import export_run
+from export.states import MIN_OPSET, add_states
 from export.wrap import WrapOptions, wrap_classifier
+from models.card import CURVES, write_card
 from models.training.runs import positive
-from service.errors import ServingError
+from service.errors import ArtefactError, ServingError
+from service.repository.manifest import read_manifest, write_manifest
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -41,6 +43,10 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "evaluate", help="measure an exported version on its test sets again"
     )
     add_evaluate(evaluate)
+    states = commands.add_parser(
+        "states", help="have a version show the states of its recurrent layers"
+    )
+    add_states_options(states)
     wrap = commands.add_parser("wrap", help="add your own ONNX classifier")
     add_wrap(wrap)
     for command in (torch, wrap):
@@ -97,6 +103,11 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
         help="beam size to measure besides greedy and the server's default (default: %(default)s)",
     )
     parser.set_defaults(command=run_evaluate)
+
+
+def add_states_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--version-dir", type=Path, required=True, help="folder of the version")
+    parser.set_defaults(command=run_states)
 
 
 def add_wrap(parser: argparse.ArgumentParser) -> None:
@@ -170,6 +181,19 @@ def run_evaluate(arguments: argparse.Namespace) -> Path:
     folder: Path = arguments.version_dir
     evaluate_version(folder, arguments.run, arguments.data, arguments.beam)
     draw_curves(arguments.run, folder / CURVES)
+    write_card(folder)
+    return folder
+
+
+def run_states(arguments: argparse.Namespace) -> Path:
+    folder: Path = arguments.version_dir
+    manifest = add_states(read_manifest(folder), folder)
+    if not manifest.states:
+        raise ArtefactError(
+            f"{folder} has no recurrent layers that can be shown: LSTM, GRU or RNN in a graph of "
+            f"opset {MIN_OPSET} or newer"
+        )
+    write_manifest(manifest, folder)
     write_card(folder)
     return folder
 

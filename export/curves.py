@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from models.training.trainer import HISTORY, read_history
 from service.repository.manifest import HEADLINE_METRICS
 
-CURVES = "curves.png"
 MAX_LINES = 4  # of single data sets; with more, only their mean is drawn
 
 Points = tuple[list[float], list[float]]

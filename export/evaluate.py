@@ -3,14 +3,22 @@
 import math
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from export.everyday import judge_labels, judge_spacing, judge_translations, list_misses
+from export.answers import measure_answers
+from export.conditions import find_judge, judge_conditions
+from export.everyday import (
+    judge_answers,
+    judge_labels,
+    judge_spacing,
+    judge_translations,
+    list_misses,
+)
 from export.formality import judge_formality
 from export.perplexity import measure_texts
 from export.publish import export_run
@@ -33,7 +41,7 @@ from service.engine.batch import TokenSequence
 from service.engine.device import Device, available_cpus
 from service.engine.runner import run_sequences
 from service.repository.loader import load_model
-from service.repository.manifest import Quality, ScoreFit, read_manifest, write_manifest
+from service.repository.manifest import PAIRED, Quality, ScoreFit, read_manifest, write_manifest
 from service.repository.model import LoadedModel, make_sequences
 from service.settings import Settings
 
@@ -55,7 +63,9 @@ def evaluate_version(folder: Path, run_folder: Path, data: Path, beam_size: int)
     """
     config = read_run_config(run_folder)
     model = load_model(folder, Device("cpu"), num_threads=available_cpus())
-    quality = evaluate_tests(model, config, data, beam_size) + evaluate_everyday(model)
+    quality = evaluate_tests(model, config, data, beam_size)
+    quality += evaluate_conditions(model, folder.parent.parent, config, data)
+    quality += evaluate_everyday(model)
     if "fp32" not in model.manifest.precisions:
         quality += evaluate_float(run_folder, config, data)
     fits = calibrate_scores(model, config, data) if config.task == "translation" else ()
@@ -131,7 +141,7 @@ def read_tests(config: RunConfig, source: SourceConfig, data: Path) -> list[Row]
     """Returns the non-empty rows of a test set."""
     rows = read_source(config, source, data, "test")
     # a text without labelled spans is a test, too
-    texts = 2 if config.task == "translation" else 1
+    texts = 2 if config.task in PAIRED else 1
     return [row for row in rows if all(text.strip() for text in row[-texts:])]
 
 
@@ -139,18 +149,49 @@ def evaluate_source(
     model: LoadedModel, config: RunConfig, source: SourceConfig, data: Path, beam_size: int
 ) -> list[Quality]:
     """Measures one test set."""
-    name = f"{source.path} {source.test}"
-    if config.task == "language":
-        return [
-            as_quality(model, name, figure)
-            for name, figure in measure_texts(model, config, source, data)
-        ]
+    return MEASURES[config.task](model, config, source, data, beam_size)
+
+
+def measure_language(
+    model: LoadedModel, config: RunConfig, source: SourceConfig, data: Path, _: int
+) -> list[Quality]:
+    return [
+        as_quality(model, name, figure)
+        for name, figure in measure_texts(model, config, source, data)
+    ]
+
+
+def measure_classifier(
+    model: LoadedModel, config: RunConfig, source: SourceConfig, data: Path, _: int
+) -> list[Quality]:
+    figures = classify_rows(model, read_tests(config, source, data))
+    return [as_quality(model, f"{source.path} {source.test}", figure) for figure in figures]
+
+
+def measure_tagger(
+    model: LoadedModel, config: RunConfig, source: SourceConfig, data: Path, _: int
+) -> list[Quality]:
     rows = read_tests(config, source, data)
-    if config.task == "classification":
-        return [as_quality(model, name, figure) for figure in classify_rows(model, rows)]
-    if config.task == "tagging":
-        labelled = encode_texts(config, source, "test", rows, model.tokenizer)
-        return [as_quality(model, name, figure) for figure in tag_texts(model, labelled)]
+    labelled = encode_texts(config, source, "test", rows, model.tokenizer)
+    name = f"{source.path} {source.test}"
+    return [as_quality(model, name, figure) for figure in tag_texts(model, labelled)]
+
+
+def measure_answerer(
+    model: LoadedModel, config: RunConfig, source: SourceConfig, data: Path, _: int
+) -> list[Quality]:
+    rows = read_tests(config, source, data)
+    figures = measure_answers(model, config, source, data, rows)
+    return [
+        as_quality(model, f"{source.path} {source.test}", figure, decoding="greedy")
+        for figure in figures
+    ]
+
+
+def measure_translator(
+    model: LoadedModel, config: RunConfig, source: SourceConfig, data: Path, beam_size: int
+) -> list[Quality]:
+    name, rows = f"{source.path} {source.test}", read_tests(config, source, data)
     quality = []
     for side, (first, second) in enumerate(config.pairs):
         for beam in choose_beams(beam_size):
@@ -179,18 +220,34 @@ def default_beam_size() -> int:
 
 def evaluate_everyday(model: LoadedModel) -> list[Quality]:
     """Measures the everyday sentences as served, and prints the misses."""
-    if model.manifest.task == "language":
+    judge = JUDGES.get(model.manifest.task)
+    return judge(model) if judge else []
+
+
+def judge_classifier(model: LoadedModel) -> list[Quality]:
+    return [
+        as_quality(model, EVERYDAY, replace(figure, metric=f"{figure.metric}, {kind}"))
+        for kind, figure in judge_labels(model).items()
+    ]
+
+
+def judge_tagger(model: LoadedModel) -> list[Quality]:
+    spaced = judge_spacing(model)
+    if not spaced:
         return []
-    if model.manifest.task == "classification":
-        return [
-            as_quality(model, EVERYDAY, replace(figure, metric=f"{figure.metric}, {kind}"))
-            for kind, figure in judge_labels(model).items()
-        ]
-    if model.manifest.task == "tagging":
-        spaced = judge_spacing(model)
-        if spaced:
-            print(f"{EVERYDAY}:\n{list_misses(spaced[1])}")
-        return [as_quality(model, EVERYDAY, spaced[0])] if spaced else []
+    print(f"{EVERYDAY}:\n{list_misses(spaced[1])}")
+    return [as_quality(model, EVERYDAY, spaced[0])]
+
+
+def judge_answerer(model: LoadedModel) -> list[Quality]:
+    judged = judge_answers(model)
+    if not judged:
+        return []
+    print(f"{EVERYDAY}:\n{list_misses(judged[1])}")
+    return [as_quality(model, EVERYDAY, judged[0], decoding="greedy")]
+
+
+def judge_translator(model: LoadedModel) -> list[Quality]:
     quality = []
     beam_size = default_beam_size()
     for source, target in model.manifest.pairs:
@@ -205,6 +262,17 @@ def evaluate_everyday(model: LoadedModel) -> list[Quality]:
             quality.append(as_quality(model, EVERYDAY, figure, f"{source}-{target}", decoding))
             print(f"{EVERYDAY} {source}-{target} {formality}: {describe(quality[-1:])}")
     return quality
+
+
+def evaluate_conditions(
+    model: LoadedModel, repository: Path, config: RunConfig, data: Path
+) -> list[Quality]:
+    """Measures whether texts are what their label asks for, if a classifier can judge them."""
+    judge = find_judge(repository, model.manifest)
+    if judge is None:
+        return []
+    figures = judge_conditions(model, judge, config, data)
+    return [as_quality(model, "its own texts", figure) for figure in figures]
 
 
 def classify_rows(model: LoadedModel, rows: Sequence[Row]) -> list[Figure]:
@@ -251,3 +319,23 @@ def as_quality(
 
 def describe(quality: Sequence[Quality]) -> str:
     return ", ".join(f"{figure.metric} {figure.value}" for figure in quality)
+
+
+Measure = Callable[[LoadedModel, RunConfig, SourceConfig, Path, int], list[Quality]]
+
+MEASURES: dict[str, Measure] = {
+    "classification": measure_classifier,
+    "translation": measure_translator,
+    "language": measure_language,
+    "tagging": measure_tagger,
+    "text2text": measure_answerer,
+}
+"""What measures a test set, with a beam size for translators."""
+
+JUDGES: dict[str, Callable[[LoadedModel], list[Quality]]] = {
+    "classification": judge_classifier,
+    "translation": judge_translator,
+    "tagging": judge_tagger,
+    "text2text": judge_answerer,
+}
+"""What measures the everyday sentences; language models are not asked to say anything in them."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from export.answers import answer_texts
 from export.translate import translate_texts
 from models.training.held_out import read_everyday
 from models.training.metrics import Figure
@@ -84,6 +85,24 @@ def judge_translations(
     for (text, words), translation in zip(rows, translations, strict=True):
         if not has_words(translation, words):
             misses.append((text, translation))
+    return describe_share(len(rows) - len(misses), len(rows)), misses
+
+
+def judge_answers(model: LoadedModel) -> tuple[Figure, list[tuple[str, str]]] | None:
+    """Measures the share of greedy answers with a word that fits, and lists the misses.
+
+    Returns:
+        The figure and (text, answer) of each miss; None if there are no sentences.
+    """
+    rows = [row[2:] for row in read_everyday("text2text") if row[0] in model.manifest.languages]
+    if not rows:
+        return None
+    answers = answer_texts(model, [text for text, _ in rows])
+    misses = [
+        (text, answer)
+        for (text, words), answer in zip(rows, answers, strict=True)
+        if not has_words(answer, words)
+    ]
     return describe_share(len(rows) - len(misses), len(rows)), misses
 
 

@@ -1,6 +1,6 @@
 """The graphs of a language model compared with the torch model."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -33,7 +33,7 @@ def compare_generator(
     num_texts = len(batch.lengths)
     states, state = start_states(model, sessions, num_texts, rng)
     feeds = {"input_ids": batch.input_ids, "lengths": batch.lengths}
-    states = next_states(sessions["prefill"].run({**feeds, **states}))
+    states = next_states(sessions["prefill"].run({**feeds, **states}), states)
     state = [
         tuple(torch.cat(parts, dim=1) for parts in zip(*layers, strict=True))
         for layers in zip(*read_prompts(model, batch, state), strict=True)
@@ -42,7 +42,7 @@ def compare_generator(
     for _ in range(NUM_STEPS):
         step = {"token_ids": token_ids, "parents": parents}
         outputs = sessions["generator"].run({**step, **states})
-        states = next_states(outputs)
+        states = next_states(outputs, states)
         state = [tuple(part[:, torch.from_numpy(parents)] for part in layer) for layer in state]
         logits, state = model(torch.from_numpy(token_ids)[:, None], state)
         logits = logits[:, 0]
@@ -80,8 +80,8 @@ def start_states(
     return states, state
 
 
-def next_states(outputs: Mapping[str, Array]) -> dict[str, Array]:
-    return {name: outputs[f"next_{name}"] for name in STATES if f"next_{name}" in outputs}
+def next_states(outputs: Mapping[str, Array], names: Iterable[str]) -> dict[str, Array]:
+    return {name: outputs[f"next_{name}"] for name in names}
 
 
 def read_prompts(model: LanguageModel, batch: Batch, state: State) -> Iterator[State]:

@@ -14,6 +14,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from service.repository.manifest import Precision, Role
+
 OPSET = 17
 IR_VERSION = 8
 MICROSOFT = "com.microsoft"
@@ -80,6 +82,11 @@ class GraphBuilder:
         )
         onnx.checker.check_model(model)
         return model
+
+
+def graph_file(role: Role, precision: Precision) -> str:
+    """The name of a graph's file."""
+    return f"{role}.{precision}.onnx"
 
 
 def save_graphs(

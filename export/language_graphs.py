@@ -1,7 +1,8 @@
 """Builds the graphs of a language model: prompts, one step, and the states that a condition sets.
 
 The result of a row never depends on the other rows, even in int8, so that a seed gives the same
-text in any batch.
+text in any batch. A model that is fed with its condition has it as one more state, `condition`
+(1, N, E), which stays as it is.
 """
 
 from collections.abc import Sequence
@@ -44,6 +45,10 @@ def build_prefill(
     ]
     steps = graph.op("Transpose", input_ids, perm=[1, 0])
     outputs = layers.embed("embedding", steps, weights["embedding.weight"])  # (T, N, E)
+    if is_fed(weights):
+        condition = _input_condition(graph, weights, "N")
+        outputs = graph.op("Add", outputs, condition)
+        _output_condition(graph, weights, condition, "N")
     after = []
     for index in range(num_layers):
         before = [parts[index] for parts in states]
@@ -91,6 +96,10 @@ def build_generator(
     embedding = weights["embedding.weight"]
     outputs = layers.embed("embedding", graph.op("Unsqueeze", token_ids, graph.ints(0)), embedding)
     bound = float(np.abs(embedding).max())
+    if is_fed(weights):
+        condition = graph.op("Gather", _input_condition(graph, weights, "P"), parents, axis=1)
+        outputs, bound = graph.op("Add", outputs, condition), bound + 1.0  # a tanh
+        _output_condition(graph, weights, condition, "R")
     after = []
     for index in range(num_layers):
         before = [parts[index] for parts in states]
@@ -108,7 +117,8 @@ def build_conditioner(
 ) -> onnx.ModelProto:
     """Builds the graph that turns features (N, F) float32 into the first states.
 
-    Outputs hidden, and cell for lstm, (L, N, H) float32. Features have no bound that int8 could
+    Outputs hidden, and cell for lstm, (L, N, H) float32, and the condition of a model that is fed
+    with it. Features have no bound that int8 could
     round them by, so int8 weights are multiplied in float32.
     """
     graph = GraphBuilder("conditioner")
@@ -116,13 +126,22 @@ def build_conditioner(
     weight, bias = weights["condition.weight"], weights["condition.bias"]
     features = graph.input("features", FLOAT, ["N", weight.shape[1]])
     size = weights["layers.0.weight_hh_l0"].shape[1]
-    vectors = graph.op("Tanh", layers.linear("condition", features, weight, bias))
+    vectors = graph.op("Tanh", layers.linear("first_state", features, weight, bias))
     states = graph.op("Reshape", vectors, graph.ints(0, -1, size))
     names = state_names(cell)
     stacked = graph.op("Transpose", states, perm=[1, 0, 2])  # (L or 2L, N, H)
     for name, part in zip(names, graph.ops("Split", stacked, num_outputs=len(names)), strict=True):
         graph.output(part, name, FLOAT, [num_layers, "N", size])
+    if is_fed(weights):
+        fed = layers.linear("feed", features, weights["feed.weight"], weights["feed.bias"])
+        condition = graph.op("Unsqueeze", graph.op("Tanh", fed), graph.ints(0))
+        graph.output(condition, "condition", FLOAT, [1, "N", len(weights["feed.bias"])])
     return graph.build()
+
+
+def is_fed(weights: Weights) -> bool:
+    """Whether the model reads its condition with each token."""
+    return "feed.weight" in weights
 
 
 def state_names(cell: str) -> tuple[str, ...]:
@@ -149,6 +168,15 @@ def _predict(
     readout = layers.graph.op("Tanh", readout)
     # the embedding's bytes, in the embedding's rounding
     return layers.linear("output", readout, weights["embedding.weight"], bias, bound=1.0)
+
+
+def _input_condition(graph: GraphBuilder, weights: Weights, rows: str) -> str:
+    return graph.input("condition", FLOAT, [1, rows, len(weights["feed.bias"])])
+
+
+def _output_condition(graph: GraphBuilder, weights: Weights, condition: str, rows: str) -> None:
+    size = len(weights["feed.bias"])
+    graph.output(graph.op("Identity", condition), "next_condition", FLOAT, [1, rows, size])
 
 
 def _input_state(graph: GraphBuilder, name: str, rows: str, num_layers: int, size: int) -> str:

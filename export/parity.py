@@ -198,9 +198,8 @@ def compare_translator(
             **states,
             "keys": paged.keys,
             "values": paged.values,
-            "num_candidates": np.array([NUM_CANDIDATES]),
         }
-        outputs = sessions["decoder"].run(feeds)
+        outputs = run_decoder(sessions, feeds)
         states = {name: outputs[f"next_{name}"] for name in states}
         embedded = model.embedding(torch.from_numpy(token_ids))[:, None]
         state = [tuple(part[:, torch.from_numpy(parents)] for part in layer) for layer in state]
@@ -209,14 +208,26 @@ def compare_translator(
         logits = model.logits(readout[:, 0])
         logits[:, list(forbidden_ids)] = -torch.inf
         reference = logits.softmax(dim=-1)
-        weights = attention[:, 0].numpy()
         compare_step(outputs, reference.numpy(), comparison)
-        ours = join_pages(paged, handles[sentences], feeds["rows"], outputs["attention"])
-        for row, length in enumerate(batch.lengths[sentences]):
-            comparison.add(ours[row][:length], weights[row, :length])
+        if "attention" in outputs:
+            weights = attention[:, 0].numpy()
+            ours = join_pages(paged, handles[sentences], feeds["rows"], outputs["attention"])
+            for row, length in enumerate(batch.lengths[sentences]):
+                comparison.add(ours[row][:length], weights[row, :length])
         parents = rng.integers(0, len(parents), num_sentences + 1)
         sentences = rng.integers(0, num_sentences, num_sentences + 1)
         token_ids = reference.argmax(dim=-1).numpy()[parents]
+
+
+def run_decoder(sessions: Mapping[Role, Session], feeds: Mapping[str, Array]) -> dict[str, Array]:
+    """Runs a decoder, or a writer, out of whose logits the best tokens are then searched."""
+    if "decoder" in sessions:
+        return sessions["decoder"].run({**feeds, "num_candidates": np.array([NUM_CANDIDATES])})
+    outputs = sessions["writer"].run(feeds)
+    probabilities = softmax(outputs["logits"])
+    candidates = np.argsort(-probabilities, axis=-1, kind="stable")[:, :NUM_CANDIDATES]
+    scores = np.log(np.take_along_axis(probabilities, candidates, axis=-1))
+    return {**outputs, "candidates": candidates, "scores": scores}
 
 
 def assign_rows(paged: PagedMemory, handles: IntArray) -> IntArray:

@@ -12,8 +12,7 @@ from models.training.metrics import Figure, text_figures
 from models.training.text_vocabulary import UNK
 from models.training.texts import count_characters, cut_valid, read_texts
 from service.engine.batch import TokenSequence
-from service.engine.generation.generator import GeneratorRunner
-from service.engine.generation.generator_session import GeneratorSession
+from service.engine.generation.generator import GeneratorRunner, StepSession
 from service.repository.model import LoadedModel, softmax
 
 BATCH_TOKENS = 4096
@@ -54,21 +53,41 @@ def sum_losses(model: LoadedModel, examples: Sequence[Example]) -> float:
     assert isinstance(model.runner, GeneratorRunner)
     session, pad_id = model.runner.session, model.manifest.ids.pad_id
     begin(session, examples)
-    inputs, _ = pad_ids([example.input_ids for example in examples], pad_id)
-    targets, _ = pad_ids([example.target_ids for example in examples], pad_id)
-    rows = np.arange(len(examples))
     # what is read, but never written
     left_out = [pad_id, model.tokenizer.token_id(UNK)]
-    total = 0.0
-    for token_ids, expected in zip(inputs.T.numpy(), targets.T.numpy(), strict=True):
-        probabilities = softmax(session.step(token_ids, rows))[rows, expected]
-        counted = probabilities[~np.isin(expected, left_out)]
-        total -= float(np.log(np.maximum(counted, TINY)).sum())
+    inputs, targets = zip(*((each.input_ids, each.target_ids) for each in examples), strict=True)
+    total = sum_steps(session, inputs, targets, pad_id, left_out)
     session.clear()
     return total
 
 
-def begin(session: GeneratorSession, examples: Sequence[Example]) -> None:
+def sum_steps(
+    session: StepSession,
+    inputs: Sequence[list[int]],
+    targets: Sequence[list[int]],
+    pad_id: int,
+    left_out: Sequence[int],
+) -> float:
+    """Sum over all targets of their negative log-probability in nats.
+
+    Args:
+        session: has read what comes before the first inputs.
+        inputs: the tokens of each row.
+        targets: the token after each of them.
+        pad_id: fills short rows.
+        left_out: targets that do not count.
+    """
+    padded, expected = (pad_ids(rows, pad_id)[0].T.numpy() for rows in (inputs, targets))
+    rows = np.arange(len(inputs))
+    total = 0.0
+    for token_ids, wanted in zip(padded, expected, strict=True):
+        probabilities = softmax(session.step(token_ids, rows))[rows, wanted]
+        counted = probabilities[~np.isin(wanted, left_out)]
+        total -= float(np.log(np.maximum(counted, TINY)).sum())
+    return total
+
+
+def begin(session: StepSession, examples: Sequence[Example]) -> None:
     """Sets the first state of each row."""
     session.clear()
     sequences = [TokenSequence(example.input_ids[:1], 0.0, math.inf) for example in examples]

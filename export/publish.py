@@ -10,19 +10,25 @@ from pathlib import Path
 import onnx
 
 from export.calibration import find_temperature, set_temperature
-from export.card import write_card
 from export.comparison import Comparison
-from export.curves import CURVES, draw_curves
-from export.graph import OPSET, save_graphs
+from export.curves import draw_curves
+from export.graph import OPSET, graph_file, save_graphs
 from export.half import to_half
-from export.language_graphs import build_conditioner, build_generator, build_prefill
+from export.language_graphs import (
+    build_conditioner,
+    build_generator,
+    build_prefill,
+    without_rounding,
+)
 from export.layers import Weights
 from export.lengths import measure_limits
 from export.parity import HALF, check_figures, check_parity, make_batches
 from export.slot_parity import BUCKETS, compare_slots
 from export.slots import build_slot_decoder, build_slot_join, name_states
+from export.states import add_states
 from export.taggers import tagging_graphs
 from export.to_onnx import build_classifier, build_decoder, build_encoder
+from models.card import CURVES, write_card
 from models.networks.classifier import Classifier
 from models.networks.seq2seq import Seq2Seq
 from models.training.runs import Run, read_run
@@ -36,6 +42,7 @@ from service.repository.defaults import check_defaults
 from service.repository.goldens import agrees, answer_golden, check_goldens
 from service.repository.loader import bind_slots, load_model
 from service.repository.manifest import (
+    GENERATIVE,
     MANIFEST,
     SLOT_ROLES,
     TOKENIZER,
@@ -78,6 +85,12 @@ PROMPTS = {
     "de": ["", "Der König"],
     "ko": ["", "이 영화"],
 }
+REMARKS = {
+    "en": ["I am tired today.", "What shall we eat?"],
+    "de": ["Ich bin heute müde.", "Was sollen wir essen?"],
+    "ko": ["오늘 너무 피곤해", "뭐 먹을까?"],
+}
+PROMPTS_BY_TASK = {"language": PROMPTS, "text2text": REMARKS}
 PARITY_LENGTH = 48
 SLOT_STEPS: dict[Role, int] = {"slot_decoder": 1, "slot_decoder_8": 8}
 TOOLS = ("torch", "onnx", "onnxruntime", "onnxruntime-gpu", "tokenizers")
@@ -97,6 +110,7 @@ def build_graphs(
     graphs: dict[str, Callable[[], dict[Role, onnx.ModelProto]]] = {
         "classification": lambda: classifier_graphs(run, weights, precision, linear_before_reset),
         "translation": lambda: translator_graphs(run, weights, precision, linear_before_reset),
+        "text2text": lambda: answerer_graphs(run, weights, precision, linear_before_reset),
         "language": lambda: language_graphs(run, weights, precision, linear_before_reset),
         "tagging": lambda: tagging_graphs(run, weights, precision, linear_before_reset),
     }
@@ -114,20 +128,49 @@ def classifier_graphs(
 def translator_graphs(
     run: Run, weights: Weights, precision: Precision, linear_before_reset: int
 ) -> dict[Role, onnx.ModelProto]:
+    return {
+        "encoder": encoder_graph(run, weights, precision, linear_before_reset),
+        "decoder": decoder_graph(run, weights, precision, linear_before_reset),
+    }
+
+
+def answerer_graphs(
+    run: Run, weights: Weights, precision: Precision, linear_before_reset: int
+) -> dict[Role, onnx.ModelProto]:
+    """Like a translator's, but no text depends on its batch: int8 encoders round on its scale."""
+    return {
+        "encoder": encoder_graph(run, weights, without_rounding(precision), linear_before_reset),
+        "writer": decoder_graph(run, weights, precision, linear_before_reset, is_writer=True),
+    }
+
+
+def encoder_graph(
+    run: Run, weights: Weights, precision: Precision, linear_before_reset: int
+) -> onnx.ModelProto:
     model = run.config.model
     sizes = (model.cell, model.encoder_layers, precision, linear_before_reset)
-    return {
-        "encoder": build_encoder(weights, *sizes, residual=model.residual),
-        "decoder": build_decoder(
-            weights,
-            model.cell,
-            run.forbidden_ids,
-            precision,
-            linear_before_reset,
-            # hidden states are below 1
-            memory_bound=float(model.encoder_layers if model.residual else 1),
-        ),
-    }
+    return build_encoder(weights, *sizes, residual=model.residual)
+
+
+def decoder_graph(
+    run: Run,
+    weights: Weights,
+    precision: Precision,
+    linear_before_reset: int,
+    *,
+    is_writer: bool = False,
+) -> onnx.ModelProto:
+    model = run.config.model
+    return build_decoder(
+        weights,
+        model.cell,
+        run.forbidden_ids,
+        precision,
+        linear_before_reset,
+        # hidden states are below 1
+        memory_bound=float(model.encoder_layers if model.residual else 1),
+        is_writer=is_writer,
+    )
 
 
 def slot_graphs(run: Run) -> dict[Role, onnx.ModelProto]:
@@ -255,10 +298,6 @@ def roles_in_any(run: Run) -> tuple[Role, ...]:
     return list_roles(config.task, config.model.lookahead, has_condition=has_condition)
 
 
-def graph_file(role: Role, precision: Precision) -> str:
-    return f"{role}.{precision}.onnx"
-
-
 def export_run(
     run_folder: Path,
     repository: Path,
@@ -305,6 +344,7 @@ def export_run(
         by_default = manifest.answers_by_default and not only_when_named
         told = {"description": description, "answers_by_default": by_default}
         manifest = manifest.model_copy(update=told)
+        manifest = add_states(manifest, folder)
         draw_curves(run_folder, folder / CURVES)
         publish_folder(manifest, folder, target)
     return target
@@ -327,7 +367,7 @@ def find_limits(run: Run, data: Path | None) -> Limits:
         except FileNotFoundError as exc:
             print(f"the length limits of translations stay at their defaults: {exc}")
     longest = run.config.model.max_tokens
-    if run.config.task == "language":
+    if run.config.task in GENERATIVE:
         return Limits(max_input_tokens=longest, max_new_tokens=longest)
     return Limits(max_input_tokens=longest)
 
@@ -475,7 +515,7 @@ def list_goldens(manifest: Manifest) -> list[Golden]:
             for text in TRANSLATION_TEXTS.get(source, TRANSLATION_TEXTS["en"])
         ]
     of_purpose = GOLDENS_BY_PURPOSE.get(manifest.purpose, GOLDEN_TEXTS)
-    known = PROMPTS if manifest.task == "language" else of_purpose
+    known = PROMPTS_BY_TASK.get(manifest.task, of_purpose)
     texts = [known.get(code, known["en"]) for code in manifest.languages]
     unique = dict.fromkeys(text for group in texts for text in group)
     return [

@@ -117,8 +117,12 @@ def build_decoder(
     linear_before_reset: int = 1,
     *,
     memory_bound: float = 1.0,
+    is_writer: bool = False,
 ) -> onnx.ModelProto:
     """Builds the graph of one decoder step over R hypotheses, which read G pages of memory.
+
+    A writer gives the logits of all tokens, to draw from, in place of the best ones and the
+    attention.
 
     A page holds up to W positions of one sentence, and a sentence has as many pages as it needs, so
     that attention over a short sentence does not run over the padding of a longer one.
@@ -130,9 +134,10 @@ def build_decoder(
         hidden, and cell for lstm (2, P, H) float32: states after the step before.
         keys (G, A, W), values (G, W, M + 1) float32: outputs of the encoder, values with a last
             column of ones; zero in the unused part of a page.
-        num_candidates (1) int64: K.
+        num_candidates (1) int64: K; not of a writer.
 
     Outputs:
+        logits (R, V) float32: of a writer; -1e9 at `forbidden_ids`.
         scores (R, K) float32: log-probabilities of the best next tokens, best first.
         candidates (R, K) int64: their ids, never `forbidden_ids`. next_hidden, next_cell (2, R, H)
         float32. attention (G, B, W) float32: weights; undefined beyond the end of a sentence and
@@ -141,7 +146,7 @@ def build_decoder(
     Raises:
         ValueError: the sharpness of the attention is out of bounds.
     """
-    graph = GraphBuilder("decoder")
+    graph = GraphBuilder("writer" if is_writer else "decoder")
     layers = LayerBuilder(graph, precision, linear_before_reset)
     decoder = select(weights, "decoder")
     token_ids = graph.input("token_ids", INT64, ["R"])
@@ -154,7 +159,6 @@ def build_decoder(
     ]
     keys = graph.input("keys", FLOAT, ["G", "A", "W"])
     values = graph.input("values", FLOAT, ["G", "W", "M + 1"])
-    num_candidates = graph.input("num_candidates", INT64, [1])
 
     embedded = layers.embed(
         "embedding", graph.op("Unsqueeze", token_ids, graph.ints(0)), weights["embedding.weight"]
@@ -189,17 +193,20 @@ def build_decoder(
     logits = layers.linear(
         "output", readout, weights["embedding.weight"], bias, bound=1.0
     )  # (R, V)
-    candidates = find_best(graph, logits, len(bias), num_candidates)
-    scores = graph.op(
-        "GatherElements", graph.op("LogSoftmax", logits, axis=-1), candidates, axis=-1
-    )
-
-    graph.output(scores, "scores", FLOAT, ["R", "K"])
-    graph.output(candidates, "candidates", INT64, ["R", "K"])
+    if is_writer:
+        graph.output(logits, "logits", FLOAT, ["R", "V"])
+    else:
+        num_candidates = graph.input("num_candidates", INT64, [1])
+        candidates = find_best(graph, logits, len(bias), num_candidates)
+        scores = graph.op(
+            "GatherElements", graph.op("LogSoftmax", logits, axis=-1), candidates, axis=-1
+        )
+        graph.output(scores, "scores", FLOAT, ["R", "K"])
+        graph.output(candidates, "candidates", INT64, ["R", "K"])
+        graph.output(attention, "attention", FLOAT, ["G", "B", "W"])
     for index, name in enumerate(state_names):
         state = graph.op("Concat", bottom[index], top[index], axis=0)  # (2, R, H)
         graph.output(state, f"next_{name}", FLOAT, [2, "R", "H"])
-    graph.output(attention, "attention", FLOAT, ["G", "B", "W"])
     return graph.build()
 
 

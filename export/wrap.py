@@ -12,10 +12,10 @@ import numpy as np
 import onnx
 import tokenizers
 
+from export.graph import graph_file
 from export.publish import (
     claim_folder,
     describe_files,
-    graph_file,
     open_scratch,
     publish_folder,
 )

@@ -23,6 +23,8 @@ from locust.argument_parser import LocustArgumentParser
 from locust.contrib.fasthttp import FAILURE_EXCEPTIONS, ResponseContextManager
 from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
+from websockets.exceptions import InvalidStatus, WebSocketException
+from websockets.sync.client import ClientConnection, connect
 
 from loadtests.load.bodies import DEFAULT_MIX, KINDS, Draft, Pair, find_pairs, parse_mix
 from loadtests.load.curve import Span
@@ -53,6 +55,7 @@ REPORT_SECONDS = 4.0
 AT_ONCE = 10_000.0
 # The exceptions that reading a malformed answer raises.
 MALFORMED = (AttributeError, ValueError, KeyError, TypeError, IndexError)
+CONNECT_SECONDS, FRAME_SECONDS = 10.0, 120.0
 
 
 class Run:
@@ -175,7 +178,8 @@ class ServiceUser(FastHttpUser):
         late = 1000 * (time.monotonic() - due)
         try:
             draft = KINDS[kind](self.rng, RUN.learn_pairs(self.get_json))
-            outcome, times = self.ask(kind, draft, due)
+            ask = self.type_text if draft.gaps else self.ask
+            outcome, times = ask(kind, draft, due)
         except MALFORMED as exc:  # GET /languages was answered with something else
             self.environment.events.user_error.fire(
                 user_instance=self, exception=exc, tb=exc.__traceback__
@@ -222,6 +226,39 @@ class ServiceUser(FastHttpUser):
             response.request_meta["response_time"] = times[LATENCY]
         return outcome, times
 
+    def type_text(self, kind: str, draft: Draft, due: float) -> tuple[str, dict[str, float]]:
+        """Types a text over a connection of its own; as `ask`, but latency is the longest wait.
+
+        The wait for a label counts from when its character was due, so that a slow answer does
+        not put off the typing that is measured.
+        """
+        times: dict[str, float] = {}
+        error: Exception | None = None
+        outcome = OK
+        try:
+            with connect(
+                make_socket_address(str(self.host), draft.path),
+                additional_headers=self.headers,
+                open_timeout=CONNECT_SECONDS,
+                proxy=None,
+            ) as socket:
+                times = type_frames(socket, draft, due)
+        except InvalidStatus as exc:
+            status = exc.response.status_code
+            outcome, error = OUTCOMES.get(status, FAILED), RuntimeError(f"HTTP {status}")
+        except (*MALFORMED, OSError, WebSocketException) as exc:
+            outcome, error = FAILED, exc
+        times.setdefault(LATENCY, 1000 * (time.monotonic() - due))
+        self.environment.events.request.fire(
+            request_type="WebSocket",
+            name=f"{draft.path} [{kind}]",
+            response_time=times[LATENCY],
+            response_length=0,
+            exception=error,
+            context={},
+        )
+        return outcome, times
+
 
 class ChatUser(ServiceUser):
     kind = "chat"
@@ -251,6 +288,14 @@ class GenerateUser(ServiceUser):
     kind = "generate"
 
 
+class TagUser(ServiceUser):
+    kind = "tag"
+
+
+class TagStreamUser(ServiceUser):
+    kind = "tag_stream"
+
+
 class PlannedShape(LoadTestShape):
     """The shape that the options ask for."""
 
@@ -269,6 +314,31 @@ def make_headers(options: argparse.Namespace) -> dict[str, str]:
     if options.timeout_ms:
         headers["X-Request-Timeout-Ms"] = str(options.timeout_ms)
     return headers
+
+
+def make_socket_address(host: str, path: str) -> str:
+    return host.replace("http", "ws", 1).rstrip("/") + path
+
+
+def type_frames(socket: ClientConnection, draft: Draft, due: float) -> dict[str, float]:
+    """Sends each frame when it is due; the longest wait for an event, and the first one, in ms.
+
+    Raises:
+        ValueError: an event tells of an error, or the last one is not the end of the text.
+        KeyError, TypeError, WebSocketException, TimeoutError: as the server or the network have it.
+    """
+    waits, event = [], {}
+    for gap, frame in zip(draft.gaps, draft.body["frames"], strict=True):
+        due += gap
+        time.sleep(max(0.0, due - time.monotonic()))
+        socket.send(frame)
+        event = json.loads(socket.recv(FRAME_SECONDS))
+        waits.append(1000 * (time.monotonic() - due))
+        if "error" in event:
+            raise ValueError(event["error"])
+    if not event.get("final"):
+        raise ValueError("the last event is not the end of the text")
+    return {LATENCY: max(waits), FIRST: waits[0]}
 
 
 def try_answer(

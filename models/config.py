@@ -46,6 +46,7 @@ class SourceConfig:
         test: the same for testing; "" if there is no such split.
         holdout: number of training rows, drawn at random, that are used for validation instead of
             training if there is no validation split.
+        min_characters: texts with fewer are left out, from all splits (language with a condition).
         style: `ptb` joins Penn-Treebank tokens again ("it 's good ." -> "it's good.").
     """
 
@@ -57,6 +58,7 @@ class SourceConfig:
     valid: str = "valid"
     test: str = "test"
     holdout: Annotated[int, Field(ge=0)] = 0
+    min_characters: Annotated[int, Field(ge=0)] = 0
     style: Literal["plain", "ptb"] = "plain"
 
     @property
@@ -79,6 +81,8 @@ class ModelConfig:
         hidden_size: hidden units of each layer (language).
         num_layers: layers, each reading the one below (language).
         tied: whether the output layer shares its weights with the embedding (language).
+        feeds_condition: whether the condition is read with each token, too, and not only before the
+            first one (language).
         max_tokens: longest input, in tokens, that the exported model accepts.
         lower_capitals: whether the exported model translates sentences written in capitals in
             sentence case and capitalizes the result; turn it off if the training texts are in
@@ -97,6 +101,7 @@ class ModelConfig:
     hidden_size: Size = 512
     num_layers: Size = 1
     tied: bool = False
+    feeds_condition: bool = False
     attention_size: Size = 256
     lookahead: Lookahead | None = None
     max_tokens: Size = 256
@@ -140,6 +145,9 @@ class TrainingConfig:
         adversarial: size of adversarial perturbations, as a share of the norm of the embedded text;
             half of the loss is then on perturbed texts (classification only, see
             `models.training.adversarial`), at three times the cost.
+        condition_weight: weight of the loss by which a text must tell its label, by Bayes' rule out
+            of its likelihood with each (language with labels); the cost is multiplied by their
+            number. Not with dropout, which differs from label to label.
         ema_decay: decay per step of an exponential moving average of the weights, which is then
             validated and shipped; 0 ships the weights themselves.
     """
@@ -163,6 +171,7 @@ class TrainingConfig:
     relevelled: Rate = 0.0
     bpe_dropout: Rate = 0.0
     adversarial: Rate = 0.0
+    condition_weight: Annotated[float, Field(ge=0.0)] = 0.0
     ema_decay: Rate = 0.0
 
 
@@ -177,7 +186,7 @@ class RunConfig:
         answers_by_default: whether the model answers requests that name no model; at most one
             classifier per language may (classification).
         languages: ISO 639-1 codes, of the input; translation: a pair, served in both directions;
-            language: those of the text.
+            language: those of the text; text2text: the one of both texts.
         condition: what texts depend on, labels or a number of features (language). Without one, a
             source is one long text.
         base: file name of another configuration in the same folder; it is run first, and this run
@@ -215,7 +224,10 @@ class RunConfig:
             raise ValueError(f"labels: two or more different names are needed, not {self.labels}")
         if self.task == "translation" and not 2 == len(self.languages) == len(set(self.languages)):
             raise ValueError(f"languages: two different codes are needed, not {self.languages}")
+        if self.task == "text2text" and len(self.languages) != 1:
+            raise ValueError(f"languages: one code is needed, not {self.languages}")
         self._check_stages()
+        self._check_condition()
         self._check_lookahead()
 
     def _check_stages(self) -> None:
@@ -223,12 +235,20 @@ class RunConfig:
             for source in self.sources:
                 if source.holdout:
                     raise ValueError(f"holdout: {source.path} is one text without rows")
-        if self.condition and self.task != "language":
-            raise ValueError("condition: only for language")
         if self.pretraining and self.task != "classification":
             raise ValueError("pretraining: only for classification")
         if self.pretraining and self.base:
             raise ValueError("pretraining: configure it in the base, which this run starts from")
+
+    def _check_condition(self) -> None:
+        if self.condition and self.task != "language":
+            raise ValueError("condition: only for language")
+        if self.model.feeds_condition and not self.condition:
+            raise ValueError("feeds_condition: the model has no condition to read")
+        if self.training.condition_weight and not (self.condition and self.condition.labels):
+            raise ValueError("condition_weight: the model has no labels to tell")
+        if self.training.condition_weight and self.model.dropout:
+            raise ValueError("condition_weight: needs dropout = 0, which differs between labels")
 
     def _check_lookahead(self) -> None:
         if self.model.lookahead is None:

@@ -34,7 +34,7 @@ from models.training.text_vocabulary import train_text_tokenizer
 from models.training.trainer import LAST, Trainer
 from models.training.vocabulary import train_tokenizer
 from service.errors import ArtefactError
-from service.repository.manifest import TOKENIZER
+from service.repository.manifest import PAIRED, TOKENIZER
 from service.text.tokenizer import Tokenizer
 
 BASE, PRETRAINING = "base", "pretraining"  # folders below the run's
@@ -313,7 +313,7 @@ def learn_vocabulary(config: RunConfig, data: Path) -> Tokenizer:
         texts = language_texts.training_texts(config, data)
         lowercase = config.model.lowercase
         return train_text_tokenizer(texts, config.model.vocab_size, lowercase=lowercase)
-    languages = config.languages if config.task == "translation" else ()
+    languages = config.languages if config.task in PAIRED else ()
     texts = training_texts(config, data)
     if config.model.vocabulary == "characters":
         return train_characters(texts, config.model.vocab_size, config.model.lowercase)

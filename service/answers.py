@@ -9,6 +9,48 @@ Formality = Literal["default", "more", "less", "prefer_more", "prefer_less"]
 
 
 @dataclass(frozen=True)
+class StatesOptions:
+    """Which states of a model are shown.
+
+    Attributes:
+        layers: by their names; None for all.
+        units: of each layer; None for those that the model's finds name, or else the first ones.
+        values: `hidden`, `cell` or both; None for what the finds are, or else hidden.
+    """
+
+    layers: tuple[str, ...] | None = None
+    units: tuple[int, ...] | None = None
+    values: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class StateToken:
+    """A token that a model read; start and end in characters of the text."""
+
+    text: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class StateSeries:
+    """One unit: its value after each token."""
+
+    layer: str
+    unit: int
+    value: str
+    values: list[float]
+
+
+@dataclass(frozen=True)
+class States:
+    """What a model holds after each token of a text."""
+
+    tokens: list[StateToken]
+    series: list[StateSeries]
+
+
+@dataclass(frozen=True)
 class ClassifyOptions:
     """How texts are classified.
 
@@ -19,6 +61,7 @@ class ClassifyOptions:
         max_length: tokens that a text may have; None leaves it to the model's own limit.
         truncate: cut what is longer instead of refusing it: `end` or `start` says which end is cut.
         explain: give the weight of each token.
+        states: give these states of the model.
     """
 
     model: str | None = None
@@ -27,6 +70,7 @@ class ClassifyOptions:
     max_length: int | None = None
     truncate: Literal["end", "start"] | None = None
     explain: bool = False
+    states: StatesOptions | None = None
 
 
 @dataclass(frozen=True)
@@ -41,6 +85,7 @@ class TranslateOptions:
         terms: translations that are given, by term of the source.
         glossary: name of further ones; empty for none. What `terms` has, too, is as it says.
         min_score: a translation with a lower score is replaced by its source.
+        states: give these states of the encoder.
     """
 
     source: str
@@ -54,6 +99,7 @@ class TranslateOptions:
     terms: Mapping[str, str] = field(default_factory=dict)
     glossary: str = ""
     min_score: float = 0.0
+    states: StatesOptions | None = None
 
 
 @dataclass(frozen=True)
@@ -83,7 +129,9 @@ class GenerateOptions:
         keeps_stop: whether that is part of the text.
         num_texts: for each prompt.
         truncate: the number of tokens read at the end of a prompt; None refuses long prompts.
+        with_prompt: the prompt is to stand before its text, which is refused if that answers it.
         details: give the tokens.
+        states: give these states of the model, after the tokens of prompt and text.
     """
 
     model: str | None = None
@@ -97,7 +145,9 @@ class GenerateOptions:
     keeps_stop: bool = False
     num_texts: int = 1
     truncate: int | None = None
+    with_prompt: bool = False
     details: bool = False
+    states: StatesOptions | None = None
 
 
 @dataclass(frozen=True)
@@ -150,6 +200,7 @@ class Classification:
         num_tokens: that the model read.
         is_truncated: the text had more tokens.
         attributions: of the stretches that the model read, in their order, if asked for.
+        states: if asked for.
     """
 
     labels: list[LabelScore]
@@ -157,6 +208,7 @@ class Classification:
     num_tokens: int
     is_truncated: bool = False
     attributions: list[Attribution] | None = None
+    states: States | None = None
 
 
 @dataclass(frozen=True)
@@ -193,6 +245,7 @@ class Translation:
         is_complete: no sentence of it was cut at its length limit or repeats itself.
         score: the probability (0..1) that it is acceptable; None if the model cannot tell.
         is_unsure: the score is below the one asked for, and the text is the source's.
+        states: of the encoder, in tokens of the source, if asked for.
     """
 
     text: str
@@ -202,6 +255,7 @@ class Translation:
     is_complete: bool = True
     score: float | None = None
     is_unsure: bool = False
+    states: States | None = None
 
 
 Finish = Literal["eos", "stop", "length"]
@@ -233,6 +287,7 @@ class GeneratedText:
         text: without the prompt.
         num_prompt_tokens, num_tokens: read and generated, the one that ends it included.
         tokens: if asked for.
+        states: of the tokens of prompt and text, if asked for.
     """
 
     prompt: str
@@ -242,6 +297,7 @@ class GeneratedText:
     num_prompt_tokens: int
     num_tokens: int
     tokens: list[GeneratedToken] = field(default_factory=list)
+    states: States | None = None
 
 
 @dataclass(frozen=True)
@@ -328,12 +384,14 @@ class TagOptions:
         aggregation: how tokens are joined to entities, by transformers' names.
         ignored: labels, and names of entities, that are left out.
         render: give the text with white space where the labels say.
+        states: give these states of the model.
     """
 
     model: str | None = None
     aggregation: Aggregation = "none"
     ignored: frozenset[str] = frozenset({"O"})
     render: bool = False
+    states: StatesOptions | None = None
 
 
 @dataclass(frozen=True)
@@ -361,10 +419,12 @@ class Tagging:
 
     Attributes:
         rendered: with white space where the labels say, if asked for.
+        states: if asked for.
     """
 
     entities: list[Entity]
     rendered: str | None = None
+    states: States | None = None
 
 
 @dataclass(frozen=True)

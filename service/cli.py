@@ -6,6 +6,7 @@ Handles arguments, exit codes and output lines; the app and the pipelines do the
 import argparse
 import asyncio
 import json
+import os
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -44,7 +45,7 @@ from service.telemetry.metrics import Metrics
 
 # Settings of the commands that load models in this process; `serve` accepts all settings.
 LOCAL_SETTINGS = ("models_dir", "device", "precision", "threads_per_engine")
-FAILED, MISUSED, INTERRUPTED = 1, 2, 130
+FAILED, MISUSED, INTERRUPTED, CUT_OFF = 1, 2, 130, 141
 
 # The work of a command, given the models loaded in this process.
 Work = Callable[[Registry, Metrics], Awaitable[None]]
@@ -65,6 +66,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = given.run(given, load_settings(overrides))
     except SettingsError as exc:
         return complain(exc, MISUSED)
+    except BrokenPipeError:
+        # as `head` does, who reads has enough; what is left must not be written at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CUT_OFF
+    except UnicodeDecodeError as exc:
+        return complain(f"the input is not UTF-8 text: {exc.reason}, byte {exc.start}", FAILED)
     except (ServingError, OSError) as exc:
         return complain(exc, FAILED)
     except KeyboardInterrupt:
@@ -72,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def complain(error: Exception, code: int) -> int:
+def complain(error: Exception | str, code: int) -> int:
     print(f"seqserve: {error}", file=sys.stderr)
     return code
 
@@ -147,7 +154,7 @@ def add_translate(commands: "Commands") -> None:
 def add_generate(commands: "Commands") -> None:
     parser = add_command(commands, "generate", "go on from prompts", LOCAL_SETTINGS)
     add_texts(parser)
-    parser.add_argument("--file", help="a file that is the prompt as a whole; - is stdin")
+    add_file(parser)
     parser.add_argument("--model", help="name of the model; by default the first that fits")
     parser.add_argument("--label", help="what the text shall be, for models that take a label")
     parser.add_argument(
@@ -173,6 +180,7 @@ def add_generate(commands: "Commands") -> None:
 def add_tag(commands: "Commands") -> None:
     parser = add_command(commands, "tag", "label the tokens of texts", LOCAL_SETTINGS)
     add_texts(parser)
+    add_file(parser)
     parser.add_argument("--model", help="name of the model; by default chosen by language")
     parser.add_argument(
         "--aggregation", choices=get_args(Aggregation), default="simple", help="default simple"
@@ -188,6 +196,10 @@ def add_texts(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object per text")
 
 
+def add_file(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--file", help="a file that is one text, with all its lines; - is stdin")
+
+
 def add_models(commands: "Commands") -> None:
     models = commands.add_parser("models", help="look at the model repository", allow_abbrev=False)
     actions = models.add_subparsers(required=True, metavar="ACTION")
@@ -198,14 +210,18 @@ def add_models(commands: "Commands") -> None:
 
 
 def positive(value: str) -> int:
-    number = int(value)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number
+    if not value.isdecimal() or int(value) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {value!r}")
+    return int(value)
 
 
 def read_features(value: str) -> tuple[float, ...]:
-    return tuple(float(number) for number in value.split(","))
+    try:
+        return tuple(float(number) for number in value.split(","))
+    except ValueError as exc:
+        raise argparse.ArgumentTypeError(
+            f"must be numbers with commas between them; {exc}"
+        ) from None
 
 
 def run_serve(_: argparse.Namespace, settings: Settings) -> int:
@@ -357,13 +373,11 @@ def describe_text(model_name: str, found: GeneratedText) -> dict[str, object]:
 
 
 def read_prompts(given: argparse.Namespace) -> Iterable[str]:
-    """A file's whole text, the arguments, or lines of stdin; empty if a condition is enough."""
-    if given.file == "-":
-        return [sys.stdin.read()]
-    if given.file:
-        return [Path(given.file).read_text(encoding="utf-8")]
+    """As `read_texts`; one that is empty if a condition is enough."""
     has_condition = given.label is not None or given.features is not None
-    return given.texts or ([""] if has_condition else read_texts([]))
+    if has_condition and not (given.texts or given.file):
+        return [""]
+    return read_texts(given.texts, given.file)
 
 
 def run_tag(given: argparse.Namespace, settings: Settings) -> int:
@@ -375,19 +389,24 @@ def run_tag(given: argparse.Namespace, settings: Settings) -> int:
 
 async def tag_texts(pipeline: TagPipeline, given: argparse.Namespace, settings: Settings) -> None:
     options = TagOptions(given.model, given.aggregation, render=given.render)
-    for text in read_texts(given.texts):
+    for text in read_texts(given.texts, given.file):
         job = await pipeline.open_job([text], options, find_deadline(settings))
         answer = await pipeline.answer_job(job)
         (found,) = answer.taggings
         line = "\t".join(f"{each.label} {each.word} {each.score:.4f}" for each in found.entities)
         members: dict[str, object] = {"entities": [asdict(each) for each in found.entities]}
         if found.rendered is not None:
-            line = members["text"] = found.rendered
+            members["text"] = found.rendered
+            line = found.rendered.removesuffix("\n")
         print_line({"model": answer.model_name, **members}, line, given.json)
 
 
-def read_texts(texts: Sequence[str]) -> Iterable[str]:
-    """Returns the arguments, or the non-empty lines of stdin if there are none."""
+def read_texts(texts: Sequence[str], file: str | None = None) -> Iterable[str]:
+    """Returns the text of the file, or the arguments, or the non-empty lines of stdin."""
+    if file == "-":
+        return [sys.stdin.read()]
+    if file:
+        return [Path(file).read_text(encoding="utf-8")]
     return texts or (line.rstrip("\r\n") for line in sys.stdin if line.strip())
 
 

@@ -282,6 +282,15 @@ class Settings(BaseSettings):
             "square of a text. More lets one client fill the queue.",
         ),
     ] = 65_536
+    max_state_values: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=100_000_000,
+            description="Values of a model's states that one request may ask for: tokens times "
+            "units. More makes longer answers.",
+        ),
+    ] = 100_000
     max_tag_streams: Annotated[
         int,
         Field(
@@ -368,6 +377,24 @@ class Settings(BaseSettings):
         Literal["text", "json"],
         Field(description="Log lines for people (text) or for a collector (json)."),
     ] = "text"
+    access_log_ratio: Annotated[
+        float,
+        Field(
+            ge=0.0,
+            le=1.0,
+            description="Share of the requests answered without an error that get a line in the "
+            "log; those with an error always get one.",
+        ),
+    ] = 1.0
+    max_log_lines: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=1_000_000,
+            description="Log lines that wait to be written, per worker; further ones are dropped "
+            "and counted. More memory and fewer gaps if the log is read slowly.",
+        ),
+    ] = 10_000
     otlp_endpoint: Annotated[
         str,
         Field(

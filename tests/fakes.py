@@ -10,6 +10,7 @@ from service.arrays import Array, FloatArray
 from service.engine.batch import Hypothesis, Result, SearchOptions, TokenSequence
 from service.engine.device import Device
 from service.engine.runner import Runner
+from service.engine.states import StatesSession
 from service.repository.manifest import FileEntry, Graph, Limits, Manifest, SpecialIds
 from service.repository.model import LoadedModel
 from service.telemetry.metrics import Metrics
@@ -180,6 +181,7 @@ def make_sequence(
 def make_manifest(task: str = "classification", name: str = "fake", **fields: object) -> Manifest:
     """A manifest that passes its own checks; no file is behind it."""
     roles = ["classifier"] if task == "classification" else ["encoder", "decoder"]
+    roles += ["states"] if fields.get("states") else []
     files = [*(f"{role}.onnx" for role in roles), "tokenizer.json"]
     defaults: dict[str, object] = {
         "name": name,
@@ -205,12 +207,22 @@ def make_manifest(task: str = "classification", name: str = "fake", **fields: ob
     return Manifest.model_validate(defaults | fields)
 
 
+class FakeStates:
+    """A graph of states whose unit N holds N times each token."""
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        values = feeds["input_ids"][:, :, None] * np.arange(4, dtype=np.float32)
+        return {"0.hidden": values, "0.cell": -values}
+
+
 def make_model(manifest: Manifest, runner: Runner | None = None) -> LoadedModel:
     """A loaded model whose runner is a fake one."""
     if runner is None:
         is_classifier = manifest.task == "classification"
         runner = FakeRunner(score_text if is_classifier else shout)
-    return LoadedModel(manifest, ByteTokenizer(), [runner], Device("cpu"), "fp32")
+    return LoadedModel(
+        manifest, ByteTokenizer(), [runner], Device("cpu"), "fp32", StatesSession(FakeStates, {})
+    )
 
 
 def score_text(sequence: TokenSequence) -> Result:

@@ -15,6 +15,7 @@ PYTHON = {
     "httpx-sse": "reads a stream, sync and async",
     "openapi-python-client": "makes a client of the OpenAPI document, which is used",
     "openapi-generator-cli": "the same, in Java",
+    "playwright": "uses the web page: tabs, keyboard, streams, labels as text is typed",
     "schemathesis": "sends requests made of the OpenAPI document, all checks",
 }
 JAVASCRIPT = {"@huggingface/inference": "classifies and translates, in node"}

@@ -1,21 +1,32 @@
 """Many people who type now and then: `python -m loadtests.clients.tag_stream`.
 
-Opens connections to `/tag/stream` of a running server, types sentences on each at the speed of a
-person with pauses between them, and prints how long an event took after its character, how much
-memory the server has, and whether everything is freed in the end.
+Opens connections to `/tag/stream`, types sentences on each at the speed of a person with pauses
+between them, and prints how long an event took after its character, how much memory the server
+takes, and whether everything is freed in the end. With a name, it writes
+loadtests/results/NAME.tag_stream.json.
 """
 
 import argparse
 import asyncio
 import json
 import random
+import shlex
+import sys
+import tempfile
 import time
-import urllib.request
 from collections.abc import Sequence
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
-import numpy as np
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
+
+from loadtests.measuring.figures import percentile
+from loadtests.measuring.machine import describe_machine
+from loadtests.measuring.places import RESULTS, ROOT
+from loadtests.measuring.processes import OPENER, Server, enlist, raise_file_limit
+from loadtests.measuring.tables import format_table, write_json
 
 TEXTS = (
     "오늘은날씨가좋아서산책을나갔다.",
@@ -27,34 +38,22 @@ CHARS_PER_SECOND = 5.0  # of a person who types
 MIB = 2**20
 
 
+CONNECT_AT_ONCE = 50
+SETTLE_SECONDS = 2.0  # in which the server sees that its clients have gone
+
+
 @dataclass
 class Figures:
     """What all connections together saw.
 
     Attributes:
-        latencies: seconds from a frame to its event.
+        waits: seconds from a frame to its event.
         errors: connections that ended early, by what they said.
     """
 
-    latencies: list[float] = field(default_factory=list)
+    waits: list[float] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     num_texts: int = 0
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="loadtests.clients.tag_stream", description=__doc__)
-    parser.add_argument("--url", default="http://127.0.0.1:8000", help="default: %(default)s")
-    parser.add_argument("--connections", type=int, default=1000, help="default: %(default)s")
-    parser.add_argument("--seconds", type=float, default=60.0, help="default: %(default)s")
-    parser.add_argument(
-        "--pause-seconds",
-        type=float,
-        default=30.0,
-        help="between two sentences, on average (default: %(default)s)",
-    )
-    arguments = parser.parse_args(argv)
-    typist = Typist(arguments.url, arguments.seconds, arguments.pause_seconds)
-    asyncio.run(run(typist, arguments.connections))
 
 
 @dataclass(frozen=True)
@@ -62,85 +61,203 @@ class Typist:
     """How each person types.
 
     Attributes:
-        url: of the server.
         seconds: that they type.
         pause_seconds: between two sentences, on average.
     """
 
-    url: str
     seconds: float
     pause_seconds: float
 
 
-async def run(typist: Typist, num_connections: int) -> None:
-    """Opens the connections, types on them for some time, closes them, and prints the figures."""
-    url, seconds = typist.url, typist.seconds
-    figures, is_open = Figures(), asyncio.Barrier(num_connections + 1)
-    before = await asyncio.to_thread(read_server, url)
-    tasks = [
-        asyncio.create_task(type_texts(typist, random.Random(seed), is_open, figures))
-        for seed in range(num_connections)
-    ]
-    await is_open.wait()
-    idle = await asyncio.to_thread(read_server, url)
-    print(f"{idle['streams']:.0f} connections are open")
-    await asyncio.sleep(seconds)
-    during = await asyncio.to_thread(read_server, url)
-    await asyncio.gather(*tasks)
-    await asyncio.sleep(2.0)
-    after = await asyncio.to_thread(read_server, url)
-    names = ("before", "open, idle", "after typing", "all closed")
-    for name, state in zip(names, (before, idle, during, after), strict=True):
-        print(f"{name}: {state['bytes'] / MIB:.1f} MiB, {state['streams']:.0f} connections")
-    quantiles = np.quantile(figures.latencies, (0.5, 0.95, 0.99, 1.0)) * 1000
-    shown = ", ".join(
-        f"{name} {value:.1f} ms"
-        for name, value in zip(("p50", "p95", "p99", "max"), quantiles, strict=True)
+@dataclass(frozen=True)
+class ServerState:
+    """The server at one moment, by its own metrics.
+
+    Attributes:
+        rss_bytes: resident memory.
+        cpu_seconds: processor time since it started.
+        num_streams: texts being labelled.
+    """
+
+    rss_bytes: float
+    cpu_seconds: float
+    num_streams: float
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    given = parse_arguments(argv)
+    raise_file_limit()
+    typist = Typist(given.seconds, given.pause_seconds)
+    with ExitStack() as stack:
+        url = given.url or start_server(stack).url()
+        results = asyncio.run(measure(url, typist, given.connections))
+    command = shlex.join(
+        ["loadtests.clients.tag_stream", *(sys.argv[1:] if argv is None else argv)]
     )
-    print(
-        f"{len(figures.latencies)} events in {seconds:.0f} s, {figures.num_texts} texts, "
-        f"{shown}; CPU {during['cpu'] - idle['cpu']:.1f} s; {len(figures.errors)} errors "
-        f"{figures.errors[:3]}"
+    results = {"about": describe_machine() | {"command": command}} | results
+    print_results(results)
+    if given.name:
+        write_json(results, RESULTS / f"{given.name}.tag_stream.json")
+    if results["errors"]:
+        raise SystemExit("Some connections ended early.")
+
+
+def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="loadtests.clients.tag_stream", description=__doc__)
+    add = parser.add_argument
+    add("--url", default="", help="a server that runs; else one is started, with one worker")
+    add("--connections", type=int, default=1000, help="default: %(default)s")
+    add("--seconds", type=float, default=60.0, help="default: %(default)s")
+    add("--pause-seconds", type=float, default=30.0, help="between two sentences, on average "
+        "(default: %(default)s)")  # fmt: skip
+    add("--name", default="", help="of the file in loadtests/results; by default none is written")
+    return parser.parse_args(argv)
+
+
+def start_server(stack: ExitStack) -> Server:
+    """The service as shipped, but for its log, in one process, whose memory is then all of it."""
+    scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="seqserve-load-")))
+    command = [sys.executable, "-m", "service", "--port", "{port}", "--workers", "1"]
+    server = Server(
+        "seqserve",
+        [*command, "--log-level", "warning"],
+        {},
+        ready_path="/readyz",
+        folder=ROOT,
+        log=scratch / "service.log",
     )
+    enlist(server, stack)
+    server.wait_ready()
+    return server
+
+
+async def measure(url: str, typist: Typist, num_connections: int) -> dict[str, Any]:
+    """Opens the connections, types on them for some time and closes them.
+
+    Raises:
+        OSError, WebSocketException: a connection could not be opened.
+    """
+    figures = Figures()
+    states = {"before": await read_server(url)}
+    async with AsyncExitStack() as stack:
+        sockets = await open_sockets(url, num_connections, stack)
+        states["open"] = await read_server(url)
+        await asyncio.gather(
+            *(
+                type_texts(typist, socket, random.Random(seed), figures)
+                for seed, socket in enumerate(sockets)
+            )
+        )
+        states["typed"] = await read_server(url)
+    await asyncio.sleep(SETTLE_SECONDS)
+    states["closed"] = await read_server(url)
+    return describe_figures(typist, figures, states, num_connections)
+
+
+async def open_sockets(
+    url: str, num_connections: int, stack: AsyncExitStack
+) -> list[ClientConnection]:
+    """Connections that are open until the stack is closed."""
+    address, turns = (
+        url.replace("http", "ws", 1) + "/tag/stream",
+        asyncio.Semaphore(CONNECT_AT_ONCE),
+    )
+
+    async def open_socket() -> ClientConnection:
+        async with turns:
+            return await connect(address, proxy=None, open_timeout=60.0, compression=None)
+
+    opened = await asyncio.gather(
+        *(open_socket() for _ in range(num_connections)), return_exceptions=True
+    )
+    sockets = [each for each in opened if isinstance(each, ClientConnection)]
+    for socket in sockets:
+        stack.push_async_callback(socket.close)
+    for error in opened:
+        if isinstance(error, BaseException):
+            raise error
+    return sockets
 
 
 async def type_texts(
-    typist: Typist, rng: random.Random, is_open: asyncio.Barrier, figures: Figures
+    typist: Typist, socket: ClientConnection, rng: random.Random, figures: Figures
 ) -> None:
     """One person: a character at a time, and a pause after each text."""
-    address = typist.url.replace("http", "ws", 1) + "/tag/stream"
-    await asyncio.sleep(rng.random() * 5.0)
+    ends_at = time.monotonic() + typist.seconds
+    await asyncio.sleep(rng.random() * min(typist.pause_seconds, typist.seconds))
     try:
-        async with connect(address, proxy=None, open_timeout=60.0, compression=None) as socket:
-            await is_open.wait()
-            ends_at = time.monotonic() + typist.seconds
-            await asyncio.sleep(rng.random() * typist.pause_seconds)
-            while time.monotonic() < ends_at:
-                for frame in [*rng.choice(TEXTS), ""]:
-                    started_at = time.monotonic()
-                    await socket.send(frame)
-                    event = json.loads(await socket.recv())
-                    figures.latencies.append(time.monotonic() - started_at)
-                    if "error" in event:
-                        raise OSError(event["error"])
-                    await asyncio.sleep(rng.expovariate(CHARS_PER_SECOND))
-                figures.num_texts += 1
-                pause = rng.expovariate(1.0 / typist.pause_seconds)
-                await asyncio.sleep(max(0.0, min(pause, ends_at - time.monotonic())))
+        while time.monotonic() < ends_at:
+            for frame in [*rng.choice(TEXTS), ""]:
+                started_at = time.monotonic()
+                await socket.send(frame)
+                event = json.loads(await socket.recv())
+                figures.waits.append(time.monotonic() - started_at)
+                if "error" in event:
+                    raise OSError(event["error"])
+                await asyncio.sleep(rng.expovariate(CHARS_PER_SECOND))
+            figures.num_texts += 1
+            pause = rng.expovariate(1.0 / typist.pause_seconds)
+            await asyncio.sleep(max(0.0, min(pause, ends_at - time.monotonic())))
     except Exception as exc:  # whatever it is, the others go on and it is counted
         figures.errors.append(f"{type(exc).__name__}: {exc}")
 
 
-def read_server(url: str) -> dict[str, float]:
-    """Memory, processor time and connections of the server, by its own metrics."""
-    with urllib.request.urlopen(f"{url}/metrics") as answer:
+async def read_server(url: str) -> ServerState:
+    return await asyncio.to_thread(read_metrics, url)
+
+
+def read_metrics(url: str) -> ServerState:
+    with OPENER.open(f"{url}/metrics") as answer:
         lines = answer.read().decode().splitlines()
     values = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+    return ServerState(
+        float(values["process_resident_memory_bytes"]),
+        float(values["process_cpu_seconds_total"]),
+        float(values["seqserve_tag_streams"]),
+    )
+
+
+def describe_figures(
+    typist: Typist, figures: Figures, states: dict[str, ServerState], num_connections: int
+) -> dict[str, Any]:
+    """The figures as JSON; times in milliseconds, memory in bytes."""
+    waits = [1000 * seconds for seconds in figures.waits]
+    added = states["typed"].rss_bytes - states["before"].rss_bytes
     return {
-        "bytes": float(values["process_resident_memory_bytes"]),
-        "cpu": float(values["process_cpu_seconds_total"]),
-        "streams": float(values["seqserve_tag_streams"]),
+        "num_connections": num_connections,
+        "seconds": typist.seconds,
+        "pause_seconds": typist.pause_seconds,
+        "states": {
+            name: {"rss_bytes": state.rss_bytes, "num_streams": state.num_streams}
+            for name, state in states.items()
+        },
+        "bytes_per_connection": added / num_connections,
+        "num_texts": figures.num_texts,
+        "num_events": len(waits),
+        "events_per_second": len(waits) / typist.seconds,
+        "latency_ms": {
+            name: percentile(waits, percent)
+            for name, percent in (("p50", 50), ("p95", 95), ("p99", 99), ("max", 100))
+        },
+        "server_cpus": (states["typed"].cpu_seconds - states["open"].cpu_seconds) / typist.seconds,
+        "errors": figures.errors,
     }
+
+
+def print_results(results: dict[str, Any]) -> None:
+    rows = [
+        (name, state["num_streams"], state["rss_bytes"] / MIB)
+        for name, state in results["states"].items()
+    ]
+    print(format_table(("", "connections", "MiB"), rows))
+    latency = ", ".join(f"{name} {value:.1f} ms" for name, value in results["latency_ms"].items())
+    print(
+        f"{results['num_events']} events of {results['num_texts']} texts in "
+        f"{results['seconds']:.0f} s: {latency}\n"
+        f"{results['bytes_per_connection'] / 1024:.1f} KiB per connection, "
+        f"{results['server_cpus']:.2f} processors; {len(results['errors'])} errors "
+        f"{results['errors'][:3]}"
+    )
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from loadtests.load.options import parse_number, split_pairs
 from loadtests.load.texts import LENGTH_WEIGHTS, REVIEWS, SENTENCES
 
 CLASSIFY, TRANSLATE, GENERATE = "/classify", "/translate", "/generate"
+TAG, TAG_STREAM = "/tag", "/tag/stream"
 DEFAULT_MIX = "chat=40,review=35,page=5,batch=5,document=3,stream=12"
 PAGE_REVIEWS = 16
 
@@ -25,11 +26,14 @@ class Draft:
 
     Attributes:
         answer_key: member of the answer that must not be empty; None if the answer is a list.
+        gaps: seconds before each frame of a WebSocket, whose frames are in the body; none of a
+            request that is posted.
     """
 
     path: str
     body: dict[str, Any]
     answer_key: str | None = None
+    gaps: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,8 @@ STREAM = Lengths(3, 0.6, 10)
 # In tokens; a prompt is cut to what every model reads.
 GENERATION = Lengths(60, 0.6, 200, least=8)
 PROMPT_TOKENS = 32
+TAGGED = Lengths(2, 0.6, 10)
+CHARS_PER_SECOND = 5.0  # of a person who types
 
 
 def draft_chat(rng: Random, pairs: Sequence[Pair]) -> Draft:
@@ -113,6 +119,24 @@ def draft_generation(rng: Random, pairs: Sequence[Pair]) -> Draft:  # noqa: ARG0
     return Draft(GENERATE, {"inputs": inputs, "parameters": parameters}, "generated_text")
 
 
+def draft_tagging(rng: Random, pairs: Sequence[Pair]) -> Draft:  # noqa: ARG001 - as the others
+    """Drafts a Korean text without its spaces, to label."""
+    # every token is asked for: there are texts with nothing to label
+    return Draft(TAG, {"inputs": make_unspaced(rng), "parameters": {"ignore_labels": []}})
+
+
+def draft_typing(rng: Random, pairs: Sequence[Pair]) -> Draft:  # noqa: ARG001 - as the others
+    """Drafts such a text as a person types it: a character at a time, and an empty frame."""
+    frames = [*choose_text(rng, REVIEWS["ko"]).replace(" ", ""), ""]
+    gaps = tuple(rng.expovariate(CHARS_PER_SECOND) for _ in frames)
+    return Draft(TAG_STREAM, {"frames": frames}, gaps=gaps)
+
+
+def make_unspaced(rng: Random) -> str:
+    text = join_sentences(rng, REVIEWS["ko"], TAGGED.draw(rng))
+    return text.replace(" ", "")
+
+
 def make_review(rng: Random) -> str:
     return join_sentences(rng, REVIEWS[rng.choice(list(REVIEWS))], REVIEW.draw(rng))
 
@@ -139,6 +163,8 @@ KINDS: dict[str, Callable[[Random, Sequence[Pair]], Draft]] = {
     "document": draft_document,
     "stream": draft_stream,
     "generate": draft_generation,
+    "tag": draft_tagging,
+    "tag_stream": draft_typing,
 }
 
 

@@ -14,7 +14,9 @@ class LanguageModel(nn.Module):
     """Predicts the next token from all before it, and from a condition, if it takes one.
 
     A condition sets the first state (Vinyals et al. 2015, Show and tell, who show the image to the
-    network once, before the first word). With tied embeddings a readout leads back to the
+    network once, before the first word). A model that is fed with it adds it to the embedding of
+    each token as well, so that long texts do not forget it; it is then a part of the state. With
+    tied embeddings a readout leads back to the
     embedding's space, where the rows of tokens are also their output weights (Press and Wolf 2017).
 
     Args:
@@ -40,6 +42,10 @@ class LanguageModel(nn.Module):
         self.num_features = num_features
         if num_features:
             self.condition = nn.Linear(num_features, self.num_parts * hidden_size)
+        if config.feeds_condition:
+            self.feed = nn.Linear(num_features, config.embedding_size)
+            for parameter in self.feed.parameters():  # beside small embeddings, at first nothing
+                nn.init.zeros_(parameter)
 
     @property
     def num_parts(self) -> int:
@@ -47,7 +53,10 @@ class LanguageModel(nn.Module):
         return self.config.num_layers * (2 if self.config.cell == "lstm" else 1)
 
     def first_state(self, num_rows: int, features: Tensor | None = None) -> State:
-        """The states before the first token: zero, or made from features (B, F)."""
+        """The states before the first token: zero, or made from features (B, F).
+
+        The condition of each row (1, B, E) comes last, if the model is fed with it.
+        """
         if self.num_features:
             assert features is not None, "the model takes a condition"
             parts = torch.tanh(self.condition(features))[None].chunk(self.num_parts, dim=-1)
@@ -56,16 +65,22 @@ class LanguageModel(nn.Module):
             parts = (zeros,) * self.num_parts
         # order: hidden of each layer, then cell of each layer
         num_layers = self.config.num_layers
-        return [tuple(parts[index::num_layers]) for index in range(num_layers)]
+        layers: State = [tuple(parts[index::num_layers]) for index in range(num_layers)]
+        if not self.config.feeds_condition:
+            return layers
+        return [*layers, (torch.tanh(self.feed(features))[None],)]
 
     def forward(self, input_ids: Tensor, state: State) -> tuple[Tensor, State]:
         """Reads T tokens at once: input_ids (B, T) int64 -> logits (B, T, V), the states after."""
         outputs = self.word_dropout(self.embedding(input_ids))
+        num_layers = len(self.layers)
+        for (condition,) in state[num_layers:]:
+            outputs = outputs + condition.transpose(0, 1)  # (B, 1, E), to each token
         after: State = []
-        for layer, before in zip(self.layers, state, strict=True):
+        for layer, before in zip(self.layers, state[:num_layers], strict=True):
             outputs, layer_state = run_layer(layer, self.dropout(outputs), before)
             after.append(layer_state)
-        return self.logits(self.dropout(outputs)), after
+        return self.logits(self.dropout(outputs)), [*after, *state[num_layers:]]
 
     def logits(self, outputs: Tensor) -> Tensor:
         """(..., H) -> (..., V)."""

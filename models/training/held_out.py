@@ -17,6 +17,11 @@ from models.training.data import Row, read_source
 
 EVERYDAY = Path(__file__).parents[1] / "everyday"
 EVERYDAY_NAME = "models/everyday"
+JUDGED = {"translation": slice(None), "text2text": slice(1)}
+"""The columns of a row that are held out; of the tasks that are not here, all but the first.
+
+Good answers recur: only what is answered is held out.
+"""
 
 
 class _Typing(dict[int, int | None]):
@@ -110,8 +115,8 @@ class HeldOut:
         return Overlap(source, len(rows), len(found), counts)
 
     def _texts(self, row: Row) -> Sequence[str]:
-        """The columns of a row that are texts, not labels."""
-        return row if self._task == "translation" else row[1:]
+        """The columns of a row that no model may have seen: no labels, and no answers."""
+        return row[JUDGED.get(self._task, slice(1, None))]
 
     def _add(self, name: str, texts: Iterable[str]) -> None:
         for text in texts:

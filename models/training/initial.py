@@ -16,7 +16,14 @@ from torch import Tensor
 from models.networks.gates import Matrix, restore_gates
 from models.training.trainer import BEST, read_seconds
 from models.training.vocabulary import transfer_rows
-from service.repository.manifest import MANIFEST, TOKENIZER, Manifest, Precision, read_manifest
+from service.repository.manifest import (
+    MANIFEST,
+    PAIRED,
+    TOKENIZER,
+    Manifest,
+    Precision,
+    read_manifest,
+)
 from service.text.tokenizer import Tokenizer
 
 # Those that hold every weight in full, best first.
@@ -114,7 +121,7 @@ def name_weights(manifest: Manifest, parts: dict[str, Matrix]) -> Iterator[tuple
         for place, way in enumerate(("forward", "backward")):
             prefix = f"encoder.layers.{index}.{way}_layer"
             yield from name_layer(manifest.cell, parts, f"encoder.{index}", place, prefix)
-    if manifest.task != "translation":
+    if manifest.task not in PAIRED:
         yield "output.weight", parts["output"]
         yield "output.bias", parts["output.bias"]
         return
@@ -134,10 +141,10 @@ def name_language(cell: str, parts: dict[str, Matrix]) -> Iterator[tuple[str, Ma
     num_layers = sum(name.startswith("layers.") and name.endswith(".input") for name in parts)
     for index in range(num_layers):
         yield from name_layer(cell, parts, f"layers.{index}", 0, f"layers.{index}")
-    for name in ("readout", "condition"):
-        if name in parts:
-            yield f"{name}.weight", parts[name]
-            yield f"{name}.bias", parts[f"{name}.bias"]
+    for name, ours in (("readout", "readout"), ("condition", "first_state"), ("feed", "feed")):
+        if ours in parts:
+            yield f"{name}.weight", parts[ours]
+            yield f"{name}.bias", parts[f"{ours}.bias"]
     bias = revive(parts["output.bias"])
     if "readout" in parts:  # tied
         yield "output_bias", bias

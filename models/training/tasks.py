@@ -12,19 +12,16 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from tqdm import tqdm
 
 from models.config import RunConfig, SourceConfig
 from models.networks.classifier import Classifier
 from models.networks.language_model import LanguageModel
-from models.networks.seq2seq import Seq2Seq, translate_greedily
+from models.networks.seq2seq import Seq2Seq
 from models.networks.tagger import StreamTagger, Tagger, build_tagger
 from models.training.adversarial import perturb
 from models.training.data import (
     Example,
-    Pair,
     Row,
-    add_typing_noise,
     batch_examples,
     bucket_batches,
     check_splits,
@@ -36,12 +33,13 @@ from models.training.data import (
 )
 from models.training.held_out import HeldOut, read_training
 from models.training.language import LanguageTask
-from models.training.masking import mask_pair
-from models.training.metrics import accuracy, translation_figures
-from models.training.start_tokens import SpeechLevels
+from models.training.metrics import accuracy
 from models.training.tagging import TaggingTask, check_spans
+from models.training.text2text import TextToTextTask
 from models.training.texts import check_texts, count_features
-from models.training.vocabulary import EOS, PAD, drop_merges, start_token
+from models.training.translation import TranslationTask
+from models.training.vocabulary import PAD
+from service.repository.manifest import PAIRED
 from service.text.tokenizer import Tokenizer
 
 VALID_BATCH_TOKENS = 8192
@@ -50,6 +48,7 @@ Network = Classifier | Seq2Seq | LanguageModel | Tagger | StreamTagger
 NETWORKS: dict[str, Callable[[RunConfig], Network]] = {
     "classification": lambda config: Classifier(config.model, len(config.labels)),
     "translation": lambda config: Seq2Seq(config.model),
+    "text2text": lambda config: Seq2Seq(config.model),
     "language": lambda config: LanguageModel(config.model, count_features(config)),
     "tagging": lambda config: build_tagger(config.model, len(config.labels)),
 }
@@ -90,7 +89,7 @@ def training_texts(config: RunConfig, data: Path) -> Iterator[str]:
     for source, rows in read_training(config, data):
         for first, second in sample_weighted(rows, source.weight, rng):
             yield second
-            if config.task == "translation":
+            if config.task in PAIRED:
                 yield first
 
 
@@ -156,115 +155,6 @@ class ClassificationTask:
     def _cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
         smoothing = self.config.training.label_smoothing
         return cross_entropy(logits.float(), labels, label_smoothing=smoothing)
-
-
-class TranslationTask:
-    """Translation in both directions of a pair; the start token selects the target language."""
-
-    def __init__(self, config: RunConfig, tokenizer: Tokenizer, data: Path) -> None:
-        self.config, self.tokenizer = config, tokenizer
-        self.pad_id, self.eos_id = tokenizer.token_id(PAD), tokenizer.token_id(EOS)
-        self.start_ids = [
-            tokenizer.token_id(start_token(language)) for language in config.languages
-        ]
-        self.levels = SpeechLevels(config, tokenizer)
-        rate = config.training.bpe_dropout
-        self._train_tokenizer = drop_merges(tokenizer, rate) if rate else tokenizer
-        self._train = [
-            (source.weight, self._direct(rows)) for source, rows in read_training(config, data)
-        ]
-        self._valid = {
-            source.path: limit_rows(
-                read_source(config, source, data, "valid"), config.training.valid_limit
-            )
-            for source in config.sources
-            if source.has_valid
-        }
-        check_splits(self._train, self._valid)
-
-    def build_model(self) -> nn.Module:
-        return build_model(self.config)
-
-    def sample_batches(self, rng: random.Random) -> list[list[Example]]:
-        return batch_examples(self.sample_epoch(rng), self.config.training.batch_tokens, rng)
-
-    def sample_epoch(self, rng: random.Random) -> list[Example]:
-        training = self.config.training
-        pairs = [
-            mask(pair, rng) if training.masked and rng.random() < training.masked else pair
-            for weight, pairs in self._train
-            for pair in sample_weighted(pairs, weight, rng)
-        ]
-        pairs, start_ids = self.levels.choose(pairs, rng)
-        noise = training.typing_noise
-        sources = self._train_tokenizer.encode_batch(
-            [
-                add_typing_noise(pair.source, rng)
-                if noise and rng.random() < noise
-                else pair.source
-                for pair in pairs
-            ]
-        )
-        targets = self._train_tokenizer.encode_batch([pair.target for pair in pairs])
-        limit = self.config.model.max_tokens - 1  # eos
-        return [
-            Example(
-                [*source[:limit], self.levels.end_id(start_id, self.eos_id)],
-                [start_id, *target[:limit]],
-            )
-            for start_id, source, target in zip(start_ids, sources, targets, strict=True)
-        ]
-
-    def loss(self, model: nn.Module, examples: Sequence[Example], device: torch.device) -> Tensor:
-        input_ids, lengths = pad_ids([example.input_ids for example in examples], self.pad_id)
-        inputs, _ = pad_ids([example.target_ids for example in examples], self.pad_id)
-        outputs, _ = pad_ids(
-            [[*example.target_ids[1:], self.eos_id] for example in examples], self.pad_id
-        )
-        logits = model(input_ids.to(device), lengths.to(device), inputs.to(device))
-        return cross_entropy(
-            logits.float().flatten(0, 1),
-            outputs.to(device).flatten(),
-            ignore_index=self.pad_id,
-            label_smoothing=self.config.training.label_smoothing,
-        )
-
-    def validate(self, model: nn.Module, device: torch.device) -> dict[str, float]:
-        figures: dict[str, float] = {}
-        for path, rows in self._valid.items():
-            for side, (source, target) in enumerate(self.config.pairs):
-                translations = self._translate(model, [row[side] for row in rows], 1 - side, device)
-                for figure in translation_figures(
-                    translations, [row[1 - side] for row in rows], target
-                ):
-                    figures[f"{path} {source}-{target} {figure.metric}"] = figure.value
-        chrfs = [value for name, value in figures.items() if name.endswith("chrf")]
-        return {"score": sum(chrfs) / len(chrfs), **figures}
-
-    def _direct(self, rows: Sequence[Row]) -> list[Pair]:
-        """Pairs both directions of the rows that are neither empty nor too long."""
-        texts = [[row[side] for row in rows] for side in (0, 1)]
-        lengths = [[len(ids) for ids in self.tokenizer.encode_batch(side)] for side in texts]
-        limit = self.config.model.max_tokens - 1  # eos
-        return [
-            Pair(row[side], row[1 - side], 1 - side)
-            for row, *sizes in zip(rows, *lengths, strict=True)
-            for side in (0, 1)
-            if min(sizes) > 0 and max(sizes) <= limit
-        ]
-
-    def _translate(
-        self, model: nn.Module, texts: list[str], target: int, device: torch.device
-    ) -> list[str]:
-        assert isinstance(model, Seq2Seq)
-        encoded = [[*ids, self.eos_id] for ids in self.tokenizer.encode_batch(texts)]
-        start_id = self.start_ids[target]
-        rows = translate_sources([model], encoded, start_id, self.eos_id, self.pad_id, device)
-        return [self.tokenizer.decode(row) for row in rows]
-
-
-def mask(pair: Pair, rng: random.Random) -> Pair:
-    return Pair(*mask_pair(pair.source, pair.target, rng), pair.side)
 
 
 def read_examples(
@@ -353,32 +243,6 @@ def classify_examples(
     return torch.stack(rows)
 
 
-def translate_sources(
-    models: Sequence[Seq2Seq],
-    sources: Sequence[Sequence[int]],
-    start_id: int,
-    eos_id: int,
-    pad_id: int,
-    device: torch.device,
-    progress: str = "",
-) -> list[list[int]]:
-    """Translates sources, which end with eos, in their order; see `translate_greedily`.
-
-    Shows a progress bar if `progress` names it.
-    """
-    rows: list[list[int]] = [[]] * len(sources)
-    batches = bucket_batches([len(ids) for ids in sources], VALID_BATCH_TOKENS // 2)
-    for batch in tqdm(batches, desc=progress, unit="batch", mininterval=1.0, disable=not progress):
-        input_ids, lengths = pad_ids([sources[index] for index in batch], pad_id)
-        max_new_tokens = 10 + int(1.5 * input_ids.shape[1])
-        translated = translate_greedily(
-            models, input_ids.to(device), lengths.to(device), start_id, eos_id, max_new_tokens
-        )
-        for index, row in zip(batch, translated, strict=True):
-            rows[index] = row
-    return rows
-
-
 def crop(example: Example, min_tokens: int, max_tokens: int, rng: random.Random) -> Example:
     """Crops a text above `max_tokens` to a random window, which bounds the cost of long reviews."""
     if len(example.input_ids) <= max_tokens:
@@ -392,6 +256,7 @@ def crop(example: Example, min_tokens: int, max_tokens: int, rng: random.Random)
 TASKS: dict[str, Callable[[RunConfig, Tokenizer, Path], Task]] = {
     "classification": ClassificationTask,
     "translation": TranslationTask,
+    "text2text": TextToTextTask,
     "language": LanguageTask,
     "tagging": TaggingTask,
 }

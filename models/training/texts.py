@@ -45,8 +45,8 @@ def read_texts(
     encoded = tokenizer.encode_batch([text for _, text in rows])
     return [
         Example([bos_id, *ids], [*ids, eos_id], features)
-        for ids, (features, _) in zip(encoded, rows, strict=True)
-        if 0 < len(ids) < config.model.max_tokens
+        for ids, (features, text) in zip(encoded, rows, strict=True)
+        if 0 < len(ids) < config.model.max_tokens and len(text) >= source.min_characters
     ]
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -49,17 +49,28 @@ def find_model(model: type[BaseModel], path: Sequence[str]) -> type[BaseModel]:
     """The model that a path of field names leads to, or the last one on the way."""
     for name in path:
         field = model.model_fields.get(name)
-        nested = field.annotation if field else None
-        if not (isinstance(nested, type) and issubclass(nested, BaseModel)):
+        nested = find_nested(field.annotation) if field else None
+        if nested is None:
             break
         model = nested
     return model
 
 
+def find_nested(annotation: Any) -> type[BaseModel] | None:
+    """The model of a field that holds one, or may."""
+    for kind in (annotation, *get_args(annotation)):
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            return kind
+    return None
+
+
 def find_description(model: type[BaseModel], path: Sequence[str]) -> str | None:
-    nested = find_model(model, path[:-1])
-    field = nested.model_fields.get(path[-1]) or model.model_fields.get(path[0])
-    return field.description if field else None
+    """What the field at a path is, or the closest one above it that says so."""
+    for length in range(len(path), 0, -1):
+        field = find_model(model, path[: length - 1]).model_fields.get(path[length - 1])
+        if field and field.description:
+            return field.description
+    return None
 
 
 # By the type of pydantic's error, with the names of its context.

@@ -1,5 +1,6 @@
 """What every request passes: its id, its log line, its metrics, its trace."""
 
+import http
 import logging
 import random
 import re
@@ -73,20 +74,28 @@ class RequestContextMiddleware:
             known = {"seqserve.request_id": request.request_id, "seqserve.model": model}
             sent = None if status == CLIENT_CLOSED else status
             request.trace.close(sent, known, request.timings, ended_at)
-        if not logger.isEnabledFor(logging.INFO):
-            return
-        logger.info(
-            "request",
-            extra={
-                "method": scope["method"],
-                "path": quote(scope["path"])[:200],  # quoted: a path can hold line ends
-                "status": status,
-                "duration_ms": round(1000 * seconds, 3),
-                "model": model,
-                "request_id": request.request_id,
-                **(request.trace.ids if request.trace is not None else {}),
-            },
-        )
+        if logger.isEnabledFor(logging.INFO) and self.is_logged(status):
+            log_request(scope, request, status, seconds)
+
+    def is_logged(self, status: int) -> bool:
+        """Whether a request gets a line: all with an error do, of the others a share."""
+        ratio = self.context.settings.access_log_ratio
+        return status >= http.HTTPStatus.BAD_REQUEST or ratio == 1.0 or random.random() < ratio
+
+
+def log_request(scope: Scope, request: RequestContext, status: int, seconds: float) -> None:
+    logger.info(
+        "request",
+        extra={
+            "method": scope["method"],
+            "path": quote(scope["path"])[:200],  # quoted: a path can hold line ends
+            "status": status,
+            "duration_ms": round(1000 * seconds, 3),
+            "model": request.model_names or NO_MODEL,
+            "request_id": request.request_id,
+            **(request.trace.ids if request.trace is not None else {}),
+        },
+    )
 
 
 def is_task(scope: Scope) -> bool:

@@ -18,6 +18,7 @@ from service.answers import (
     Detection,
     Entity,
     Started,
+    States,
     StreamEvent,
     TagAnswer,
     TagOptions,
@@ -30,6 +31,7 @@ from service.errors import ServingError
 from service.http.context import find_request_context
 from service.http.schemas import (
     AlignedSentence,
+    DetailsShown,
     DetectedLanguage,
     PipelineTranslation,
     TranslateResponse,
@@ -63,6 +65,8 @@ def show_translations(
         shown.score = pick(scores, is_single)
     if any(each.is_unsure for each in found):
         shown.unsure = pick([each.is_unsure for each in found], is_single)
+    if options.states:
+        shown.details = pick([make_details(each.states) for each in found], is_single)
     return shown
 
 
@@ -70,7 +74,9 @@ def show_pipeline_translations(answer: TranslateAnswer) -> list[PipelineTranslat
     """The answer in Hugging Face's shape, which is a list also for one text."""
     return [
         PipelineTranslation(
-            translation_text=each.text, complete=None if each.is_complete else False
+            translation_text=each.text,
+            complete=None if each.is_complete else False,
+            details=make_details(each.states),
         )
         for each in answer.translations
     ]
@@ -135,22 +141,39 @@ def show_classifications(answer: ClassifyAnswer, *, with_details: bool) -> list[
             "num_tokens": each.num_tokens,
             "truncated": each.is_truncated,
             **show_attributions(each),
+            **show_details(each.states),
         }
         for labels, each in zip(shown, answer.classifications, strict=True)
     ]
 
 
 def show_taggings(answer: TagAnswer, options: TagOptions) -> list[Any]:
-    """Hugging Face's list of entities for each text, or an object with the rendered text."""
+    """Hugging Face's list of entities for each text, or an object with more than that."""
     shown = [
         [show_entity(entity, options) for entity in tagging.entities] for tagging in answer.taggings
     ]
-    if not options.render:
+    if not (options.render or options.states):
         return shown
     return [
-        {"entities": entities, "text": tagging.rendered}
+        {
+            "entities": entities,
+            **({"text": tagging.rendered} if options.render else {}),
+            **show_details(tagging.states),
+        }
         for entities, tagging in zip(shown, answer.taggings, strict=True)
     ]
+
+
+def show_details(states: States | None) -> dict[str, Any]:
+    """The states, if they were asked for."""
+    return {} if states is None else {"details": {"states": asdict(states)}}
+
+
+def make_details(states: States | None) -> DetailsShown | None:
+    """The same as a part of an answer that has a model."""
+    if states is None:
+        return None
+    return DetailsShown.model_validate({"states": asdict(states)})
 
 
 def show_entity(entity: Entity, options: TagOptions) -> dict[str, Any]:

@@ -6,7 +6,15 @@ Limits that an operator sets are not known here: the pipeline checks them.
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 from pydantic.config import JsonDict
 
@@ -14,6 +22,7 @@ from service.answers import (
     Aggregation,
     ClassifyOptions,
     Formality,
+    StatesOptions,
     TagOptions,
     TranslateOptions,
 )
@@ -76,6 +85,7 @@ def refuse_number(value: object) -> object:
 
 
 Flag = Annotated[bool, BeforeValidator(refuse_number)]
+FLAG: TypeAdapter[bool] = TypeAdapter(Flag)
 Text = Annotated[str, Field(min_length=1, json_schema_extra=NOT_BLANK)]
 # Among others a blank text is translated, but not classified.
 Texts = Annotated[
@@ -170,6 +180,73 @@ class TimedBody(Body):
     ] = None
 
 
+class StatesParameters(Parameters):
+    """Which states of a model are wanted; null stands for the choice of the server."""
+
+    layers: Annotated[
+        tuple[Annotated[str, Field(max_length=32)], ...] | None,
+        Field(min_length=1, description="an array of names of layers of GET /models"),
+    ] = None
+    units: Annotated[
+        tuple[Count, ...] | None,
+        Field(min_length=1, description="an array of numbers of units, from 0"),
+    ] = None
+    values: Annotated[
+        tuple[Literal["hidden", "cell"], ...] | None,
+        Field(min_length=1, description="an array of hidden, cell or both"),
+    ] = None
+
+    @property
+    def options(self) -> StatesOptions:
+        return StatesOptions(self.layers, self.units, self.values)
+
+
+class Details(Parameters):
+    """What is wanted beside the answer."""
+
+    states: Annotated[
+        StatesParameters | None,
+        Field(description="an object with layers, units and values, or an empty one"),
+    ] = None
+
+    @property
+    def state_options(self) -> StatesOptions | None:
+        return None if self.states is None else self.states.options
+
+
+def read_details(value: object) -> object:
+    """Details may be asked for by true alone."""
+    if isinstance(value, dict | Details):
+        return value
+    try:
+        is_wanted = FLAG.validate_python(value)
+    except ValidationError:
+        raise fault("must be true, false or an object, got {kind}", kind=kind_of(value)) from None
+    return {} if is_wanted else None
+
+
+def read_states_details(value: object) -> object:
+    """Details that have nothing but states."""
+    details = read_details(value)
+    if details == {}:
+        raise fault("has no `states`")
+    return details
+
+
+WantedDetails = Annotated[
+    Details | None, BeforeValidator(read_details, json_schema_input_type=bool | Details)
+]
+StatesDetails = Annotated[
+    Details | None,
+    BeforeValidator(read_states_details, json_schema_input_type=Literal[False] | Details),
+    Field(description="an object with states, for what the model holds after each token"),
+]
+
+
+def find_states(details: Details | None) -> StatesOptions | None:
+    return None if details is None else details.state_options
+
+
 class TranslateRequest(TimedBody):
     """LibreTranslate's body, with our extensions."""
 
@@ -212,6 +289,7 @@ class TranslateRequest(TimedBody):
     stream: Annotated[
         Flag, Field(description="true for server-sent events: token, ..., token, done")
     ] = False
+    details: StatesDetails = None
 
     @property
     def texts(self) -> list[str]:
@@ -240,6 +318,7 @@ class TranslateRequest(TimedBody):
             terms={term: term for term in self.keep} | self.own_glossary,
             glossary=self.glossary if isinstance(self.glossary, str) else "",
             min_score=self.min_score,
+            states=find_states(self.details),
         )
 
 
@@ -263,6 +342,7 @@ class TranslateParameters(Parameters):
     clean_up_tokenization_spaces: Annotated[
         Flag, Field(description="true or false; there are no such spaces")
     ] = True
+    details: StatesDetails = None
     generate_parameters: Annotated[
         GenerateParameters, Field(description="an object with num_beams and max_new_tokens")
     ] = GenerateParameters()
@@ -288,6 +368,7 @@ class PipelineTranslateRequest(TimedBody):
             target=asked.tgt_lang,
             beam_size=asked.generate_parameters.num_beams,
             max_new_tokens=asked.generate_parameters.max_new_tokens,
+            states=find_states(asked.details),
         )
 
 
@@ -301,9 +382,12 @@ class Switches(BaseModel):
     truncate: Annotated[
         Flag, Field(description="true to cut a text that is too long instead of refusing it")
     ] = False
-    details: Annotated[Flag, Field(description="true for an object per text instead of a list")] = (
-        False
-    )
+    details: Annotated[
+        WantedDetails,
+        Field(
+            description="true for an object per text instead of a list, or an object with states"
+        ),
+    ] = None
     explain: Annotated[
         Flag, Field(description="true for details with the weight of each token for the label")
     ] = False
@@ -369,7 +453,13 @@ class ClassifyRequest(TimedBody, Switches):
 
     @property
     def wants_details(self) -> bool:
-        return self.details or self.parameters.details or self.wants_explanation
+        return self.wanted_details is not None or self.wants_explanation
+
+    @property
+    def wanted_details(self) -> Details | None:
+        """Those of the parameters, or else those beside `inputs`."""
+        asked = self.parameters.details
+        return self.details if asked is None else asked
 
     @property
     def wants_explanation(self) -> bool:
@@ -385,6 +475,7 @@ class ClassifyRequest(TimedBody, Switches):
             max_length=asked.max_length,
             truncate="end" if self.truncate or asked.truncate or asked.truncation else None,
             explain=self.wants_explanation,
+            states=find_states(self.wanted_details),
         )
 
 
@@ -468,6 +559,7 @@ class TagParameters(Parameters):
     render: Annotated[
         Flag, Field(description="true for the text with white space where the labels say")
     ] = False
+    details: StatesDetails = None
     model: Annotated[ModelName | None, Field(description="the name of a model of GET /models")] = (
         None
     )
@@ -498,6 +590,7 @@ class TagRequest(TimedBody):
             aggregation=asked.aggregation_strategy,
             ignored=frozenset(asked.ignore_labels),
             render=asked.render,
+            states=find_states(asked.details),
         )
 
 
@@ -519,6 +612,36 @@ class Reply(BaseModel):
 class DetectedLanguage(Reply):
     confidence: Annotated[float, Field(ge=0, le=100)]
     language: str
+
+
+class ReadToken(BaseModel):
+    """A token that a model read."""
+
+    text: str
+    start: Annotated[int, Field(description="in characters (code points) of the text")]
+    end: int
+
+
+class StateSeriesShown(BaseModel):
+    """One unit: its value after each token."""
+
+    layer: str
+    unit: int
+    value: Literal["hidden", "cell"]
+    values: list[float]
+
+
+class StatesShown(BaseModel):
+    """What a model held after each token that it read."""
+
+    tokens: list[ReadToken]
+    series: list[StateSeriesShown]
+
+
+class DetailsShown(BaseModel):
+    """What was asked for by `details`."""
+
+    states: StatesShown
 
 
 class AlignedSentence(BaseModel):
@@ -558,6 +681,8 @@ class TranslateResponse(Reply):
         ),
     ] = None
 
+    details: DetailsShown | list[DetailsShown | None] | None = None
+
 
 class TranslationEvent(BaseModel):
     """A server-sent event of a translation; the data is JSON."""
@@ -571,6 +696,7 @@ class PipelineTranslation(BaseModel):
 
     translation_text: str
     complete: bool | None = None
+    details: DetailsShown | None = None
 
 
 class LabelledScore(BaseModel):
@@ -595,6 +721,7 @@ class DetailedClassification(BaseModel):
     num_tokens: Annotated[int, Field(description="tokens that the model read")]
     truncated: Annotated[bool, Field(description="whether the text had more tokens")]
     tokens: list[TokenWeight] | None = None
+    details: DetailsShown | None = None
 
 
 class TaggedEntity(BaseModel):
@@ -609,11 +736,12 @@ class TaggedEntity(BaseModel):
     end: int
 
 
-class RenderedTagging(BaseModel):
-    """What `render` gives for a text."""
+class DetailedTagging(BaseModel):
+    """What `render` and `details` give for a text."""
 
     entities: list[TaggedEntity]
-    text: str
+    text: str | None = None
+    details: DetailsShown | None = None
 
 
 class LanguageInfo(BaseModel):
@@ -704,6 +832,31 @@ class ModelCondition(BaseModel):
     num_features: int | None
 
 
+class ShownLayer(BaseModel):
+    """A layer of a model whose states can be asked for."""
+
+    name: str
+    units: int
+    values: list[Literal["hidden", "cell"]]
+
+
+class ShownFind(BaseModel):
+    """A unit that follows a property of the text, with the correlation on held-out text."""
+
+    layer: str
+    unit: int
+    value: Literal["hidden", "cell"]
+    property: str
+    correlation: float
+
+
+class ModelStates(BaseModel):
+    """What `details.states` can be asked for."""
+
+    layers: list[ShownLayer]
+    finds: list[ShownFind]
+
+
 class ModelInfo(BaseModel):
     """What is loaded under one name."""
 
@@ -720,6 +873,16 @@ class ModelInfo(BaseModel):
     pairs: list[str]
     labels: list[str]
     condition: ModelCondition | None = None
+    states: Annotated[
+        ModelStates | None, Field(description="null if the model does not show its states")
+    ] = None
+    lookahead: Annotated[
+        int | None,
+        Field(
+            description="tokens that a tagger reads on before it labels one of /tag/stream; null "
+            "if it reads whole texts only"
+        ),
+    ] = None
     precision: str
     device: str
     num_bytes: int

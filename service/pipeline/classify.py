@@ -1,18 +1,19 @@
 """Classification: text -> ids -> submit -> labels, with timings. Knows no HTTP."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from service.answers import Classification, ClassifyAnswer, ClassifyOptions
+from service.answers import Classification, ClassifyAnswer, ClassifyOptions, StatesOptions
 from service.engine.batch import Result, TokenSequence
 from service.errors import EmptyInput, InputTooLong, ModelNotFound
 from service.pipeline.attribution import Erasure, attribute, erase_each
 from service.pipeline.intake import (
     check_texts,
-    detect_languages,
+    choose_languages,
     offload,
 )
 from service.pipeline.labels import rank_labels
+from service.pipeline.states import Reading, StatesPlan, choose_units, make_tokens
 from service.pipeline.submission import ModelBatch, Submission, group_by_model, name_models
 from service.pipeline.task_pipeline import TaskPipeline
 from service.repository.manifest import SENTIMENT
@@ -30,6 +31,7 @@ class EncodedText:
     Attributes:
         is_truncated: the text has more tokens than the sequence.
         erasures: the text without each of its tokens, if it is to be explained.
+        states: those to be shown, if any.
     """
 
     text: str
@@ -37,6 +39,7 @@ class EncodedText:
     sequence: TokenSequence
     is_truncated: bool
     erasures: list[Erasure] | None
+    states: StatesPlan | None
 
     @property
     def erased(self) -> list[TokenSequence]:
@@ -67,7 +70,7 @@ class ClassificationJob:
 class ClassifyPipeline(TaskPipeline):
     """Labels texts with the classifiers of a registry."""
 
-    task = "classification"
+    tasks = ("classification",)
 
     async def classify(
         self, texts: Sequence[str], options: ClassifyOptions, deadline: float
@@ -90,7 +93,8 @@ class ClassifyPipeline(TaskPipeline):
         """Checks and encodes texts, and chooses their models; nothing is submitted yet.
 
         Raises:
-            EmptyInput, InputTooLong, LanguageNotSupported, ModelNotFound, DeadlineExceeded.
+            EmptyInput, InputTooLong, InvalidInput, LanguageNotSupported, ModelNotFound,
+            DeadlineExceeded.
         """
         arrived_at = self._clock()
         check_texts(texts, self._settings)
@@ -104,6 +108,7 @@ class ClassifyPipeline(TaskPipeline):
 
         encoded = await offload(texts, encode_texts, deadline - arrived_at)
         self._check_explanation(encoded)
+        self._states.check(sum(each.states.num_values for each in encoded if each.states))
         work = group_by_model((each.served, [each.sequence, *each.erased]) for each in encoded)
         times = (deadline, arrived_at, self._clock())
         return ClassificationJob(options, encoded, work, *name_models(work), *times)
@@ -117,6 +122,11 @@ class ClassifyPipeline(TaskPipeline):
         with Submission(job.work, job.deadline, self._clock) as submission:
             results = await submission.results()
         classifications = [describe_text(each, results, job.options) for each in job.encoded]
+        if job.options.states:
+            classifications = [
+                replace(found, states=await self._states.read(each.states, job.deadline))
+                for found, each in zip(classifications, job.encoded, strict=True)
+            ]
         timings = self._observe(job, results)
         return ClassifyAnswer(job.model_names, job.model_versions, timings, classifications)
 
@@ -138,16 +148,16 @@ class ClassifyPipeline(TaskPipeline):
         self, texts: Sequence[str], model_name: str | None
     ) -> list[ServedModel]:
         if model_name is not None:
-            return [self._registry.find_model(model_name, self.task)] * len(texts)
+            return [self._registry.find_model(model_name, *self.tasks)] * len(texts)
         codes = self._registry.classified_languages()
         if not codes:
-            names = [s.manifest.name for s in self._registry.models_of(self.task)]
+            names = [s.manifest.name for s in self._registry.models_of(*self.tasks)]
             raise ModelNotFound(
                 "no classifier answers by default; name one as `parameters.model`; there are "
                 f"{', '.join(names) or 'none'}"
             )
-        detections = detect_languages(texts, codes, UNREAD_REMEDY)
-        return [self._registry.find_classifier(detection.language) for detection in detections]
+        chosen = choose_languages(texts, codes, UNREAD_REMEDY)
+        return [self._registry.find_classifier(language) for language in chosen]
 
 
 def encode_text(
@@ -162,7 +172,7 @@ def encode_text(
         times: arrival and deadline, in monotonic seconds.
 
     Raises:
-        EmptyInput, InputTooLong.
+        EmptyInput, InputTooLong, InvalidInput.
     """
     model = served.model
     is_opinion = model.manifest.purpose == SENTIMENT
@@ -182,11 +192,30 @@ def encode_text(
             )
     kept = slice(-limit, None) if options.truncate == "start" else slice(limit)
     sequence = TokenSequence(input_ids[kept], *times)
-    erasures = None
-    if options.explain:
-        spans = restore_spans(model.tokenizer.spans(read), ratings)
-        erasures = erase_each(sequence, spans[kept])
-    return EncodedText(text, served, sequence, len(input_ids) > limit, erasures)
+    erasures = states = None
+    if options.explain or options.states:
+        spans = restore_spans(model.tokenizer.spans(read), ratings)[kept]
+        erasures = erase_each(sequence, spans) if options.explain else None
+        states = plan_states(text, served, sequence, spans, options.states)
+    return EncodedText(text, served, sequence, len(input_ids) > limit, erasures, states)
+
+
+def plan_states(
+    text: str,
+    served: ServedModel,
+    sequence: TokenSequence,
+    spans: Sequence[tuple[int, int]],
+    asked: StatesOptions | None,
+) -> StatesPlan | None:
+    """The states of a text that are to be shown.
+
+    Raises:
+        InvalidInput: the model does not show these.
+    """
+    if asked is None:
+        return None
+    reading = Reading(sequence.input_ids, make_tokens(text, spans))
+    return StatesPlan(served, choose_units(served.manifest, asked), [reading])
 
 
 def describe_text(

@@ -13,15 +13,18 @@ from service.answers import (
     GenerateOptions,
     Prompt,
     Started,
+    StateToken,
     TokenDelta,
 )
 from service.engine.batch import Generation, Result, SamplingOptions, TokenSequence
 from service.errors import InputTooLong, InvalidInput
 from service.pipeline.growing_text import GrowingText
 from service.pipeline.intake import check_texts, offload
-from service.pipeline.prompts import LANGUAGE, choose_generator, encode_condition, encode_prompt
+from service.pipeline.prompts import choose_generator, encode_condition, encode_prompt
+from service.pipeline.states import Reading, StatesPlan, Unit, choose_units, make_tokens
 from service.pipeline.submission import ModelBatch, Submission
 from service.pipeline.task_pipeline import TaskPipeline
+from service.repository.manifest import GENERATIVE
 from service.repository.registry import ServedModel
 
 # What a seed is drawn from if the client gives none: short enough for JavaScript's numbers.
@@ -47,18 +50,25 @@ class Text:
         assert self.sequence.sampling is not None
         return self.sequence.sampling
 
+    @property
+    def max_tokens(self) -> int:
+        """Of prompt and text."""
+        return self.sequence.num_tokens - 1 + self.sampling.max_new_tokens
+
 
 @dataclass(frozen=True)
 class GenerationJob:
     """Prompts on their way through a language model.
 
     Attributes:
+        units: those whose states are shown.
         texts: those of the first prompt, then those of the second, and so on.
         deadline, arrived_at, encoded_at: monotonic seconds.
     """
 
     options: GenerateOptions
     served: ServedModel
+    units: list[Unit]
     texts: list[Text]
     deadline: float
     arrived_at: float
@@ -82,9 +92,9 @@ class GenerationJob:
 
 
 class GeneratePipeline(TaskPipeline):
-    """Continues prompts with the language models of a registry."""
+    """Goes on from prompts, or answers them, with the models of a registry that write texts."""
 
-    task = LANGUAGE
+    tasks = GENERATIVE
 
     async def generate(
         self, prompts: Sequence[Prompt], options: GenerateOptions, deadline: float
@@ -129,10 +139,12 @@ class GeneratePipeline(TaskPipeline):
                 )
             ]
 
+        units = choose_units(served.manifest, options.states) if options.states else []
         texts = await offload(
             [prompt.text for prompt in prompts], encode_prompts, deadline - arrived_at
         )
-        return GenerationJob(options, served, texts, deadline, arrived_at, self._clock())
+        self._states.check(len(units) * sum(text.max_tokens for text in texts))
+        return GenerationJob(options, served, units, texts, deadline, arrived_at, self._clock())
 
     async def answer_job(self, job: GenerationJob) -> GenerateAnswer:
         """Has the model of a job generate its texts.
@@ -146,7 +158,8 @@ class GeneratePipeline(TaskPipeline):
         with Submission(job.work, job.deadline, self._clock) as submission:
             results = await submission.results()
         finished = [
-            finish_text(job, text, read_generation(results[text.sequence])) for text in job.texts
+            await self._finish(job, text, read_generation(results[text.sequence]))
+            for text in job.texts
         ]
         return self._answer(job, results, finished)
 
@@ -175,7 +188,7 @@ class GeneratePipeline(TaskPipeline):
                 if heard.token is None:
                     generation = read_generation(submission.result(text.sequence))
                     token = close_tokens(job, text.growing, generation, last.get(index))
-                    finished[index] = finish_text(job, text, generation)
+                    finished[index] = await self._finish(job, text, generation)
                     position = len(generation.log_probabilities) - 1
                     yield TokenDelta(index, position, token, finished[index])
                 elif heard.is_last:
@@ -184,6 +197,16 @@ class GeneratePipeline(TaskPipeline):
                     yield TokenDelta(index, heard.position, heard.token)
             results = await submission.results()
         yield self._answer(job, results, [finished[text.index] for text in job.texts])
+
+    async def _finish(
+        self, job: GenerationJob, text: Text, generation: Generation
+    ) -> GeneratedText:
+        """The whole text, with its states if they were asked for."""
+        finished = finish_text(job, text, generation)
+        if not job.options.states:
+            return finished
+        plan = StatesPlan(job.served, job.units, [read_again(job, text, generation)])
+        return replace(finished, states=await self._states.read(plan, job.deadline))
 
     def _answer(
         self,
@@ -321,6 +344,21 @@ def list_tokens(job: GenerationJob, generation: Generation) -> list[GeneratedTok
     ]
     last = close_tokens(job, growing, generation, tokens[-1] if tokens else None)
     return [*tokens, last] if last.is_special else [*tokens[:-1], last]
+
+
+def read_again(job: GenerationJob, text: Text, generation: Generation) -> Reading:
+    """Prompt and text as the model reads them, or the prompt alone if the model answers it."""
+    num_prompt_tokens = text.sequence.num_tokens - 1  # its bos or eos is not a token of the text
+    spans = job.served.model.tokenizer.spans(text.prompt)
+    tokens = make_tokens(text.prompt, spans[len(spans) - num_prompt_tokens :])
+    if not job.served.manifest.goes_on:
+        return Reading(text.sequence.input_ids, tokens)
+    end = len(text.prompt)
+    for token in list_tokens(job, generation)[: len(generation.token_ids)]:
+        start, end = end, end + len(token.text)
+        tokens.append(StateToken(token.text, start, end))
+    input_ids = [*text.sequence.input_ids, *generation.token_ids]
+    return Reading(input_ids, tokens, 1, text.sequence.features)
 
 
 def close_tokens(

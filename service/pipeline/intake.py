@@ -21,6 +21,7 @@ from service.repository.registry import Registry
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
 from service.text import detection, languages
+from service.text.recognition import recognize
 from service.text.scripts import dominant_script
 
 T = TypeVar("T")
@@ -53,13 +54,13 @@ def check_texts(texts: Sequence[str], settings: Settings, *, may_be_blank: bool 
             )
 
 
-def check_wait(registry: Registry, task: str) -> None:
-    """Refuses at once, before anything is read, when no model of the task would take a request.
+def check_wait(registry: Registry, tasks: Sequence[str]) -> None:
+    """Refuses at once, before anything is read, when no model of the tasks would take a request.
 
     Raises:
         Overloaded: all their queues are too slow.
     """
-    served = registry.models_of(task)
+    served = registry.models_of(*tasks)
     if served and all(each.batcher.is_too_slow for each in served):
         served[0].batcher.check_wait()
 
@@ -81,6 +82,18 @@ async def offload(
             return await asyncio.to_thread(function)
     except TimeoutError as exc:
         raise DeadlineExceeded(TOO_LATE) from exc
+
+
+def choose_languages(texts: Sequence[str], codes: Sequence[str], remedy: str) -> list[str]:
+    """The likeliest of the languages for each text, at less cost than `detect_languages`.
+
+    Raises:
+        LanguageNotSupported: as there.
+    """
+    recognized = [recognize(text, codes) for text in texts]
+    if all(recognized):
+        return recognized
+    return [found.language for found in detect_languages(texts, codes, remedy)]
 
 
 def detect_languages(texts: Sequence[str], codes: Sequence[str], remedy: str) -> list[Detection]:

@@ -26,6 +26,7 @@ def join_halves(
         translations[index] = replace(
             found,
             detected=half.detected,
+            states=half.states,
             is_complete=half.is_complete and found.is_complete,
             score=join_scores(half.score, found.score),
         )

@@ -3,28 +3,26 @@
 from collections.abc import Sequence
 
 from service.answers import GenerateOptions, Prompt
-from service.errors import InputTooLong, InvalidInput, ModelNotFound
-from service.repository.manifest import Manifest
+from service.errors import EmptyInput, InputTooLong, InvalidInput, ModelNotFound
+from service.repository.manifest import GENERATIVE, Manifest
 from service.repository.registry import Registry, ServedModel
-
-LANGUAGE = "language"
 
 
 def choose_generator(
     registry: Registry, name: str | None, prompts: Sequence[Prompt]
 ) -> ServedModel:
-    """The model of a name, or the first by name that takes all prompts.
+    """The model of a name, or the one that takes such prompts by default.
 
     Raises:
         ModelNotFound: there is none.
         InvalidInput: what the prompts lack for the model.
     """
     if name is not None:
-        served = registry.find_model(name, LANGUAGE)
+        served = registry.find_model(name, *GENERATIVE)
         for prompt in prompts:
             encode_condition(prompt, served.manifest)
         return served
-    candidates = registry.models_of(LANGUAGE)
+    candidates = registry.defaults_of(*GENERATIVE)
     refusals: list[InvalidInput] = []
     for served in candidates:
         try:
@@ -35,7 +33,11 @@ def choose_generator(
         else:
             return served
     if not refusals:
-        raise ModelNotFound("no language model is loaded; GET /models lists all models")
+        names = [served.manifest.name for served in registry.models_of(*GENERATIVE)]
+        raise ModelNotFound(
+            "no language model answers requests that name none; there are "
+            f"{', '.join(names) or 'none'}"
+        )
     raise InvalidInput("; or ".join(dict.fromkeys(map(str, refusals))))
 
 
@@ -66,18 +68,29 @@ def encode_condition(prompt: Prompt, manifest: Manifest) -> tuple[float, ...] | 
 
 
 def encode_prompt(served: ServedModel, text: str, options: GenerateOptions) -> list[int]:
-    """The token ids of a prompt, from bos on.
+    """The token ids of a prompt, as the model reads them.
 
     Raises:
+        InvalidInput: the prompt is asked for before its text, but the model answers it.
+        EmptyInput: there is nothing to answer.
         InputTooLong: more tokens than the model reads.
     """
-    ((bos_id, *token_ids),) = served.model.encode([text])
+    model, name = served.model, served.manifest.name
+    if options.with_prompt and not served.manifest.goes_on:
+        raise InvalidInput(
+            f"model {name} answers a text instead of going on from it; leave out return_full_text "
+            "and echo"
+        )
+    token_ids = model.tokenizer.encode(text)
     limit = served.manifest.limits.max_input_tokens
     if options.truncate is not None:
         token_ids = token_ids[-min(options.truncate, limit) :]
     if len(token_ids) > limit:
         raise InputTooLong(
             f"the prompt has {len(token_ids)} tokens, above the limit of {limit} of model "
-            f"{served.manifest.name}; send less, or ask to `truncate` it to its last {limit}"
+            f"{name}; send less, or ask to `truncate` it to its last {limit}"
         )
-    return [bos_id, *token_ids]
+    framed = model.frame(token_ids)
+    if not framed:
+        raise EmptyInput(f"model {name} answers a text, and there is none; send one")
+    return framed

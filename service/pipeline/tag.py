@@ -1,21 +1,22 @@
 """Tagging: text -> ids -> windows -> submit -> a label for each token. Knows no HTTP."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
-from service.answers import TagAnswer, Tagging, TagOptions
+from service.answers import StatesOptions, TagAnswer, Tagging, TagOptions
 from service.engine.batch import Result, TokenSequence
 from service.errors import EmptyInput, InvalidInput, ModelNotFound
 from service.pipeline.entities import find_entities
 from service.pipeline.intake import (
     check_texts,
-    detect_languages,
+    choose_languages,
     offload,
 )
 from service.pipeline.pieces import locate_tokens, make_pieces, render_text
+from service.pipeline.states import Reading, StatesPlan, choose_units, make_tokens
 from service.pipeline.submission import ModelBatch, Submission, group_by_model, name_models
 from service.pipeline.task_pipeline import TaskPipeline
 from service.repository.registry import ServedModel
@@ -41,12 +42,14 @@ class EncodedText:
     Attributes:
         spans: (start, end) of each token in the text.
         windows: of the tokens, with the sequence of each.
+        states: those to be shown, if any.
     """
 
     text: str
     served: ServedModel
     spans: list[tuple[int, int]]
     windows: list[tuple[Window, TokenSequence]]
+    states: StatesPlan | None
 
     @property
     def sequences(self) -> list[TokenSequence]:
@@ -70,7 +73,7 @@ class TaggingJob:
 class TagPipeline(TaskPipeline):
     """Labels the tokens of texts with the taggers of a registry."""
 
-    task = "tagging"
+    tasks = ("tagging",)
 
     async def open_job(
         self, texts: Sequence[str], options: TagOptions, deadline: float
@@ -92,6 +95,7 @@ class TagPipeline(TaskPipeline):
             ]
 
         encoded = await offload(texts, encode_texts, deadline - arrived_at)
+        self._states.check(sum(each.states.num_values for each in encoded if each.states))
         work = group_by_model((each.served, each.sequences) for each in encoded)
         times = (deadline, arrived_at, self._clock())
         return TaggingJob(options, encoded, work, *name_models(work), *times)
@@ -105,17 +109,22 @@ class TagPipeline(TaskPipeline):
         with Submission(job.work, job.deadline, self._clock) as submission:
             results = await submission.results()
         taggings = [describe_text(each, results, job.options) for each in job.encoded]
+        if job.options.states:
+            taggings = [
+                replace(found, states=await self._states.read(each.states, job.deadline))
+                for found, each in zip(taggings, job.encoded, strict=True)
+            ]
         timings = self._observe(job, results)
         return TagAnswer(job.model_names, job.model_versions, timings, taggings)
 
     def _choose_taggers(self, texts: Sequence[str], model_name: str | None) -> list[ServedModel]:
         if model_name is not None:
-            return [self._registry.find_model(model_name, self.task)] * len(texts)
+            return [self._registry.find_model(model_name, *self.tasks)] * len(texts)
         codes = self._registry.tagged_languages()
         if not codes:
             raise ModelNotFound("no tagger is loaded")
-        detections = detect_languages(texts, codes, UNREAD_REMEDY)
-        return [self._registry.find_tagger(detection.language) for detection in detections]
+        chosen = choose_languages(texts, codes, UNREAD_REMEDY)
+        return [self._registry.find_tagger(language) for language in chosen]
 
 
 def encode_text(
@@ -131,7 +140,8 @@ def encode_text(
 
     Raises:
         EmptyInput: it has no tokens.
-        InvalidInput: it is to be rendered, and the model marks no white space.
+        InvalidInput: it is to be rendered, and the model marks no white space; or the model does
+            not show the states that are asked for.
     """
     manifest = served.manifest
     if options.render:
@@ -143,7 +153,34 @@ def encode_text(
         (window, TokenSequence(input_ids[window.start : window.end], *times))
         for window in cut_windows(len(input_ids), manifest.limits.max_input_tokens)
     ]
-    return EncodedText(text, served, locate_tokens(served.model, text), windows)
+    spans = locate_tokens(served.model, text)
+    states = plan_states(text, served, windows, spans, options.states)
+    return EncodedText(text, served, spans, windows, states)
+
+
+def plan_states(
+    text: str,
+    served: ServedModel,
+    windows: Sequence[tuple[Window, TokenSequence]],
+    spans: Sequence[tuple[int, int]],
+    asked: StatesOptions | None,
+) -> StatesPlan | None:
+    """The states of a text that are to be shown, each from the window of the token's label.
+
+    Raises:
+        InvalidInput: the model does not show these.
+    """
+    if asked is None:
+        return None
+    readings = [
+        Reading(
+            sequence.input_ids,
+            make_tokens(text, spans[window.start :][window.kept]),
+            window.kept.start,
+        )
+        for window, sequence in windows
+    ]
+    return StatesPlan(served, choose_units(served.manifest, asked), readings)
 
 
 def check_renders(served: ServedModel) -> None:

@@ -7,6 +7,7 @@ from typing import ClassVar, Protocol
 from service.answers import Timings
 from service.engine.batch import Result, TokenSequence
 from service.pipeline.intake import check_wait, observe_stages, observe_tokens
+from service.pipeline.states import StatesReader
 from service.pipeline.submission import ModelBatch
 from service.repository.registry import Registry
 from service.settings import Settings
@@ -30,10 +31,10 @@ class TaskPipeline:
     """Answers requests of one task with the models of a registry.
 
     Attributes:
-        task: of the models, see `service.repository.manifest.Task`.
+        tasks: of the models, see `service.repository.manifest.Task`.
     """
 
-    task: ClassVar[str]
+    tasks: ClassVar[tuple[str, ...]]
 
     def __init__(
         self,
@@ -44,14 +45,15 @@ class TaskPipeline:
     ) -> None:
         self._registry, self._settings = registry, settings
         self._metrics, self._clock = metrics, clock
+        self._states = StatesReader(registry.states_worker, settings.max_state_values, clock)
 
     def check_wait(self) -> None:
         """Refuses at once, before a body is read, when no model would take a request.
 
         Raises:
-            Overloaded: the queues of all models of the task are too slow.
+            Overloaded: the queues of all models of the tasks are too slow.
         """
-        check_wait(self._registry, self.task)
+        check_wait(self._registry, self.tasks)
 
     def _observe_stages(self, job: Job, results: Mapping[TokenSequence, Result]) -> Timings:
         """Records the stages of a job that is done, once."""

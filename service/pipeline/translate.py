@@ -30,6 +30,8 @@ from service.pipeline.intake import (
 )
 from service.pipeline.pivot import join_halves
 from service.pipeline.reader import make_reader
+from service.pipeline.source_tokens import list_readings
+from service.pipeline.states import StatesPlan, choose_units
 from service.pipeline.streaming import GrowingTexts
 from service.pipeline.submission import ModelBatch, Submission, group_by_model, name_models
 from service.pipeline.task_pipeline import TaskPipeline
@@ -51,6 +53,7 @@ class TranslationJob:
     Attributes:
         terms: those whose translations are given.
         work: the sequences of all documents by model.
+        states: those to be shown, by index of the texts that a model reads.
         onward: the second half of the way, by index of the texts that take one.
         model_names, model_versions: of the models that will answer, comma-separated.
         deadline, arrived_at, encoded_at: monotonic seconds.
@@ -62,6 +65,7 @@ class TranslationJob:
     documents: list[Document]
     served: list[ServedModel | None]
     work: list[ModelBatch]
+    states: dict[int, StatesPlan]
     onward: dict[int, Leg]
     model_names: str
     model_versions: str
@@ -77,7 +81,7 @@ class TranslationJob:
 class TranslatePipeline(TaskPipeline):
     """Translates texts with the translators of a registry, and names their languages."""
 
-    task = "translation"
+    tasks = ("translation",)
 
     async def translate(
         self, texts: Sequence[str], options: TranslateOptions, deadline: float
@@ -137,12 +141,13 @@ class TranslatePipeline(TaskPipeline):
         if options.attention:
             check_attention(work)
         documents = [document for document, _ in opened]
+        states = self._plan_states(texts, opened, options)
         served = [legs[0].served if legs else None for _, legs in opened]
         times = (deadline, arrived_at, self._clock())
         second_work = [ModelBatch(leg.served, []) for leg in onward.values()]
         names = name_models(group_by_model((part.served, []) for part in [*work, *second_work]))
         return TranslationJob(
-            texts, options, terms, documents, served, work, onward, *names, *times
+            texts, options, terms, documents, served, work, states, onward, *names, *times
         )
 
     async def answer_job(self, job: TranslationJob) -> TranslateAnswer:
@@ -209,6 +214,7 @@ class TranslatePipeline(TaskPipeline):
             job.options,
             source=self._settings.pivot_language,
             min_score=0.0,
+            states=None,
         )
         kept = Terms({given: given for given in job.terms.translations.values()})
         return await self._open_texts(texts, options, kept, job.deadline)
@@ -259,8 +265,41 @@ class TranslatePipeline(TaskPipeline):
             ]
 
         translations = await offload(job.texts, assemble_all)
+        if job.options.states:
+            translations = [
+                replace(found, states=await self._states.read(job.states.get(index), job.deadline))
+                for index, found in enumerate(translations)
+            ]
         timings = self._observe_stages(job, results)
         return TranslateAnswer(job.model_names, job.model_versions, timings, translations)
+
+    def _plan_states(
+        self,
+        texts: Sequence[str],
+        opened: Sequence[tuple[Document, list[Leg]]],
+        options: TranslateOptions,
+    ) -> dict[int, StatesPlan]:
+        """The states that are to be shown, by index of the texts that a model reads.
+
+        Raises:
+            InvalidInput: the texts are HTML, or a model does not show these.
+            InputTooLong: together they are too many.
+        """
+        if options.states is None:
+            return {}
+        if options.text_format == "html":
+            raise InvalidInput("states are shown of plain text; send the text without markup")
+        plans = {
+            index: StatesPlan(
+                legs[0].served,
+                choose_units(legs[0].served.manifest, options.states),
+                list_readings(document, texts[index]),
+            )
+            for index, (document, legs) in enumerate(opened)
+            if legs
+        }
+        self._states.check(sum(plan.num_values for plan in plans.values()))
+        return plans
 
     def _resolve_codes(self, options: TranslateOptions) -> TranslateOptions:
         """The options with codes as the models spell them."""

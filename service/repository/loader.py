@@ -4,19 +4,24 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
+from service.arrays import FloatArray
 from service.engine.binding import OnnxBoundSession, OnnxMemory
 from service.engine.classifier import ClassifierRunner
 from service.engine.device import Device
 from service.engine.device_thread import thread_of
 from service.engine.generation.generator import GeneratorRunner
-from service.engine.generation.generator_session import GeneratorSession, StateShape
+from service.engine.generation.generator_session import GeneratorSession
 from service.engine.runner import Runner
 from service.engine.search.decoder_session import DecoderSession
 from service.engine.search.translator import TranslatorRunner
+from service.engine.search.writer_session import WriterSession
 from service.engine.session import OnnxSession
 from service.engine.slots.buckets import list_buckets
 from service.engine.slots.session import Graphs, SlotSession
 from service.engine.slots.translator import SlotTranslatorRunner
+from service.engine.states import StatesSession
 from service.engine.tagger import StreamTaggerRunner, TaggerRunner
 from service.errors import ArtefactError
 from service.repository.manifest import (
@@ -50,6 +55,7 @@ SLOTS = {
     *("hidden_0", "hidden_1", "cell_0", "cell_1"),
 }
 NEXT_SLOTS = {"next_token_ids", "next_hidden_0", "next_hidden_1"}
+STATE_NAMES = ("hidden", "cell", "condition")
 
 # What the runners feed and read, by role.
 INPUTS: dict[Role, set[str]] = {
@@ -59,21 +65,24 @@ INPUTS: dict[Role, set[str]] = {
         *("token_ids", "parents", "rows", "hidden", "cell"),
         *("keys", "values", "num_candidates"),
     },
+    "writer": {"token_ids", "parents", "rows", "hidden", "cell", "keys", "values"},
     "tagger": {"input_ids", "lengths"},
     "stream_tagger": {"token_ids", "parents", "hidden", "cell"},
-    "prefill": {"input_ids", "lengths", "hidden", "cell"},
-    "generator": {"token_ids", "parents", "hidden", "cell"},
+    "prefill": {"input_ids", "lengths", *STATE_NAMES},
+    "generator": {"token_ids", "parents", *STATE_NAMES},
     "conditioner": {"features"},
     "slot_decoder": SLOTS,
     "slot_decoder_8": SLOTS,
     "slot_join": SLOTS
     | {"start_ids", "new_keys", "new_values", "new_padding", "hidden", "cell"}
     | {"sources", "width", "added", "new_added"},
+    "states": {"input_ids", "lengths", *STATE_NAMES},
 }
 OUTPUTS: dict[Role, set[str]] = {
     "classifier": {"logits"},
     "encoder": {"keys", "values", "hidden"},
     "decoder": {"scores", "candidates", "next_hidden", "attention"},
+    "writer": {"logits", "next_hidden"},
     "tagger": {"logits"},
     "stream_tagger": {"logits", "next_hidden"},
     "prefill": {"next_hidden"},
@@ -82,10 +91,16 @@ OUTPUTS: dict[Role, set[str]] = {
     "slot_decoder": {"tokens", "scores", *NEXT_SLOTS},
     "slot_decoder_8": {"tokens", "scores", *NEXT_SLOTS},
     "slot_join": {"next_keys", "next_values", "next_padding", *NEXT_SLOTS},
+    "states": set(),  # those of the layers that the manifest lists
 }
 
 # Whether runs of white space are read as one space; a task that is not here reads all of its text.
-SQUEEZES_SPACES = {"classification": True, "translation": False, "tagging": False}
+SQUEEZES_SPACES = {
+    "classification": True,
+    "translation": False,
+    "tagging": False,
+    "text2text": False,
+}
 
 
 def load_model(
@@ -143,7 +158,16 @@ def load_model(
             for runner in runners
             if isinstance(runner, TranslatorRunner)
         ]
-    return LoadedModel(manifest, tokenizer, runners, device, chosen)
+    return LoadedModel(
+        manifest,
+        tokenizer,
+        runners,
+        device,
+        chosen,
+        StatesSession(
+            lambda: open_graph("states"), find_first_states(sessions), sessions.get("conditioner")
+        ),
+    )
 
 
 def make_classifier(ids: SpecialIds, sessions: Sessions, max_rows: int) -> Runner:
@@ -189,9 +213,7 @@ def make_tagger(ids: SpecialIds, sessions: Sessions, max_rows: int) -> Runner:
     step = sessions.get("stream_tagger")
     if step is None:
         return whole
-    shape = find_state_shape(step)
-    shapes = dict.fromkeys(shape.names, (shape.num_layers, shape.size))
-    return StreamTaggerRunner(whole, step, shapes, max_rows)
+    return StreamTaggerRunner(whole, step, find_state_shapes(step), max_rows)
 
 
 def make_generator(ids: SpecialIds, sessions: Sessions, max_rows: int) -> Runner:
@@ -199,10 +221,16 @@ def make_generator(ids: SpecialIds, sessions: Sessions, max_rows: int) -> Runner
         sessions["prefill"],
         sessions["generator"],
         sessions.get("conditioner"),
-        find_state_shape(sessions["generator"]),
+        find_state_shapes(sessions["generator"]),
         ids.pad_id,
     )
     return GeneratorRunner(session, ids.eos_id, max_rows)
+
+
+def make_writer(ids: SpecialIds, sessions: Sessions, max_rows: int) -> Runner:
+    (start_id,) = ids.start_ids.values()
+    decoder = DecoderSession(sessions["encoder"], sessions["writer"], ids.pad_id)
+    return GeneratorRunner(WriterSession(decoder, start_id), ids.eos_id, max_rows)
 
 
 RUNNERS: dict[str, Callable[[SpecialIds, Sessions, int], Runner]] = {
@@ -210,23 +238,39 @@ RUNNERS: dict[str, Callable[[SpecialIds, Sessions, int], Runner]] = {
     "translation": make_translator,
     "tagging": make_tagger,
     "language": make_generator,
+    "text2text": make_writer,
 }
 
 
-def find_state_shape(generator: OnnxSession) -> StateShape:
-    """The states that the graph of a step takes.
+def find_first_states(sessions: Sessions) -> dict[str, FloatArray]:
+    """The states of a text before its first token, in a model that keeps them between steps."""
+    generator = sessions.get("generator")
+    if generator is None:
+        return {}
+    shapes = find_state_shapes(generator)
+    return {
+        name: np.zeros((layers, 1, size), np.float32) for name, (layers, size) in shapes.items()
+    }
+
+
+def find_state_shapes(generator: OnnxSession) -> dict[str, tuple[int, int]]:
+    """Layers and units of the states that the graph of a step takes, by name.
 
     Raises:
-        ArtefactError: the graph leaves their layers or units open.
+        ArtefactError: the graph takes no hidden states, or leaves layers or units open.
     """
-    names = tuple(name for name in ("hidden", "cell") if name in generator.input_names)
-    num_layers, _, size = generator.input_shape(names[0]) if names else (None, None, None)
-    if not (isinstance(num_layers, int) and isinstance(size, int)):
-        raise ArtefactError(
-            "a graph of steps must declare `hidden` as (layers, rows, units), layers and units as "
-            f"numbers; it has {num_layers} and {size}"
-        )
-    return StateShape(num_layers, size, names)
+    names = ["hidden", *(name for name in STATE_NAMES[1:] if name in generator.input_names)]
+    shapes = {}
+    for name in names:
+        is_there = name in generator.input_names
+        num_layers, _, size = generator.input_shape(name) if is_there else (None, None, None)
+        if not (isinstance(num_layers, int) and isinstance(size, int)):
+            raise ArtefactError(
+                f"a graph of steps must declare `{name}` as (layers, rows, units), layers and "
+                f"units as numbers; it has {num_layers} and {size}"
+            )
+        shapes[name] = (num_layers, size)
+    return shapes
 
 
 def check_names(session: OnnxSession, role: Role, path: Path) -> None:

@@ -15,7 +15,7 @@ from service.errors import ArtefactError
 from service.text.placeables import Kind
 
 HEADLINE_METRICS = (
-    *("accuracy", "bleu", "f1", "nats per character"),
+    *("accuracy", "bleu", "f1", "asked label found", "nats per character"),
     *("token accuracy", "word F1", "entity F1"),
 )
 MANIFEST, TOKENIZER = "manifest.json", "tokenizer.json"
@@ -34,6 +34,7 @@ Role = Literal[
     "classifier",
     "encoder",
     "decoder",
+    "writer",
     "prefill",
     "generator",
     "conditioner",
@@ -42,10 +43,14 @@ Role = Literal[
     "slot_decoder",
     "slot_decoder_8",
     "slot_join",
+    "states",
 ]
 
+StateValue = Literal["hidden", "cell"]
+"""What a recurrent layer holds after a token: what it gives on, and what an LSTM keeps."""
+
 Task = Annotated[
-    Literal["classification", "translation", "language", "tagging"],
+    Literal["classification", "translation", "language", "tagging", "text2text"],
     # what format 1 called it at first
     BeforeValidator(lambda task: "classification" if task == SENTIMENT else task),
 ]
@@ -54,17 +59,34 @@ ROLES: dict[str, tuple[Role, ...]] = {
     "translation": ("encoder", "decoder"),
     "language": ("prefill", "generator"),
     "tagging": ("tagger",),
+    "text2text": ("encoder", "writer"),
 }
 """The graphs that every model of a task has; `list_roles` adds those of some."""
 
 SLOT_ROLES: tuple[Role, ...] = ("slot_decoder", "slot_decoder_8", "slot_join")
 """The graphs that a translator may have besides: it decodes in slots where CUDA graphs pay."""
 
+READERS: dict[str, Role] = {
+    "classification": "classifier",
+    "translation": "encoder",
+    "language": "prefill",
+    "tagging": "tagger",
+    "text2text": "encoder",
+}
+"""The graph that reads whole texts, by task: that whose states are shown."""
+
 LABELLED = ("classification", "tagging")
 """The tasks with labels of their own."""
 
+PAIRED = ("translation", "text2text")
+"""The tasks that make a text out of another one."""
+
+GENERATIVE = ("language", "text2text")
+"""The tasks whose texts are drawn token by token: they go on from a prompt, or answer it."""
+
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Purpose = Annotated[str, Field(pattern=r"^([a-z][a-z0-9-]{0,31})?$")]
+LayerName = Annotated[str, Field(pattern=r"^[0-9]{1,3}(\.(forward|backward))?$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
 Lookahead = Annotated[int, Field(ge=0, le=4)]
@@ -74,7 +96,10 @@ Lookahead = Annotated[int, Field(ge=0, le=4)]
 def list_roles(
     task: str, lookahead: int | None = None, *, has_condition: bool = False
 ) -> tuple[Role, ...]:
-    """The graphs of a model; one with a condition, or for text as it comes in, has one more."""
+    """The graphs that answer; a model with a condition, or for text as it comes in, has one more.
+
+    That of the states is besides these.
+    """
     condition: tuple[Role, ...] = ("conditioner",) if has_condition else ()
     step: tuple[Role, ...] = () if lookahead is None else ("stream_tagger",)
     return (*ROLES[task], *condition, *step)
@@ -252,6 +277,37 @@ class Parity(Part):
     agreement: float
 
 
+class StateLayer(Part):
+    """A layer whose states are shown; one direction of it, if it reads both ways.
+
+    Attributes:
+        units: the number of them.
+        values: what is known of each unit after each token.
+    """
+
+    name: LayerName
+    units: Annotated[int, Field(ge=1)]
+    values: Annotated[tuple[StateValue, ...], Field(min_length=1)]
+
+
+class Find(Part):
+    """A unit that follows a property of the text; `models.inspect` finds them.
+
+    Attributes:
+        correlation: Pearson's, on text that the unit was not chosen by.
+        data: that text.
+        num_tokens: of it.
+    """
+
+    layer: LayerName
+    unit: Annotated[int, Field(ge=0)]
+    value: StateValue
+    property: Annotated[str, Field(min_length=1)]
+    correlation: Annotated[float, Field(ge=-1.0, le=1.0)]
+    data: str
+    num_tokens: Annotated[int, Field(ge=2)]
+
+
 class Golden(Part):
     """Input and its expected output, checked at every start.
 
@@ -277,13 +333,16 @@ class Manifest(Part):
 
     Attributes:
         purpose: what a classifier tells, as "sentiment" or "spam"; "" if it is not stated.
-        answers_by_default: whether a classifier answers requests that name no model, for its
-            languages; there is at most one such model per language.
+        answers_by_default: whether the model answers requests that name none: a classifier for its
+            languages, a model that writes texts for prompts, its labels or its features; see
+            `service.repository.defaults`.
         output_kind: what the classifier graph returns.
         lookahead: of a tagger that labels text as it comes in, too.
         pairs: translation directions.
         condition: what a language model's texts depend on besides the prompt.
         masks: the characters by which the model carries placeables through, by their kind.
+        states: the layers whose states are shown, if there is a graph for it.
+        finds: units of them that follow a property of the text, the closest first.
         lower_capitals: whether sentences written in capitals are translated in sentence case.
         tools: versions of the programs that built it.
     """
@@ -313,6 +372,8 @@ class Manifest(Part):
     quality: tuple[Quality, ...] = ()
     score_fits: tuple[ScoreFit, ...] = ()
     parity: tuple[Parity, ...] = ()
+    states: tuple[StateLayer, ...] = ()
+    finds: tuple[Find, ...] = ()
     goldens: tuple[Golden, ...] = ()
     num_parameters: int | None = None
     trained_minutes: float | None = None
@@ -338,6 +399,8 @@ class Manifest(Part):
             raise ValueError("a translation model needs pairs, eos_id, and a start id per target")
         if self.task == "language" and self.ids.bos_id is None:
             raise ValueError("a language model needs a bos_id")
+        if self.task == "text2text" and (self.ids.eos_id is None or len(self.ids.start_ids) != 1):
+            raise ValueError("a text2text model needs an eos_id and one start id")
         return self
 
     @model_validator(mode="after")
@@ -346,10 +409,22 @@ class Manifest(Part):
             raise ValueError("a version needs graphs")
         for precision in self.precisions:
             found = sorted(graph.role for graph in self.graphs if graph.precision == precision)
-            roles = sorted([*self.roles, *(SLOT_ROLES if self.has_slots(precision) else ())])
+            slots = SLOT_ROLES if self.has_slots(precision) else ()
+            roles = sorted([*self.roles, *slots, *(("states",) if self.states else ())])
             if found != roles:
                 raise ValueError(
                     f"precision {precision} has graphs {', '.join(found)}, needs {', '.join(roles)}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _check_finds(self) -> "Manifest":
+        layers = {layer.name: layer for layer in self.states}
+        for find in self.finds:
+            layer = layers.get(find.layer)
+            if layer is None or find.unit >= layer.units or find.value not in layer.values:
+                raise ValueError(
+                    f"finds has unit {find.unit} of layer {find.layer}, which states does not list"
                 )
         return self
 
@@ -363,7 +438,7 @@ class Manifest(Part):
 
     @property
     def roles(self) -> tuple[Role, ...]:
-        """The graphs that the version has in each precision."""
+        """The graphs that answer, in each precision; see `list_roles`."""
         return list_roles(self.task, self.lookahead, has_condition=self.condition is not None)
 
     def has_slots(self, precision: Precision) -> bool:
@@ -375,6 +450,11 @@ class Manifest(Part):
     @property
     def precisions(self) -> tuple[Precision, ...]:
         return tuple(dict.fromkeys(graph.precision for graph in self.graphs))
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether texts go on from their prompts, rather than answer them."""
+        return self.ids.bos_id is not None
 
     @property
     def commercial_use(self) -> bool:

@@ -11,11 +11,9 @@ from service.arrays import FloatArray
 from service.engine.batch import SamplingOptions, SearchOptions, TokenSequence
 from service.engine.device import Device
 from service.engine.runner import Runner
+from service.engine.states import StatesSession
 from service.errors import InputTooLong
-from service.repository.manifest import (
-    Manifest,
-    Precision,
-)
+from service.repository.manifest import GENERATIVE, Manifest, Precision
 from service.text import casing
 from service.text.tokenizer import Tokenizer
 
@@ -29,6 +27,7 @@ class LoadedModel:
 
     Attributes:
         runners: share the sessions and so the weights; each is for one thread.
+        states: opened when it is first asked; only if the manifest lists states.
     """
 
     manifest: Manifest
@@ -36,6 +35,7 @@ class LoadedModel:
     runners: Sequence[Runner]
     device: Device
     precision: Precision
+    states: StatesSession
 
     @property
     def runner(self) -> Runner:
@@ -66,7 +66,7 @@ class LoadedModel:
         return len(in_lower) < len(as_it_is) or len(in_lower) == 1
 
     def encode(self, texts: Sequence[str], start_id: int | None = None) -> list[list[int]]:
-        """Input ids of each text, with its end if the model translates; empty without tokens.
+        """Input ids of each text, with its end if the model makes one of it; empty without tokens.
 
         Those of a language model begin with its bos and are never empty.
 
@@ -74,13 +74,15 @@ class LoadedModel:
             texts: any.
             start_id: of the translations, see `SpecialIds.end_id`.
         """
-        encoded = self.tokenizer.encode_batch(texts)
-        if (bos_id := self.manifest.ids.bos_id) is not None:
-            return [[bos_id, *tokens] for tokens in encoded]
-        end_id = self.manifest.ids.end_id(start_id)
-        if end_id is None:
-            return encoded
-        return [[*tokens, end_id] if tokens else [] for tokens in encoded]
+        return [self.frame(tokens, start_id) for tokens in self.tokenizer.encode_batch(texts)]
+
+    def frame(self, token_ids: list[int], start_id: int | None = None) -> list[int]:
+        """The tokens of a text with those that the model wants before or after them."""
+        ids = self.manifest.ids
+        if ids.bos_id is not None:
+            return [ids.bos_id, *token_ids]
+        end_id = ids.end_id(start_id)
+        return token_ids if end_id is None or not token_ids else [*token_ids, end_id]
 
     def decode(self, token_ids: Sequence[int], *, in_capitals: bool) -> str:
         """The translation that token ids are, in capitals if its source is."""
@@ -112,7 +114,7 @@ def make_sequences(
 ) -> list[TokenSequence]:
     """Requests without a deadline, of texts as they are; for goldens and measurements.
 
-    A language model continues them greedily by `NUM_GOLDEN_TOKENS`.
+    A model that writes texts does so greedily, up to `NUM_GOLDEN_TOKENS`.
 
     Raises:
         ValueError: a text has no tokens.
@@ -127,7 +129,7 @@ def make_sequences(
         if start_id is not None:
             sequence.search = SearchOptions(beam_size, new_token_limit(input_ids, model.manifest))
             sequence.start_id = start_id
-        if model.manifest.ids.bos_id is not None:
+        if model.manifest.task in GENERATIVE:
             max_new_tokens = min(NUM_GOLDEN_TOKENS, model.manifest.limits.max_new_tokens)
             sequence.sampling = SamplingOptions(max_new_tokens)
         sequences.append(sequence)

@@ -13,8 +13,9 @@ from service.engine.batcher import Batcher
 from service.engine.device import Device, available_cpus, resolve_device
 from service.engine.scheduler import Scheduler
 from service.engine.slots.translator import SlotTranslatorRunner
+from service.engine.states_worker import StatesWorker
 from service.errors import ArtefactError, ModelNotFound, ServingError
-from service.repository.defaults import answers_by_default, check_defaults
+from service.repository.defaults import check_defaults
 from service.repository.glossaries import Glossaries, read_glossaries
 from service.repository.goldens import check_goldens
 from service.repository.loader import load_model
@@ -68,6 +69,7 @@ class Registry:
         self._served: dict[str, ServedModel] = {}
         self._by_task: dict[str, list[ServedModel]] = {}
         self.glossaries = Glossaries()
+        self.states_worker = StatesWorker(settings.max_queue_tokens)
         self._started = False
 
     async def start(self) -> None:
@@ -75,7 +77,7 @@ class Registry:
 
         Raises:
             ArtefactError: the repository is empty, a version or a glossary does not fit, or two
-                classifiers answer by default for one language.
+                models answer by default for one kind of request.
             DeviceUnavailable: the device asked for cannot be used.
         """
         device = find_device(self._settings)
@@ -87,8 +89,8 @@ class Registry:
                 for folder in folders
             ]
             check_defaults(model.manifest for model in models)
-            sources = [source for model in models for source, _ in model.manifest.pairs]
-            await loop.run_in_executor(thread, detection.warm_up, sources)
+            languages = [code for model in models for code in model.manifest.languages]
+            await loop.run_in_executor(thread, detection.warm_up, languages)
         for model in models:  # all of them or, after an error, none
             self.serve(model)
         self.load_glossaries()
@@ -100,12 +102,18 @@ class Registry:
         await asyncio.gather(
             *(served.batcher.stop(self._settings.drain_seconds) for served in self._served.values())
         )
+        self.states_worker.stop()
 
     def models(self) -> list[ServedModel]:
         return list(self._served.values())
 
-    def models_of(self, task: str) -> Sequence[ServedModel]:
-        return self._by_task.get(task, ())
+    def models_of(self, *tasks: str) -> Sequence[ServedModel]:
+        """The models of some tasks; those of one task after those of another."""
+        return [served for task in tasks for served in self._by_task.get(task, ())]
+
+    def defaults_of(self, *tasks: str) -> Sequence[ServedModel]:
+        """Those of them that answer requests without a model's name."""
+        return [each for each in self.models_of(*tasks) if each.manifest.answers_by_default]
 
     def faults(self) -> list[str]:
         """Why the server cannot answer, one sentence each; empty when it can."""
@@ -114,23 +122,24 @@ class Registry:
         faults = (served.batcher.fault(STALL_SECONDS) for served in self._served.values())
         return [fault for fault in faults if fault]
 
-    def find_model(self, name: str, task: str) -> ServedModel:
+    def find_model(self, name: str, *tasks: str) -> ServedModel:
         """The model of that name.
 
         Raises:
             ModelNotFound: there is none, or it does another task.
         """
         served = self._served.get(name)
-        if served is None or served.manifest.task != task:
-            names = [served.manifest.name for served in self.models_of(task)]
+        if served is None or served.manifest.task not in tasks:
+            names = [served.manifest.name for served in self.models_of(*tasks)]
             raise ModelNotFound(
-                f"no {task} model is called {name!r}; there are {', '.join(names) or 'none'}"
+                f"no {' or '.join(tasks)} model is called {name!r}; there are "
+                f"{', '.join(names) or 'none'}"
             )
         return served
 
-    def default_classifiers(self) -> list[ServedModel]:
+    def default_classifiers(self) -> Sequence[ServedModel]:
         """Those that answer requests without a model's name."""
-        return [served for served in self.models() if answers_by_default(served.manifest)]
+        return self.defaults_of("classification")
 
     def find_classifier(self, language: str) -> ServedModel:
         """The classifier that answers by default for a language.

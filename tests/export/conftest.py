@@ -118,6 +118,24 @@ def tiny_taggers(tiny_run: FolderMaker, tmp_path_factory: pytest.TempPathFactory
     return repository
 
 
+@pytest.fixture(scope="session")
+def tiny_answerers(tiny_run: FolderMaker, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model repository of one model that answers texts, with random weights, in all precisions.
+
+    tiny-text2text-lstm/1 answers requests that name none.
+    """
+    repository = tmp_path_factory.mktemp("answerers")
+    folder = tmp_path_factory.mktemp("runs") / "text2text"
+    shutil.copytree(tiny_run("text2text", "lstm"), folder)
+    weights = torch.load(folder / BEST, weights_only=True)
+    enliven(weights.values(), 0.5)
+    eos_id = Tokenizer.load(folder / TOKENIZER).token_id(EOS)
+    weights["output_bias"][eos_id] = 3.0  # some answers end
+    torch.save(weights, folder / BEST)
+    export_run(folder, repository, ["fp32", "w8", "int8"])
+    return repository
+
+
 def enliven(weights: Iterable[Tensor], scale: float) -> None:
     """Adds seeded noise: the small weights of a fresh model say nearly the same to every text."""
     generator = torch.Generator().manual_seed(5)

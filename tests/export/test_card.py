@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 import pytest
 
-from export.card import BROUGHT, CARD, render_card, render_table
+from models.card import BROUGHT, CARD, render_card, render_table
 from service.repository.manifest import Manifest, Quality, ScoreFit, Source, read_manifest
 from tests.export.conftest import FolderMaker
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from export.card import CARD, write_card
-from export.curves import CURVES, draw_curves, loss_points, score_lines
+from export.curves import draw_curves, loss_points, score_lines
+from models.card import CARD, CURVES, write_card
 from models.training.trainer import HISTORY
 from tests.export.conftest import FolderMaker
 

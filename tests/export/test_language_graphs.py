@@ -11,11 +11,12 @@ import torch
 from export.graph import save_graphs
 from export.parity import ParityError
 from export.publish import build_graphs, check_graphs
-from models.config import RunConfig
+from models.config import Cell, RunConfig
 from models.networks.language_model import LanguageModel
 from models.training.runs import Run
 from service.engine.device import Device
 from service.engine.session import OnnxSession
+from service.repository.loader import find_state_shapes
 from service.repository.manifest import Precision, Role
 from tests.export.conftest import RunMaker
 
@@ -138,6 +139,31 @@ def test_any_number_of_layers_tied_or_not_agrees_with_torch(
     for precision in PRECISIONS:
         parity = check_graphs(run, build_graphs(run, precision), precision, CPU)
         assert parity.max_difference < {"fp32": 5e-6, "w8": 0.07, "int8": 0.07}[precision]
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_condition_that_is_read_at_each_step_agrees_with_torch(
+    cell: Cell, random_run: RunMaker, tiny_config: Callable[..., RunConfig], tmp_path: Path
+) -> None:
+    tokenizer = random_run("language", cell).tokenizer
+    sizes = {"vocab_size": tokenizer.vocab_size, "feeds_condition": True}
+    config = tiny_config("language", cell, **sizes)
+    torch.manual_seed(3)
+    model = LanguageModel(config.model, 2).eval()
+    torch.nn.init.normal_(model.feed.weight)
+    run = Run(config, tokenizer, model, None)
+    for precision in PRECISIONS:
+        parity = check_graphs(run, build_graphs(run, precision), precision, CPU)
+        assert parity.max_difference < {"fp32": 5e-6, "w8": 0.07, "int8": 0.07}[precision]
+
+    shapes = find_state_shapes(open_sessions(run, "fp32", tmp_path)["generator"])
+    assert shapes["condition"] == (1, config.model.embedding_size)
+    graphs = build_graphs(run, "fp32")
+    for node in graphs["generator"].graph.node:
+        if node.op_type == "Add" and node.input[1].startswith("gather"):
+            node.input[1] = node.input[0]  # the embedding twice, and no condition
+    with pytest.raises(ParityError, match="differs from torch"):
+        check_graphs(run, graphs, "fp32", CPU)
 
 
 def ignore(model: onnx.ModelProto, op_type: str, place: int) -> None:

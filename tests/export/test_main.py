@@ -6,8 +6,7 @@ import onnx
 import pytest
 
 from export.__main__ import main
-from export.card import CARD
-from export.curves import CURVES
+from models.card import CARD, CURVES
 from models.training.trainer import HISTORY
 from service.repository.manifest import read_manifest
 from tests.export.conftest import FolderMaker

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 import torch
 
-from export.card import CARD
 from export.parity import ParityError
 from export.publish import (
     claim_folder,
@@ -24,6 +23,7 @@ from export.publish import (
     open_scratch,
     publish_folder,
 )
+from models.card import CARD
 from models.config import RunConfig
 from models.train import prepare_run
 from models.training.runs import read_run

@@ -44,6 +44,16 @@ def test_tiny_taggers_in_git_are_what_the_export_makes(tiny_taggers: Path, name:
     )
 
 
+def test_tiny_answerers_in_git_are_what_the_export_makes(tiny_answerers: Path) -> None:
+    kept, made = (
+        repository / "tiny-text2text-lstm" / "1"
+        for repository in (SERVICE_TESTS / "tiny_answerers", tiny_answerers)
+    )
+    assert read_manifest(kept) == read_manifest(made), (
+        f"renew them: cp -r {tiny_answerers}/. {kept.parents[1]}"
+    )
+
+
 @pytest.mark.parametrize("name", ["tiny-language-gru", "tiny-language-lstm"])
 def test_tiny_languages_in_git_are_what_is_made(tmp_path: Path, name: str) -> None:
     write_repository(tmp_path)

@@ -16,8 +16,8 @@ from onnx.reference import ReferenceEvaluator
 from prometheus_client import CollectorRegistry
 from tokenizers import models, pre_tokenizers, processors
 
-from export.card import BROUGHT, CARD
 from export.wrap import WrapOptions, find_pad_id, wrap_classifier
+from models.card import BROUGHT, CARD
 from service.engine.device import Device
 from service.errors import ArtefactError
 from service.http.app import create_app

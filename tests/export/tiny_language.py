@@ -11,6 +11,7 @@ from tokenizers import decoders, models
 
 from export.graph import GraphBuilder, save_graphs
 from export.layers import LayerBuilder
+from export.states import add_states
 from models.networks.gates import Matrix
 from service.repository.manifest import (
     TOKENIZER,
@@ -195,7 +196,7 @@ def write_language_model(
             "files": [describe_file(path) for path in sorted(folder.iterdir())],
         }
     )
-    write_manifest(manifest, folder)
+    write_manifest(add_states(manifest, folder), folder)
     return folder
 
 

@@ -4,68 +4,76 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-PAGE = Path(__file__).parents[2] / "service" / "http" / "static" / "page.html"
-PROGRAM = """
-const document = { getElementById: () => ({ value: "", set textContent(text) {} }) };
+STATIC = Path(__file__).parents[2] / "service" / "http" / "static"
+# An element of the page that takes whatever it is told.
+DOCUMENT = """
+globalThis.document = { getElementById: () => ({ value: "", set textContent(text) {} }) };
+"""
+SAY = """
+const { get, post } = await import("./api.js");
+const { translate } = await import("./translate.js");
 let answer;
-async function fetch() { return new Response(...answer); }
-%s
+globalThis.fetch = async () => new Response(...answer);
 async function say(work) {
   try { await work(); return "ok"; } catch (error) { return error.message; }
 }
-(async () => {
-  for (answer of %s) {
-    const said = [await say(() => get("models")), await say(() => post("classify", {}))];
-    console.log(JSON.stringify([...said, await say(translate)]));
-  }
-})();
+for (answer of %s) {
+  const said = [await say(() => get("models")), await say(() => post("classify", {}))];
+  console.log(JSON.stringify([...said, await say(translate)]));
+}
 """
 
 pytestmark = pytest.mark.skipif(not shutil.which("node"), reason="node is not there")
 
 
-def ask_page(answers: list[tuple[str, int]]) -> list[list[str]]:
+@pytest.fixture(scope="module")
+def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which node takes the page's files for modules."""
+    folder = tmp_path_factory.mktemp("page") / "static"
+    shutil.copytree(STATIC, folder)
+    (folder / "package.json").write_text('{"type": "module"}', encoding="utf-8")
+    return folder
+
+
+def run_page(modules: Path, program: str) -> list[Any]:
+    """The JSON lines that a program with the page's modules prints."""
+    (modules / "program.js").write_text(DOCUMENT + program, encoding="utf-8")
+    done = subprocess.run(
+        ["node", modules / "program.js"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def ask_page(modules: Path, answers: list[tuple[str, int]]) -> list[list[str]]:
     """What the page says to each answer: filling itself, classifying, translating."""
     shown = json.dumps([[body, {"status": status}] for body, status in answers])
-    return [json.loads(line) for line in run_node(PROGRAM % (read_functions(), shown)).splitlines()]
-
-
-def read_functions() -> str:
-    """The page's program without its last call, which fills the page."""
-    script = PAGE.read_text(encoding="utf-8").partition("<script>")[2].partition("</script>")[0]
-    functions = script.replace("\nstart();\n", "\n")
-    assert functions != script
-    return functions
-
-
-def run_node(program: str) -> str:
-    done = subprocess.run(["node", "-"], input=program, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return run_page(modules, SAY % shown)
 
 
 @pytest.mark.parametrize("status", [413, 502])
-def test_error_that_is_not_json_is_shown_by_its_status(status: int) -> None:
-    (said,) = ask_page([("<html><h1>Something</h1></html>", status)])
+def test_error_that_is_not_json_is_shown_by_its_status(status: int, modules: Path) -> None:
+    (said,) = ask_page(modules, [("<html><h1>Something</h1></html>", status)])
     assert said == [f"The server answers {status}."] * 3
 
 
-def test_error_of_the_service_is_shown_in_its_words() -> None:
-    (said,) = ask_page([('{"error": "The queue is full."}', 429)])
+def test_error_of_the_service_is_shown_in_its_words(modules: Path) -> None:
+    (said,) = ask_page(modules, [('{"error": "The queue is full."}', 429)])
     assert said == ["The queue is full."] * 3
 
 
 @pytest.mark.parametrize("body", ["null", "[]", '{"message": "no"}'])
-def test_error_in_other_json_is_shown_by_its_status(body: str) -> None:
-    (said,) = ask_page([(body, 503)])
+def test_error_in_other_json_is_shown_by_its_status(body: str, modules: Path) -> None:
+    (said,) = ask_page(modules, [(body, 503)])
     assert said == ["The server answers 503."] * 3
 
 
-def test_page_of_a_portal_is_not_taken_for_an_answer() -> None:
-    (said,) = ask_page([("<html>Please log in</html>", 200)])
+def test_page_of_a_portal_is_not_taken_for_an_answer(modules: Path) -> None:
+    (said,) = ask_page(modules, [("<html>Please log in</html>", 200)])
     assert said[:2] == ["The server answers 200 without JSON."] * 2
     assert said[2] == "The server answers 200 without a stream."
 
@@ -76,16 +84,61 @@ MODELS = [
     {"name": "spam-en", "task": "classification", "purpose": "spam"},
     {"name": "sentiment-ko", "task": "classification", "purpose": "sentiment"},
     {"name": "translation-en-de", "task": "translation", "purpose": ""},
+    {"name": "shakespeare-en", "task": "language", "purpose": ""},
 ]
 
 
-def test_models_are_grouped_by_purpose_or_else_by_task() -> None:
-    program = f"console.log(JSON.stringify(groupModels({json.dumps(MODELS)})));"
-    groups = json.loads(run_node(f"const document = {{}};\n{read_functions()}\n{program}"))
+def test_models_are_grouped_by_purpose_or_else_by_task(modules: Path) -> None:
+    program = f"""
+    const {{ groupModels }} = await import("./models.js");
+    console.log(JSON.stringify(groupModels({json.dumps(MODELS)})));
+    """
+    (groups,) = run_page(modules, program)
 
     assert [(name, [model["name"] for model in models]) for name, models in groups] == [
         ("Sentiment", ["sentiment-en", "sentiment-ko"]),
         ("Classification", ["mine"]),
         ("Spam", ["spam-en"]),
         ("Translation", ["translation-en-de"]),
+        ("Text generation", ["shakespeare-en"]),
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("dog = Mops\n\n  the cat=die Katze ", {"dog": "Mops", "the cat": "die Katze"}),
+        ("x = a = b", {"x": "a = b"}),
+        ("", {}),
+        ("dog = Mops\ncat", "Line 2 of the glossary is not “term = translation”."),
+        ("= Katze", "Line 1 of the glossary is not “term = translation”."),
+    ],
+)
+def test_a_glossary_has_a_term_and_its_translation_a_line(
+    text: str, expected: object, modules: Path
+) -> None:
+    program = f"""
+    const {{ readGlossary }} = await import("./translate.js");
+    let read;
+    try {{ read = readGlossary({json.dumps(text)}); }} catch (error) {{ read = error.message; }}
+    console.log(JSON.stringify(read));
+    """
+    assert run_page(modules, program) == [expected]
+
+
+def test_tokens_of_one_name_that_touch_are_an_entity(modules: Path) -> None:
+    labels = ["B-PER", "I-PER", "B-PER", "I-LOC", "LOC", "PER"]
+    starts = [0, 2, 4, 6, 8, 20]
+    tokens = [
+        {"entity": label, "start": start, "end": start + 1, "score": 0.9 - start / 100}
+        for label, start in zip(labels, starts, strict=True)
+    ]
+    program = f"""
+    const {{ joinTokens }} = await import("./tag.js");
+    console.log(JSON.stringify(joinTokens({json.dumps(tokens)})));
+    """
+    (joined,) = run_page(modules, program)
+
+    spans = [(each["name"], each["start"], each["end"]) for each in joined]
+    assert spans == [("PER", 0, 3), ("PER", 4, 5), ("LOC", 6, 9), ("PER", 20, 21)]
+    assert joined[0]["score"] == 0.88

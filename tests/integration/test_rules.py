@@ -178,6 +178,8 @@ def put_load(server: Server, seconds: float) -> None:
         ("/classify", {"inputs": "이 영화 정말 재미있어요"}),
         ("/translate", {"q": "Two dogs play in the snow.", "source": "en", "target": "de"}),
         ("/translate", {"q": "Where is the station?", "source": "en", "target": "ko"}),
+        ("/generate", {"inputs": "To be", "parameters": {"max_new_tokens": 20}}),
+        ("/tag", {"inputs": "나는학교에간다."}),
         ("/classify", {"inputs": 7}),
     ]
     end = time.monotonic() + seconds

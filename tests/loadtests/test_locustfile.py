@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from loadtests.measuring.processes import find_port
+from tests.integration.server import run_server
 from tests.loadtests.stub import Service
 
+TAGGERS = Path(__file__).parents[1] / "service" / "tiny_taggers"
 LOCUSTFILE = Path(__file__).parents[2] / "loadtests" / "locustfile.py"
 
 
@@ -24,8 +26,9 @@ def service() -> Iterator[Service]:
         opened.shutdown()
 
 
-def run_locust(service: Service, *options: str) -> subprocess.CompletedProcess[str]:
-    host = f"http://127.0.0.1:{service.server_address[1]}"
+def run_locust(host: str | Service, *options: str) -> subprocess.CompletedProcess[str]:
+    if isinstance(host, Service):
+        host = f"http://127.0.0.1:{host.server_address[1]}"
     command = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--headless", "--host", host]
     return subprocess.run(
         [*command, "--only-summary", *options],
@@ -61,6 +64,24 @@ def test_all_kinds_are_answered_and_their_stages_reported(service: Service, tmp_
     assert service.headers["x-api-key"] == "secret"
     assert service.headers["x-request-timeout-ms"] == "900"
     assert "secret" not in done.stdout + (tmp_path / "run.json").read_text(encoding="utf-8")
+
+
+def test_taggers_are_asked_for_whole_texts_and_as_text_is_typed(tmp_path: Path) -> None:
+    kinds = {"tag", "tag_stream"}
+    log = tmp_path / "log"
+    with run_server(TAGGERS, log, "--max-tag-streams", "2") as server:
+        options = ("--load", "4", "--duration", "4s", "--mix", "tag=1,tag_stream=1")
+        slo = ("--slo", "errors=99%", "--report", str(tmp_path / "run"))
+        done = run_locust(server.url, *options, *slo)
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = read_report(tmp_path / "run")
+
+    assert set(report["kinds"]) == kinds
+    assert report["kinds"]["tag"]["outcomes"] == {"ok": report["kinds"]["tag"]["num_requests"]}
+    # a third text at the same time is refused
+    assert set(report["kinds"]["tag_stream"]["outcomes"]) == {"ok", "shed"}
+    times = report["kinds"]["tag_stream"]["times"]
+    assert 0 < times["first"]["p50"] <= times["latency"]["p50"]
 
 
 def test_missed_objective_sets_the_exit_code(service: Service) -> None:

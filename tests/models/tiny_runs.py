@@ -30,6 +30,10 @@ TASKS: dict[str, dict[str, Any]] = {
         "condition": {"labels": ["negative", "positive"]},
         "sources": [{"path": "nsmc", "licence": "CC0-1.0", "commercial_use": True}],
     },
+    "text2text": {
+        "languages": ["ko"],
+        "sources": [{"path": "tatoeba", "licence": "CC BY 2.0 FR", "commercial_use": True}],
+    },
     "tagging": {
         "languages": ["ko"],
         "labels": ["O", "SPACE"],

@@ -28,6 +28,12 @@ def tiny_languages() -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_answerers() -> Path:
+    """The same of a model that answers texts, tiny-text2text-lstm/1."""
+    return Path(__file__).parent / "tiny_answerers"
+
+
+@pytest.fixture(scope="session")
 def tiny_taggers() -> Path:
     """The same of two taggers: tiny-tagging-gru/1 and, of text as it comes in, a lookahead of 2.
 

@@ -370,6 +370,64 @@ def test_generate_reads_a_file_as_one_prompt_and_a_pipe_by_lines(
     assert len(by_line) == 2
 
 
+def test_tag_reads_a_file_as_one_text_with_its_lines(
+    tiny_taggers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "text"
+    path.write_text("나는\n\n간다\n", encoding="utf-8")
+    flags = ["--models-dir", str(tiny_taggers), "--device", "cpu"]
+
+    assert main(["tag", "--render", "--file", str(path), *flags]) == 0
+    lines = capsys.readouterr().out.split("\n")
+    assert [line.replace(" ", "") for line in lines] == ["나는", "", "간다", ""]
+
+
+def test_input_that_is_not_utf8_is_refused(
+    tiny_taggers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "text"
+    path.write_bytes("나는".encode("euc-kr"))
+
+    assert main(["tag", "--file", str(path), "--models-dir", str(tiny_taggers)]) == cli.FAILED
+    assert "not UTF-8" in capsys.readouterr().err
+
+
+def test_a_reader_that_has_enough_ends_the_command_quietly(tiny_taggers: Path) -> None:
+    script = "import sys; from service.cli import main; sys.exit(main(sys.argv[1:]))"
+    command = ["tag", "--models-dir", str(tiny_taggers), "--device", "cpu", *["나는간다"] * 200]
+    with subprocess.Popen(
+        [sys.executable, "-c", script, *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        complaints = process.stderr.read()
+
+    assert (process.returncode, complaints) == (cli.CUT_OFF, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--features", "1,b"), "--features: must be numbers with commas between them"),
+        (("--top-k", "0"), "--top-k: must be a whole number of at least 1, got '0'"),
+        (("--number", "two"), "--number: must be a whole number of at least 1, got 'two'"),
+    ],
+)
+def test_flags_that_are_not_numbers_are_refused(
+    arguments: tuple[str, str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["generate", *arguments, "a"])
+    assert caught.value.code == cli.MISUSED
+    assert message in capsys.readouterr().err
+
+
 def test_generate_takes_a_label_for_a_prompt(capsys: pytest.CaptureFixture[str]) -> None:
     assert generate("--label", "positive", "--number", "3", "--max-new-tokens", "9") == 0
     assert len(capsys.readouterr().out.splitlines()) >= 3

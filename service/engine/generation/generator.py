@@ -1,14 +1,42 @@
-"""Continues texts token by token; texts join and leave between steps.
+"""Generates texts token by token; texts join and leave between steps.
 
 All texts advance together, as arrays (`rows`), and no text depends on another.
 """
+
+from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
 from service.arrays import BoolArray, FloatArray, IntArray
 from service.engine.batch import Generation, Result, TokenSequence
-from service.engine.generation.generator_session import GeneratorSession
 from service.engine.generation.rows import Rows, open_row, stack_rows
+
+
+class StepSession(Protocol):
+    """The graphs of a model that gives the logits of a text's next token."""
+
+    @property
+    def prefill_seconds(self) -> float:
+        """What reading the last arrivals took."""
+        ...
+
+    @property
+    def num_rows(self) -> int:
+        """State rows there are: those of the last step, and of the sequences read since."""
+        ...
+
+    def clear(self) -> None:
+        """Forgets all texts."""
+        ...
+
+    def read(self, sequences: Sequence[TokenSequence]) -> list[list[int]]:
+        """Adds a state row per sequence; returns the tokens that each text begins with."""
+        ...
+
+    def step(self, token_ids: IntArray, parents: IntArray) -> FloatArray:
+        """The logits (R, V) after one token more for each of R texts; see `GeneratorSession`."""
+        ...
 
 
 class GeneratorRunner:
@@ -20,13 +48,13 @@ class GeneratorRunner:
         max_rows: texts at a time.
     """
 
-    def __init__(self, session: GeneratorSession, eos_id: int | None, max_rows: int) -> None:
+    def __init__(self, session: StepSession, eos_id: int | None, max_rows: int) -> None:
         self._session = session
         self._eos_id, self._max_rows = -1 if eos_id is None else eos_id, max_rows
         self.reset()
 
     @property
-    def session(self) -> GeneratorSession:
+    def session(self) -> StepSession:
         """The graphs, for measurements while nothing runs."""
         return self._session
 
@@ -77,8 +105,8 @@ class GeneratorRunner:
 
     def _join(self, joining: list[TokenSequence]) -> None:
         first_row = self._session.num_rows
-        self._session.read(joining)
-        new = [open_row(sequence) for sequence in joining]
+        begun = self._session.read(joining)
+        new = [open_row(*pair) for pair in zip(joining, begun, strict=True)]
         self._rows = stack_rows([self._rows, *new] if self._rows else new)
         self._sequences += joining
         self._parents = np.concatenate([self._parents, first_row + np.arange(len(joining))])

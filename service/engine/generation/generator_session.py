@@ -1,27 +1,17 @@
-"""The graphs of a language model with the states that lie between two steps."""
+"""The graphs of a language model with the states that lie between two steps.
+
+States are arrays (L, R, H): hidden, and cell for lstm, of each layer, and the condition of each
+text, if the model is fed with it at every step.
+"""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from service.arrays import FloatArray, IntArray
 from service.engine.batch import TokenSequence, pad_rows
 from service.engine.session import Session
-
-
-@dataclass(frozen=True)
-class StateShape:
-    """The recurrent states of one text: L layers of H units, by their names.
-
-    Attributes:
-        names: hidden, and cell for lstm.
-    """
-
-    num_layers: int
-    size: int
-    names: tuple[str, ...]
 
 
 class GeneratorSession:
@@ -31,7 +21,7 @@ class GeneratorSession:
         prefill: graph that reads prompts: (input_ids, lengths, states) to next states.
         generator: graph of one step: (token_ids, parents, states) to logits and next states.
         conditioner: graph from features to first states; None if the model takes no condition.
-        state_shape: of the states, which begin as zeros without a conditioner.
+        shapes: L and H of the states by name; they begin as zeros without a conditioner.
         pad_id: fills short prompts.
 
     Attributes:
@@ -43,12 +33,12 @@ class GeneratorSession:
         prefill: Session,
         generator: Session,
         conditioner: Session | None,
-        state_shape: StateShape,
+        shapes: Mapping[str, tuple[int, int]],
         pad_id: int,
     ) -> None:
         self.prefill_seconds = 0.0
         self._prefill, self._generator, self._conditioner = prefill, generator, conditioner
-        self._shape, self._pad_id = state_shape, pad_id
+        self._shapes, self._pad_id = shapes, pad_id
         self.clear()
 
     def clear(self) -> None:
@@ -60,10 +50,13 @@ class GeneratorSession:
         """State rows there are: those of the last step, and of the prompts read since."""
         return len(self._states["hidden"][0])
 
-    def read(self, sequences: Sequence[TokenSequence]) -> None:
+    def read(self, sequences: Sequence[TokenSequence]) -> list[list[int]]:
         """Reads all tokens of prompts but the last, which the first step takes.
 
         Their state rows are added below the others.
+
+        Returns:
+            The tokens of each text so far, which are those of its prompt.
 
         Raises:
             InferenceFailed: the runtime refused or broke.
@@ -84,6 +77,7 @@ class GeneratorSession:
             name: np.concatenate([self._states[name], array], axis=1)
             for name, array in states.items()
         }
+        return [sequence.input_ids for sequence in sequences]
 
     def step(self, token_ids: IntArray, parents: IntArray) -> FloatArray:
         """Moves R texts on by one token.
@@ -109,8 +103,10 @@ class GeneratorSession:
             return self._zeros(len(sequences))
         features = np.array([each.features for each in sequences], dtype=np.float32)
         begun = self._conditioner.run({"features": features})
-        return {name: begun[name].copy() for name in self._shape.names}
+        return {name: begun[name].copy() for name in self._shapes}
 
     def _zeros(self, num_rows: int) -> dict[str, FloatArray]:
-        shape = (self._shape.num_layers, num_rows, self._shape.size)
-        return {name: np.zeros(shape, np.float32) for name in self._shape.names}
+        return {
+            name: np.zeros((num_layers, num_rows, size), np.float32)
+            for name, (num_layers, size) in self._shapes.items()
+        }

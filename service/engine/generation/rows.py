@@ -20,7 +20,8 @@ class Rows:
     """R texts.
 
     Attributes:
-        token_ids: (R, W), prompt and text so far; the rest of a row repeats its first token.
+        token_ids: (R, W), what a text begins with, and the text so far; the rest of a row repeats
+            its first token.
         log_probabilities: (R, M), of the text's tokens.
         uniforms: (R, M), by which they are drawn.
         starts, ends: (R), where the text begins and ends in `token_ids`.
@@ -97,12 +98,12 @@ class Rows:
         return scores
 
 
-def open_row(sequence: TokenSequence) -> Rows:
-    """The row of a text that has not begun."""
-    asked, num_read = sequence.sampling, sequence.num_tokens
+def open_row(sequence: TokenSequence, begun: Sequence[int]) -> Rows:
+    """The row of a text that begins with some tokens."""
+    asked, num_read = sequence.sampling, len(begun)
     assert asked is not None, "a sequence to generate has sampling options"
-    token_ids = np.full((1, num_read + asked.max_new_tokens), sequence.input_ids[0], np.int64)
-    token_ids[0, :num_read] = sequence.input_ids
+    token_ids = np.full((1, num_read + asked.max_new_tokens), begun[0], np.int64)
+    token_ids[0, :num_read] = begun
     return Rows(
         token_ids,
         np.zeros((1, asked.max_new_tokens), np.float32),

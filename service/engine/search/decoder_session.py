@@ -4,12 +4,12 @@ Keys, values and states never pass through the caller, so that they can stay on 
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from service.arrays import FloatArray, IntArray
+from service.arrays import Array, FloatArray, IntArray
 from service.engine.batch import TokenSequence, pad_sequences
 from service.engine.search.paged_memory import PagedMemory
 from service.engine.session import Session
@@ -105,6 +105,28 @@ class DecoderSession:
         Raises:
             InferenceFailed: the runtime refused or broke.
         """
+        limits = {"num_candidates": np.array([num_candidates], dtype=np.int64)}
+        outputs = self.run_step(token_ids, parents, rows, limits)
+        return DecoderOutputs(outputs["scores"], outputs["candidates"], outputs["attention"])
+
+    def run_step(
+        self,
+        token_ids: IntArray,
+        parents: IntArray,
+        rows: IntArray,
+        others: Mapping[str, Array] | None = None,
+    ) -> Mapping[str, Array]:
+        """Runs the decoder's graph once, keeps its states, and returns all that it gives.
+
+        Args:
+            token_ids: see `step`.
+            parents: see `step`.
+            rows: see `step`.
+            others: further inputs of the graph.
+
+        Raises:
+            InferenceFailed: the runtime refused or broke.
+        """
         outputs = self.decoder.run(
             {
                 "token_ids": token_ids,
@@ -112,12 +134,12 @@ class DecoderSession:
                 "rows": rows,
                 "keys": self._memory.keys,
                 "values": self._memory.values,
-                "num_candidates": np.array([num_candidates], dtype=np.int64),
+                **(others or {}),
                 **self._states,
             }
         )
         self._states = {name: outputs[f"next_{name}"] for name in self._states}
-        return DecoderOutputs(outputs["scores"], outputs["candidates"], outputs["attention"])
+        return outputs
 
     def release(self, handle: int) -> None:
         """Forgets one sequence; pages may move, so `rows` has to be made anew."""

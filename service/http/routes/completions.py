@@ -24,7 +24,7 @@ from service.http.wires.openai import (
     describe_error,
 )
 from service.http.wires.tgi import DataEvent
-from service.pipeline.prompts import LANGUAGE
+from service.repository.manifest import GENERATIVE
 
 completions = APIRouter(tags=["tasks"])
 
@@ -36,7 +36,7 @@ completions = APIRouter(tags=["tasks"])
     openapi_extra=document_body(CompletionRequest),
 )
 async def create_completion(request: Request) -> Response:
-    """Goes on from a text, or from several, as OpenAI does."""
+    """Goes on from a text or several, or answers them, as OpenAI does."""
     context = get_context(request)
     context.generate.check_wait()
     body = await receive(request, context.settings, CompletionRequest)
@@ -87,9 +87,9 @@ async def show_model_card(request: Request, name: str) -> ModelCard:
         if card.id == name:
             return card
     known = ", ".join(card.id for card in cards) or "none"
-    raise ModelNotFound(f"no {LANGUAGE} model has that name; there are {known}")
+    raise ModelNotFound(f"no model that completes texts has that name; there are {known}")
 
 
 def list_cards(request: Request) -> list[ModelCard]:
     registry = get_context(request).registry
-    return [ModelCard(id=served.manifest.name) for served in registry.models_of(LANGUAGE)]
+    return [ModelCard(id=served.manifest.name) for served in registry.models_of(*GENERATIVE)]

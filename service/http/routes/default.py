@@ -25,6 +25,7 @@ TASKS: dict[str, Endpoint] = {
     "translation": translate,
     "tagging": tag,
     "language": generate_list,
+    "text2text": generate_list,
 }
 
 

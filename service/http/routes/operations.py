@@ -18,11 +18,14 @@ from service.http.schemas import (
     LanguageName,
     ModelCondition,
     ModelInfo,
+    ModelStates,
     ProbeStatus,
     QualityFigure,
     ServerInfo,
+    ShownFind,
+    ShownLayer,
 )
-from service.repository.manifest import Condition
+from service.repository.manifest import Condition, Manifest
 from service.repository.registry import ServedModel
 
 operations = APIRouter(tags=["operations"])
@@ -153,6 +156,8 @@ def describe_model(served: ServedModel) -> ModelInfo:
         pairs=[f"{source}-{target}" for source, target in manifest.pairs],
         labels=list(manifest.labels),
         condition=describe_condition(manifest.condition),
+        states=describe_states(manifest),
+        lookahead=manifest.lookahead,
         precision=served.precision,
         device=served.device,
         num_bytes=manifest.num_bytes,
@@ -167,6 +172,15 @@ def describe_condition(condition: Condition | None) -> ModelCondition | None:
     if condition is None:
         return None
     return ModelCondition(labels=list(condition.labels), num_features=condition.num_features)
+
+
+def describe_states(manifest: Manifest) -> ModelStates | None:
+    if not manifest.states:
+        return None
+    return ModelStates(
+        layers=[ShownLayer.model_validate(layer.model_dump()) for layer in manifest.states],
+        finds=[ShownFind.model_validate(find.model_dump()) for find in manifest.finds],
+    )
 
 
 def copy_figure(figure: BaseModel) -> QualityFigure:

@@ -1,6 +1,5 @@
 """The task endpoints: read the body, call the pipeline, answer."""
 
-import asyncio
 import time
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
@@ -36,12 +35,12 @@ from service.http.schemas import (
     Body,
     ClassifyRequest,
     DetailedClassification,
+    DetailedTagging,
     DetectedLanguage,
     DetectRequest,
     LabelledScore,
     PipelineTranslateRequest,
     PredictRequest,
-    RenderedTagging,
     TaggedEntity,
     TagRequest,
     TimedBody,
@@ -50,6 +49,7 @@ from service.http.schemas import (
     TranslationEvent,
 )
 from service.http.sse import EventResponse
+from service.http.time_limit import TimeLimit
 from service.settings import Settings
 
 # A short text could be in dozens of languages, a little.
@@ -165,8 +165,8 @@ async def classify_body(
     "/tag",
     response_model=list[TaggedEntity]
     | list[list[TaggedEntity]]
-    | RenderedTagging
-    | list[RenderedTagging],
+    | DetailedTagging
+    | list[DetailedTagging],
     openapi_extra=document_body(TagRequest),
 )
 async def tag(request: Request) -> Response:
@@ -253,7 +253,7 @@ async def receive_fields(request: Request, settings: Settings) -> dict[str, obje
         As `receive`.
     """
     try:
-        async with asyncio.timeout(settings.max_timeout_ms / 1000):
+        with TimeLimit(settings.max_timeout_ms / 1000):
             body = await read_body(request, settings.max_body_bytes)
     except TimeoutError:
         raise BodyTimeout("The body did not arrive in time; send it faster.") from None

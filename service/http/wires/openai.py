@@ -123,6 +123,7 @@ class CompletionRequest(TimedBody):
             seed=self.seed,
             stop=(self.stop,) if isinstance(self.stop, str) else self.stop,
             num_texts=self.n,
+            with_prompt=self.echo,
         )
 
     @property

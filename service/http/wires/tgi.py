@@ -4,6 +4,7 @@ https://huggingface.co/docs/text-generation-inference/reference/api_reference
 """
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field, model_validator
@@ -18,7 +19,17 @@ from service.answers import (
 )
 from service.errors import ServingError
 from service.http.faults import fault
-from service.http.schemas import Flag, ModelName, Parameters, PositiveCount, TimedBody, refuse_bool
+from service.http.schemas import (
+    Flag,
+    ModelName,
+    Parameters,
+    PositiveCount,
+    StatesShown,
+    TimedBody,
+    WantedDetails,
+    find_states,
+    refuse_bool,
+)
 
 Stop = Annotated[str, Field(min_length=1, max_length=200)]
 Seed = Annotated[int, Field(ge=0, lt=2**64), BeforeValidator(refuse_bool)]
@@ -96,7 +107,13 @@ class TextParameters(Parameters):
     num_return_sequences: Annotated[
         PositiveCount, Field(description="the number of texts; with several the answer is an array")
     ] = 1
-    details: Annotated[Flag, Field(description="true for the tokens and why the text ends")] = False
+    details: Annotated[
+        WantedDetails,
+        Field(
+            description="true for the tokens and why the text ends, or an object with states, for "
+            "what the model holds after each token, too"
+        ),
+    ] = None
     truncate: Annotated[
         PositiveCount | None,
         Field(description="the number of tokens at the end of the prompt that are read"),
@@ -164,7 +181,9 @@ class GenerateRequest(TimedBody):
             keeps_stop=True,
             num_texts=asked.num_return_sequences,
             truncate=asked.truncate,
-            details=asked.details,
+            with_prompt=asked.return_full_text,
+            details=asked.details is not None,
+            states=find_states(asked.details),
         )
 
 
@@ -185,6 +204,7 @@ class GenerationDetails(BaseModel):
     seed: int | None = None
     prefill: list[Token] = []
     tokens: list[Token]
+    states: StatesShown | None = None
 
 
 class GenerateResponse(BaseModel):
@@ -201,6 +221,7 @@ class StreamDetails(BaseModel):
     generated_tokens: int
     input_length: int
     seed: int | None = None
+    states: StatesShown | None = None
 
 
 class TokenEvent(BaseModel):
@@ -221,13 +242,14 @@ class DataEvent(BaseModel):
 def show_text(text: GeneratedText, request: GenerateRequest) -> dict[str, Any]:
     """A text in TGI's shape."""
     shown: dict[str, Any] = {"generated_text": join_prompt(text, request)}
-    if request.parameters.details:
+    if request.parameters.details is not None:
         shown["details"] = {
             "finish_reason": FINISH_REASONS[text.finish],
             "generated_tokens": text.num_tokens,
             "seed": show_seed(text, request),
             "prefill": [],
             "tokens": [show_token(token) for token in text.tokens],
+            **show_states(text),
         }
     return shown
 
@@ -249,6 +271,7 @@ def show_delta(delta: TokenDelta, request: GenerateRequest) -> dict[str, Any]:
             "generated_tokens": text.num_tokens,
             "input_length": text.num_prompt_tokens,
             "seed": show_seed(text, request),
+            **show_states(text),
         },
     }
 
@@ -265,6 +288,11 @@ def show_token(token: GeneratedToken) -> dict[str, Any]:
         "logprob": token.log_probability,
         "special": token.is_special,
     }
+
+
+def show_states(text: GeneratedText) -> dict[str, Any]:
+    """The states, if they were asked for."""
+    return {} if text.states is None else {"states": asdict(text.states)}
 
 
 def show_seed(text: GeneratedText, request: GenerateRequest) -> int | None:

@@ -4,6 +4,7 @@ from random import Random
 import pytest
 
 from loadtests.load.bodies import (
+    CHARS_PER_SECOND,
     DEFAULT_MIX,
     DOCUMENT,
     KINDS,
@@ -12,7 +13,7 @@ from loadtests.load.bodies import (
     find_pairs,
     parse_mix,
 )
-from service.http.schemas import ClassifyRequest, TranslateRequest
+from service.http.schemas import ClassifyRequest, TagRequest, TranslateRequest
 from service.http.wires.tgi import GenerateRequest
 
 PAIRS = [("en", "de"), ("ko", "en")]
@@ -20,10 +21,12 @@ MODELS = {
     "/classify": ClassifyRequest,
     "/translate": TranslateRequest,
     "/generate": GenerateRequest,
+    "/tag": TagRequest,
 }
+POSTED = [kind for kind in KINDS if kind != "tag_stream"]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", POSTED)
 def test_service_takes_every_kind_of_body(kind: str) -> None:
     for seed in range(50):
         draft = KINDS[kind](Random(seed), PAIRS)
@@ -52,6 +55,18 @@ def test_kinds_differ_in_what_they_send() -> None:
     assert all(isinstance(draft.body["q"], list) for draft in drafts["batch"])
 
 
+def test_text_is_typed_a_character_at_a_time_and_ended() -> None:
+    drafts = [KINDS["tag_stream"](Random(seed), PAIRS) for seed in range(200)]
+    gaps = [gap for draft in drafts for gap in draft.gaps]
+
+    for draft in drafts:
+        *characters, last = draft.body["frames"]
+        assert {len(character) for character in characters} == {1}
+        assert (last, len(draft.gaps)) == ("", len(characters) + 1)
+        assert " " not in characters
+    assert statistics.mean(gaps) == pytest.approx(1 / CHARS_PER_SECOND, rel=0.1)
+
+
 def test_lengths_are_mostly_short_and_within_bounds() -> None:
     rng = Random(5)
     drawn = [REVIEW.draw(rng) for _ in range(4000)]
@@ -68,7 +83,7 @@ def test_mix_gives_weights_to_those_it_names() -> None:
 
     assert (weights["chat"], weights["stream"], weights["document"]) == (3.0, 0.5, 0.0)
     idle = [kind for kind, weight in parse_mix(DEFAULT_MIX).items() if not weight]
-    assert idle == ["generate"], "it needs a model that the service need not have"
+    assert idle == ["generate", "tag", "tag_stream"], "they need models that a service may lack"
 
 
 @pytest.mark.parametrize(

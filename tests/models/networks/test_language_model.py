@@ -7,10 +7,18 @@ from models.networks.language_model import LanguageModel
 CELLS: list[Cell] = ["lstm", "gru", "rnn"]
 
 
-def make_model(cell: Cell, num_features: int = 0, *, tied: bool = False) -> LanguageModel:
+def make_model(
+    cell: Cell, num_features: int = 0, *, tied: bool = False, feeds_condition: bool = False
+) -> LanguageModel:
     torch.manual_seed(1)
     config = ModelConfig(
-        cell=cell, vocab_size=11, embedding_size=6, hidden_size=8, num_layers=2, tied=tied
+        cell=cell,
+        vocab_size=11,
+        embedding_size=6,
+        hidden_size=8,
+        num_layers=2,
+        tied=tied,
+        feeds_condition=feeds_condition,
     )
     return LanguageModel(config, num_features).eval()
 
@@ -47,6 +55,22 @@ def test_condition_sets_every_part_of_the_first_state(cell: Cell) -> None:
     for part in parts:
         assert part.shape == (1, 2, 8)
         assert not torch.equal(part[:, 0], part[:, 1])
+
+
+def test_a_condition_that_is_fed_is_read_with_each_token() -> None:
+    model = make_model("gru", num_features=2, feeds_condition=True)
+    torch.nn.init.normal_(model.feed.weight)
+    *layers, (condition,) = model.first_state(2, torch.eye(2))
+    same = [tuple(part[:, :1].expand(-1, 2, -1) for part in layer) for layer in layers]
+    input_ids = torch.randint(0, 11, (1, 5)).expand(2, -1)
+
+    logits, after = model(input_ids, [*same, (condition,)])
+
+    assert not torch.allclose(logits[0, 0], logits[1, 0])  # by the condition alone
+    torch.testing.assert_close(after[-1][0], condition)  # it stays
+    first, between = model(input_ids[:, :2], [*same, (condition,)])
+    second, _ = model(input_ids[:, 2:], between)
+    torch.testing.assert_close(torch.cat([first, second], dim=1), logits)
 
 
 def test_model_without_a_condition_starts_from_zero() -> None:

@@ -28,10 +28,10 @@ from service.answers import (
     TranslateOptions,
     Translation,
 )
+from service.engine.states_worker import StatesWorker
 from service.http.app import SeqserveApp, create_app
 from service.pipeline.classify import ClassifyPipeline
 from service.pipeline.translate import TranslatePipeline
-from service.repository.defaults import answers_by_default
 from service.repository.glossaries import Glossaries
 from service.repository.manifest import (
     FileEntry,
@@ -87,6 +87,7 @@ class FakeRegistry:
     num_stops: int = 0
     manifests: Sequence[Manifest] = (MANIFEST,)
     glossaries: Glossaries = field(default_factory=Glossaries)
+    states_worker: StatesWorker = field(default_factory=lambda: StatesWorker(1000))
 
     async def start(self) -> None:
         if self.start_error:
@@ -103,7 +104,8 @@ class FakeRegistry:
         return [FakeServed(manifest) for manifest in self.manifests]
 
     def default_classifiers(self) -> list[FakeServed]:
-        return [served for served in self.models() if answers_by_default(served.manifest)]
+        manifests = [each for each in self.manifests if each.task == "classification"]
+        return [FakeServed(manifest) for manifest in manifests if manifest.answers_by_default]
 
 
 @dataclass(frozen=True)

@@ -98,6 +98,31 @@ async def test_one_log_line_per_request_without_text_or_key(
     assert "topsecret" not in line
 
 
+@pytest.mark.parametrize(
+    ("ratio", "error", "num_lines"),
+    [(0.0, None, 0), (0.0, errors.Overloaded("x", 1, "wait"), 40), (1.0, None, 40)],
+)
+async def test_share_of_the_requests_without_an_error_is_logged(
+    ratio: float, error: Exception | None, num_lines: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    app = make_app(FakePipeline(error=error), access_log_ratio=ratio)
+    for _ in range(40):
+        await classify(app)
+    assert len([each for each in caplog.records if each.getMessage() == "request"]) == num_lines
+
+
+async def test_half_of_the_requests_are_logged_where_that_is_the_ratio(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    app = make_app(FakePipeline(), access_log_ratio=0.5)
+    for _ in range(100):
+        await classify(app)
+    # outside these bounds once in a billion runs
+    assert 20 <= len([each for each in caplog.records if each.getMessage() == "request"]) <= 80
+
+
 async def test_path_cannot_forge_a_log_line(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     async with connect(make_app()) as client:

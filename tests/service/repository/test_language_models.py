@@ -9,11 +9,10 @@ import pytest
 from pydantic import ValidationError
 
 from service.engine.device import Device
-from service.engine.generation.generator_session import StateShape
 from service.engine.session import OnnxSession
 from service.errors import ArtefactError
 from service.repository.goldens import answer_golden, check_goldens
-from service.repository.loader import find_state_shape, load_model
+from service.repository.loader import find_state_shapes, load_model
 from service.repository.manifest import MANIFEST, Condition, Golden, Precision, read_manifest
 from service.repository.model import NUM_GOLDEN_TOKENS, LoadedModel
 
@@ -84,14 +83,14 @@ def test_states_are_as_the_graph_declares_them(tiny_languages: Path) -> None:
         session = OnnxSession(folder / "generator.fp32.onnx", CPU)
 
         assert session.input_shape("hidden") == [2, "P", 20]
-        assert find_state_shape(session) == StateShape(2, 20, names)
+        assert find_state_shapes(session) == dict.fromkeys(names, (2, 20))
 
 
 def test_a_graph_without_states_is_no_generator(tiny_languages: Path) -> None:
     folder = tiny_languages / "tiny-language-gru" / "1"
 
     with pytest.raises(ArtefactError, match="must declare `hidden` as"):
-        find_state_shape(OnnxSession(folder / "conditioner.fp32.onnx", CPU))
+        find_state_shapes(OnnxSession(folder / "conditioner.fp32.onnx", CPU))
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from service.repository.registry import (
 )
 from service.repository.versions import find_versions, newest_version
 from service.settings import Settings
+from service.text.detection import list_known, load_detector, restrict_detector
 from tests.fakes import (
     FakeRunner,
     make_manifest,
@@ -118,6 +119,19 @@ async def test_served_model_tells_device_and_precision(tiny_repository: Path) ->
         assert (served.device, served.precision) == ("cpu", "int8")
     finally:
         await registry.stop()
+
+
+async def test_detector_is_loaded_at_the_start_of_a_server_of_classifiers(repository: Path) -> None:
+    shutil.rmtree(repository / TRANSLATION)
+    manifest = repository / SENTIMENT / "1" / MANIFEST
+    fields = json.loads(manifest.read_text(encoding="utf-8")) | {"languages": ["en"]}
+    manifest.write_text(json.dumps(fields), encoding="utf-8")
+    for cached in (load_detector, list_known, restrict_detector):
+        cached.cache_clear()
+    registry = Registry(make_settings(repository), make_metrics())
+    await registry.start()
+    await registry.stop()
+    assert load_detector.cache_info().currsize == 1
 
 
 async def test_highest_version_is_served_by_number_not_by_spelling(repository: Path) -> None:

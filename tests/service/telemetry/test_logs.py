@@ -10,8 +10,10 @@ from service.telemetry.logs import JsonFormatter, TextFormatter, configure_loggi
 
 
 @pytest.fixture(autouse=True)
-def kept_logging() -> Iterator[None]:
+def kept_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Gives the root logger its handlers back, pytest's among them."""
+    for name in ("_srcfile", "logThreads", "logProcesses", "logMultiprocessing"):
+        monkeypatch.setattr(logging, name, getattr(logging, name))
     loggers = [logging.getLogger(name) for name in (None, "uvicorn.error", "python_multipart")]
     handlers, levels = list(loggers[0].handlers), [logger.level for logger in loggers]
     yield
@@ -38,6 +40,11 @@ def test_fields_of_extra_are_found_and_colours_of_uvicorn_are_not() -> None:
 def test_text_line_ends_with_the_fields() -> None:
     line = TextFormatter().format(make_record(status=200, path="/classify"))
     assert line.endswith(" INFO service.x: loaded it status=200 path=/classify")
+
+
+def test_text_line_begins_with_the_time() -> None:
+    record = make_record()
+    assert TextFormatter().format(record).startswith(logging.Formatter().formatTime(record) + " ")
 
 
 def test_formatting_twice_adds_no_field() -> None:

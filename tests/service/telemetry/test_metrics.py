@@ -17,6 +17,8 @@ EXPECTED = {
     "seqserve_incomplete_translations",
     "seqserve_running_sequences",
     "seqserve_tag_streams",
+    "seqserve_connections",
+    "seqserve_dropped_log_lines",
     "seqserve_ready",
     "seqserve_workers",
     "seqserve_model_info",
@@ -40,8 +42,11 @@ def test_two_servers_do_not_share_figures() -> None:
 def test_labelled_collectors_start_without_samples() -> None:
     registry = CollectorRegistry()
     Metrics(registry)
-    samples = [sample.name for metric in registry.collect() for sample in metric.samples]
-    assert samples == ["seqserve_tag_streams", "seqserve_ready", "seqserve_workers"]
+    samples = {sample.name for metric in registry.collect() for sample in metric.samples}
+    assert samples == {
+        *("seqserve_tag_streams", "seqserve_ready", "seqserve_workers"),
+        *("seqserve_dropped_log_lines_total", "seqserve_dropped_log_lines_created"),
+    }
 
 
 def test_counters_of_a_model_are_there_at_zero_before_anything_happens() -> None:

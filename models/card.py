@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from export.curves import CURVES
 from models.training.metrics import PER_CHARACTER
 from service.repository.manifest import (
+    Find,
     Manifest,
     Parity,
     Quality,
@@ -14,7 +14,7 @@ from service.repository.manifest import (
     read_manifest,
 )
 
-CARD = "README.md"
+CARD, CURVES, FINDS = "README.md", "curves.png", "finds.svg"
 LIMITS = {
     "classification": "A small recurrent model: good on text like that of the sets above; other "
     "subjects, irony and mixed feelings are read less well. It always gives one of its labels, "
@@ -26,19 +26,28 @@ LIMITS = {
     "text where an error does harm.",
     "language": "A small recurrent model that continues text like that of the sets above. It knows "
     "how such text sounds, and nothing about the world: what it writes is made up.",
+    "text2text": "A small recurrent model that answers one short text with another, like the pairs "
+    "above: most answers are set phrases of these. It knows nothing but the text at hand, neither "
+    "what was said before nor the world, and what it says is no advice.",
 }
 UNITS = {
     "classification": "text",
     "translation": "sentence",
     "language": "prompt",
     "tagging": "window",
+    "text2text": "text",
 }
 BROUGHT = "Trained elsewhere and wrapped unchanged: ask its owner about intended use."
 
 
 def write_card(folder: Path) -> None:
-    """Writes the model card, with the training curves if they are in the folder."""
-    card = render_card(read_manifest(folder))
+    """Writes the model card, with the pictures that are in the folder."""
+    manifest = read_manifest(folder)
+    card = render_card(manifest)
+    if manifest.finds:
+        card += f"\n## What its units follow\n\n{render_finds(manifest.finds)}\n"
+    if (folder / FINDS).exists():
+        card += f"\n![A text in the colours of these units]({FINDS})\n"
     if (folder / CURVES).exists():
         card += f"\n## Training\n\n![Loss and validation figures]({CURVES})\n"
     (folder / CARD).write_text(card, encoding="utf-8")
@@ -153,6 +162,27 @@ def render_score_fits(fits: Sequence[ScoreFit]) -> str:
     return (
         "The probability that a translation is acceptable, x being the mean log-probability per "
         f"token of its worst sentence; fitted to {fits[0].data}.\n\n{render_table(columns, rows)}"
+    )
+
+
+def render_finds(finds: Sequence[Find]) -> str:
+    """Which unit follows which property of a text, and how closely."""
+    rows = [
+        (
+            find.property,
+            find.layer,
+            str(find.unit),
+            find.value,
+            f"{find.correlation:+.2f}",
+            f"{find.data}, {find.num_tokens:,} tokens",
+        )
+        for find in finds
+    ]
+    columns = ("property", "layer", "unit", "value", "correlation", "measured on")
+    return (
+        "Found by `python -m models.inspect`: of all units the one closest to each property, "
+        "chosen on other text than its correlation (Pearson's) is measured on.\n\n"
+        f"{render_table(columns, rows)}"
     )
 
 
