@@ -39,7 +39,8 @@ class OnnxSession:
         device: where it runs; a CUDA session that cannot be made is an error, never a CPU session.
         num_threads: threads within an operator, CPU only.
         inputs, outputs: the graph's names by the engine's names, if they differ.
-        can_capture: whether a CUDA session may record its runs as CUDA graphs.
+        can_capture: whether a CUDA session may record its runs as CUDA graphs; the runtime refuses
+            to load a graph for that with nodes that would not run on the GPU.
 
     Raises:
         ArtefactError: the graph cannot be loaded.
@@ -56,6 +57,7 @@ class OnnxSession:
         *,
         can_capture: bool = False,
     ) -> None:
+        self.can_capture = can_capture
         self._thread = thread_of(device)
         self._session = self._thread.call(_open_session, path, device, num_threads, can_capture)
         by_graph_name = {theirs: ours for ours, theirs in (inputs or {}).items()}

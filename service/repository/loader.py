@@ -1,5 +1,6 @@
 """Turns a version folder into a model that runs, its files and goldens checked."""
 
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
@@ -23,7 +24,7 @@ from service.engine.slots.session import Graphs, SlotSession
 from service.engine.slots.translator import SlotTranslatorRunner
 from service.engine.states import StatesSession
 from service.engine.tagger import StreamTaggerRunner, TaggerRunner
-from service.errors import ArtefactError
+from service.errors import ArtefactError, DeviceUnavailable
 from service.repository.manifest import (
     SLOT_ROLES,
     TOKENIZER,
@@ -36,6 +37,8 @@ from service.repository.manifest import (
 )
 from service.repository.model import LoadedModel
 from service.text.tokenizer import Tokenizer
+
+log = logging.getLogger(__name__)
 
 Sessions = Mapping[Role, OnnxSession]
 SlotUse = Literal["auto", "always", "never"]
@@ -138,10 +141,14 @@ def load_model(
     def open_graph(role: Role) -> OnnxSession:
         graph = manifest.graph(role, chosen)
         path = folder / graph.file
-        can_capture = role in CAPTURED
-        session = OnnxSession(
-            path, device, num_threads, graph.inputs, graph.outputs, can_capture=can_capture
-        )
+
+        def open_session(can_capture: bool) -> OnnxSession:
+            return OnnxSession(
+                path, device, num_threads, graph.inputs, graph.outputs, can_capture=can_capture
+            )
+
+        is_captured = role in CAPTURED and device.kind == "cuda"
+        session = open_for_capture(open_session) if is_captured else open_session(False)
         check_names(session, role, path)
         return session
 
@@ -170,6 +177,19 @@ def load_model(
     )
 
 
+def open_for_capture(open_session: Callable[[bool], OnnxSession]) -> OnnxSession:
+    """Opens a session that can record CUDA graphs or, if the runtime refuses that, a plain one.
+
+    Raises:
+        ArtefactError, DeviceUnavailable: neither can be opened.
+    """
+    try:
+        return open_session(True)
+    except (ArtefactError, DeviceUnavailable) as exc:
+        log.warning("steps are not captured as CUDA graphs: %s", exc)
+        return open_session(False)
+
+
 def make_classifier(ids: SpecialIds, sessions: Sessions, max_rows: int) -> Runner:
     return ClassifierRunner(sessions["classifier"], ids.pad_id, max_rows)
 
@@ -189,7 +209,7 @@ def add_slots(
     buckets = list_buckets(max_rows)
     memory, thread = OnnxMemory(device), thread_of(device)
     session = SlotSession(graphs, memory, thread, buckets, ids.pad_id, ids.eos_id)
-    if device.kind == "cuda":
+    if all(sessions[role].can_capture for role in CAPTURED):
         session.capture()
     return SlotTranslatorRunner(session, paged, buckets, ids.eos_id, max_rows)
 

@@ -12,9 +12,10 @@ from service.arrays import FloatArray
 from service.engine.batch import SearchOptions, TokenSequence
 from service.engine.device import Device
 from service.engine.runner import run_sequences
-from service.errors import ArtefactError, InferenceFailed
+from service.engine.session import OnnxSession
+from service.errors import ArtefactError, DeviceUnavailable, InferenceFailed
 from service.repository.goldens import answer_golden, check_goldens
-from service.repository.loader import choose_precision, load_model
+from service.repository.loader import choose_precision, load_model, open_for_capture
 from service.repository.manifest import MANIFEST, Golden, Graph, Limits, Manifest, Precision
 from service.repository.model import LoadedModel, make_sequences, new_token_limit, softmax
 from tests.fakes import ByteTokenizer, FakeRunner, make_manifest, make_model, make_sequence
@@ -366,3 +367,29 @@ def test_probabilities_from_the_graph_are_unchanged() -> None:
     scores = np.array([0.25, 0.75], dtype=np.float32)
 
     assert make_model(make_manifest(output_kind="probabilities")).probabilities(scores) is scores
+
+
+@pytest.mark.parametrize("error", [ArtefactError("refused"), DeviceUnavailable("refused")])
+def test_graph_that_cannot_be_captured_is_opened_for_plain_runs(
+    error: Exception, sentiment: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    plain = OnnxSession(sentiment / "classifier.fp32.onnx", CPU)
+    asked: list[bool] = []
+
+    def open_session(can_capture: bool) -> OnnxSession:
+        asked.append(can_capture)
+        if can_capture:
+            raise error
+        return plain
+
+    assert open_for_capture(open_session) is plain
+    assert asked == [True, False]
+    assert "not captured" in caplog.text
+
+
+def test_graph_that_cannot_be_opened_at_all_is_an_error() -> None:
+    def open_session(can_capture: bool) -> OnnxSession:
+        raise ArtefactError("damaged")
+
+    with pytest.raises(ArtefactError, match="damaged"):
+        open_for_capture(open_session)
