@@ -63,7 +63,8 @@ def find_misplaced(model: onnx.ModelProto) -> list[str]:
     for node in model.graph.node:
         if set(node.output) <= constants:
             continue
-        faults += [f"{node.name}: {fault}" for fault in _find_faults(node, types)]
+        found = dict.fromkeys(_find_faults(node, types))  # of several values once
+        faults += [f"{node.name}: {fault}" for fault in found]
     return faults
 
 

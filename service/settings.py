@@ -97,6 +97,22 @@ class Settings(BaseSettings):
             "suits the device."
         ),
     ] = "auto"
+    gpu_memory_limit_mib: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=1_048_576,
+            description="MiB of a GPU's memory that each graph may take (a translator has up to "
+            "five); 0 sets no limit.",
+        ),
+    ] = 0
+    decoder_slots: Annotated[
+        Literal["auto", "always", "never"],
+        Field(
+            description="Whether translators that have the graphs for it decode greedily in slots "
+            "of fixed size; auto does so on CUDA, where their steps are captured as CUDA graphs."
+        ),
+    ] = "auto"
     workers: Annotated[
         int,
         Field(

@@ -40,6 +40,9 @@ Role = Literal[
     "conditioner",
     "tagger",
     "stream_tagger",
+    "slot_decoder",
+    "slot_decoder_8",
+    "slot_join",
     "states",
 ]
 
@@ -59,6 +62,9 @@ ROLES: dict[str, tuple[Role, ...]] = {
     "text2text": ("encoder", "writer"),
 }
 """The graphs that every model of a task has; `list_roles` adds those of some."""
+
+SLOT_ROLES: tuple[Role, ...] = ("slot_decoder", "slot_decoder_8", "slot_join")
+"""The graphs that a translator may have besides: it decodes in slots where CUDA graphs pay."""
 
 READERS: dict[str, Role] = {
     "classification": "classifier",
@@ -401,9 +407,10 @@ class Manifest(Part):
     def _check_graphs(self) -> "Manifest":
         if not self.graphs:
             raise ValueError("a version needs graphs")
-        roles = sorted((*self.roles, "states") if self.states else self.roles)
         for precision in self.precisions:
             found = sorted(graph.role for graph in self.graphs if graph.precision == precision)
+            slots = SLOT_ROLES if self.has_slots(precision) else ()
+            roles = sorted([*self.roles, *slots, *(("states",) if self.states else ())])
             if found != roles:
                 raise ValueError(
                     f"precision {precision} has graphs {', '.join(found)}, needs {', '.join(roles)}"
@@ -433,6 +440,12 @@ class Manifest(Part):
     def roles(self) -> tuple[Role, ...]:
         """The graphs that answer, in each precision; see `list_roles`."""
         return list_roles(self.task, self.lookahead, has_condition=self.condition is not None)
+
+    def has_slots(self, precision: Precision) -> bool:
+        """Whether a translator can decode in slots in a precision."""
+        return self.task == "translation" and any(
+            graph.role in SLOT_ROLES for graph in self.graphs if graph.precision == precision
+        )
 
     @property
     def precisions(self) -> tuple[Precision, ...]:

@@ -16,7 +16,7 @@ from service.repository.manifest import Precision
 from tests.export.conftest import RunMaker
 
 CELLS: list[Cell] = ["lstm", "gru", "rnn"]
-TASKS = ("classification", "translation", "language", "tagging", "stream-tagging")
+TASKS = ("classification", "translation", "language", "text2text", "tagging", "stream-tagging")
 FLOAT = TensorProto.FLOAT
 
 

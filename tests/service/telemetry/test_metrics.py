@@ -22,6 +22,7 @@ EXPECTED = {
     "seqserve_ready",
     "seqserve_workers",
     "seqserve_model_info",
+    "seqserve_cuda_graphs",
 }
 
 
