@@ -76,15 +76,16 @@ serve: $(SERVE_READY) ## serve the shipped models on 127.0.0.1:PORT (installs no
 	@exec $(BIN)/seqserve serve --port $(PORT) $(ARGS)
 
 .PHONY: train
-train: $(DEV_READY) ## train: TASK=classification|translation|language|tagging DATA=folder [CONFIG=file]
-	@$(if $(DATA),,echo "usage: make train TASK=classification|translation|language|tagging DATA=folder [CONFIG=file] [ARGS=...]" >&2; exit 2)
-	@$(if $(or $(CONFIG),$(DEFAULT_CONFIG_$(TASK))),,echo "TASK must be classification, translation, language or tagging, or name a CONFIG" >&2; exit 2)
+train: $(DEV_READY) ## train: TASK=classification|translation|language|tagging|text2text DATA=folder [CONFIG=file]
+	@$(if $(DATA),,echo "usage: make train TASK=classification|translation|language|tagging|text2text DATA=folder [CONFIG=file] [ARGS=...]" >&2; exit 2)
+	@$(if $(or $(CONFIG),$(DEFAULT_CONFIG_$(TASK))),,echo "TASK must be classification, translation, language, tagging or text2text, or name a CONFIG" >&2; exit 2)
 	$(BIN)/python -m models.train --config $(or $(CONFIG),$(DEFAULT_CONFIG_$(TASK))) --data "$(DATA)" $(ARGS)
 
 DEFAULT_CONFIG_classification := models/configs/sentiment-ko.toml
 DEFAULT_CONFIG_tagging := models/configs/spacing-ko.toml
 DEFAULT_CONFIG_translation := models/configs/translation-en-de-third.toml
 DEFAULT_CONFIG_language := models/configs/shakespeare-en.toml
+DEFAULT_CONFIG_text2text := models/configs/chatbot-ko.toml
 
 # Six teachers (three seeds, two stages each) label sentences of the reviews, so DATA must be writable. One language
 # model serves them all; the student, which is larger, has its own.
@@ -142,6 +143,9 @@ bench-smoke: $(DEV_READY) ## show that every part of the benchmark runs, in abou
 
 # The tests' models are tiny: on two busy cores torch took 148 s with two threads for what took 35 s with one.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest
+FAST := -m "not slow and not gpu and not image"
+# Their servers share the machine with the test alone; the tests before them run side by side.
+WITH_SERVERS := tests/integration tests/loadtests
 
 .PHONY: fmt
 fmt: $(DEV_READY) ## format, and fix what can be fixed
@@ -166,7 +170,8 @@ imports: $(DEV_READY) ## the import contracts
 
 .PHONY: test
 test: $(DEV_READY) ## the tests, with the coverage gate
-	$(PYTEST) -m "not slow and not gpu and not image" --ignore tests/clients --cov --cov-fail-under=85 $(ARGS)
+	$(PYTEST) $(FAST) -n auto --dist loadfile $(addprefix --ignore=,tests/clients $(WITH_SERVERS)) --cov --cov-report= $(ARGS)
+	$(PYTEST) $(FAST) $(WITH_SERVERS) --cov --cov-append --cov-fail-under=85 $(ARGS)
 
 # What a machine that only serves has, and what pytest needs; never torch, never onnx.
 SERVE_VENV := .venv-serve
@@ -179,7 +184,7 @@ test-serve: $(VENV)/.created ## the tests of service/ in an environment of its o
 	  $(SERVE_VENV)/bin/python -m pip install -q --disable-pip-version-check -c requirements.lock \
 	    -e ".[cpu,otel]" httpx pytest pytest-asyncio pytest-cov && \
 	  touch $(SERVE_VENV)/.ready; }
-	OMP_NUM_THREADS=1 $(SERVE_VENV)/bin/python -m pytest -q -m "not slow and not gpu and not image" tests/service $(ARGS)
+	OMP_NUM_THREADS=1 $(SERVE_VENV)/bin/python -m pytest -q $(FAST) tests/service $(ARGS)
 
 CLIENTS_VENV := .venv-clients
 

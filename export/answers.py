@@ -35,9 +35,11 @@ def measure_answers(
     learnt = {answer for _, answer in read_source(config, source, data, "train")}
     signature = f"percent of {len(answers)} greedy answers"
     num_learnt = sum(answer in learnt for answer in answers)
+    references = [answer for _, answer in rows]
+    likeness = translation_figures(answers, references, config.languages[0])
     return [
-        *text_figures(sum_losses(model, rows), sum(len(answer) + 1 for _, answer in rows)),
-        *translation_figures(answers, [answer for _, answer in rows], config.languages[0]),
+        *text_figures(sum_losses(model, rows), sum(len(answer) + 1 for answer in references)),
+        *(figure for figure in likeness if figure.metric == "chrf"),
         Figure("different answers", 100.0 * len(set(answers)) / len(answers), signature),
         Figure("answers of the training data", 100.0 * num_learnt / len(answers), signature),
     ]

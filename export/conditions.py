@@ -48,7 +48,6 @@ def judge_conditions(
     learnt = {
         text
         for source in config.sources
-        if source.weight
         for _, text in read_source(config, source, data, "train")
     }
     num_found = sum(map(str.__eq__, choose_labels(judge, texts), labels))

@@ -12,6 +12,7 @@ import onnx
 from export.calibration import find_temperature, set_temperature
 from export.curves import draw_curves
 from export.graph import OPSET, graph_file, save_graphs
+from export.half import to_half
 from export.language_graphs import (
     build_conditioner,
     build_generator,
@@ -92,6 +93,9 @@ def build_graphs(
     run: Run, precision: Precision, linear_before_reset: int = 1
 ) -> dict[Role, onnx.ModelProto]:
     """The graphs of a run in one precision."""
+    if precision == "fp16":
+        graphs_in_full = build_graphs(run, "fp32", linear_before_reset)
+        return {role: to_half(graph) for role, graph in graphs_in_full.items()}
     weights: Weights = {name: array.numpy() for name, array in run.model.state_dict().items()}
     graphs: dict[str, Callable[[], dict[Role, onnx.ModelProto]]] = {
         "classification": lambda: classifier_graphs(run, weights, precision, linear_before_reset),

@@ -145,6 +145,9 @@ class TrainingConfig:
         adversarial: size of adversarial perturbations, as a share of the norm of the embedded text;
             half of the loss is then on perturbed texts (classification only, see
             `models.training.adversarial`), at three times the cost.
+        condition_weight: weight of the loss by which a text must tell its label, by Bayes' rule out
+            of its likelihood with each (language with labels); the cost is multiplied by their
+            number. Not with dropout, which differs from label to label.
         ema_decay: decay per step of an exponential moving average of the weights, which is then
             validated and shipped; 0 ships the weights themselves.
     """
@@ -168,6 +171,7 @@ class TrainingConfig:
     relevelled: Rate = 0.0
     bpe_dropout: Rate = 0.0
     adversarial: Rate = 0.0
+    condition_weight: Annotated[float, Field(ge=0.0)] = 0.0
     ema_decay: Rate = 0.0
 
 
@@ -223,6 +227,7 @@ class RunConfig:
         if self.task == "text2text" and len(self.languages) != 1:
             raise ValueError(f"languages: one code is needed, not {self.languages}")
         self._check_stages()
+        self._check_condition()
         self._check_lookahead()
 
     def _check_stages(self) -> None:
@@ -230,14 +235,20 @@ class RunConfig:
             for source in self.sources:
                 if source.holdout:
                     raise ValueError(f"holdout: {source.path} is one text without rows")
-        if self.condition and self.task != "language":
-            raise ValueError("condition: only for language")
-        if self.model.feeds_condition and not self.condition:
-            raise ValueError("feeds_condition: the model has no condition to read")
         if self.pretraining and self.task != "classification":
             raise ValueError("pretraining: only for classification")
         if self.pretraining and self.base:
             raise ValueError("pretraining: configure it in the base, which this run starts from")
+
+    def _check_condition(self) -> None:
+        if self.condition and self.task != "language":
+            raise ValueError("condition: only for language")
+        if self.model.feeds_condition and not self.condition:
+            raise ValueError("feeds_condition: the model has no condition to read")
+        if self.training.condition_weight and not (self.condition and self.condition.labels):
+            raise ValueError("condition_weight: the model has no labels to tell")
+        if self.training.condition_weight and self.model.dropout:
+            raise ValueError("condition_weight: needs dropout = 0, which differs between labels")
 
     def _check_lookahead(self) -> None:
         if self.model.lookahead is None:

@@ -91,10 +91,10 @@ class Settings(BaseSettings):
         ),
     ] = "auto"
     precision: Annotated[
-        Literal["auto", "fp32", "int8", "w8"],
+        Literal["auto", "fp32", "fp16", "int8", "w8"],
         Field(
-            description="Precision of the graphs to load: int8, w8 or fp32; auto takes what suits "
-            "the device."
+            description="Precision of the graphs to load: int8, w8, fp16 or fp32; auto takes what "
+            "suits the device."
         ),
     ] = "auto"
     workers: Annotated[

@@ -1,6 +1,6 @@
 """The shipped models as tables, from their manifests."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from docs.generate.tables import format_table
@@ -9,6 +9,8 @@ from service.repository.versions import find_versions
 
 REPOSITORY = "models/repository"
 SHIPPED = (
+    "chatbot-ko",
+    "review-ko",
     "sentiment-en",
     "sentiment-ko",
     "shakespeare-en",
@@ -26,9 +28,11 @@ METRICS = {
     "bleu-lc": "BLEU, lower-cased",
     "token accuracy": "accuracy of tokens, %",
     "word F1": "F1 of words, %",
+    "asked label found": "asked label found, %",
     "nats per character": "nats per character",
 }
 TEST_SETS = {
+    "chatbot_ko test": "Chatbot_data test",
     "flores devtest": "FLORES devtest",
     "imdb test": "IMDB test",
     "flores test": "FLORES without spaces",
@@ -39,6 +43,7 @@ TEST_SETS = {
     "kss_koen test": "KSS test",
     "multi30k test_2016_flickr": "Multi30k test_2016_flickr",
     "nsmc test": "NSMC test",
+    "nsmc valid": "NSMC validation",
     "sms_spam test": "SMS Spam test",
     "sst2 test": "SST-2 test",
     "stylekqc_koen test": "StyleKQC test",
@@ -98,21 +103,34 @@ def describe_languages(manifest: Manifest) -> str:
 
 
 def describe_headline(manifest: Manifest) -> str:
-    """Accuracy and F1 on each set, or BLEU of each direction on the first set by each search."""
-    figures = list(served_figures(manifest))
-    if manifest.task == "classification":
-        return describe_accuracy(figures)
-    if manifest.task == "language":
-        losses = [figure for figure in figures if figure.metric == "nats per character"]
-        return "; ".join(
-            f"{name_data(each)}: {each.value:.3f} nats per character" for each in losses
-        )
-    if manifest.task == "tagging":
-        found = [figure for figure in figures if figure.data == figures[0].data]
-        said = ", ".join(
-            f"{METRICS[each.metric].rstrip(', %')} {each.value:.1f} %" for each in found
-        )
-        return f"{name_data(found[0])}: {said}"
+    """The figures that say most about models of a task."""
+    return HEADLINES[manifest.task](list(served_figures(manifest)))
+
+
+def describe_texts(figures: Sequence[Quality]) -> str:
+    """How well held-out text is foreseen, and how many texts are what their label asks for."""
+    said = [
+        f"{figure.value:.1f} % of 500 texts are what their label asks for"
+        for figure in figures
+        if figure.metric == "asked label found"
+    ]
+    said += [
+        f"{name_data(figure)}: {figure.value:.3f} nats per character"
+        for figure in figures
+        if figure.metric == "nats per character"
+    ]
+    return "; ".join(said)
+
+
+def describe_tags(figures: Sequence[Quality]) -> str:
+    """The figures of the first set."""
+    found = [figure for figure in figures if figure.data == figures[0].data]
+    said = ", ".join(f"{METRICS[each.metric].rstrip(', %')} {each.value:.1f} %" for each in found)
+    return f"{name_data(found[0])}: {said}"
+
+
+def describe_translations(figures: Sequence[Quality]) -> str:
+    """BLEU of each direction on the first set by each search."""
     first = [
         figure for figure in figures if (figure.data, figure.metric) == (figures[0].data, "bleu")
     ]
@@ -182,3 +200,12 @@ def describe_licences(root: Path) -> str:
         if source.weight
     ]
     return format_table(("model", "data set", "licence", "commercial use"), rows)
+
+
+HEADLINES: dict[str, Callable[[Sequence[Quality]], str]] = {
+    "classification": describe_accuracy,
+    "tagging": describe_tags,
+    "language": describe_texts,
+    "text2text": describe_texts,
+    "translation": describe_translations,
+}

@@ -1,10 +1,15 @@
 """Part (d): the generator's engine alone: characters per second, continuous against static batches.
 
-In a static batch all texts begin together, and the next ones wait for the longest of them.
+In a static batch all texts begin together, and the next ones wait for the longest of them. So they
+do in a plain PyTorch loop over the same model, which is measured in a process of its own.
 """
 
+import json
 import math
+import subprocess
+import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -19,7 +24,8 @@ from service.repository.manifest import Precision, read_manifest
 from service.repository.model import LoadedModel
 from service.repository.versions import find_versions
 
-CONTINUOUS, STATIC = "continuous", "static"
+CONTINUOUS, STATIC, TORCH = "continuous", "static", "PyTorch loop, fp32"
+TORCH_LOOP = "loadtests.bench.contestants.torch_loop"
 PRECISIONS: tuple[Precision, ...] = ("int8", "w8")
 ROWS = (1, 8, 64)
 # Of texts in tokens, log-normal as those of real users are.
@@ -49,7 +55,34 @@ def measure_generation(folder: Path, num_rounds: int, texts_per_row: int) -> dic
                 for batches, num_at_once in ((CONTINUOUS, rows * texts_per_row), (STATIC, rows)):
                     rate = time_texts(model, rows * texts_per_row, num_at_once)
                     rates.setdefault(f"{precision}|{batches}|{rows}", []).append(rate)
+    rates |= measure_torch(folder, num_rounds, texts_per_row)
     return {"model": folder.parent.name, "model_version": folder.name, "rows": rates}
+
+
+def measure_torch(folder: Path, num_rounds: int, texts_per_row: int) -> dict[str, list[float]]:
+    """The same texts in a plain PyTorch loop over the version's weights, one thread.
+
+    Empty, with a word why, without torch or if the version was not made from our networks.
+    """
+    if find_spec("torch") is None:
+        print(f"{TORCH}: left out, since torch is not installed", flush=True)
+        return {}
+    model = load_model(folder, Device("cpu"))
+    rates: dict[str, list[float]] = {}
+    for rows in ROWS:
+        lengths = [
+            each.sampling.max_new_tokens
+            for each in make_texts(model, rows * texts_per_row)
+            if each.sampling
+        ]
+        command = [sys.executable, "-m", TORCH_LOOP, str(folder), str(rows), json.dumps(lengths)]
+        for _ in range(num_rounds):
+            done = subprocess.run(command, check=False, capture_output=True, text=True)
+            if done.returncode:
+                print(f"{TORCH}: left out, {done.stderr.strip().splitlines()[-1]}", flush=True)
+                return {}
+            rates.setdefault(f"{TORCH}|{STATIC}|{rows}", []).append(float(done.stdout))
+    return rates
 
 
 def time_texts(model: LoadedModel, num_texts: int, num_at_once: int) -> float:

@@ -82,6 +82,8 @@ class LanguageTask:
         """Mean loss per token in nats; keeps the states for the next stretch."""
         assert isinstance(model, LanguageModel)
         inputs, targets, features = self._collate(examples, device)
+        if self.config.training.condition_weight and features is not None:
+            return self._contrast(model, inputs, targets, features)
         state = self._carry_on(model, inputs, features)
         logits, after = model(inputs, state)
         self._carried = [tuple(part.detach() for part in layer) for layer in after]
@@ -91,6 +93,28 @@ class LanguageTask:
             ignore_index=self.pad_id,
             label_smoothing=self.config.training.label_smoothing,
         )
+
+    def _contrast(
+        self, model: LanguageModel, inputs: Tensor, targets: Tensor, features: Tensor
+    ) -> Tensor:
+        """Adds the loss of telling the label of each text, by how likely the text is with each.
+
+        Otherwise a label is felt only as far as it makes texts likelier, word by word.
+        """
+        num_texts, num_labels = features.shape
+        labels = torch.eye(num_labels, device=features.device)
+        every = labels.repeat_interleave(num_texts, dim=0)  # (K x B, K)
+        logits, _ = model(inputs.repeat(num_labels, 1), model.first_state(len(every), every))
+        nats = cross_entropy(
+            logits.float().flatten(0, 1),
+            targets.repeat(num_labels, 1).flatten(),
+            ignore_index=self.pad_id,
+            reduction="none",
+        )
+        nats = nats.view(num_labels, num_texts, -1).sum(dim=-1).T  # (B, K)
+        right = features.argmax(dim=-1)
+        own = nats.gather(1, right[:, None]).sum() / (targets != self.pad_id).sum()
+        return own + self.config.training.condition_weight * cross_entropy(-nats, right)
 
     @torch.inference_mode()
     def validate(self, model: nn.Module, device: torch.device) -> dict[str, float]:

@@ -23,8 +23,9 @@ MANIFEST, TOKENIZER = "manifest.json", "tokenizer.json"
 SENTIMENT = "sentiment"
 """The purpose of classifiers of opinions."""
 
-Precision = Literal["fp32", "w8", "int8"]
-"""fp32: plain. w8: int8 weights, float32 arithmetic, any device. int8: int8 arithmetic, CPU."""
+Precision = Literal["fp32", "fp16", "w8", "int8"]
+"""fp32: plain. fp16: float16, for GPUs. w8: int8 weights, float32 arithmetic, any device.
+int8: int8 arithmetic, CPU."""
 
 Level = Literal["formal", "polite", "casual", "plain"]
 """How a speaker addresses the listener; see `models.training.speech_level`."""

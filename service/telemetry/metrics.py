@@ -187,6 +187,9 @@ class Metrics:
         self.tag_streams = Gauge(
             "seqserve_tag_streams", "Texts being labelled as they come in.", registry=registry
         )
+        self.connections = Gauge(
+            "seqserve_connections", "Open connections.", ["worker"], registry=registry
+        )
         self.dropped_log_lines_total = Counter(
             "seqserve_dropped_log_lines_total",
             "Log lines that were dropped because they were read too slowly.",

@@ -7,11 +7,21 @@ from pathlib import Path
 import pytest
 import torch
 
-from export.evaluate import EVERYDAY, check_tests, choose_beams, evaluate_version
+from export.answers import answer_texts, measure_answers, sum_losses
+from export.evaluate import (
+    EVERYDAY,
+    check_tests,
+    choose_beams,
+    evaluate_conditions,
+    evaluate_version,
+    read_tests,
+)
 from export.publish import export_run
 from models.config import SourceConfig, dump_config, parse_config
 from models.training.runs import read_run
 from models.training.tasks import build_task
+from service.engine.device import Device
+from service.repository.loader import load_model
 from service.repository.manifest import Quality, read_manifest
 from tests.export.conftest import FolderMaker
 
@@ -69,6 +79,48 @@ def test_loss_of_a_language_model_is_that_of_torch(
     *_, nats, bits = quality
     assert nats.value == pytest.approx(figures["nsmc nats per character"], abs=0.005)
     assert bits.value == pytest.approx(nats.value / math.log(2.0), abs=2e-4)
+
+
+def test_answers_are_measured_by_their_likelihood_and_variety(
+    samples: Path, tiny_answerers: Path, tiny_run: FolderMaker, tmp_path: Path
+) -> None:
+    run_folder = tiny_run("text2text", "lstm")
+    model = load_model(tiny_answerers / "tiny-text2text-lstm" / "1", Device("cpu"))
+    config = read_run(run_folder).config
+    rows = read_tests(config, config.sources[0], samples)[:ROWS]
+    answers = answer_texts(model, [text for text, _ in rows])
+
+    nats, bits, chrf, different, learnt = measure_answers(
+        model, config, config.sources[0], samples, rows
+    )
+
+    # one answer alone is as likely as among others
+    alone = sum(sum_losses(model, [row]) for row in rows) / sum(len(row[1]) + 1 for row in rows)
+    assert (nats.metric, nats.value) == ("nats per character", pytest.approx(alone, rel=1e-3))
+    assert bits.value == pytest.approx(nats.value / math.log(2.0))
+    assert chrf.metric == "chrf"
+    assert different.value == pytest.approx(100.0 * len(set(answers)) / ROWS)
+    assert (learnt.metric, learnt.value) == ("answers of the training data", 0.0)
+
+
+def test_texts_are_judged_by_the_classifier_that_knows_their_labels(
+    samples: Path, tiny_version: FolderMaker, tiny_run: FolderMaker, tmp_path: Path
+) -> None:
+    for task, cell in (("language", "lstm"), ("classification", "gru")):
+        name = f"tiny-{task}-{cell}"
+        shutil.copytree(tiny_version(task, cell), tmp_path / name / "1")
+    folder = tmp_path / "tiny-language-lstm" / "1"
+    config = read_run(tiny_run("language", "lstm")).config
+    model = load_model(folder, Device("cpu"))
+
+    found, learnt = evaluate_conditions(model, tmp_path, config, samples)
+
+    assert found.metric == "asked label found"
+    assert found.signature.endswith("of 500 texts at temperature 0.8, by tiny-classification-gru 1")
+    assert 0.0 <= found.value <= 100.0
+    assert (learnt.metric, learnt.value) == ("texts of the training data", 0.0)
+    shutil.rmtree(tmp_path / "tiny-classification-gru")
+    assert evaluate_conditions(model, tmp_path, config, samples) == []
 
 
 def test_bleu_and_chrf_of_both_directions_and_decodings(

@@ -36,7 +36,7 @@ completions = APIRouter(tags=["tasks"])
     openapi_extra=document_body(CompletionRequest),
 )
 async def create_completion(request: Request) -> Response:
-    """Goes on from a text, or from several, as OpenAI does."""
+    """Goes on from a text or several, or answers them, as OpenAI does."""
     context = get_context(request)
     context.generate.check_wait()
     body = await receive(request, context.settings, CompletionRequest)

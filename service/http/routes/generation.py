@@ -63,7 +63,7 @@ class StreamWire:
     openapi_extra=document_body(GenerateRequest),
 )
 async def generate(request: Request) -> Response:
-    """Goes on from a text, or writes one by a label or features, as TGI does."""
+    """Goes on from a text, answers it, or writes one by a label or features, as TGI does."""
     get_context(request).generate.check_wait()
     body = await receive(request, get_context(request).settings, GenerateRequest)
     return await answer_inputs(request, body, as_list=False)

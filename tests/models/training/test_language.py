@@ -218,6 +218,32 @@ def test_conditional_texts_run_from_bos_to_eos(tmp_path: Path) -> None:
     assert sad.target_ids == [*tokenizer.encode("oh no"), tokenizer.token_id("<eos>")]
 
 
+def test_a_text_can_be_made_to_tell_its_label(tmp_path: Path) -> None:
+    data = write_splits(tmp_path, "sad\tab\nglad\tba\n", "tsv")
+    condition = {"labels": ["sad", "glad"]}
+    task, _ = open_task(make_config(condition=condition), data, tmp_path / "plain")
+    telling = make_config(condition=condition, condition_weight=2.0)
+    contrasted, _ = open_task(telling, data, tmp_path / "telling")
+    torch.manual_seed(1)
+    model = task.build_model()
+    assert isinstance(model, LanguageModel)
+    ((*texts,),) = task.sample_batches(random.Random(1))
+
+    with torch.no_grad():
+        plain = float(task.loss(model, texts, CPU))
+        model.condition.weight.zero_()  # both labels are alike: telling them apart costs ln 2
+        even = contrasted.loss(model, texts, CPU) - task.loss(model, texts, CPU)
+    assert float(even) == pytest.approx(2.0 * math.log(2.0), rel=1e-4)
+
+    optimizer = torch.optim.Adam(model.parameters(), 0.02)
+    for _ in range(40):
+        optimizer.zero_grad()
+        contrasted.loss(model, texts, CPU).backward()
+        optimizer.step()
+    with torch.no_grad():
+        assert float(contrasted.loss(model, texts, CPU)) < plain
+
+
 def test_short_texts_are_left_out_where_a_source_says_so(tmp_path: Path) -> None:
     data = write_splits(tmp_path, "sad\toh no\nglad\tyes\n", "tsv")
     config = make_config(condition={"labels": ["sad", "glad"]})

@@ -1,3 +1,4 @@
+import math
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -10,14 +11,15 @@ from models.config import RunConfig, parse_config
 from models.networks.classifier import Classifier
 from models.networks.seq2seq import Seq2Seq
 from models.training.data import Example
+from models.training.held_out import read_training
 from models.training.tasks import (
     ClassificationTask,
-    TranslationTask,
     build_model,
     build_task,
     crop,
     training_texts,
 )
+from models.training.translation import TranslationTask
 from service.text.tokenizer import Tokenizer
 
 MakeConfig = Callable[..., RunConfig]
@@ -36,7 +38,7 @@ def make_config(task: str, *sources: dict[str, object], **training: object) -> R
         {
             "name": "tiny",
             "task": task,
-            "languages": ["en", "ko"],
+            "languages": ["ko"] if task == "text2text" else ["en", "ko"],
             "labels": ["negative", "positive"] if task == "classification" else [],
             "sources": [open_source | source for source in sources],
             "model": {"vocab_size": 700, "embedding_size": 8, "encoder_size": 4, "max_tokens": 20},
@@ -93,6 +95,44 @@ def test_both_directions_are_examples_with_start_token_and_eos(
         Example([*english, eos], [to_korean, *korean]),
         Example([*korean, eos], [to_english, *english]),
     ]
+
+
+def test_an_answer_is_an_example_of_its_text_alone(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    for split in ("train", "valid"):
+        write_rows(tmp_path / "a", f"{split}.tsv", "배고파\t나는 좋아해.")
+    config = make_config("text2text", {"path": "a"})
+    task = build_task(config, tokenizer, tmp_path)
+    text, answer = tokenizer.encode("배고파"), tokenizer.encode("나는 좋아해.")
+    start, eos = (tokenizer.token_id(name) for name in ("<2ko>", "<eos>"))
+
+    assert task.sample_epoch(random.Random(1)) == [Example([*text, eos], [start, *answer])]
+    assert set(training_texts(config, tmp_path)) == {"배고파", "나는 좋아해."}
+
+
+def test_answers_that_recur_are_trained_on_and_held_out_texts_are_not(tmp_path: Path) -> None:
+    write_rows(tmp_path / "a", "train.tsv", "배고파\t좋아요.", "졸려\t좋아요.")
+    write_rows(tmp_path / "a", "test.tsv", "졸려!\t좋아요.")
+    ((_, rows),) = read_training(make_config("text2text", {"path": "a"}), tmp_path)
+
+    assert rows == [("배고파", "좋아요.")]
+
+
+def test_answers_are_validated_by_their_likelihood(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    for split in ("train", "valid"):
+        write_rows(tmp_path / "a", f"{split}.tsv", "배고파\t나는 좋아해.")
+    task = build_task(make_config("text2text", {"path": "a"}), tokenizer, tmp_path)
+    model = task.build_model()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+    # all tokens are equally likely; the answer has eight characters with its end
+    num_tokens = len(tokenizer.encode("나는 좋아해.")) + 1
+    expected = num_tokens * math.log(model.config.vocab_size) / 8
+
+    figures = task.validate(model.eval(), torch.device("cpu"))
+
+    assert figures["a nats per character"] == pytest.approx(expected, rel=1e-4)
+    assert figures["score"] == -figures["a nats per character"]
 
 
 def test_typing_noise_changes_sources_and_not_targets(tmp_path: Path, tokenizer: Tokenizer) -> None:

@@ -103,19 +103,20 @@ class FakeRegistry:
 
     are_slow: Sequence[bool]
 
-    def models_of(self, task: str) -> list[FakeServed]:
+    def models_of(self, *tasks: str) -> list[FakeServed]:
+        assert tasks == ("language", "text2text")
         return [FakeServed(FakeBatcher(is_slow)) for is_slow in self.are_slow]
 
 
 @pytest.mark.parametrize("are_slow", [[], [False], [True, False], [False, True]])
 def test_one_queue_that_is_fast_enough_lets_requests_in(are_slow: list[bool]) -> None:
-    check_wait(cast(Registry, FakeRegistry(are_slow)), "classification")
+    check_wait(cast(Registry, FakeRegistry(are_slow)), ("language", "text2text"))
 
 
 @pytest.mark.parametrize("are_slow", [[True], [True, True]])
 def test_slow_queues_refuse_before_anything_is_read(are_slow: list[bool]) -> None:
     with pytest.raises(Overloaded, match="busy"):
-        check_wait(cast(Registry, FakeRegistry(are_slow)), "classification")
+        check_wait(cast(Registry, FakeRegistry(are_slow)), ("language", "text2text"))
 
 
 async def test_timings_add_up(stand: Stand) -> None:

@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 
 from service.engine.batch import SamplingOptions, TokenSequence
-from service.engine.generation.rows import open_row, stack_rows
+from service.engine.generation.rows import Rows, open_row, stack_rows
 
 VOCAB_SIZE = 6
 
 
-def make_sequence(input_ids: list[int], max_new_tokens: int, penalty: float = 1.0) -> TokenSequence:
+def open_text(token_ids: list[int], max_new_tokens: int, penalty: float = 1.0) -> Rows:
     options = SamplingOptions(max_new_tokens, repetition_penalty=penalty)
-    return TokenSequence(input_ids, 0.0, float("inf"), sampling=options)
+    return open_row(TokenSequence([], 0.0, float("inf"), sampling=options), token_ids)
 
 
 def favour(*token_ids: int) -> np.ndarray:
@@ -20,7 +20,7 @@ def favour(*token_ids: int) -> np.ndarray:
 
 
 def test_rows_of_any_length_grow_side_by_side() -> None:
-    rows = stack_rows([open_row(make_sequence([1, 2, 3], 2)), open_row(make_sequence([1], 9))])
+    rows = stack_rows([open_text([1, 2, 3], 2), open_text([1], 9)])
     assert rows.last_token_ids.tolist() == [3, 1]
 
     rows.append(favour(4, 5))
@@ -32,10 +32,10 @@ def test_rows_of_any_length_grow_side_by_side() -> None:
 
 
 def test_a_row_that_joins_or_stays_keeps_its_text() -> None:
-    rows = open_row(make_sequence([1, 2], 3))
+    rows = open_text([1, 2], 3)
     rows.append(favour(4))
 
-    rows = stack_rows([rows, open_row(make_sequence([1] * 20, 30))])
+    rows = stack_rows([rows, open_text([1] * 20, 30)])
     rows.append(favour(5, 3))
     first, second = rows.take([0]), rows.take([1])
 
@@ -45,9 +45,7 @@ def test_a_row_that_joins_or_stays_keeps_its_text() -> None:
 
 
 def test_the_penalty_counts_prompt_and_text_and_nothing_else() -> None:
-    rows = stack_rows(
-        [open_row(make_sequence([1, 2], 9, penalty=100.0)), open_row(make_sequence([1], 30))]
-    )
+    rows = stack_rows([open_text([1, 2], 9, penalty=100.0), open_text([1], 30)])
     logits = np.tile(np.array([0.5, 1.0, 6.0, 5.0, 4.0, 3.0], np.float32), (2, 1))
 
     for _ in range(3):

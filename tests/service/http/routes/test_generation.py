@@ -296,3 +296,54 @@ async def test_requests_are_counted_by_model(client: httpx.AsyncClient) -> None:
 def test_the_shapes_are_documented() -> None:
     for shape in (GenerateResponse, TokenEvent, Completion, ModelCards):
         assert TypeAdapter(shape).json_schema()["properties"]
+
+
+@pytest.fixture
+async def answering(tiny_answerers: Path) -> AsyncIterator[httpx.AsyncClient]:
+    app = create_app(Settings(models_dir=tiny_answerers, device="cpu"))
+    await app.context.registry.start()
+    async with connect(app) as client:
+        yield client
+    await app.context.registry.stop()
+
+
+async def test_a_text_is_answered_on_both_wires(answering: httpx.AsyncClient) -> None:
+    asked = {"max_new_tokens": 20, "temperature": 0.9, "seed": 3, "details": True}
+    answer = await post(answering, "/generate", inputs="오늘 너무 피곤해", parameters=asked)
+    fields = {"prompt": "오늘 너무 피곤해", "max_tokens": 20, "temperature": 0.9, "seed": 3}
+    completion = await post(answering, "/v1/completions", **fields)
+    events = await stream(
+        answering, "/generate_stream", inputs="오늘 너무 피곤해", parameters=asked
+    )
+
+    shown = GenerateResponse.model_validate(answer)
+    assert shown.details is not None
+    assert "".join(token.text for token in shown.details.tokens) == shown.generated_text
+    assert events[-1]["generated_text"] == shown.generated_text
+    assert completion["choices"][0]["text"] == shown.generated_text
+    assert await post(answering, "/", inputs="오늘 너무 피곤해", parameters=asked) == [answer]
+    cards = ModelCards.model_validate((await answering.get("/v1/models")).json())
+    assert [card.id for card in cards.data] == ["tiny-text2text-lstm"]
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "status", "detail"),
+    [
+        ("/generate", {"inputs": ""}, 422, "answers a text, and there is none; send one"),
+        ("/generate", {"inputs": "가", "label": "good"}, 422, "takes no label and no features"),
+        (
+            "/generate",
+            {"inputs": "가", "parameters": {"return_full_text": True}},
+            422,
+            "answers a text instead of going on from it; leave out return_full_text",
+        ),
+        ("/v1/completions", {"prompt": "가", "echo": True}, 422, "and echo"),
+        ("/generate", {"inputs": "가" * 300}, 413, "above the limit of 64 of model"),
+    ],
+)
+async def test_what_cannot_be_answered_is_said(
+    answering: httpx.AsyncClient, path: str, fields: dict[str, Any], status: int, detail: str
+) -> None:
+    found, said = await refuse(answering, path, **fields)
+
+    assert (found, detail in said) == (status, True), said
