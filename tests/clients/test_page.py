@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Locator, Page, WebSocket, expect, sync_
 
 from tests.clients.conftest import KEY
 from tests.clients.programs import PATH, needs
-from tests.integration.server import ROOT, Server, run_server
+from tests.integration.server import MODELS_DIR, ROOT, Server, run_server
 
 BROWSER = "chromium-headless-shell"
 TINY = ROOT / "tests" / "service"
@@ -139,7 +139,8 @@ def test_no_panel_is_wider_than_a_small_screen(name: str, open_page: Open, serve
 
 def test_terms_are_translated_as_asked(open_page: Open, server: Server) -> None:
     page = open_page(server.url)
-    page.get_by_text("Terms of your own").click()
+    page.get_by_text("Terms", exact=True).click()
+    expect(page.get_by_label("Terms of the server")).to_be_hidden()
     page.get_by_label("Glossary").fill("bicycle = Velo")
     page.get_by_label("Terms that stay").fill("street\nman")
     page.get_by_role("button", name="Translate").click()
@@ -151,6 +152,27 @@ def test_terms_are_translated_as_asked(open_page: Open, server: Server) -> None:
     page.get_by_label("Glossary").fill("bicycle")
     page.get_by_role("button", name="Translate").click()
     expect(page.get_by_role("tabpanel").get_by_text("Line 1 of the glossary")).to_be_visible()
+
+
+def test_terms_of_the_server_are_offered_for_their_direction(
+    open_page: Open, tmp_path: Path
+) -> None:
+    (tmp_path / "translation-en-de").symlink_to(MODELS_DIR / "translation-en-de")
+    terms = tmp_path / "glossaries" / "products" / "en-de.tsv"
+    terms.parent.mkdir(parents=True)
+    terms.write_text("bicycle\tVelo\n", encoding="utf-8")
+    with run_server(tmp_path, tmp_path / "log") as server:
+        page = open_page(server.url)
+        page.get_by_text("Terms", exact=True).click()
+        page.get_by_label("Terms of the server").select_option("products")
+        expect(page.get_by_label("Glossary")).to_be_disabled()
+        page.get_by_role("button", name="Translate").click()
+        read_status(page)
+        expect(page.get_by_role("region", name="Translation")).to_contain_text("Velo")
+
+        page.get_by_role("button", name="Swap the languages").click()
+        expect(page.get_by_label("Terms of the server")).to_be_hidden()
+        expect(page.get_by_label("Glossary")).to_be_enabled()
 
 
 def generate(page: Page, button: str = "Generate") -> str:

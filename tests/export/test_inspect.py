@@ -39,7 +39,8 @@ def table(tmp_path: Path) -> Path:
 def test_finds_are_in_the_manifest_and_on_the_card(
     version: Path, table: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    main(["--model", str(version), "--data", str(table), "--min-correlation", "0.2"])
+    options = ["--min-correlation", "0.2", "--show", "우리 영화"]
+    main(["--model", str(version), "--data", str(table), *options])
 
     finds = read_manifest(version).finds
     assert finds
@@ -49,7 +50,9 @@ def test_finds_are_in_the_manifest_and_on_the_card(
     card = (version / CARD).read_text(encoding="utf-8")
     assert f"| {finds[0].property} |" in card
     assert f"({FINDS})" in card
-    assert (version / FINDS).read_text(encoding="utf-8").startswith("<svg")
+    picture = (version / FINDS).read_text(encoding="utf-8")
+    assert picture.startswith("<svg")
+    assert ">우리영화</text>" in picture
     assert finds[0].property in capsys.readouterr().out
     load_model(version, Device("cpu"))
 

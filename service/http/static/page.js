@@ -11,12 +11,16 @@ import { openTranslate } from "./translate.js";
 
 // The panels, with what opens each, given the models that it takes.
 const PANELS = [
-  { panel: "translate", takes: isOf("translation"), open: async () => openTranslate(await get("languages")) },
+  { panel: "translate", takes: isOf("translation"), open: openTranslator },
   { panel: "classify", takes: isOf("classification"), open: openClassify },
   { panel: "generate", takes: isOf("language", "text2text"), open: openGenerate },
   { panel: "tag", takes: isOf("tagging"), open: openTag },
   { panel: "inside", takes: canBeLookedInto, open: openInside },
 ];
+
+async function openTranslator() {
+  openTranslate(...await Promise.all([get("languages"), get("glossaries")]));
+}
 
 function isOf(...tasks) {
   return (model) => tasks.includes(model.task);
