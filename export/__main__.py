@@ -76,7 +76,7 @@ def add_torch(parser: argparse.ArgumentParser) -> None:
         "--precisions",
         nargs="+",
         default=["int8", "w8"],
-        choices=["fp32", "w8", "int8"],
+        choices=["fp32", "fp16", "w8", "int8"],
         help="precisions of the graphs (default: int8 w8)",
     )
     parser.add_argument(

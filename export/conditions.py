@@ -46,9 +46,7 @@ def judge_conditions(
     labels = [known[seed % len(known)] for seed in range(NUM_TEXTS)]
     texts = draw_texts(model, labels)
     learnt = {
-        text
-        for source in config.sources
-        for _, text in read_source(config, source, data, "train")
+        text for source in config.sources for _, text in read_source(config, source, data, "train")
     }
     num_found = sum(map(str.__eq__, choose_labels(judge, texts), labels))
     num_learnt = sum(text in learnt for text in texts)

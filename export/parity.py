@@ -54,9 +54,12 @@ class Tolerance:
 EXACT = Tolerance(max_difference=2e-5, min_agreement=1.0, tie=1e-5)
 # CUDA multiplies in TF32, with 10 bits of mantissa.
 CUDA = Tolerance(max_difference=2e-2, min_agreement=0.99, tie=5e-3)
+# float16 has 10 bits of mantissa, too; measured: 2e-3 with random weights.
+HALF = Tolerance(max_difference=2e-2, min_agreement=0.99, tie=5e-3)
 # The cost of rounding on real text is measured on the test sets. The ids here are random, unlike
 # any text; measured on trained weights: 0.04 (w8) and 0.06 (int8).
 ROUNDED: dict[Precision, Tolerance] = {
+    "fp16": HALF,
     "w8": Tolerance(max_difference=0.15, min_agreement=0.97, tie=0.01),
     "int8": Tolerance(max_difference=0.25, min_agreement=0.95, tie=0.01),
 }
@@ -103,8 +106,8 @@ def check_parity(
     exact = EXACT if provider == "cpu" else CUDA
     figures = compare(model, ROUNDED.get(precision, exact), "torch")
     if precision != "fp32":
-        tolerance = exact if precision == "w8" else ACTIVATIONS
-        compare(round_weights(model), tolerance, "torch on rounded weights")
+        tolerance = {"fp16": HALF, "w8": exact, "int8": ACTIVATIONS}[precision]
+        compare(round_weights(model, precision), tolerance, "torch on rounded weights")
     return Parity(
         precision=precision,
         provider=provider,
@@ -127,13 +130,18 @@ def check_figures(comparison: Comparison, tolerance: Tolerance, claim: str) -> N
 
 
 @torch.inference_mode()
-def round_weights(model: Network) -> Network:
-    """Copies the model with dequantized int8 matrices; biases are never rounded."""
+def round_weights(model: Network, precision: Precision) -> Network:
+    """Copies the model with the weights that the graphs of a precision have.
+
+    fp16 rounds everything; the others have dequantized int8 matrices, and biases as they are.
+    """
     rounded = copy.deepcopy(model)
-    for matrix in rounded.parameters():
-        if matrix.ndim == 2:
-            levels, scales = quantize_columns(matrix.numpy().T)
-            matrix.copy_(torch.from_numpy((levels * scales).T))
+    for weights in rounded.parameters():
+        if precision == "fp16":
+            weights.copy_(weights.half().float())
+        elif weights.ndim == 2:
+            levels, scales = quantize_columns(weights.numpy().T)
+            weights.copy_(torch.from_numpy((levels * scales).T))
     return rounded
 
 

@@ -10,8 +10,10 @@ from pathlib import Path
 import onnx
 
 from export.calibration import find_temperature, set_temperature
+from export.comparison import Comparison
 from export.curves import draw_curves
 from export.graph import OPSET, graph_file, save_graphs
+from export.half import to_half
 from export.language_graphs import (
     build_conditioner,
     build_generator,
@@ -20,22 +22,29 @@ from export.language_graphs import (
 )
 from export.layers import Weights
 from export.lengths import measure_limits
-from export.parity import check_parity
+from export.parity import HALF, check_figures, check_parity, make_batches
+from export.slot_parity import BUCKETS, compare_slots
+from export.slots import build_slot_decoder, build_slot_join, name_states
 from export.states import add_states
 from export.taggers import tagging_graphs
 from export.to_onnx import build_classifier, build_decoder, build_encoder
 from models.card import CURVES, write_card
 from models.networks.classifier import Classifier
+from models.networks.seq2seq import Seq2Seq
 from models.training.runs import Run, read_run
+from service.engine.binding import OnnxMemory
 from service.engine.device import Device
+from service.engine.device_thread import thread_of
 from service.engine.session import OnnxSession
+from service.engine.slots.session import SlotSession
 from service.errors import ArtefactError
 from service.repository.defaults import check_defaults
 from service.repository.goldens import agrees, answer_golden, check_goldens
-from service.repository.loader import load_model
+from service.repository.loader import bind_slots, load_model
 from service.repository.manifest import (
     GENERATIVE,
     MANIFEST,
+    SLOT_ROLES,
     TOKENIZER,
     Condition,
     FileEntry,
@@ -83,6 +92,7 @@ REMARKS = {
 }
 PROMPTS_BY_TASK = {"language": PROMPTS, "text2text": REMARKS}
 PARITY_LENGTH = 48
+SLOT_STEPS: dict[Role, int] = {"slot_decoder": 1, "slot_decoder_8": 8}
 TOOLS = ("torch", "onnx", "onnxruntime", "onnxruntime-gpu", "tokenizers")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 VERSION = re.compile(r"[1-9][0-9]{0,8}")
@@ -92,6 +102,10 @@ def build_graphs(
     run: Run, precision: Precision, linear_before_reset: int = 1
 ) -> dict[Role, onnx.ModelProto]:
     """The graphs of a run in one precision."""
+    if precision == "fp16":
+        graphs_in_full = build_graphs(run, "fp32", linear_before_reset)
+        halved = {role: to_half(graph) for role, graph in graphs_in_full.items()}
+        return {**halved, **slot_graphs(run)}
     weights: Weights = {name: array.numpy() for name, array in run.model.state_dict().items()}
     graphs: dict[str, Callable[[], dict[Role, onnx.ModelProto]]] = {
         "classification": lambda: classifier_graphs(run, weights, precision, linear_before_reset),
@@ -159,6 +173,23 @@ def decoder_graph(
     )
 
 
+def slot_graphs(run: Run) -> dict[Role, onnx.ModelProto]:
+    """The graphs of a translator that decodes in slots, in float16; none of other models."""
+    if run.config.task != "translation":
+        return {}
+    weights: Weights = {name: array.numpy() for name, array in run.model.state_dict().items()}
+    cell, eos_id = run.config.model.cell, run.special_ids.eos_id
+    assert eos_id is not None, "a translator has an eos_id"
+    graphs: dict[Role, onnx.ModelProto] = {
+        role: build_slot_decoder(weights, cell, run.forbidden_ids, eos_id, "fp32", num_steps)
+        for role, num_steps in SLOT_STEPS.items()
+    }
+    graphs["slot_join"] = build_slot_join(cell)
+    held = ("keys", "values", "padding", *name_states(cell))
+    names = {"new_padding", *held, *(f"next_{name}" for name in held)}
+    return {role: to_half(graph, names) for role, graph in graphs.items()}
+
+
 def language_graphs(
     run: Run, weights: Weights, precision: Precision, linear_before_reset: int
 ) -> dict[Role, onnx.ModelProto]:
@@ -217,13 +248,51 @@ def check_folder(
         ParityError: they differ.
     """
     sessions = {
-        role: OnnxSession(folder / graph_file(role, precision), device) for role in roles_of(run)
+        role: OnnxSession(folder / graph_file(role, precision), device)
+        for role in roles_of(run, precision)
     }
     length = min(max_length, run.config.model.max_tokens)
-    return check_parity(run.model, sessions, precision, device.kind, length, run.forbidden_ids)
+    figures = check_parity(run.model, sessions, precision, device.kind, length, run.forbidden_ids)
+    if "slot_join" in sessions:
+        check_slots(run, sessions, precision, device, length)
+    return figures
 
 
-def roles_of(run: Run) -> tuple[Role, ...]:
+def check_slots(
+    run: Run,
+    sessions: Mapping[Role, OnnxSession],
+    precision: Precision,
+    device: Device,
+    max_length: int,
+) -> None:
+    """Compares decoding in slots with the torch model.
+
+    Raises:
+        ParityError: they differ.
+    """
+    assert isinstance(run.model, Seq2Seq), "translators alone decode in slots"
+    ids = run.special_ids
+    assert ids.eos_id is not None, "a translator has an eos_id"
+    graphs = bind_slots(sessions, device)
+    slots = SlotSession(
+        *(graphs, OnnxMemory(device), thread_of(device), BUCKETS), ids.pad_id, ids.eos_id
+    )
+    comparison = Comparison(HALF.tie)
+    start_id = next(iter(ids.start_ids.values()))
+    for batch in make_batches(run.config.model.vocab_size, max_length):
+        compare_slots(
+            *(run.model, slots, batch, start_id, ids.eos_id, run.forbidden_ids, comparison)
+        )
+    check_figures(comparison, HALF, f"{precision} in slots on {device.kind} differs from torch")
+
+
+def roles_of(run: Run, precision: Precision) -> tuple[Role, ...]:
+    """The graphs of a run in one precision; slots are for GPUs."""
+    slots = SLOT_ROLES if precision == "fp16" and run.config.task == "translation" else ()
+    return (*roles_in_any(run), *slots)
+
+
+def roles_in_any(run: Run) -> tuple[Role, ...]:
     config = run.config
     has_condition = config.condition is not None
     return list_roles(config.task, config.model.lookahead, has_condition=has_condition)
@@ -332,7 +401,7 @@ def describe_run(
         graphs=tuple(
             Graph(role=role, precision=precision, file=graph_file(role, precision))
             for precision in precisions
-            for role in roles_of(run)
+            for role in roles_of(run, precision)
         ),
         files=describe_files(folder),
         sources=tuple(

@@ -62,12 +62,15 @@ def build_slot_decoder(
     graph = GraphBuilder(f"slot_decoder_{num_steps}")
     layers = LayerBuilder(graph, precision)
     decoder = select(weights, "decoder")
+    # the engine allocates its buffers by these
+    attention_size, hidden_size = decoder["attention.query.weight"].shape
+    memory_size = decoder["readout.weight"].shape[1] - hidden_size
     token_ids = graph.input("token_ids", INT64, ["R"])
-    keys = graph.input("keys", FLOAT, ["R", "A", "S"])
-    values = graph.input("values", FLOAT, ["R", "S", "M"])
+    keys = graph.input("keys", FLOAT, ["R", attention_size, "S"])
+    values = graph.input("values", FLOAT, ["R", "S", memory_size])
     padding = graph.input("padding", FLOAT, ["R", 1, "S"])
     names = name_states(cell)
-    flat = [graph.input(name, FLOAT, ["R", "H"]) for name in names]
+    flat = [graph.input(name, FLOAT, ["R", hidden_size]) for name in names]
     per_layer = len(flat) // len(LAYERS)
     bottom, top = flat[:per_layer], flat[per_layer:]
     eos = graph.weight("eos", np.array(eos_id, np.int64))
@@ -101,7 +104,7 @@ def build_slot_decoder(
     graph.output(graph.op("Concat", *scores, axis=1), "scores", FLOAT, ["R", num_steps])
     graph.output(token_ids, "next_token_ids", INT64, ["R"])
     for name, state in zip(names, bottom + top, strict=True):
-        graph.output(state, f"next_{name}", FLOAT, ["R", "H"])
+        graph.output(state, f"next_{name}", FLOAT, ["R", hidden_size])
     return graph.build()
 
 

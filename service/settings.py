@@ -91,10 +91,26 @@ class Settings(BaseSettings):
         ),
     ] = "auto"
     precision: Annotated[
-        Literal["auto", "fp32", "int8", "w8"],
+        Literal["auto", "fp32", "fp16", "int8", "w8"],
         Field(
-            description="Precision of the graphs to load: int8, w8 or fp32; auto takes what suits "
-            "the device."
+            description="Precision of the graphs to load: int8, w8, fp16 or fp32; auto takes what "
+            "suits the device."
+        ),
+    ] = "auto"
+    gpu_memory_limit_mib: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=1_048_576,
+            description="MiB of a GPU's memory that each graph may take (a translator has up to "
+            "five); 0 sets no limit.",
+        ),
+    ] = 0
+    decoder_slots: Annotated[
+        Literal["auto", "always", "never"],
+        Field(
+            description="Whether translators that have the graphs for it decode greedily in slots "
+            "of fixed size; auto does so on CUDA, where their steps are captured as CUDA graphs."
         ),
     ] = "auto"
     workers: Annotated[

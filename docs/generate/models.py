@@ -57,6 +57,25 @@ def read_shipped(root: Path) -> list[Manifest]:
     return [read_manifest(folder) for folder in folders if folder.parent.name in SHIPPED]
 
 
+def describe_finds(root: Path) -> str:
+    """The units of the shipped models that follow a property of the text."""
+    columns = ("model", "property", "layer", "unit", "value", "correlation", "measured on")
+    rows = [
+        (
+            manifest.name,
+            find.property,
+            find.layer,
+            str(find.unit),
+            find.value,
+            f"{find.correlation:+.2f}",
+            f"{find.data}, {find.num_tokens:,} tokens",
+        )
+        for manifest in read_shipped(root)
+        for find in manifest.finds
+    ]
+    return format_table(columns, rows)
+
+
 def describe_models(root: Path) -> str:
     """One row per model, with its first test set."""
     columns = ("model", "task", "quality of the int8 graphs", "size", "commercial use")

@@ -31,6 +31,7 @@ PARTS: dict[str, Callable[[Path], str]] = {
     "metrics": lambda _: metrics.describe_metrics(),
     "models": models.describe_models,
     "quality": models.describe_quality,
+    "finds": models.describe_finds,
     "licences": models.describe_licences,
     "http": performance.describe_http,
     "latency": performance.describe_latency,

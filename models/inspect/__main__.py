@@ -54,6 +54,9 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--name", help="what the data is called on the card (default: the files' names)"
     )
     parser.add_argument(
+        "--show", help="the text of the picture (default: one of the data, which it then holds)"
+    )
+    parser.add_argument(
         "--max-tokens",
         type=positive,
         default=40_000,
@@ -90,7 +93,8 @@ def inspect_version(arguments: argparse.Namespace) -> list[Find]:
     finds = measure_choices(model, choices, samples[half:], data, arguments.min_correlation)
     found = {"finds": tuple(finds)}
     write_manifest(read_manifest(folder).model_copy(update=found), folder)
-    draw_finds(model, finds, samples[half:], folder / FINDS)
+    shown = choose_shown(model, arguments.show, samples[half:])
+    draw_finds(model, finds, shown, folder / FINDS)
     write_card(folder)
     return finds
 
@@ -101,21 +105,30 @@ def find_half(samples: Sequence[Sample]) -> int:
     return sum(count <= counts[-1] / 2 for count in counts) if counts else 0
 
 
-def draw_finds(
-    model: LoadedModel, finds: Sequence[Find], samples: Sequence[Sample], path: Path
-) -> None:
+def choose_shown(model: LoadedModel, text: str | None, samples: Sequence[Sample]) -> Sample:
+    """What the picture shows: a text, or the first sample that fills it.
+
+    Raises:
+        ValueError: the text has no tokens.
+    """
+    if text is None:
+        return max(samples, key=lambda sample: min(len(sample.text), MAX_PANEL_CHARS))
+    found = next(make_samples(model, [text], 1), None)
+    if found is None:
+        raise ValueError("the text to show has no tokens, or too many; send another one")
+    return found
+
+
+def draw_finds(model: LoadedModel, finds: Sequence[Find], shown: Sample, path: Path) -> None:
     """Draws a text in the colours of the closest finds; removes the picture if there are none."""
     path.unlink(missing_ok=True)
     if finds:
-        panels = list(itertools.islice(make_panels(model, finds, samples), NUM_PANELS))
+        panels = list(itertools.islice(make_panels(model, finds, cut_sample(shown)), NUM_PANELS))
         path.write_text(draw_panels(panels), encoding="utf-8")
 
 
-def make_panels(
-    model: LoadedModel, finds: Sequence[Find], samples: Sequence[Sample]
-) -> Iterator[Panel]:
+def make_panels(model: LoadedModel, finds: Sequence[Find], shown: Sample) -> Iterator[Panel]:
     columns = list_units(model)
-    shown = cut_sample(max(samples, key=lambda sample: min(len(sample.text), MAX_PANEL_CHARS)))
     for find in finds:
         column = columns.index((find.layer, find.value, find.unit))
         title = (

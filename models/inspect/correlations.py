@@ -33,7 +33,7 @@ class Correlations:
             return
         rows = np.concatenate([states, properties], axis=1).astype(np.float64)
         if self._origin is None:
-            self._origin = rows[0]
+            self._origin = rows[0].copy()
         rows -= self._origin
         self.num_tokens += len(rows)
         self._sums += rows.sum(axis=0)

@@ -16,17 +16,28 @@ CUDA_PROVIDER, CPU_PROVIDER = "CUDAExecutionProvider", "CPUExecutionProvider"
 
 @dataclass(frozen=True)
 class Device:
-    """Where a session runs."""
+    """Where a session runs.
+
+    Attributes:
+        kind: cpu or cuda.
+        index: of the GPU.
+        memory_limit: bytes of the GPU's memory that each session may take; 0 means all.
+    """
 
     kind: str
     index: int = 0
+    memory_limit: int = 0
 
     def __str__(self) -> str:
         return self.kind if self.kind == "cpu" else f"{self.kind}:{self.index}"
 
 
-def resolve_device(name: str) -> Device:
+def resolve_device(name: str, memory_limit: int = 0) -> Device:
     """The device behind `auto`, `cpu`, `cuda` or `cuda:N`.
+
+    Args:
+        name: as above.
+        memory_limit: see `Device`; a CPU has none.
 
     Raises:
         DeviceUnavailable: CUDA was asked for by name and this installation or machine has none.
@@ -35,13 +46,15 @@ def resolve_device(name: str) -> Device:
         return Device("cpu")
     has_provider = CUDA_PROVIDER in onnxruntime.get_available_providers()
     if name == "auto":
-        return Device("cuda") if has_provider and _has_cuda_device() else Device("cpu")
+        if has_provider and _has_cuda_device():
+            return Device("cuda", 0, memory_limit)
+        return Device("cpu")
     if not has_provider:
         raise DeviceUnavailable(
             f"device {name} was asked for, but the installed onnxruntime has no CUDA provider; "
             "install the gpu extra (onnxruntime-gpu) or set the device to cpu"
         )
-    return Device("cuda", int(name.partition(":")[2] or 0))
+    return Device("cuda", int(name.partition(":")[2] or 0), memory_limit)
 
 
 def may_use_gpu(name: str) -> bool:

@@ -9,6 +9,7 @@ import onnxruntime
 
 from service.arrays import Array
 from service.engine.device import CPU_PROVIDER, CUDA_PROVIDER, Device
+from service.engine.device_thread import thread_of
 from service.errors import ArtefactError, DeviceUnavailable, InferenceFailed
 
 
@@ -31,13 +32,14 @@ class Session(Protocol):
 
 
 class OnnxSession:
-    """A graph loaded by onnxruntime. Not locked: one thread runs it.
+    """A graph loaded by onnxruntime. Not locked: one thread runs it, on CUDA the device's own.
 
     Args:
         path: the `.onnx` file; external weights lie beside it.
         device: where it runs; a CUDA session that cannot be made is an error, never a CPU session.
         num_threads: threads within an operator, CPU only.
         inputs, outputs: the graph's names by the engine's names, if they differ.
+        can_capture: whether a CUDA session may record its runs as CUDA graphs.
 
     Raises:
         ArtefactError: the graph cannot be loaded.
@@ -51,8 +53,11 @@ class OnnxSession:
         num_threads: int = 1,
         inputs: Mapping[str, str] | None = None,
         outputs: Mapping[str, str] | None = None,
+        *,
+        can_capture: bool = False,
     ) -> None:
-        self._session = _open_session(path, device, num_threads)
+        self._thread = thread_of(device)
+        self._session = self._thread.call(_open_session, path, device, num_threads, can_capture)
         by_graph_name = {theirs: ours for ours, theirs in (inputs or {}).items()}
         self._inputs = [
             (by_graph_name.get(node.name, node.name), node.name)
@@ -61,6 +66,11 @@ class OnnxSession:
         by_output_name = {theirs: ours for ours, theirs in (outputs or {}).items()}
         self._output_names = [node.name for node in self._session.get_outputs()]
         self._our_output_names = [by_output_name.get(name, name) for name in self._output_names]
+
+    @property
+    def native(self) -> onnxruntime.InferenceSession:
+        """The runtime's own session, for `service.engine.binding`."""
+        return self._session
 
     @property
     def input_names(self) -> list[str]:
@@ -80,9 +90,8 @@ class OnnxSession:
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """See `Session.run`."""
         try:
-            arrays = self._session.run(
-                self._output_names, {theirs: feeds[ours] for ours, theirs in self._inputs}
-            )
+            given = {theirs: feeds[ours] for ours, theirs in self._inputs}
+            arrays = self._thread.call(self._session.run, self._output_names, given)
         except KeyError as exc:
             raise InferenceFailed(
                 f"the graph wants an input {exc} that the engine does not give"
@@ -94,7 +103,9 @@ class OnnxSession:
         )
 
 
-def _open_session(path: Path, device: Device, num_threads: int) -> onnxruntime.InferenceSession:
+def _open_session(
+    path: Path, device: Device, num_threads: int, can_capture: bool
+) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = num_threads
     options.inter_op_num_threads = 1
@@ -109,7 +120,7 @@ def _open_session(path: Path, device: Device, num_threads: int) -> onnxruntime.I
     try:
         # the fall-back that is off here would go on with the CPU after a fault of the GPU
         session = onnxruntime.InferenceSession(
-            str(path), options, providers=_providers(device), enable_fallback=0
+            str(path), options, providers=_providers(device, can_capture), enable_fallback=0
         )
     except Exception as exc:  # as above
         if device.kind == "cuda" and "CUDA" in str(exc):
@@ -120,11 +131,16 @@ def _open_session(path: Path, device: Device, num_threads: int) -> onnxruntime.I
     return session
 
 
-def _providers(device: Device) -> list[Any]:
+def _providers(device: Device, can_capture: bool) -> list[Any]:
     if device.kind == "cpu":
         return [CPU_PROVIDER]
     onnxruntime.preload_dlls()
-    return [
-        (CUDA_PROVIDER, {"device_id": device.index, "arena_extend_strategy": "kSameAsRequested"}),
-        CPU_PROVIDER,
-    ]
+    options: dict[str, Any] = {
+        "device_id": device.index,
+        "arena_extend_strategy": "kSameAsRequested",
+    }
+    if device.memory_limit:
+        options["gpu_mem_limit"] = device.memory_limit
+    if can_capture:
+        options["enable_cuda_graph"] = "1"
+    return [(CUDA_PROVIDER, options), CPU_PROVIDER]

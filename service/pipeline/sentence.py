@@ -16,6 +16,7 @@ from service.repository.model import LoadedModel
 from service.text.alignment import Source, place_tags, weigh_words
 from service.text.casing import is_in_capitals
 from service.text.final_marks import match_final_marks
+from service.text.fixed_spaces import has_fixed_spaces, keep_fixed_spaces
 from service.text.markup import Tag
 from service.text.masking import LETTER, Masked, carries_masks, unmask
 from service.text.number_words import says_figure
@@ -73,7 +74,7 @@ class Sentence(NamedTuple):
         """Whether its first hypothesis is its translation, whatever that is."""
         masked = self.masked
         is_whole = not (masked.originals or masked.tags or DIGITS.search(masked.text))
-        return is_whole and not self.is_bare_word
+        return is_whole and not (self.is_bare_word or has_fixed_spaces(self.text))
 
     @property
     def is_bare_word(self) -> bool:
@@ -203,7 +204,8 @@ def translate_sentence(model: LoadedModel, sentence: Sentence, choices: Choices)
         ends = model.ends(hypothesis.token_ids, in_capitals=sentence.is_in_capitals)
         words = weigh_words(text, ends, hypothesis.attention, len(source.spans))
         tags = place_tags(masked.tags, source, words)
-    return Rendered(*unmask(*finish(text, tags, sentence), masked))
+    text, tags = unmask(*finish(text, tags, sentence), masked)
+    return Rendered(keep_fixed_spaces(sentence.text, text), tags)
 
 
 def finish(text: str, tags: Sequence[Tag], sentence: Sentence) -> tuple[str, Sequence[Tag]]:

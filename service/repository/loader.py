@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from service.arrays import FloatArray
+from service.engine.binding import OnnxBoundSession, OnnxMemory
 from service.engine.classifier import ClassifierRunner
 from service.engine.device import Device
+from service.engine.device_thread import thread_of
 from service.engine.generation.generator import GeneratorRunner
 from service.engine.generation.generator_session import GeneratorSession
 from service.engine.runner import Runner
@@ -15,10 +18,14 @@ from service.engine.search.decoder_session import DecoderSession
 from service.engine.search.translator import TranslatorRunner
 from service.engine.search.writer_session import WriterSession
 from service.engine.session import OnnxSession
+from service.engine.slots.buckets import list_buckets
+from service.engine.slots.session import Graphs, SlotSession
+from service.engine.slots.translator import SlotTranslatorRunner
 from service.engine.states import StatesSession
 from service.engine.tagger import StreamTaggerRunner, TaggerRunner
 from service.errors import ArtefactError
 from service.repository.manifest import (
+    SLOT_ROLES,
     TOKENIZER,
     Manifest,
     Precision,
@@ -31,13 +38,23 @@ from service.repository.model import LoadedModel
 from service.text.tokenizer import Tokenizer
 
 Sessions = Mapping[Role, OnnxSession]
+SlotUse = Literal["auto", "always", "never"]
+AUTO_SLOTS = ("auto", "cuda")
+# Their runs have fixed shapes and places.
+CAPTURED: tuple[Role, ...] = ("slot_decoder", "slot_decoder_8")
 
 PREFERENCE: dict[str, tuple[Precision, ...]] = {
-    "cpu": ("int8", "fp32", "w8"),
-    "cuda": ("fp32", "w8"),
+    # fp16 is no faster there, and computed in float32 between two roundings
+    "cpu": ("int8", "fp32", "w8", "fp16"),
+    "cuda": ("fp16", "fp32", "w8"),
 }
 
 
+SLOTS = {
+    *("token_ids", "keys", "values", "padding"),
+    *("hidden_0", "hidden_1", "cell_0", "cell_1"),
+}
+NEXT_SLOTS = {"next_token_ids", "next_hidden_0", "next_hidden_1"}
 STATE_NAMES = ("hidden", "cell", "condition")
 
 # What the runners feed and read, by role.
@@ -54,6 +71,11 @@ INPUTS: dict[Role, set[str]] = {
     "prefill": {"input_ids", "lengths", *STATE_NAMES},
     "generator": {"token_ids", "parents", *STATE_NAMES},
     "conditioner": {"features"},
+    "slot_decoder": SLOTS,
+    "slot_decoder_8": SLOTS,
+    "slot_join": SLOTS
+    | {"start_ids", "new_keys", "new_values", "new_padding", "hidden", "cell"}
+    | {"sources", "width", "added", "new_added"},
     "states": {"input_ids", "lengths", *STATE_NAMES},
 }
 OUTPUTS: dict[Role, set[str]] = {
@@ -66,6 +88,9 @@ OUTPUTS: dict[Role, set[str]] = {
     "prefill": {"next_hidden"},
     "generator": {"logits", "next_hidden"},
     "conditioner": {"hidden"},
+    "slot_decoder": {"tokens", "scores", *NEXT_SLOTS},
+    "slot_decoder_8": {"tokens", "scores", *NEXT_SLOTS},
+    "slot_join": {"next_keys", "next_values", "next_padding", *NEXT_SLOTS},
     "states": set(),  # those of the layers that the manifest lists
 }
 
@@ -86,6 +111,7 @@ def load_model(
     num_threads: int = 1,
     num_runners: int = 1,
     max_rows: int = 64,
+    slots: SlotUse = "auto",
 ) -> LoadedModel:
     """Loads one version.
 
@@ -96,6 +122,7 @@ def load_model(
         num_threads: within an operator.
         num_runners: over the same sessions, which may be run from several threads.
         max_rows: rows that each runner takes at a time; the manifest may ask for fewer.
+        slots: whether a translator that can decodes greedily in slots; auto: on CUDA.
 
     Raises:
         ArtefactError: files are damaged, or the version lacks the precision.
@@ -111,14 +138,26 @@ def load_model(
     def open_graph(role: Role) -> OnnxSession:
         graph = manifest.graph(role, chosen)
         path = folder / graph.file
-        session = OnnxSession(path, device, num_threads, graph.inputs, graph.outputs)
+        can_capture = role in CAPTURED
+        session = OnnxSession(
+            path, device, num_threads, graph.inputs, graph.outputs, can_capture=can_capture
+        )
         check_names(session, role, path)
         return session
 
-    sessions = {role: open_graph(role) for role in manifest.roles}
+    roles = manifest.roles
+    if manifest.has_slots(chosen) and (slots == "always" or (slots, device.kind) == AUTO_SLOTS):
+        roles = (*roles, *SLOT_ROLES)
+    sessions = {role: open_graph(role) for role in roles}
     max_rows = min(max_rows, manifest.limits.max_batch_size or max_rows)
     make_runner = RUNNERS[manifest.task]
     runners = [make_runner(manifest.ids, sessions, max_rows) for _ in range(num_runners)]
+    if "slot_join" in sessions:
+        runners = [
+            add_slots(runner, manifest.ids, sessions, max_rows, device)
+            for runner in runners
+            if isinstance(runner, TranslatorRunner)
+        ]
     return LoadedModel(
         manifest,
         tokenizer,
@@ -139,6 +178,29 @@ def make_translator(ids: SpecialIds, sessions: Sessions, max_rows: int) -> Runne
     assert ids.eos_id is not None, "the manifest of a translation model has an eos_id"
     session = DecoderSession(sessions["encoder"], sessions["decoder"], ids.pad_id)
     return TranslatorRunner(session, ids.eos_id, max_rows)
+
+
+def add_slots(
+    paged: TranslatorRunner, ids: SpecialIds, sessions: Sessions, max_rows: int, device: Device
+) -> Runner:
+    """A runner that decodes in slots what slots can do; on CUDA, its steps are captured."""
+    assert ids.eos_id is not None, "the manifest of a translation model has an eos_id"
+    graphs = bind_slots(sessions, device)
+    buckets = list_buckets(max_rows)
+    memory, thread = OnnxMemory(device), thread_of(device)
+    session = SlotSession(graphs, memory, thread, buckets, ids.pad_id, ids.eos_id)
+    if device.kind == "cuda":
+        session.capture()
+    return SlotTranslatorRunner(session, paged, buckets, ids.eos_id, max_rows)
+
+
+def bind_slots(sessions: Sessions, device: Device) -> Graphs:
+    """The graphs of a translator in slots, for arrays that stay on the device."""
+    encoder, join, one, eight = (
+        OnnxBoundSession(sessions[role], device)
+        for role in ("encoder", "slot_join", "slot_decoder", "slot_decoder_8")
+    )
+    return Graphs(encoder, join, {1: one, 8: eight})
 
 
 def make_tagger(ids: SpecialIds, sessions: Sessions, max_rows: int) -> Runner:

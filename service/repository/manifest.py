@@ -23,8 +23,9 @@ MANIFEST, TOKENIZER = "manifest.json", "tokenizer.json"
 SENTIMENT = "sentiment"
 """The purpose of classifiers of opinions."""
 
-Precision = Literal["fp32", "w8", "int8"]
-"""fp32: plain. w8: int8 weights, float32 arithmetic, any device. int8: int8 arithmetic, CPU."""
+Precision = Literal["fp32", "fp16", "w8", "int8"]
+"""fp32: plain. fp16: float16, for GPUs. w8: int8 weights, float32 arithmetic, any device.
+int8: int8 arithmetic, CPU."""
 
 Level = Literal["formal", "polite", "casual", "plain"]
 """How a speaker addresses the listener; see `models.training.speech_level`."""
@@ -39,6 +40,9 @@ Role = Literal[
     "conditioner",
     "tagger",
     "stream_tagger",
+    "slot_decoder",
+    "slot_decoder_8",
+    "slot_join",
     "states",
 ]
 
@@ -58,6 +62,9 @@ ROLES: dict[str, tuple[Role, ...]] = {
     "text2text": ("encoder", "writer"),
 }
 """The graphs that every model of a task has; `list_roles` adds those of some."""
+
+SLOT_ROLES: tuple[Role, ...] = ("slot_decoder", "slot_decoder_8", "slot_join")
+"""The graphs that a translator may have besides: it decodes in slots where CUDA graphs pay."""
 
 READERS: dict[str, Role] = {
     "classification": "classifier",
@@ -400,9 +407,10 @@ class Manifest(Part):
     def _check_graphs(self) -> "Manifest":
         if not self.graphs:
             raise ValueError("a version needs graphs")
-        roles = sorted((*self.roles, "states") if self.states else self.roles)
         for precision in self.precisions:
             found = sorted(graph.role for graph in self.graphs if graph.precision == precision)
+            slots = SLOT_ROLES if self.has_slots(precision) else ()
+            roles = sorted([*self.roles, *slots, *(("states",) if self.states else ())])
             if found != roles:
                 raise ValueError(
                     f"precision {precision} has graphs {', '.join(found)}, needs {', '.join(roles)}"
@@ -432,6 +440,12 @@ class Manifest(Part):
     def roles(self) -> tuple[Role, ...]:
         """The graphs that answer, in each precision; see `list_roles`."""
         return list_roles(self.task, self.lookahead, has_condition=self.condition is not None)
+
+    def has_slots(self, precision: Precision) -> bool:
+        """Whether a translator can decode in slots in a precision."""
+        return self.task == "translation" and any(
+            graph.role in SLOT_ROLES for graph in self.graphs if graph.precision == precision
+        )
 
     @property
     def precisions(self) -> tuple[Precision, ...]:

@@ -12,6 +12,7 @@ from service.engine.admission import QueueLimits
 from service.engine.batcher import Batcher
 from service.engine.device import Device, available_cpus, resolve_device
 from service.engine.scheduler import Scheduler
+from service.engine.slots.translator import SlotTranslatorRunner
 from service.engine.states_worker import StatesWorker
 from service.errors import ArtefactError, ModelNotFound, ServingError
 from service.repository.defaults import check_defaults
@@ -26,6 +27,7 @@ from service.telemetry.metrics import Metrics
 from service.text import detection
 
 STALL_SECONDS = 30.0
+MIB = 2**20
 # Of the default only: `engines_per_model` may ask for more.
 MAX_DEFAULT_ENGINES = 4
 
@@ -78,7 +80,7 @@ class Registry:
                 models answer by default for one kind of request.
             DeviceUnavailable: the device asked for cannot be used.
         """
-        device = resolve_device(self._settings.device)
+        device = find_device(self._settings)
         folders = find_versions(self._settings.models_dir)
         loop = asyncio.get_running_loop()
         with ThreadPoolExecutor(max_workers=1) as thread:
@@ -267,6 +269,9 @@ class Registry:
         self._by_task[manifest.task] = [
             served for served in self.models() if served.manifest.task == manifest.task
         ]
+        if isinstance(model.runner, SlotTranslatorRunner):
+            is_captured = model.runner.slots.is_captured
+            self._metrics.cuda_graphs.labels(manifest.name).set(float(is_captured))
         self._metrics.model_info.labels(
             manifest.name,
             manifest.version,
@@ -311,9 +316,19 @@ def prepare_model(folder: Path, device: Device, settings: Settings) -> LoadedMod
         num_threads=settings.threads_per_engine,
         num_runners=settings.engines_per_model or default_engines(device, settings.workers),
         max_rows=settings.max_batch_size,
+        slots=settings.decoder_slots,
     )
     check_goldens(model)
     return model
+
+
+def find_device(settings: Settings) -> Device:
+    """The device that the settings ask for.
+
+    Raises:
+        DeviceUnavailable: it cannot be used.
+    """
+    return resolve_device(settings.device, settings.gpu_memory_limit_mib * MIB)
 
 
 def default_engines(device: Device, num_workers: int) -> int:
@@ -337,7 +352,7 @@ def verify(models_dir: Path, settings: Settings) -> list[str]:
     """Checks every served version, defaults and glossaries; returns one sentence per fault."""
     faults: list[str] = []
     manifests: list[Manifest] = []
-    device = resolve_device(settings.device)
+    device = find_device(settings)
     for folder in find_versions(models_dir):
         try:
             manifests.append(prepare_model(folder, device, settings).manifest)

@@ -8,21 +8,24 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from types import FrameType
+from typing import NamedTuple, cast
 
 import uvicorn
 
 from service.http.app import SeqserveApp
 from service.http.context import AppContext
+from service.server.fair_listener import FairListener
 from service.server.hangup import ends_with_terminal, has_terminal
 from service.server.listener import format_url
 from service.server.protocol import HttpProtocol
 from service.server.tls import open_tls
 from service.settings import Settings
 from service.telemetry.batched_logs import batch_lines
+from service.telemetry.shared_metrics import MetricsSegment
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +41,13 @@ RETIRE_SIGNAL = signal.SIGUSR1
 SAME_SIGNAL_SECONDS = 0.5
 
 Heartbeat = Callable[[], None]
+
+
+class Seat(NamedTuple):
+    """Which of the workers of a server a process is: its place among their segments."""
+
+    segments: Sequence[MetricsSegment]
+    place: int
 
 
 class StopLoading:
@@ -73,6 +83,7 @@ class GracefulServer(uvicorn.Server):
         context: of the app; learns that it is draining.
         delay_seconds: between SIGTERM and closing.
         heartbeat: called once it listens, and every second from then on.
+        seat: among several workers; None if there is one process.
     """
 
     def __init__(
@@ -81,8 +92,10 @@ class GracefulServer(uvicorn.Server):
         context: AppContext,
         delay_seconds: float,
         heartbeat: Heartbeat,
+        seat: Seat | None = None,
     ) -> None:
         super().__init__(config)
+        self._seat = seat
         self.context = context
         self.delay_seconds, self.heartbeat = delay_seconds, heartbeat
         self.stop_requested_at, self.close_at = math.inf, math.inf
@@ -98,8 +111,25 @@ class GracefulServer(uvicorn.Server):
             yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        if self._seat is None:
+            await super().startup(sockets)
+        else:
+            await super().startup([])
+            (listener,) = sockets or []
+            fair = self._open_fair_listener(listener, self._seat)
+            self.servers = [cast(asyncio.Server, fair)]
+            self.server_state.connections = fair.connections
         self.heartbeat()
+
+    def _open_fair_listener(self, listener: socket.socket, seat: Seat) -> FairListener:
+        config = self.config
+
+        def make_protocol() -> asyncio.Protocol:
+            return HttpProtocol(config, self.server_state, self.lifespan.state)
+
+        return FairListener(
+            listener, make_protocol, config.ssl, config.backlog, seat.segments, seat.place
+        )
 
     async def on_tick(self, counter: int) -> bool:
         if counter % TICKS_PER_SECOND == 0:
@@ -145,7 +175,11 @@ class GracefulServer(uvicorn.Server):
 
 
 def run_app(
-    app: SeqserveApp, settings: Settings, listener: socket.socket, heartbeat: Heartbeat
+    app: SeqserveApp,
+    settings: Settings,
+    listener: socket.socket,
+    heartbeat: Heartbeat,
+    seat: Seat | None = None,
 ) -> None:
     """Serves until a signal; running requests get `drain_seconds` to finish.
 
@@ -158,13 +192,18 @@ def run_app(
         settings: see `Settings`.
         listener: a socket that is bound.
         heartbeat: see `GracefulServer`.
+        seat: see there.
     """
     sys.setswitchinterval(SWITCH_SECONDS)
     faulthandler.enable()
     handle_hangup()
     config = make_config(app, settings)
-    server = GracefulServer(config, app.context, settings.shutdown_delay_ms / 1000, heartbeat)
-    count_dropped = app.context.metrics.dropped_log_lines_total.inc
+    delay_seconds, metrics = settings.shutdown_delay_ms / 1000, app.context.metrics
+    server = GracefulServer(config, app.context, delay_seconds, heartbeat, seat)
+    metrics.connections.labels(str(seat.place if seat else 0)).set_function(
+        lambda: len(server.server_state.connections)
+    )
+    count_dropped = metrics.dropped_log_lines_total.inc
     with (
         batch_lines(settings.max_log_lines, count_dropped),
         asyncio.Runner(loop_factory=config.get_loop_factory()) as runner,

@@ -11,7 +11,7 @@ from multiprocessing.context import ForkProcess
 
 from service.errors import ServingError
 from service.http.app import create_app, make_collectors
-from service.server.uvicorn_server import RETIRE_SIGNAL, StopLoading, run_app
+from service.server.uvicorn_server import RETIRE_SIGNAL, Seat, StopLoading, run_app
 from service.settings import Settings, SettingsError
 from service.telemetry.shared_metrics import MetricsSegment, SharedMetrics
 
@@ -97,7 +97,7 @@ def run_worker(
 
     try:
         app = create_app(settings, collector_registry=collectors, collector=shared)
-        run_app(app, settings, listener, heartbeat)
+        run_app(app, settings, listener, heartbeat, Seat(segments, place))
         shared.conclude()
     except (ServingError, SettingsError, OSError) as exc:
         sys.exit(f"seqserve: {exc}")

@@ -15,6 +15,7 @@ NO_MODEL = "none"
 SHARED_GAUGES: dict[str, Callable[[float, float], float]] = {
     "seqserve_ready": min,
     "seqserve_model_info": max,
+    "seqserve_cuda_graphs": min,
     "process_start_time_seconds": min,
     "process_max_fds": min,
 }
@@ -187,6 +188,9 @@ class Metrics:
         self.tag_streams = Gauge(
             "seqserve_tag_streams", "Texts being labelled as they come in.", registry=registry
         )
+        self.connections = Gauge(
+            "seqserve_connections", "Open connections.", ["worker"], registry=registry
+        )
         self.dropped_log_lines_total = Counter(
             "seqserve_dropped_log_lines_total",
             "Log lines that were dropped because they were read too slowly.",
@@ -201,6 +205,12 @@ class Metrics:
             "seqserve_model_info",
             "Always 1; the labels say what is loaded.",
             ["model", "version", "task", "cell", "precision", "device"],
+            registry=registry,
+        )
+        self.cuda_graphs = Gauge(
+            "seqserve_cuda_graphs",
+            "1 while a translator's steps in slots replay CUDA graphs, 0 if they are plain runs.",
+            ["model"],
             registry=registry,
         )
         self._of_model: dict[str, ModelMetrics] = {}

@@ -1,4 +1,4 @@
-"""What the worker processes of one server know of each other: their metrics, and that they live.
+"""What the workers of a server know of each other: metrics, connections, and that they live.
 
 Each worker writes into its own place of memory that all of them share; the one asked for the
 metrics adds up what is there. prometheus_client's own way over files would take the exemplars away,
@@ -20,6 +20,9 @@ from service.telemetry.metrics import SHARED_GAUGES
 
 SEGMENT_BYTES = 8 * 1024 * 1024  # of addresses; memory is taken as it is written to
 HEADER = struct.Struct("<QQI")  # beats, bytes, checksum
+CONNECTIONS = struct.Struct("@i")  # behind the header; written at any time, in one piece
+NOT_ACCEPTING = -1
+CONTENT_START = HEADER.size + CONNECTIONS.size
 MAX_TRIES = 100
 
 Combine = Callable[[float, float], float]
@@ -34,12 +37,27 @@ class MetricsSegment:
 
     def __init__(self) -> None:
         self._memory = mmap.mmap(-1, SEGMENT_BYTES)
+        self.stop_accepting()
 
     @property
     def heartbeats(self) -> int:
         """How often it was written to; 0 is never."""
         beats: int = HEADER.unpack_from(self._memory)[0]
         return beats
+
+    @property
+    def num_connections(self) -> int | None:
+        """Connections that the worker has open; None if it accepts none."""
+        number: int = CONNECTIONS.unpack_from(self._memory, HEADER.size)[0]
+        return None if number == NOT_ACCEPTING else number
+
+    @num_connections.setter
+    def num_connections(self, number: int) -> None:
+        CONNECTIONS.pack_into(self._memory, HEADER.size, number)
+
+    def stop_accepting(self) -> None:
+        """Says that the worker accepts no connections, not yet or not any more."""
+        CONNECTIONS.pack_into(self._memory, HEADER.size, NOT_ACCEPTING)
 
     def write(self, families: Sequence[Metric]) -> None:
         """Replaces what is there.
@@ -48,18 +66,18 @@ class MetricsSegment:
             ValueError: the segment is too small for them.
         """
         content = pickle.dumps(families)
-        if HEADER.size + len(content) > SEGMENT_BYTES:
+        if CONTENT_START + len(content) > SEGMENT_BYTES:
             raise ValueError(
                 f"{len(content)} bytes of metrics are above the limit of {SEGMENT_BYTES}"
             )
-        self._memory[HEADER.size : HEADER.size + len(content)] = content
+        self._memory[CONTENT_START : CONTENT_START + len(content)] = content
         HEADER.pack_into(self._memory, 0, self.heartbeats + 1, len(content), zlib.crc32(content))
 
     def read(self) -> list[Metric]:
         """What was written last; nothing where nothing was, or where the writer died in the act."""
         for _ in range(MAX_TRIES):  # it may be half written at the moment
             _, length, checksum = HEADER.unpack_from(self._memory)
-            content = self._memory[HEADER.size : HEADER.size + length]
+            content = self._memory[CONTENT_START : CONTENT_START + length]
             if zlib.crc32(content) == checksum:
                 families: list[Metric] = pickle.loads(content) if content else []
                 return families
@@ -67,6 +85,7 @@ class MetricsSegment:
 
     def keep_counters(self) -> None:
         """Drops the gauges of a worker that has ended: its queue, for instance, ended with it."""
+        self.stop_accepting()
         self.write(select_counters(self.read()))
 
 

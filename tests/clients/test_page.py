@@ -5,13 +5,14 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, WebSocket, expect, sync_playwright
 
 from tests.clients.conftest import KEY
 from tests.clients.programs import PATH, needs
-from tests.integration.server import ROOT, Server, run_server
+from tests.integration.server import MODELS_DIR, ROOT, Server, run_server
 
 BROWSER = "chromium-headless-shell"
 TINY = ROOT / "tests" / "service"
@@ -104,8 +105,10 @@ def test_there_is_a_tab_for_each_task_of_the_loaded_models(
 ) -> None:
     page, few = open_page(server.url), open_page(f"{tiny.url}/texts/")
 
-    expect(page.get_by_role("tab")).to_have_text(["Translate", "Classify", "Generate", "Tag"])
-    expect(few.get_by_role("tab")).to_have_text(["Generate", "Tag"])
+    expect(page.get_by_role("tab")).to_have_text(
+        ["Translate", "Classify", "Generate", "Tag", "Look inside"]
+    )
+    expect(few.get_by_role("tab")).to_have_text(["Generate", "Tag", "Look inside"])
     expect(few.get_by_role("tabpanel")).to_have_attribute("id", "generate")
     expect(few.get_by_role("rowheader")).to_have_text(["Text generation", "Tagging"])
 
@@ -122,11 +125,11 @@ def test_tabs_are_chosen_by_keyboard_and_by_the_address(open_page: Open, server:
         seen.append(page.get_by_role("tab", selected=True).inner_text())
         expect(page.get_by_role("tab", selected=True)).to_be_focused()
 
-    assert seen == ["Tag", "Translate", "Tag", "Translate", "Tag"]
-    assert page.url.endswith("#tag")
+    assert seen == ["Tag", "Look inside", "Look inside", "Translate", "Look inside"]
+    assert page.url.endswith("#inside")
 
 
-@pytest.mark.parametrize("name", ["Translate", "Classify", "Generate", "Tag"])
+@pytest.mark.parametrize("name", ["Translate", "Classify", "Generate", "Tag", "Look inside"])
 def test_no_panel_is_wider_than_a_small_screen(name: str, open_page: Open, server: Server) -> None:
     page = open_page(server.url, NARROW)
     choose_tab(page, name)
@@ -136,7 +139,8 @@ def test_no_panel_is_wider_than_a_small_screen(name: str, open_page: Open, serve
 
 def test_terms_are_translated_as_asked(open_page: Open, server: Server) -> None:
     page = open_page(server.url)
-    page.get_by_text("Terms of your own").click()
+    page.get_by_text("Terms", exact=True).click()
+    expect(page.get_by_label("Terms of the server")).to_be_hidden()
     page.get_by_label("Glossary").fill("bicycle = Velo")
     page.get_by_label("Terms that stay").fill("street\nman")
     page.get_by_role("button", name="Translate").click()
@@ -148,6 +152,27 @@ def test_terms_are_translated_as_asked(open_page: Open, server: Server) -> None:
     page.get_by_label("Glossary").fill("bicycle")
     page.get_by_role("button", name="Translate").click()
     expect(page.get_by_role("tabpanel").get_by_text("Line 1 of the glossary")).to_be_visible()
+
+
+def test_terms_of_the_server_are_offered_for_their_direction(
+    open_page: Open, tmp_path: Path
+) -> None:
+    (tmp_path / "translation-en-de").symlink_to(MODELS_DIR / "translation-en-de")
+    terms = tmp_path / "glossaries" / "products" / "en-de.tsv"
+    terms.parent.mkdir(parents=True)
+    terms.write_text("bicycle\tVelo\n", encoding="utf-8")
+    with run_server(tmp_path, tmp_path / "log") as server:
+        page = open_page(server.url)
+        page.get_by_text("Terms", exact=True).click()
+        page.get_by_label("Terms of the server").select_option("products")
+        expect(page.get_by_label("Glossary")).to_be_disabled()
+        page.get_by_role("button", name="Translate").click()
+        read_status(page)
+        expect(page.get_by_role("region", name="Translation")).to_contain_text("Velo")
+
+        page.get_by_role("button", name="Swap the languages").click()
+        expect(page.get_by_label("Terms of the server")).to_be_hidden()
+        expect(page.get_by_label("Glossary")).to_be_enabled()
 
 
 def generate(page: Page, button: str = "Generate") -> str:
@@ -311,6 +336,85 @@ def test_labels_that_are_not_spaces_stand_beside_their_text(open_page: Open, tin
     expect(labelled.locator("mark")).to_have_text([f"{word}PER" for word in words])
     assert words
     assert "tiny-names" in read_status(page)
+
+
+def look(page: Page, model: str, text: str) -> Locator:
+    """The coloured tokens of a text, by the unit that is picked."""
+    find_field(page, "Model").select_option(label=model)
+    find_field(page, "Text").fill(text)
+    page.get_by_role("button", name="Look", exact=True).click()
+    expect(page.get_by_role("region", name="What the unit holds")).to_have_text(
+        text, use_inner_text=True
+    )
+    return page.get_by_role("region").locator("mark")
+
+
+def read_states(server: Server, path: str, body: dict[str, Any]) -> list[float]:
+    with server.open_client() as client:
+        answer = client.post(path, json=body).json()
+    answer = answer[0] if isinstance(answer, list) else answer
+    values: list[float] = answer["details"]["states"]["series"][0]["values"]
+    return values
+
+
+def test_a_find_colours_the_text(open_page: Open, server: Server) -> None:
+    page = open_page(f"{server.url}/#inside")
+    find_field(page, "Model").select_option(label="shakespeare-en")
+    text = "ROMEO:\nIt is the east, and Juliet is the sun."
+    find_field(page, "Text").fill(text)
+
+    page.get_by_role("button", name="position in the line").click()
+
+    tokens = page.get_by_role("region").locator("mark")
+    expect(tokens.first).to_be_visible()
+    unit, layer = (
+        int(find_field(page, "Unit").input_value()),
+        find_field(page, "Layer").input_value(),
+    )
+    value = find_field(page, "Value").input_value()
+    states = {"layers": [layer], "units": [unit], "values": [value]}
+    parameters = {"model": "shakespeare-en", "max_new_tokens": 1, "details": {"states": states}}
+    values = read_states(server, "/generate", {"inputs": text, "parameters": parameters})
+    titles = tokens.evaluate_all("marks => marks.map(mark => Number(mark.title))")
+    assert titles == pytest.approx(values[:-1], abs=6e-4)
+    # low in the colour of low, and the pointer tells the value
+    lowest = titles.index(min(titles))
+    colours = tokens.evaluate_all("marks => marks.map(mark => mark.style.background)")
+    assert "--low" in colours[lowest]
+    assert "--high" in colours[titles.index(max(titles))]
+    tokens.nth(lowest).hover()
+    expect(page.locator("#inside-value")).to_contain_text(f"{min(titles):.3f}")
+
+
+@pytest.mark.parametrize(
+    ("model", "text"),
+    [
+        ("sentiment-en", "a delight 😀 from start to finish"),
+        ("spacing-ko", "오늘은날씨가좋다"),
+        ("translation-en-ko, ko to en", "강아지가 잔다."),
+    ],
+)
+def test_models_of_other_tasks_are_looked_into(
+    model: str, text: str, open_page: Open, server: Server
+) -> None:
+    page = open_page(f"{server.url}/#inside")
+
+    tokens = look(page, model, text)
+
+    assert tokens.count() >= 3
+    assert model.split(",")[0] in read_status(page)
+    assert len(set(tokens.evaluate_all("marks => marks.map(mark => mark.title)"))) > 1
+
+
+def test_a_unit_that_is_not_there_is_not_asked_for(open_page: Open, server: Server) -> None:
+    page = open_page(f"{server.url}/#inside")
+    find_field(page, "Model").select_option(label="spam-en")
+    find_field(page, "Unit").fill("64")
+    page.get_by_role("button", name="Look", exact=True).click()
+
+    is_valid = find_field(page, "Unit").evaluate("field => field.checkValidity()")
+    assert not is_valid
+    expect(page.get_by_role("region").locator("mark")).to_have_count(0)
 
 
 def test_a_server_with_keys_is_told_one(browser: Browser, locked: Server) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import shutil
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -97,6 +99,41 @@ def wait_until_all_count(server: Server, count: int) -> None:
 def cpu_ticks(pid: int) -> int:
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(") ", 1)[1].split()
     return int(fields[11])
+
+
+def test_connections_are_spread_evenly_over_the_workers(server: Server) -> None:
+    num_connections = 32
+    with ExitStack() as stack:
+        clients = [stack.enter_context(server.open_client()) for _ in range(num_connections)]
+        for client in clients:
+            assert client.get("/livez").is_success
+        # the one that is asked knows the other's number of a second ago
+        wait_until(
+            lambda: sum(read_connections(clients[0]).values()) == num_connections, WAIT_SECONDS
+        )
+        found = read_connections(clients[0])
+
+    assert len(found) == 2
+    assert min(found.values()) >= num_connections / 4  # 16 on a machine that is not busy
+
+
+def read_connections(client: httpx.Client) -> dict[str, float]:
+    """Open connections by worker."""
+    text = client.get("/metrics").text
+    found = re.findall(r'^seqserve_connections\{worker="(\d)"\} (\S+)$', text, re.MULTILINE)
+    return {worker: float(number) for worker, number in found}
+
+
+def test_connections_are_taken_while_a_worker_with_fewer_stands_still(server: Server) -> None:
+    stopped, _ = list_workers(server)
+    os.kill(stopped, signal.SIGSTOP)
+    try:
+        with ExitStack() as stack:
+            for _ in range(20):
+                client = stack.enter_context(server.open_client())
+                assert client.get("/livez", timeout=WAIT_SECONDS).is_success
+    finally:
+        os.kill(stopped, signal.SIGCONT)
 
 
 def test_every_request_has_its_line_when_the_workers_have_stopped(server: Server) -> None:

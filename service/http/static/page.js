@@ -4,17 +4,27 @@ import { get } from "./api.js";
 import { openClassify } from "./classify.js";
 import { $, complain } from "./dom.js";
 import { openGenerate } from "./generate.js";
+import { canBeLookedInto, openInside } from "./inside.js";
 import { groupModels, showGroup } from "./models.js";
 import { openTag } from "./tag.js";
 import { openTranslate } from "./translate.js";
 
-// The panels, with what opens each, given the models of its tasks.
+// The panels, with what opens each, given the models that it takes.
 const PANELS = [
-  { panel: "translate", tasks: ["translation"], open: async () => openTranslate(await get("languages")) },
-  { panel: "classify", tasks: ["classification"], open: openClassify },
-  { panel: "generate", tasks: ["language", "text2text"], open: openGenerate },
-  { panel: "tag", tasks: ["tagging"], open: openTag },
+  { panel: "translate", takes: isOf("translation"), open: openTranslator },
+  { panel: "classify", takes: isOf("classification"), open: openClassify },
+  { panel: "generate", takes: isOf("language", "text2text"), open: openGenerate },
+  { panel: "tag", takes: isOf("tagging"), open: openTag },
+  { panel: "inside", takes: canBeLookedInto, open: openInside },
 ];
+
+async function openTranslator() {
+  openTranslate(...await Promise.all([get("languages"), get("glossaries")]));
+}
+
+function isOf(...tasks) {
+  return (model) => tasks.includes(model.task);
+}
 
 function listTabs() {
   return [...document.querySelectorAll("[role=tab]:not([hidden])")];
@@ -57,8 +67,8 @@ async function fill() {
   const [settings, models] = await Promise.all([get("frontend/settings"), get("models")]);
   $("key-box").hidden = !settings.keyRequired;
   $("models").append(...groupModels(models).map(showGroup));
-  for (const { panel, tasks, open } of PANELS) {
-    const able = models.filter((model) => tasks.includes(model.task));
+  for (const { panel, takes, open } of PANELS) {
+    const able = models.filter(takes);
     if (!able.length) continue;
     await open(able);
     $(`tab-${panel}`).hidden = false;

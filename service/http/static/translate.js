@@ -4,13 +4,16 @@ import { readEvents, send, summarize } from "./api.js";
 import { $, handle } from "./dom.js";
 
 let languages = [];
+let glossaries = [];
 
-export function openTranslate(offered) {
-  languages = offered;
+export function openTranslate(offered, named) {
+  [languages, glossaries] = [offered, named];
   $("source").replaceChildren(new Option("Detect", "auto"), ...languages.map((each) => new Option(each.name, each.code)));
   if (languages.some((each) => each.code === "en")) $("source").value = "en";
   fillTargets();
   $("source").addEventListener("change", fillTargets);
+  $("target").addEventListener("change", fillGlossaries);
+  $("glossary-name").addEventListener("change", chooseTerms);
   $("swap").addEventListener("click", swapLanguages);
   handle("translate-form", translate);
 }
@@ -27,6 +30,24 @@ function fillTargets() {
   const options = codes.filter((code) => code !== source).map((code) => new Option(nameOf(code), code));
   $("target").replaceChildren(...options);
   if (codes.includes(before) && before !== source) $("target").value = before;
+  fillGlossaries();
+}
+
+// The glossaries of the server that have terms for the direction.
+function fillGlossaries() {
+  const [source, target, before] = [$("source").value, $("target").value, $("glossary-name").value];
+  const fits = (direction) => direction.source === source && direction.target === target;
+  const names = glossaries.filter(({ directions }) => directions.some(fits)).map(({ name }) => name);
+  const options = names.map((name) => new Option(name, name));
+  $("glossary-name").replaceChildren(new Option("Terms of my own", ""), ...options);
+  $("glossary-name").value = names.includes(before) ? before : "";
+  $("glossary-choice").hidden = !names.length;
+  chooseTerms();
+}
+
+// A request has one glossary: a named one or its own.
+function chooseTerms() {
+  $("glossary").disabled = Boolean($("glossary-name").value);
 }
 
 function swapLanguages() {
@@ -39,6 +60,7 @@ function swapLanguages() {
     [$("text").value, $("translation").textContent] = [$("translation").textContent, $("text").value];
     $("incomplete").textContent = "";
   }
+  fillGlossaries();
 }
 
 // A term and its translation a line, with "=" between them.
@@ -63,7 +85,8 @@ function describeRequest() {
   const body = { q: $("text").value, source: $("source").value, target: $("target").value };
   body.formality = $("formality").value;
   if ($("beam").value) body.beam_size = Number($("beam").value);
-  const [glossary, keep] = [readGlossary($("glossary").value), readLines($("keep").value)];
+  const name = $("glossary-name").value;
+  const [glossary, keep] = [name || readGlossary($("glossary").value), readLines($("keep").value)];
   if (Object.keys(glossary).length) body.glossary = glossary;
   if (keep.length) body.keep = keep;
   return body;

@@ -575,6 +575,19 @@ async def test_short_step_runs_on_the_event_loop() -> None:
     assert stand.runner.batches == []
 
 
+async def test_requests_that_come_two_turns_later_join_the_step_that_is_due() -> None:
+    runner = FakeRunner()
+    sequences = [make_sequence() for _ in range(3)]
+    async with run_batcher(inline_runner=runner) as stand:
+        futures = []
+        for sequence in sequences:
+            futures += stand.batcher.submit([sequence])
+            await asyncio.sleep(0)
+        await asyncio.gather(*futures)
+
+    assert runner.batches == [sequences]
+
+
 async def test_step_that_is_not_short_is_left_to_a_worker() -> None:
     own = FakeRunner()
     first, second = make_sequence(), make_sequence()

@@ -8,10 +8,12 @@ from service.engine.batch import Defect, Hypothesis
 from service.pipeline.sentence import (
     Sentence,
     choose_candidate,
+    choose_candidates,
     find_candidates,
     finish,
     has_figures,
     is_faithful,
+    translate_sentence,
 )
 from service.text.markup import Tag
 from service.text.masking import Masked
@@ -139,6 +141,19 @@ def test_finished_translation_has_final_marks_and_no_broken_characters(
     source: str, text: str, expected: str
 ) -> None:
     assert finish(text, [], make_sentence(Masked(source))) == (expected, [])
+
+
+def test_no_break_space_returns_and_its_sentence_is_not_streamed() -> None:
+    model, text = make_model(make_manifest("translation")), "Herr\u00a0Ott"
+    masked = Masked(text.replace("\u00a0", " "))
+    sentence = make_sentence(masked)._replace(text=text)
+    assert sentence.sequence is not None
+    results = {sentence.sequence: [Hypothesis(TOKENIZER.encode("Mr. Ott"), 0.0)]}
+    choices = choose_candidates(model, [sentence], results)
+
+    assert translate_sentence(model, sentence, choices).text == "Mr.\u00a0Ott"
+    assert not sentence.is_plain
+    assert make_sentence(masked).is_plain
 
 
 def test_tags_stay_within_a_translation_that_became_shorter() -> None:

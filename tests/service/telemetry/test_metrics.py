@@ -17,10 +17,12 @@ EXPECTED = {
     "seqserve_incomplete_translations",
     "seqserve_running_sequences",
     "seqserve_tag_streams",
+    "seqserve_connections",
     "seqserve_dropped_log_lines",
     "seqserve_ready",
     "seqserve_workers",
     "seqserve_model_info",
+    "seqserve_cuda_graphs",
 }
 
 
