@@ -27,8 +27,8 @@ LIMITS = {
     "language": "A small recurrent model that continues text like that of the sets above. It knows "
     "how such text sounds, and nothing about the world: what it writes is made up.",
     "text2text": "A small recurrent model that answers one short text with another, like the pairs "
-    "above: most answers are set phrases of these. It knows nothing but the text at hand, neither "
-    "what was said before nor the world, and what it says is no advice.",
+    "above. It knows nothing but the text at hand, neither what was said before nor the world. "
+    "Answers miss the point or repeat themselves as often as the figures say, and are not advice.",
 }
 UNITS = {
     "classification": "text",
