@@ -13,6 +13,7 @@ from export.publish import build_graphs
 from service.arrays import Array
 from service.engine.device import Device
 from service.engine.session import OnnxSession
+from service.repository.manifest import SLOT_ROLES
 from tests.export.conftest import RunMaker
 
 FLOAT = TensorProto.FLOAT
@@ -45,7 +46,9 @@ def test_products_and_recurrent_layers_are_in_float16(
 def test_inputs_and_outputs_are_those_of_float32(task: str, random_run: RunMaker) -> None:
     run = random_run(task, "lstm")
     in_full = build_graphs(run, "fp32")
-    for role, graph in build_graphs(run, "fp16").items():
+    # the steps in slots exist for GPUs alone
+    graphs = build_graphs(run, "fp16").items()
+    for role, graph in ((role, graph) for role, graph in graphs if role not in SLOT_ROLES):
         for name in ("input", "output"):
             assert list(getattr(graph.graph, name)) == list(getattr(in_full[role].graph, name))
 

@@ -18,7 +18,7 @@ from export.states import derive_states
 from export.to_onnx import FLOAT
 from models.networks.encoder import BidirectionalLayer
 from models.training.runs import Run
-from service.arrays import FloatArray
+from service.arrays import Array, FloatArray
 from service.engine.device import Device
 from service.engine.session import OnnxSession
 from service.engine.states import StatesSession
@@ -205,11 +205,17 @@ def test_last_states_of_a_shipped_language_model_are_those_it_goes_on_from(folde
     model = load_model(folder, Device("cpu"))
     (input_ids,) = model.encode(["Speak, and be still."])
     session = OnnxSession(folder / manifest.graph("prefill", "w8").file, Device("cpu"))
-    zeros = {name: np.zeros((1, 1, manifest.states[0].units), np.float32) for name in VALUES}
+    first: Mapping[str, Array]
+    first = {name: np.zeros((1, 1, manifest.states[0].units), np.float32) for name in VALUES}
+    features = None
+    if manifest.condition:
+        features = [1.0] + [0.0] * (manifest.condition.size - 1)
+        conditioner = OnnxSession(folder / manifest.graph("conditioner", "w8").file, Device("cpu"))
+        first = conditioner.run({"features": np.array([features], np.float32)})
     given = {"input_ids": np.array([input_ids]), "lengths": np.array([len(input_ids)])}
-    expected = session.run(given | zeros)
+    expected = session.run(given | first)
 
-    found = model.states.read(input_ids)
+    found = model.states.read(input_ids, features)
 
     for name in VALUES:
         last = found[f"0.{name}"][-1]

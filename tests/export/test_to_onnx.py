@@ -60,7 +60,7 @@ def test_only_an_lstm_has_a_cell_state(cell: str, states: int, random_run: RunMa
     encoder = [value.name for value in graphs["encoder"].graph.output]
     decoder = [value.name for value in graphs["decoder"].graph.output]
     assert encoder == ["keys", "values", *names]
-    assert decoder == ["scores", "candidates", *(f"next_{name}" for name in names), "attention"]
+    assert decoder == ["scores", "candidates", "attention", *(f"next_{name}" for name in names)]
 
 
 @pytest.mark.parametrize("cell", CELLS)
