@@ -145,7 +145,7 @@ bench-smoke: $(DEV_READY) ## show that every part of the benchmark runs, in abou
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest
 FAST := -m "not slow and not gpu and not image"
 # Their servers share the machine with the test alone; the tests before them run side by side.
-WITH_SERVERS := tests/integration tests/loadtests
+WITH_SERVERS := tests/integration
 
 .PHONY: fmt
 fmt: $(DEV_READY) ## format, and fix what can be fixed

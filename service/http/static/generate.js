@@ -17,6 +17,9 @@ let running = new AbortController();
 export function openGenerate(generators) {
   models = generators;
   $("generator").replaceChildren(...models.map((model) => new Option(model.name, model.name)));
+  // the one that answers a prompt without a name, if there is one
+  const first = models.find((model) => !model.condition && model.answers_by_default !== false) ?? models[0];
+  $("generator").value = first.name;
   $("generator").addEventListener("change", showModel);
   $("stop").addEventListener("click", () => running.abort());
   showModel();
