@@ -106,7 +106,7 @@ def derive_states(model: onnx.ModelProto) -> tuple[onnx.ModelProto, tuple[StateL
     `<layer>.cell`, each (1, T, H) float32.
 
     Returns:
-        The graph and its layers, or None if there are no recurrent layers, or it is too old.
+        The graph and its layers; None if the model has no recurrent layers or its opset is too old.
     """
     if min((each.version for each in model.opset_import if not each.domain), default=0) < MIN_OPSET:
         return None

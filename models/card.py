@@ -30,6 +30,7 @@ LIMITS = {
     "above. It knows nothing but the text at hand, neither what was said before nor the world. "
     "Answers miss the point or repeat themselves as often as the figures say, and are not advice.",
 }
+FIND_COLUMNS = ("property", "layer", "unit", "value", "correlation", "measured on")
 UNITS = {
     "classification": "text",
     "translation": "sentence",
@@ -165,24 +166,24 @@ def render_score_fits(fits: Sequence[ScoreFit]) -> str:
     )
 
 
+def describe_find(find: Find) -> tuple[str, ...]:
+    """A row below `FIND_COLUMNS`."""
+    return (
+        find.property,
+        find.layer,
+        str(find.unit),
+        find.value,
+        f"{find.correlation:+.2f}",
+        f"{find.data}, {find.num_tokens:,} tokens",
+    )
+
+
 def render_finds(finds: Sequence[Find]) -> str:
     """Which unit follows which property of a text, and how closely."""
-    rows = [
-        (
-            find.property,
-            find.layer,
-            str(find.unit),
-            find.value,
-            f"{find.correlation:+.2f}",
-            f"{find.data}, {find.num_tokens:,} tokens",
-        )
-        for find in finds
-    ]
-    columns = ("property", "layer", "unit", "value", "correlation", "measured on")
     return (
         "Found by `python -m models.inspect`: of all units the one closest to each property, "
         "chosen on other text than its correlation (Pearson's) is measured on.\n\n"
-        f"{render_table(columns, rows)}"
+        f"{render_table(FIND_COLUMNS, [describe_find(find) for find in finds])}"
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from docs.generate.tables import format_table
+from models.card import FIND_COLUMNS, describe_find
 from service.repository.manifest import Manifest, Quality, read_manifest
 from service.repository.versions import find_versions
 
@@ -59,21 +60,12 @@ def read_shipped(root: Path) -> list[Manifest]:
 
 def describe_finds(root: Path) -> str:
     """The units of the shipped models that follow a property of the text."""
-    columns = ("model", "property", "layer", "unit", "value", "correlation", "measured on")
     rows = [
-        (
-            manifest.name,
-            find.property,
-            find.layer,
-            str(find.unit),
-            find.value,
-            f"{find.correlation:+.2f}",
-            f"{find.data}, {find.num_tokens:,} tokens",
-        )
+        (manifest.name, *describe_find(find))
         for manifest in read_shipped(root)
         for find in manifest.finds
     ]
-    return format_table(columns, rows)
+    return format_table(("model", *FIND_COLUMNS), rows)
 
 
 def describe_models(root: Path) -> str:

@@ -83,7 +83,7 @@ def list_units(model: LoadedModel) -> list[tuple[str, str, int]]:
 
 
 def make_samples(model: LoadedModel, texts: Iterable[str], max_tokens: int) -> Iterator[Sample]:
-    """The samples of texts until they have so many tokens together."""
+    """The samples of texts until they have `max_tokens` tokens in all."""
     num_tokens = 0
     for text in texts:
         for stretch in cut_text(model, text):

@@ -155,26 +155,17 @@ def make_time(rng: Random) -> Value:
 
 
 def make_age(rng: Random) -> Value:
-    age = rng.randint(2, 99)
+    age = _spell_count(rng.randint(2, 99))
     return {
-        "en": f"{spell_english(age)} years old",
-        "ko": f"{read_native(age, counts=True)} 살",
-        "de": f"{spell_german(age)} Jahre alt",
+        "en": f"{age['en']} years old",
+        "ko": f"{age['ko']} 살",
+        "de": f"{age['de']} Jahre alt",
     }
 
 
 def count_to(limit: int) -> Callable[[Random], Value]:
-    """Makes a slot of two to `limit` in words, in Korean as they stand before a counter."""
-
-    def make(rng: Random) -> Value:
-        number = rng.randint(2, limit)
-        return {
-            "en": spell_english(number),
-            "ko": read_native(number, counts=True),
-            "de": spell_german(number),
-        }
-
-    return make
+    """Makes a slot of a number from two to `limit`, in words."""
+    return lambda rng: _spell_count(rng.randint(2, limit))
 
 
 def make_minutes(rng: Random) -> Value:
@@ -188,7 +179,7 @@ def make_distance(rng: Random) -> Value:
 
 
 def count_from(nouns: list[Counted], limit: int) -> Callable[[Random], Value]:
-    """Makes a slot of two to `limit` of a noun, in words or digits."""
+    """Makes a slot of a noun counted from two to `limit`, in words or digits."""
 
     def make(rng: Random) -> Value:
         _, plural, korean, counter, german = rng.choice(nouns)
@@ -199,10 +190,11 @@ def count_from(nouns: list[Counted], limit: int) -> Callable[[Random], Value]:
                 "ko": f"{korean} {number}{counter}",
                 "de": f"{number} {german}",
             }
+        words = _spell_count(number)
         return {
-            "en": f"{spell_english(number)} {plural}",
-            "ko": f"{korean} {read_native(number, counts=True)} {counter}",
-            "de": f"{spell_german(number)} {german}",
+            "en": f"{words['en']} {plural}",
+            "ko": f"{korean} {words['ko']} {counter}",
+            "de": f"{words['de']} {german}",
         }
 
     return make
@@ -225,6 +217,15 @@ SLOTS: Mapping[str, Callable[[Random], Value]] = {
 
 def _before_noun(number: str) -> str:
     return number[:-1] if number.endswith("eins") else number  # ein Uhr, hunderteintausend
+
+
+def _spell_count(number: int) -> Value:
+    """A number in words, in Korean as it stands before a counter."""
+    return {
+        "en": spell_english(number),
+        "ko": read_native(number, counts=True),
+        "de": spell_german(number),
+    }
 
 
 def _spell(number: int, english: str, korean: str, german: str) -> Value:

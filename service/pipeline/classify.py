@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from service.answers import Classification, ClassifyAnswer, ClassifyOptions, StatesOptions
+from service.answers import Classification, ClassifyAnswer, ClassifyOptions
 from service.engine.batch import Result, TokenSequence
 from service.errors import EmptyInput, InputTooLong, ModelNotFound
 from service.pipeline.attribution import Erasure, attribute, erase_each
@@ -13,7 +13,7 @@ from service.pipeline.intake import (
     offload,
 )
 from service.pipeline.labels import rank_labels
-from service.pipeline.states import Reading, StatesPlan, choose_units, make_tokens
+from service.pipeline.states import Reading, StatesPlan, make_tokens, plan_states
 from service.pipeline.submission import ModelBatch, Submission, group_by_model, name_models
 from service.pipeline.task_pipeline import TaskPipeline
 from service.repository.manifest import SENTIMENT
@@ -196,26 +196,9 @@ def encode_text(
     if options.explain or options.states:
         spans = restore_spans(model.tokenizer.spans(read), ratings)[kept]
         erasures = erase_each(sequence, spans) if options.explain else None
-        states = plan_states(text, served, sequence, spans, options.states)
+        reading = Reading(sequence.input_ids, make_tokens(text, spans))
+        states = plan_states(served, options.states, [reading])
     return EncodedText(text, served, sequence, len(input_ids) > limit, erasures, states)
-
-
-def plan_states(
-    text: str,
-    served: ServedModel,
-    sequence: TokenSequence,
-    spans: Sequence[tuple[int, int]],
-    asked: StatesOptions | None,
-) -> StatesPlan | None:
-    """The states of a text that are to be shown.
-
-    Raises:
-        InvalidInput: the model does not show these.
-    """
-    if asked is None:
-        return None
-    reading = Reading(sequence.input_ids, make_tokens(text, spans))
-    return StatesPlan(served, choose_units(served.manifest, asked), [reading])
 
 
 def describe_text(

@@ -63,6 +63,19 @@ class StatesPlan:
         return len(self.units) * sum(len(reading.tokens) for reading in self.readings)
 
 
+def plan_states(
+    served: ServedModel, asked: StatesOptions | None, readings: Iterable[Reading]
+) -> StatesPlan | None:
+    """The states that a text's answer is to show; None, and nothing is iterated, if none are asked.
+
+    Raises:
+        InvalidInput: the model does not show these.
+    """
+    if asked is None:
+        return None
+    return StatesPlan(served, choose_units(served.manifest, asked), list(readings))
+
+
 class StatesReader:
     """Reads the states of texts.
 

@@ -1,12 +1,12 @@
 """Tagging: text -> ids -> windows -> submit -> a label for each token. Knows no HTTP."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
-from service.answers import StatesOptions, TagAnswer, Tagging, TagOptions
+from service.answers import TagAnswer, Tagging, TagOptions
 from service.engine.batch import Result, TokenSequence
 from service.errors import EmptyInput, InvalidInput, ModelNotFound
 from service.pipeline.entities import find_entities
@@ -16,7 +16,7 @@ from service.pipeline.intake import (
     offload,
 )
 from service.pipeline.pieces import locate_tokens, make_pieces, render_text
-from service.pipeline.states import Reading, StatesPlan, choose_units, make_tokens
+from service.pipeline.states import Reading, StatesPlan, make_tokens, plan_states
 from service.pipeline.submission import ModelBatch, Submission, group_by_model, name_models
 from service.pipeline.task_pipeline import TaskPipeline
 from service.repository.registry import ServedModel
@@ -154,33 +154,19 @@ def encode_text(
         for window in cut_windows(len(input_ids), manifest.limits.max_input_tokens)
     ]
     spans = locate_tokens(served.model, text)
-    states = plan_states(text, served, windows, spans, options.states)
+    states = plan_states(served, options.states, read_windows(text, spans, windows))
     return EncodedText(text, served, spans, windows, states)
 
 
-def plan_states(
+def read_windows(
     text: str,
-    served: ServedModel,
-    windows: Sequence[tuple[Window, TokenSequence]],
     spans: Sequence[tuple[int, int]],
-    asked: StatesOptions | None,
-) -> StatesPlan | None:
-    """The states of a text that are to be shown, each from the window of the token's label.
-
-    Raises:
-        InvalidInput: the model does not show these.
-    """
-    if asked is None:
-        return None
-    readings = [
-        Reading(
-            sequence.input_ids,
-            make_tokens(text, spans[window.start :][window.kept]),
-            window.kept.start,
-        )
-        for window, sequence in windows
-    ]
-    return StatesPlan(served, choose_units(served.manifest, asked), readings)
+    windows: Iterable[tuple[Window, TokenSequence]],
+) -> Iterator[Reading]:
+    """Each token in the window that its label is from."""
+    for window, sequence in windows:
+        tokens = make_tokens(text, spans[window.start :][window.kept])
+        yield Reading(sequence.input_ids, tokens, window.kept.start)
 
 
 def check_renders(served: ServedModel) -> None:

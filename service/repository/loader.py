@@ -47,7 +47,7 @@ AUTO_SLOTS = ("auto", "cuda")
 CAPTURED: tuple[Role, ...] = ("slot_decoder", "slot_decoder_8")
 
 PREFERENCE: dict[str, tuple[Precision, ...]] = {
-    # fp16 is no faster there, and computed in float32 between two roundings
+    # the CPU computes fp16 in float32, between two roundings, so that it is no faster
     "cpu": ("int8", "fp32", "w8", "fp16"),
     "cuda": ("fp16", "fp32", "w8"),
 }

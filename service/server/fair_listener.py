@@ -16,9 +16,9 @@ from service.telemetry.shared_metrics import MetricsSegment
 
 logger = logging.getLogger(__name__)
 
-# A worker that has more connections than another leaves a new one to that one for this long, and
-# again, up to so many times. Then it takes all that come for a while: another one that stands still
-# (a stopped process, say) holds up connections for 30 ms per second.
+# A worker that has more connections than another waits this long before it accepts a new one, so
+# that the other may. After MAX_DEFERRALS waits in a row it accepts all that come for a while: a
+# worker that stands still (a stopped process, say) holds up connections for 30 ms per second.
 DEFER_SECONDS = 0.001
 MAX_DEFERRALS = 30
 IMPATIENT_SECONDS = 1.0

@@ -1,8 +1,8 @@
 """A plain PyTorch loop that generates texts with a version of a language model, in float32.
 
 `python -m loadtests.bench.contestants.torch_loop FOLDER ROWS LENGTHS` generates texts of these
-lengths in tokens, a JSON array, so many at a time, and prints the characters per second. It is what
-one writes without a server: a batch, a step of all its texts, a draw, until the longest is done.
+lengths in tokens (a JSON array), ROWS at a time, and prints the characters per second. It is the
+loop that people write without a server: step all texts of a batch until the longest is done.
 """
 
 import json

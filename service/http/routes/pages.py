@@ -70,7 +70,7 @@ def answer_file(request: Request, name: str, headers: dict[str, str]) -> Respons
     Browsers ask each time, so that the files of a page are always of one version.
 
     Raises:
-        HTTPException: there is no such file.
+        HTTPException: 404, the page has no such file.
     """
     files = load_files()
     if name not in files:
