@@ -36,7 +36,7 @@ from service.repository.manifest import Manifest, read_manifest
 from service.repository.registry import Registry, verify
 from service.repository.versions import find_versions
 from service.server.listener import listen
-from service.server.supervisor import default_workers, run_workers
+from service.server.supervisor import choose_processes, run_workers
 from service.server.tls import open_tls
 from service.server.uvicorn_server import announce, reset_signals, run_app
 from service.settings import Settings, SettingsError, load_settings
@@ -229,10 +229,10 @@ def run_serve(_: argparse.Namespace, settings: Settings) -> int:
     reset_signals()
     if settings.certfile:
         open_tls(settings.certfile, settings.keyfile)  # before models are loaded
-    num_workers = settings.workers or default_workers(settings.device)
+    settings = settings.model_copy(update=choose_processes(settings))
     with listen(settings) as listener:
-        if num_workers > 1:
-            return run_workers(settings, listener, num_workers)
+        if settings.workers > 1 or settings.topology == "engine":
+            return run_workers(settings, listener)
         heartbeat = announce(listener, settings.scheme)
         run_app(create_app(settings), settings, listener, heartbeat)
     return 0

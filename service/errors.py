@@ -70,7 +70,15 @@ class GlossaryNotFound(ServingError):
 
 
 class ModelNotReady(ServingError):
-    """The model is known but cannot answer now."""
+    """The model is known but cannot answer now.
+
+    Attributes:
+        retry_after_seconds: until it probably can; None if that is not known.
+    """
+
+    def __init__(self, message: str, retry_after_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class Overloaded(ServingError):

@@ -113,12 +113,20 @@ class Settings(BaseSettings):
             "of fixed size; auto does so on CUDA, where their steps are captured as CUDA graphs."
         ),
     ] = "auto"
+    topology: Annotated[
+        Literal["auto", "replicas", "engine"],
+        Field(
+            description="replicas: each server process has models and queues of its own; engine: "
+            "they are front ends of one process that has them; auto takes engine with a GPU."
+        ),
+    ] = "auto"
     workers: Annotated[
         int,
         Field(
             ge=0,
             le=256,
-            description="Server processes; 0 takes one per CPU, at most 4, or one with a GPU.",
+            description="Server processes; 0 takes one per CPU, at most 4, or with an engine "
+            "process the CPUs but one, at most 8.",
         ),
     ] = 0
     threads_per_engine: Annotated[
@@ -447,6 +455,7 @@ class Settings(BaseSettings):
         "log_format",
         "device",
         "precision",
+        "topology",
         "default_task",
         "pivot_language",
         mode="before",

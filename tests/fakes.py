@@ -221,7 +221,7 @@ def make_model(manifest: Manifest, runner: Runner | None = None) -> LoadedModel:
         is_classifier = manifest.task == "classification"
         runner = FakeRunner(score_text if is_classifier else shout)
     return LoadedModel(
-        manifest, ByteTokenizer(), [runner], Device("cpu"), "fp32", StatesSession(FakeStates, {})
+        manifest, ByteTokenizer(), Device("cpu"), "fp32", [runner], StatesSession(FakeStates, {})
     )
 
 

@@ -68,12 +68,13 @@ class TokenSequence:
         search: set for translation only.
         start_id: the token that starts the translation and names its language.
         is_abandoned: the client has gone; the engine drops the sequence at its next step.
-        on_tokens: called on the engine's thread with the next token ids of the stable prefix, the
-            one that every live beam and every closed hypothesis shares. Never with eos; all calls
-            together give the best hypothesis, before the result does. Must not raise.
+        on_tokens: called on the engine's thread, or on the event loop if the engine has a process
+            of its own, with the next token ids of the stable prefix, the one that every live beam
+            and every closed hypothesis shares. Never with eos; all calls together give the best
+            hypothesis, before the result does. Must not raise.
         sampling: set for generation only.
         features: (F) that the generated text depends on, if its model has a condition.
-        on_token: called on the engine's thread with each generated token and its log-probability,
+        on_token: called on the same thread with each generated token and its log-probability,
             never with eos; true ends the text. Must not raise.
         stream: the text that the sequence is the next piece of; at most one piece of a text is in
             the engine at a time.

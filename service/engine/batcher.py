@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from service.engine.admission import QueueLimits
+from service.engine.admission import QueueLimits, QueueState
 from service.engine.batch import Result, TokenSequence
 from service.engine.runner import Runner
 from service.engine.scheduler import Scheduler
@@ -129,6 +129,13 @@ class Batcher:
     def is_too_slow(self) -> bool:
         """Whether `check_wait` would refuse."""
         return self._queue.is_too_slow(self._clock())
+
+    def queue_state(self, now: float) -> QueueState:
+        """How much is queued, and the wait predicted from it."""
+        return self._queue.state(now)
+
+    async def settle(self) -> None:
+        """Returns at once: `submit` has admitted or refused. An engine from afar has not."""
 
     @property
     def num_pending(self) -> int:

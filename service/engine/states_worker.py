@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 from service.arrays import FloatArray
 from service.engine.states import StatesSession
@@ -60,3 +61,17 @@ class StatesWorker:
     def stop(self) -> None:
         """Reads nothing more."""
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+
+@dataclass(frozen=True)
+class ModelStates:
+    """The states of one model, read by the worker of all."""
+
+    session: StatesSession
+    worker: StatesWorker
+
+    async def read(
+        self, input_ids: Sequence[int], features: Sequence[float] | None, seconds_left: float
+    ) -> dict[str, FloatArray]:
+        """See `StatesWorker.read`."""
+        return await self.worker.read(self.session, input_ids, features, seconds_left)

@@ -74,7 +74,7 @@ class WaitingQueue:
             Overloaded: see `add`.
         """
         try:
-            check_wait(self._name, self._state(now), self._limits)
+            check_wait(self._name, self.state(now), self._limits)
         except Overloaded as refusal:
             self._metrics.shed_total[refusal.reason].inc()
             raise
@@ -89,11 +89,11 @@ class WaitingQueue:
         with self._condition:
             try:
                 try:
-                    check_admission(self._name, sequences, self._state(now), self._limits, now)
+                    check_admission(self._name, sequences, self.state(now), self._limits, now)
                 except Overloaded:
                     if not self._drop_expired(now):
                         raise
-                    check_admission(self._name, sequences, self._state(now), self._limits, now)
+                    check_admission(self._name, sequences, self.state(now), self._limits, now)
             except Overloaded as refusal:
                 self._metrics.shed_total[refusal.reason].inc()
                 raise
@@ -155,7 +155,8 @@ class WaitingQueue:
             self._is_closed = True
             self._condition.notify_all()
 
-    def _state(self, now: float) -> QueueState:
+    def state(self, now: float) -> QueueState:
+        """How much is queued, and the wait predicted from it."""
         scheduler = self._scheduler
         return QueueState(scheduler.num_waiting, scheduler.waiting_tokens, self.predict_wait(now))
 

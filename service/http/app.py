@@ -43,6 +43,7 @@ from service.pipeline.translate import TranslatePipeline
 from service.repository.registry import Registry
 from service.settings import Settings, SettingsError
 from service.telemetry.metrics import Metrics
+from service.transport.remote_engine import RemoteEngine
 
 if TYPE_CHECKING:
     from service.telemetry.traces import Traces
@@ -128,6 +129,7 @@ def create_app(
     settings: Settings,
     *,
     registry: Registry | None = None,
+    engine: RemoteEngine | None = None,
     classify: ClassifyPipeline | None = None,
     translate: TranslatePipeline | None = None,
     collector_registry: CollectorRegistry | None = None,
@@ -138,13 +140,14 @@ def create_app(
     Args:
         settings: see `Settings`.
         registry: the models; by default those of `settings.models_dir`.
+        engine: the process that has them; by default this one loads them.
         classify: the pipeline for `/classify`; by default one over the registry.
         translate: the same for `/translate`.
         collector_registry: where metrics live; by default a new one with the process's figures.
         collector: what `/metrics` shows; by default that registry.
     """
     metrics = Metrics(collector_registry or make_collectors())
-    registry = registry or Registry(settings, metrics)
+    registry = registry or Registry(settings, metrics, engine)
     context = AppContext(
         settings,
         metrics,

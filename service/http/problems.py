@@ -67,8 +67,9 @@ async def answer_serving_error(request: HTTPConnection, error: Exception) -> Res
 
 def headers_of(error: errors.ServingError) -> dict[str, str]:
     """What HTTP has headers for."""
-    if isinstance(error, errors.Overloaded):
-        return {"Retry-After": str(max(1, math.ceil(error.retry_after_seconds)))}
+    if isinstance(error, errors.Overloaded | errors.ModelNotReady):
+        seconds = error.retry_after_seconds
+        return {} if seconds is None else {"Retry-After": str(max(1, math.ceil(seconds)))}
     if isinstance(error, errors.UnsupportedCoding):
         return {"Accept-Encoding": READ_CODINGS}
     return {"WWW-Authenticate": "Bearer"} if isinstance(error, errors.KeyMissing) else {}

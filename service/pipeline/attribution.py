@@ -12,7 +12,7 @@ import numpy as np
 from service.answers import Attribution
 from service.arrays import FloatArray
 from service.engine.batch import Result, TokenSequence
-from service.repository.model import LoadedModel
+from service.repository.model import Model
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def leave_out(sequence: TokenSequence, first: int, stop: int) -> TokenSequence |
 
 
 def attribute(
-    model: LoadedModel,
+    model: Model,
     text: str,
     sequence: TokenSequence,
     erasures: Sequence[Erasure],
@@ -89,6 +89,6 @@ def attribute(
     ]
 
 
-def find_probabilities(model: LoadedModel, result: Result) -> FloatArray:
+def find_probabilities(model: Model, result: Result) -> FloatArray:
     assert isinstance(result, np.ndarray)
     return model.probabilities(result)

@@ -21,7 +21,7 @@ from service.pipeline.sentence import (
     translate_sentence,
 )
 from service.repository.manifest import ScoreFit
-from service.repository.model import LoadedModel
+from service.repository.model import Model
 from service.text.markup import Node, Tag, render_plain, render_text, split_markup
 
 
@@ -177,7 +177,7 @@ def render_document(document: Document, choices: Choices, text_format: str) -> s
     )
 
 
-def render_passage(model: LoadedModel, passage: Passage, choices: Choices, text_format: str) -> str:
+def render_passage(model: Model, passage: Passage, choices: Choices, text_format: str) -> str:
     """The passage as it stands in the translation.
 
     One that the translation leaves as it was is put back byte for byte, references and all.
@@ -211,7 +211,7 @@ def align_all(
     ]
 
 
-def align(model: LoadedModel, sentence: Sentence, hypothesis: Hypothesis) -> Alignment:
+def align(model: Model, sentence: Sentence, hypothesis: Hypothesis) -> Alignment:
     """Attention of one sentence with the spelling of its tokens, masks shown as what they mask."""
     assert sentence.sequence is not None
     assert hypothesis.attention is not None

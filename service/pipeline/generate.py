@@ -181,6 +181,7 @@ class GeneratePipeline(TaskPipeline):
             submission.call_when_done(
                 lambda sequence: events.put_nowait(Heard(by_sequence[sequence]))
             )
+            await submission.settle()
             yield Started(job.model_names, job.model_versions)
             while len(finished) < len(job.texts):
                 heard = await events.get()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from service.arrays import FloatArray
-from service.repository.model import LoadedModel
+from service.repository.model import Model
 from service.text.tags import SPACE, render_spaces
 
 
@@ -22,7 +22,7 @@ class Piece:
     scores: FloatArray
 
 
-def locate_tokens(model: LoadedModel, text: str) -> list[tuple[int, int]]:
+def locate_tokens(model: Model, text: str) -> list[tuple[int, int]]:
     """Where each token is in the text.
 
     The tokenizer gives a syllable of several code points (NFD) the first of them alone.
@@ -36,9 +36,7 @@ def locate_tokens(model: LoadedModel, text: str) -> list[tuple[int, int]]:
     return located
 
 
-def make_pieces(
-    model: LoadedModel, spans: Sequence[tuple[int, int]], scores: FloatArray
-) -> list[Piece]:
+def make_pieces(model: Model, spans: Sequence[tuple[int, int]], scores: FloatArray) -> list[Piece]:
     """The tokens (T) with their label scores (T, C); white space alone is not a token."""
     return [
         Piece(start, end, row)

@@ -9,7 +9,7 @@ from service.engine.batch import Hypothesis, Result, SearchOptions, TokenSequenc
 from service.errors import InvalidInput
 from service.pipeline.sentence import DIGITS, Sentence, carries_some_masks, find_candidates
 from service.repository.manifest import Level, Manifest, ScoreFit
-from service.repository.model import LoadedModel, check_length, new_token_limit
+from service.repository.model import Model, check_length, new_token_limit
 from service.text import sentences
 from service.text.alignment import share_tags
 from service.text.markup import Node, Tag, escape_text
@@ -40,7 +40,7 @@ class Reader:
         like: its times and search options are those of the sentences' sequences.
     """
 
-    model: LoadedModel
+    model: Model
     source: str
     target: str
     text_format: str
@@ -162,7 +162,7 @@ class Reader:
 
 
 def make_reader(
-    model: LoadedModel,
+    model: Model,
     source: str,
     options: TranslateOptions,
     like: TokenSequence,

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import regex
 
 from service.engine.batch import Hypothesis, Result, TokenSequence
-from service.repository.model import LoadedModel
+from service.repository.model import Model
 from service.text.alignment import Source, place_tags, weigh_words
 from service.text.casing import is_in_capitals
 from service.text.final_marks import match_final_marks
@@ -99,7 +99,7 @@ def hypotheses_of(
 
 
 def find_candidates(
-    model: LoadedModel,
+    model: Model,
     sentence: Sentence,
     results: Mapping[TokenSequence, Result],
     *,
@@ -119,7 +119,7 @@ def find_candidates(
 
 
 def carries_some_masks(
-    model: LoadedModel, sentence: Sentence, results: Mapping[TokenSequence, Result]
+    model: Model, sentence: Sentence, results: Mapping[TokenSequence, Result]
 ) -> bool:
     """Whether some hypothesis has each mask once, whatever else it lacks."""
     assert sentence.sequence is not None
@@ -127,7 +127,7 @@ def carries_some_masks(
     return any(carries_masks(text, sentence.masked) for text in texts)
 
 
-def decode(model: LoadedModel, sentence: Sentence, hypothesis: Hypothesis) -> str:
+def decode(model: Model, sentence: Sentence, hypothesis: Hypothesis) -> str:
     return model.decode(hypothesis.token_ids, in_capitals=sentence.is_in_capitals)
 
 
@@ -158,7 +158,7 @@ def has_figures(source: str, translation: str, language: str) -> bool:
 
 
 def choose_candidates(
-    model: LoadedModel,
+    model: Model,
     sentences: Iterable[Sentence],
     results: Mapping[TokenSequence, Result],
     rank: int = 0,
@@ -172,7 +172,7 @@ def choose_candidates(
 
 
 def choose_candidate(
-    model: LoadedModel, sentence: Sentence, results: Mapping[TokenSequence, Result], rank: int
+    model: Model, sentence: Sentence, results: Mapping[TokenSequence, Result], rank: int
 ) -> Candidate | None:
     """The candidate of a rank, or the last before it; None if there is none."""
     found = find_candidates(model, sentence, results)
@@ -188,7 +188,7 @@ def choose_candidate(
     return candidates[min(rank, len(candidates) - 1)] if candidates else None
 
 
-def translate_sentence(model: LoadedModel, sentence: Sentence, choices: Choices) -> Rendered:
+def translate_sentence(model: Model, sentence: Sentence, choices: Choices) -> Rendered:
     """The sentence's translation by the candidate that was chosen; itself if there is none."""
     if sentence.sequence is None:
         return Rendered(sentence.masked.before, sentence.tags)

@@ -6,7 +6,7 @@ from difflib import SequenceMatcher
 from service.pipeline.documents import Document
 from service.pipeline.sentence import Sentence
 from service.pipeline.states import Reading, make_tokens
-from service.repository.model import LoadedModel
+from service.repository.model import Model
 
 Span = tuple[int, int]
 
@@ -27,7 +27,7 @@ def list_readings(document: Document, text: str) -> list[Reading]:
     return readings
 
 
-def locate_tokens(model: LoadedModel, sentence: Sentence) -> list[Span]:
+def locate_tokens(model: Model, sentence: Sentence) -> list[Span]:
     """Where each token is in the text of a sentence; a mask is where that is that it stands for."""
     spans = model.tokenizer.spans(sentence.spelled)
     read = sentence.masked.text  # as long as it is spelled

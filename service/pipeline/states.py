@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 
 from service.answers import States, StateSeries, StatesOptions, StateToken
-from service.engine.states_worker import StatesWorker
 from service.errors import InputTooLong, InvalidInput
 from service.repository.manifest import Manifest, StateLayer
 from service.repository.registry import ServedModel
@@ -80,13 +79,12 @@ class StatesReader:
     """Reads the states of texts.
 
     Args:
-        worker: of the server.
         max_values: that a request may ask for.
         clock: monotonic seconds, as the deadlines are.
     """
 
-    def __init__(self, worker: StatesWorker, max_values: int, clock: Callable[[], float]) -> None:
-        self._worker, self._max_values, self._clock = worker, max_values, clock
+    def __init__(self, max_values: int, clock: Callable[[], float]) -> None:
+        self._max_values, self._clock = max_values, clock
 
     def check(self, num_values: int) -> None:
         """Refuses more values than a request may have.
@@ -104,17 +102,15 @@ class StatesReader:
         """The states of a text; none without a plan.
 
         Raises:
-            Overloaded, DeadlineExceeded, ArtefactError, InferenceFailed: see `StatesWorker.read`.
+            Overloaded, DeadlineExceeded, ArtefactError, InferenceFailed, ModelNotReady: see
+                `StatesWorker.read` and `RemoteStates.read`.
         """
         if plan is None:
             return None
-        states = plan.served.model.states
         values: list[list[float]] = [[] for _ in plan.units]
         for reading in plan.readings:
             seconds_left = deadline - self._clock()
-            found = await self._worker.read(
-                states, reading.input_ids, reading.features, seconds_left
-            )
+            found = await plan.served.states.read(reading.input_ids, reading.features, seconds_left)
             told = slice(reading.start, reading.start + len(reading.tokens))
             for series, (layer, unit, value) in zip(values, plan.units, strict=True):
                 shown = found[f"{layer}.{value}"][told, unit].astype(np.float64)

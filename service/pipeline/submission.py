@@ -92,13 +92,33 @@ class Submission:
         if self._listener:
             self._listen(added, self._listener)
 
+    async def settle(self) -> None:
+        """Returns once all requests are admitted.
+
+        Raises:
+            Overloaded, InputTooLong, ModelNotReady: some are not.
+            DeadlineExceeded: the deadline passed first.
+        """
+        try:
+            async with asyncio.timeout(self._seconds_left):
+                for part in self.work:
+                    await part.served.batcher.settle()
+        except TimeoutError:
+            raise DeadlineExceeded(TOO_LATE) from None
+        for future in self._futures.values():
+            if future.done():
+                future.result()
+
     async def results(self) -> dict[TokenSequence, Result]:
         """All results.
 
         Raises:
             DeadlineExceeded: the deadline passed first.
             InferenceFailed, ModelNotReady: what the engine says of a request.
+            Overloaded, InputTooLong: an engine from afar does not admit it.
         """
+        if len(self.work) > 1:  # a refusal of the last is not to wait for the others' results
+            await self.settle()
         return {sequence: await future for sequence, future in self._futures.items()}
 
     def call_when_done(self, function: Callable[[TokenSequence], None]) -> None:

@@ -45,7 +45,7 @@ class TaskPipeline:
     ) -> None:
         self._registry, self._settings = registry, settings
         self._metrics, self._clock = metrics, clock
-        self._states = StatesReader(registry.states_worker, settings.max_state_values, clock)
+        self._states = StatesReader(settings.max_state_values, clock)
 
     def check_wait(self) -> None:
         """Refuses at once, before a body is read, when no model would take a request.

@@ -183,6 +183,7 @@ class TranslatePipeline(TaskPipeline):
             listen(growing.sequences, events)
         with Submission(job.work, job.deadline, self._clock) as submission:
             submission.call_when_done(lambda sequence: events.put_nowait((sequence, None)))
+            await submission.settle()
             yield Started(job.model_names, job.model_versions)
             for delta in job.select(growing.take_deltas()):
                 yield delta

@@ -133,9 +133,6 @@ def load_model(
     """
     manifest = read_manifest(folder)
     check_files(manifest, folder)
-    tokenizer = Tokenizer.load(folder / TOKENIZER)
-    if manifest.task in SQUEEZES_SPACES:
-        tokenizer.ignore_layout(squeeze_spaces=SQUEEZES_SPACES[manifest.task])
     chosen = choose_precision(manifest, device, precision)
 
     def open_graph(role: Role) -> OnnxSession:
@@ -167,14 +164,26 @@ def load_model(
         ]
     return LoadedModel(
         manifest,
-        tokenizer,
-        runners,
+        load_tokenizer(folder, manifest),
         device,
         chosen,
+        runners,
         StatesSession(
             lambda: open_graph("states"), find_first_states(sessions), sessions.get("conditioner")
         ),
     )
+
+
+def load_tokenizer(folder: Path, manifest: Manifest) -> Tokenizer:
+    """The tokenizer of a version, set for its task.
+
+    Raises:
+        ArtefactError: it cannot be read.
+    """
+    tokenizer = Tokenizer.load(folder / TOKENIZER)
+    if manifest.task in SQUEEZES_SPACES:
+        tokenizer.ignore_layout(squeeze_spaces=SQUEEZES_SPACES[manifest.task])
+    return tokenizer
 
 
 def open_for_capture(open_session: Callable[[bool], OnnxSession]) -> OnnxSession:

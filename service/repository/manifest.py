@@ -521,13 +521,15 @@ def describe_file(path: Path) -> FileEntry:
     return FileEntry(name=path.name, sha256=digest, num_bytes=path.stat().st_size)
 
 
-def check_files(manifest: Manifest, folder: Path) -> None:
-    """Compares every file with its entry in the manifest.
+def check_files(manifest: Manifest, folder: Path, only: str | None = None) -> None:
+    """Compares every file, or one of them, with its entry in the manifest.
 
     Raises:
         ArtefactError: a file is missing or differs; the message names it.
     """
     for expected in manifest.files:
+        if only not in (None, expected.name):
+            continue
         path = folder / expected.name
         if not path.is_file():
             raise ArtefactError(f"{path} is missing")

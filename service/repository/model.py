@@ -1,4 +1,4 @@
-"""One loaded version of a model: text to token ids and back, and its limits."""
+"""One version of a model: text to token ids and back, its limits, and its graphs."""
 
 import math
 import time
@@ -22,25 +22,17 @@ NUM_GOLDEN_TOKENS = 24
 
 
 @dataclass(frozen=True)
-class LoadedModel:
-    """One version, ready to answer.
+class Model:
+    """One version as those see it who leave its graphs to others.
 
     Attributes:
-        runners: share the sessions and so the weights; each is for one thread.
-        states: opened when it is first asked; only if the manifest lists states.
+        device, precision: of its graphs.
     """
 
     manifest: Manifest
     tokenizer: Tokenizer
-    runners: Sequence[Runner]
     device: Device
     precision: Precision
-    states: StatesSession
-
-    @property
-    def runner(self) -> Runner:
-        """The first one, for running the model without a server."""
-        return self.runners[0]
 
     @property
     def title(self) -> str:
@@ -102,6 +94,24 @@ class LoadedModel:
         return scores if self.manifest.output_kind == "probabilities" else softmax(scores)
 
 
+@dataclass(frozen=True)
+class LoadedModel(Model):
+    """One version with its graphs, ready to answer.
+
+    Attributes:
+        runners: share the sessions and so the weights; each is for one thread.
+        states: opened when it is first asked; only if the manifest lists states.
+    """
+
+    runners: Sequence[Runner]
+    states: StatesSession
+
+    @property
+    def runner(self) -> Runner:
+        """The first one, for running the model without a server."""
+        return self.runners[0]
+
+
 def softmax(logits: FloatArray) -> FloatArray:
     """(..., C) -> (..., C)."""
     powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
@@ -136,7 +146,7 @@ def make_sequences(
     return sequences
 
 
-def check_length(input_ids: Sequence[int], model: LoadedModel) -> None:
+def check_length(input_ids: Sequence[int], model: Model) -> None:
     """Refuses what the model was not made for.
 
     Raises:

@@ -13,18 +13,21 @@ from service.engine.batcher import Batcher
 from service.engine.device import Device, available_cpus, resolve_device
 from service.engine.scheduler import Scheduler
 from service.engine.slots.translator import SlotTranslatorRunner
-from service.engine.states_worker import StatesWorker
+from service.engine.states_worker import ModelStates, StatesWorker
 from service.errors import ArtefactError, ModelNotFound, ServingError
 from service.repository.defaults import check_defaults
 from service.repository.glossaries import Glossaries, read_glossaries
 from service.repository.goldens import check_goldens
 from service.repository.loader import load_model
 from service.repository.manifest import LABELLED, Manifest
-from service.repository.model import LoadedModel
+from service.repository.model import LoadedModel, Model
+from service.repository.remote_models import describe_model, read_remote_models
 from service.repository.versions import find_versions
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
 from service.text import detection
+from service.transport.engine_server import Engine
+from service.transport.remote_engine import RemoteBatcher, RemoteEngine, RemoteStates
 
 STALL_SECONDS = 30.0
 MIB = 2**20
@@ -34,10 +37,11 @@ MAX_DEFAULT_ENGINES = 4
 
 @dataclass(frozen=True)
 class ServedModel:
-    """A loaded model with the batcher in front of it."""
+    """A model with what answers for it: in this process, or in the engine process."""
 
-    model: LoadedModel
-    batcher: Batcher
+    model: Model
+    batcher: Batcher | RemoteBatcher
+    states: ModelStates | RemoteStates
 
     @property
     def manifest(self) -> Manifest:
@@ -62,47 +66,73 @@ class Leg:
 
 
 class Registry:
-    """All models of one server, by name; the highest version of each is served."""
+    """All models of one server, by name; the highest version of each is served.
 
-    def __init__(self, settings: Settings, metrics: Metrics) -> None:
-        self._settings, self._metrics = settings, metrics
+    Args:
+        settings: see `Settings`.
+        metrics: where batches are counted.
+        engine: the process that has the models; None if this one loads them.
+    """
+
+    def __init__(
+        self, settings: Settings, metrics: Metrics, engine: RemoteEngine | None = None
+    ) -> None:
+        self._settings, self._metrics, self._engine = settings, metrics, engine
+        self._batchers: list[Batcher] = []
         self._served: dict[str, ServedModel] = {}
         self._by_task: dict[str, list[ServedModel]] = {}
         self.glossaries = Glossaries()
-        self.states_worker = StatesWorker(settings.max_queue_tokens)
+        self._states_worker = StatesWorker(settings.max_queue_tokens)
         self._started = False
 
     async def start(self) -> None:
-        """Loads and warms up every model, and reads the glossaries.
+        """Loads and warms up every model, or finds it in the engine process; reads the glossaries.
 
         Raises:
             ArtefactError: the repository is empty, a version or a glossary does not fit, or two
                 models answer by default for one kind of request.
             DeviceUnavailable: the device asked for cannot be used.
         """
+        loop = asyncio.get_running_loop()
+        with ThreadPoolExecutor(max_workers=1) as thread:
+            if self._engine is None:
+                await self._load_models(thread)
+            else:
+                await self._find_models(self._engine)
+            languages = [code for each in self.models() for code in each.manifest.languages]
+            await loop.run_in_executor(thread, detection.warm_up, languages)
+        self.load_glossaries()
+        self._started = True
+
+    async def _load_models(self, thread: ThreadPoolExecutor) -> None:
         device = find_device(self._settings)
         folders = find_versions(self._settings.models_dir)
         loop = asyncio.get_running_loop()
-        with ThreadPoolExecutor(max_workers=1) as thread:
-            models = [
-                await loop.run_in_executor(thread, prepare_model, folder, device, self._settings)
-                for folder in folders
-            ]
-            check_defaults(model.manifest for model in models)
-            languages = [code for model in models for code in model.manifest.languages]
-            await loop.run_in_executor(thread, detection.warm_up, languages)
+        models = [
+            await loop.run_in_executor(thread, prepare_model, folder, device, self._settings)
+            for folder in folders
+        ]
+        check_defaults(model.manifest for model in models)
         for model in models:  # all of them or, after an error, none
             self.serve(model)
-        self.load_glossaries()
-        self._started = True
+
+    async def _find_models(self, engine: RemoteEngine) -> None:
+        models = read_remote_models(self._settings.models_dir, await engine.open())
+        limits = make_limits(self._settings)
+        for place, model in enumerate(models):
+            name = model.manifest.name
+            metrics = self._metrics.of_model(name)
+            batcher = RemoteBatcher(name, place, engine, limits, metrics)
+            self._add(ServedModel(model, batcher, RemoteStates(engine, place)))
 
     async def stop(self) -> None:
         """Drains every model; admitted requests get `drain_seconds` to finish."""
         self._started = False
-        await asyncio.gather(
-            *(served.batcher.stop(self._settings.drain_seconds) for served in self._served.values())
-        )
-        self.states_worker.stop()
+        drain_seconds = self._settings.drain_seconds
+        await asyncio.gather(*(batcher.stop(drain_seconds) for batcher in self._batchers))
+        if self._engine is not None:
+            await self._engine.stop(drain_seconds)
+        self._states_worker.stop()
 
     def models(self) -> list[ServedModel]:
         return list(self._served.values())
@@ -119,7 +149,9 @@ class Registry:
         """Why the server cannot answer, one sentence each; empty when it can."""
         if not self._started:
             return ["the models are not loaded"]
-        faults = (served.batcher.fault(STALL_SECONDS) for served in self._served.values())
+        if self._engine is not None:
+            return self._engine.faults()
+        faults = (batcher.fault(STALL_SECONDS) for batcher in self._batchers)
         return [fault for fault in faults if fault]
 
     def find_model(self, name: str, *tasks: str) -> ServedModel:
@@ -235,7 +267,7 @@ class Registry:
         manifest = model.manifest
         answers_at_once = manifest.task in LABELLED and manifest.lookahead is None
         is_quick = answers_at_once and model.device.kind == "cpu"
-        return is_quick and cpus_per_worker(self._settings.workers) < 2
+        return is_quick and cpus_for_engines(self._settings) < 2
 
     def load_glossaries(self) -> None:
         """Reads the glossaries of the repository for the directions of its models.
@@ -255,30 +287,39 @@ class Registry:
             manifest.name,
             model.runners,
             Scheduler(*batch_bounds(manifest, settings)),
-            QueueLimits(
-                settings.max_queue_size,
-                settings.max_queue_tokens,
-                settings.max_queue_wait_ms / 1000,
-            ),
+            make_limits(settings),
             self._metrics,
             time.monotonic,
             model.runner if self._steps_on_loop(model) else None,
         )
         batcher.start()
-        self._served[manifest.name] = ServedModel(model, batcher)
-        self._by_task[manifest.task] = [
-            served for served in self.models() if served.manifest.task == manifest.task
-        ]
+        self._batchers.append(batcher)
+        self._add(ServedModel(model, batcher, ModelStates(model.states, self._states_worker)))
         if isinstance(model.runner, SlotTranslatorRunner):
             is_captured = model.runner.slots.is_captured
             self._metrics.cuda_graphs.labels(manifest.name).set(float(is_captured))
+
+    def list_engines(self) -> list[Engine]:
+        """All models with what answers for them in this process, to serve front ends."""
+        return [
+            Engine(describe_model(served.model, self._settings.models_dir), batcher, states)
+            for served, batcher in zip(self.models(), self._batchers, strict=True)
+            if isinstance(states := served.states, ModelStates)
+        ]
+
+    def _add(self, served: ServedModel) -> None:
+        manifest = served.manifest
+        self._served[manifest.name] = served
+        self._by_task[manifest.task] = [
+            served for served in self.models() if served.manifest.task == manifest.task
+        ]
         self._metrics.model_info.labels(
             manifest.name,
             manifest.version,
             manifest.task,
             manifest.cell,
-            model.precision,
-            str(model.device),
+            served.precision,
+            served.device,
         ).set(1)
 
 
@@ -291,6 +332,13 @@ def list_directions(pairs: Sequence[tuple[str, str]], pivot: str) -> list[tuple[
         if first == second == pivot and source != target
     ]
     return list(dict.fromkeys([*pairs, *through]))
+
+
+def make_limits(settings: Settings) -> QueueLimits:
+    """The bounds of each model's queue."""
+    return QueueLimits(
+        settings.max_queue_size, settings.max_queue_tokens, settings.max_queue_wait_ms / 1000
+    )
 
 
 def batch_bounds(manifest: Manifest, settings: Settings) -> tuple[int, int]:
@@ -314,7 +362,7 @@ def prepare_model(folder: Path, device: Device, settings: Settings) -> LoadedMod
         device,
         precision=settings.precision,
         num_threads=settings.threads_per_engine,
-        num_runners=settings.engines_per_model or default_engines(device, settings.workers),
+        num_runners=settings.engines_per_model or default_engines(device, settings),
         max_rows=settings.max_batch_size,
         slots=settings.decoder_slots,
     )
@@ -331,8 +379,8 @@ def find_device(settings: Settings) -> Device:
     return resolve_device(settings.device, settings.gpu_memory_limit_mib * MIB)
 
 
-def default_engines(device: Device, num_workers: int) -> int:
-    """Engines per model, one thread each: a worker's processors but one, for its event loop.
+def default_engines(device: Device, settings: Settings) -> int:
+    """Engines per model, one thread each: a process's processors but one, for its event loop.
 
     Measured on two processors: a second engine takes 10 to 20 % off the classifier's throughput,
     since three threads then share two processors and one interpreter, and a second thread within an
@@ -341,11 +389,14 @@ def default_engines(device: Device, num_workers: int) -> int:
     """
     if device.kind != "cpu":
         return 1
-    return max(1, min(MAX_DEFAULT_ENGINES, cpus_per_worker(num_workers) - 1))
+    return max(1, min(MAX_DEFAULT_ENGINES, cpus_for_engines(settings) - 1))
 
 
-def cpus_per_worker(num_workers: int) -> int:
-    return available_cpus() // max(1, num_workers)
+def cpus_for_engines(settings: Settings) -> int:
+    """Processors of a process that has engines: a share of all, or what the front ends leave."""
+    if settings.topology == "engine":
+        return max(1, available_cpus() - settings.workers)
+    return available_cpus() // max(1, settings.workers)
 
 
 def verify(models_dir: Path, settings: Settings) -> list[str]:

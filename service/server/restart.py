@@ -7,7 +7,7 @@ from service.server.worker import WorkerProcess
 
 logger = logging.getLogger(__name__)
 
-# Starts a worker; None if there is no room for one at the moment.
+# Starts a worker; None if there is no room for one, or no engine, at the moment.
 StartWorker = Callable[[], WorkerProcess | None]
 
 
@@ -16,9 +16,13 @@ class RollingRestart:
 
     So the server has never fewer workers than before, and one that cannot start (its models are
     broken, say) ends the restart and leaves the others as they are.
+
+    Args:
+        on_begin: called when a restart begins.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_begin: Callable[[], None] = lambda: None) -> None:
+        self._on_begin = on_begin
         self._is_requested = False
         self._waiting: list[WorkerProcess] = []
         self._replacement: WorkerProcess | None = None
@@ -39,6 +43,7 @@ class RollingRestart:
             self._is_requested = False
             self._waiting = current
             logger.info("SIGHUP: %d workers are replaced one by one", len(current))
+            self._on_begin()
         self._waiting = [worker for worker in self._waiting if worker in current]
         if self._replacement is None:
             self._replacement = start_worker() if self._waiting else None
@@ -49,14 +54,18 @@ class RollingRestart:
         """Ends the restart if the worker that ended was the replacement; tells whether it was."""
         if worker is not self._replacement:
             return False
+        self.cancel("replacement", code)
+        return True
+
+    def cancel(self, what: str, code: int) -> None:
+        """Ends the restart because of a process that ended before it was ready."""
         self._replacement = None
         logger.error(
-            "the replacement ended with code %d before it was ready; "
+            "the %s ended with code %d before it was ready; "
             "the restart is off, %d workers stay as they are",
-            *(code, len(self._waiting)),
+            *(what, code, len(self._waiting)),
         )
         self._waiting = []
-        return True
 
     def _retire_next(self, replacement: WorkerProcess) -> None:
         self._replacement = None

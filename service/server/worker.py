@@ -14,6 +14,8 @@ from service.http.app import create_app, make_collectors
 from service.server.uvicorn_server import RETIRE_SIGNAL, Seat, StopLoading, run_app
 from service.settings import Settings, SettingsError
 from service.telemetry.shared_metrics import MetricsSegment, SharedMetrics
+from service.transport.mailbox import Mailbox
+from service.transport.remote_engine import RemoteEngine
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +34,8 @@ class WorkerProcess:
         heartbeats: at the last look; `missed_ticks` counts the looks since that number changed.
         is_ready: whether it has published a heartbeat since it was started.
         is_retiring: whether it was told to stop because its replacement is ready.
+        mailbox: of an engine process, or of the one that a front end leaves connections for.
+        is_engine: whether it is the engine process.
     """
 
     process: ForkProcess
@@ -41,6 +45,13 @@ class WorkerProcess:
     missed_ticks: int = 0
     is_ready: bool = False
     is_retiring: bool = False
+    mailbox: Mailbox | None = None
+    is_engine: bool = False
+
+    @property
+    def title(self) -> str:
+        """What it is, for messages."""
+        return f"engine {self.place}" if self.is_engine else f"worker {self.place}"
 
     @property
     def has_ended(self) -> bool:
@@ -61,20 +72,22 @@ class WorkerProcess:
         """
         if self.missed_ticks == hung_ticks:
             logger.error(
-                "worker %d does not answer; it is aborted, its stacks follow",
-                self.place,
+                "%s does not answer; it is aborted, its stacks follow",
+                self.title,
                 extra={"worker_pid": self.process.pid},
             )
             self.send(signal.SIGABRT)
         elif self.missed_ticks == hung_ticks + abort_ticks:
-            logger.error("worker %d ignores SIGABRT; it is killed", self.place)
+            logger.error("%s ignores SIGABRT; it is killed", self.title)
             self.send(signal.SIGKILL)
 
     def retire(self) -> None:
         """Tells the worker to stop without losing a request, while others serve on."""
         self.is_retiring = True
-        # One that still loads has no requests, and would die of the other signal.
-        self.send(RETIRE_SIGNAL if self.is_ready else signal.SIGTERM)
+        # One that still loads has no requests, and would die of the other signal. An engine has
+        # none either: its front ends are gone.
+        is_serving = self.is_ready and not self.is_engine
+        self.send(RETIRE_SIGNAL if is_serving else signal.SIGTERM)
 
     def send(self, number: int) -> None:
         if self.process.pid is not None and not self.has_ended:
@@ -82,21 +95,36 @@ class WorkerProcess:
 
 
 def run_worker(
-    settings: Settings, listener: socket.socket, segments: Sequence[MetricsSegment], place: int
+    settings: Settings,
+    listener: socket.socket,
+    segments: Sequence[MetricsSegment],
+    place: int,
+    mailbox: Mailbox | None = None,
 ) -> None:
-    """Runs the whole life of a worker, in its own process."""
+    """Runs the whole life of a worker, in its own process.
+
+    Args:
+        settings: see `Settings`.
+        listener: the socket of all workers.
+        segments: of all workers.
+        place: of its own segment.
+        mailbox: of the engine process, if there is one.
+    """
     prepare_signals()
     parent = os.getppid()
     collectors = make_collectors()
     shared = SharedMetrics(collectors, segments, place)
+    engine = RemoteEngine(mailbox) if mailbox else None
 
     def heartbeat() -> None:
         shared.publish()
-        if os.getppid() != parent:  # the supervisor is gone, so no one would stop this worker
+        is_outdated = engine is not None and engine.is_outdated
+        # if the supervisor is gone, no one would stop this worker
+        if is_outdated or os.getppid() != parent:
             os.kill(os.getpid(), signal.SIGTERM)
 
     try:
-        app = create_app(settings, collector_registry=collectors, collector=shared)
+        app = create_app(settings, engine=engine, collector_registry=collectors, collector=shared)
         run_app(app, settings, listener, heartbeat, Seat(segments, place))
         shared.conclude()
     except (ServingError, SettingsError, OSError) as exc:

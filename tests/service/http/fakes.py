@@ -28,7 +28,6 @@ from service.answers import (
     TranslateOptions,
     Translation,
 )
-from service.engine.states_worker import StatesWorker
 from service.http.app import SeqserveApp, create_app
 from service.pipeline.classify import ClassifyPipeline
 from service.pipeline.translate import TranslatePipeline
@@ -87,7 +86,6 @@ class FakeRegistry:
     num_stops: int = 0
     manifests: Sequence[Manifest] = (MANIFEST,)
     glossaries: Glossaries = field(default_factory=Glossaries)
-    states_worker: StatesWorker = field(default_factory=lambda: StatesWorker(1000))
 
     async def start(self) -> None:
         if self.start_error:

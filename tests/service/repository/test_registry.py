@@ -318,8 +318,9 @@ def test_event_loop_keeps_a_processor_for_itself(
     num_cpus: int, num_workers: int, num_engines: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.repository.registry.available_cpus", lambda: num_cpus)
-    assert default_engines(Device("cpu"), num_workers) == num_engines
-    assert default_engines(Device("cuda"), num_workers) == 1
+    settings = Settings(topology="replicas", workers=num_workers)
+    assert default_engines(Device("cpu"), settings) == num_engines
+    assert default_engines(Device("cuda"), settings) == 1
 
 
 @pytest.mark.parametrize(
