@@ -107,7 +107,7 @@ class Supervisor:
         self._segments = [MetricsSegment() for _ in range(num_processes)]
         self._mailbox: Mailbox | None = None  # of the engine that new workers belong to
         self._next_mailbox = Mailbox() if has_engine else None  # of one that is not ready yet
-        self._workers: dict[int, WorkerProcess] = {}
+        self._processes: dict[int, WorkerProcess] = {}  # by place
         self._announce = announce(listener, settings.scheme)
         self._backoff = BootBackoff(settings.max_failed_boots)
         self._next_start_at = 0.0
@@ -128,10 +128,10 @@ class Supervisor:
         Returns:
             0 if they were told to stop, else the exit code of the worker that could not start.
         """
-        while self._workers or not self._is_stopping:
+        while self._processes or not self._is_stopping:
             self._start_missing()
             self._wait_tick()
-            for worker in list(self._workers.values()):
+            for worker in list(self._processes.values()):
                 self._look_at(worker)
             if not self._is_stopping:
                 self._restart.advance(self._list_workers(), self._start_replacement)
@@ -140,7 +140,7 @@ class Supervisor:
     def stop(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """Passes a signal on to all workers."""
         self._is_stopping = True
-        for worker in self._workers.values():
+        for worker in self._processes.values():
             worker.send(number)
 
     def restart(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
@@ -164,16 +164,19 @@ class Supervisor:
 
     def _list_workers(self) -> list[WorkerProcess]:
         """Those that serve clients."""
-        return [worker for worker in self._workers.values() if not worker.is_engine]
+        return [worker for worker in self._processes.values() if not worker.is_engine]
 
     def _tend_engines(self) -> None:
         """Starts an engine for each mailbox that has none, and retires those without workers."""
         wanted = {self._mailbox, self._next_mailbox}
         wanted |= {worker.mailbox for worker in self._list_workers()}
-        engines = {worker.mailbox: worker for worker in self._workers.values() if worker.is_engine}
-        for mailbox in wanted - engines.keys() - {None}:
-            if time.monotonic() >= self._next_start_at:
-                self._start_free(partial(run_engine, self._settings, mailbox), mailbox, True)
+        engines = {
+            worker.mailbox: worker for worker in self._processes.values() if worker.is_engine
+        }
+        for mailbox in wanted - engines.keys():
+            if mailbox is not None and time.monotonic() >= self._next_start_at:
+                main = partial(run_engine, self._settings, mailbox)
+                self._start_free(main, mailbox, is_engine=True)
         for mailbox in engines.keys() - wanted:
             if not engines[mailbox].is_retiring:
                 engines[mailbox].retire()
@@ -181,6 +184,12 @@ class Supervisor:
     def _begin_restart(self) -> None:
         if self._mailbox is not None:
             self._next_mailbox = Mailbox()
+
+    def _keep_engine(self) -> None:
+        """Stays with the engine of before if a restart has ended and no worker has the new one."""
+        mailboxes = [worker.mailbox for worker in self._list_workers() if not worker.is_retiring]
+        if mailboxes and self._mailbox not in mailboxes:
+            self._mailbox = mailboxes[-1]
 
     def _start_replacement(self) -> WorkerProcess | None:
         """Starts a worker of the restart, once there is an engine for it."""
@@ -193,16 +202,16 @@ class Supervisor:
         return self._start_free(main, self._mailbox)
 
     def _start_free(
-        self, main: ProcessMain, mailbox: Mailbox | None, is_engine: bool = False
+        self, main: ProcessMain, mailbox: Mailbox | None, *, is_engine: bool = False
     ) -> WorkerProcess | None:
         """Starts a process in a free place, if there is one and no signal to stop has come."""
         for place in range(len(self._segments)):
-            if place not in self._workers:
-                return self._start(place, main, mailbox, is_engine)
+            if place not in self._processes:
+                return self._start(place, main, mailbox, is_engine=is_engine)
         return None
 
     def _start(
-        self, place: int, main: ProcessMain, mailbox: Mailbox | None, is_engine: bool
+        self, place: int, main: ProcessMain, mailbox: Mailbox | None, *, is_engine: bool
     ) -> WorkerProcess | None:
         """Forks, unless a signal to stop has come; one that comes meanwhile reaches the worker.
 
@@ -211,23 +220,26 @@ class Supervisor:
         """
         signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED_SIGNALS)
         if not self._is_stopping:
-            self._workers[place] = worker = self._fork(place, main)
-            worker.mailbox, worker.is_engine = mailbox, is_engine
+            self._processes[place] = self._fork(place, main, mailbox, is_engine=is_engine)
         # a thread of numpy's may have let one in although this thread blocks them
-        if self._is_stopping and (worker := self._workers.get(place)):
+        if self._is_stopping and (worker := self._processes.get(place)):
             worker.send(signal.SIGTERM)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED_SIGNALS)
-        return self._workers.get(place)
+        return self._processes.get(place)
 
-    def _fork(self, place: int, main: ProcessMain) -> WorkerProcess:
+    def _fork(
+        self, place: int, main: ProcessMain, mailbox: Mailbox | None, *, is_engine: bool
+    ) -> WorkerProcess:
         process = FORK.Process(target=main, args=(self._segments, place), name=f"worker-{place}")
         heartbeats = self._segments[place].heartbeats
         process.start()
-        return WorkerProcess(process, place, time.monotonic(), heartbeats)
+        return WorkerProcess(
+            process, place, time.monotonic(), heartbeats, mailbox=mailbox, is_engine=is_engine
+        )
 
     def _wait_tick(self) -> None:
         """Waits until a worker ends, a tick at most."""
-        by_sentinel = {worker.process.sentinel: worker for worker in self._workers.values()}
+        by_sentinel = {worker.process.sentinel: worker for worker in self._processes.values()}
         if not by_sentinel:
             time.sleep(TICK_SECONDS)
         for sentinel in wait(list(by_sentinel), TICK_SECONDS):
@@ -256,7 +268,7 @@ class Supervisor:
 
     def _remove(self, worker: WorkerProcess) -> None:
         """Forgets a worker that ended; says so, and when to replace it, if it was not told to."""
-        del self._workers[worker.place]
+        del self._processes[worker.place]
         self._segments[worker.place].keep_counters()
         code = worker.process.exitcode or 0
         worker.process.close()
@@ -272,7 +284,9 @@ class Supervisor:
         elif worker.is_engine and worker.mailbox is self._next_mailbox:
             self._next_mailbox = None
             self._restart.cancel("new engine", code)
-        elif not self._restart.abort(worker, code):
+        elif self._restart.abort(worker, code):
+            self._keep_engine()
+        else:
             self._schedule_replacement(worker, code)
 
     def _schedule_replacement(self, worker: WorkerProcess, code: int) -> None:

@@ -11,7 +11,7 @@ from service.engine.batch import Result, TokenSequence
 from service.engine.batcher import Batcher
 from service.engine.states_worker import ModelStates
 from service.errors import InferenceFailed, ServingError
-from service.transport.link import Link
+from service.transport.link import Handler, Link
 from service.transport.mailbox import Mailbox
 from service.transport.messages import (
     Message,
@@ -119,7 +119,7 @@ class FrontEnd:
     def __init__(self, engines: Sequence[Engine], on_lost: Callable[["FrontEnd"], None]) -> None:
         self._engines, self._on_lost = engines, on_lost
         self._pending: dict[int, asyncio.Future[Any]] = {}
-        handlers = {
+        handlers: dict[str, Handler] = {
             "submit": self._submit,
             "cancel": self._cancel,
             "settle": self._settle,

@@ -41,14 +41,13 @@ def decode(data: bytes | memoryview) -> list[Message]:
 
 
 def pack_array(array: FloatArray) -> Packed:
-    return array.dtype.str, array.shape, array.tobytes()
+    return array.shape, array.astype(np.float32, copy=False).tobytes()
 
 
 def unpack_array(packed: Packed) -> FloatArray:
     """The array, read-only: it lies in the message."""
-    dtype, shape, data = packed
-    array: FloatArray = np.frombuffer(data, np.dtype(dtype)).reshape(shape)
-    return array
+    shape, data = packed
+    return np.frombuffer(data, np.float32).reshape(shape)
 
 
 def pack_arrays(arrays: dict[str, FloatArray]) -> dict[str, Packed]:

@@ -15,7 +15,7 @@ from service.engine.batch import Generation, Result, TokenSequence
 from service.engine.states_worker import TOO_LATE
 from service.errors import DeadlineExceeded, ModelNotReady, Overloaded, ServingError
 from service.telemetry.metrics import ModelMetrics
-from service.transport.link import HIGH_WATER_BYTES, Link
+from service.transport.link import HIGH_WATER_BYTES, Handler, Link
 from service.transport.mailbox import Mailbox
 from service.transport.messages import (
     Packed,
@@ -167,8 +167,8 @@ class RemoteEngine:
                 await asyncio.sleep(FULL_MAILBOX_SECONDS)
 
         def make_link() -> Link:
-            handlers = {
-                "hello": lambda *fields: self._greet(link, *fields),
+            handlers: dict[str, Handler] = {
+                "hello": lambda models: self._greet(link, models),
                 "status": self._note_status,
                 "refused": self._refuse,
                 "failed": self._fail,
@@ -177,7 +177,7 @@ class RemoteEngine:
                 "token": self._tell_token,
                 "answer": self._answer,
             }
-            link = Link(handlers, self._lose, waits_for_reader=False)
+            link: Link = Link(handlers, self._lose, waits_for_reader=False)
             return link
 
         await asyncio.get_running_loop().create_unix_connection(make_link, sock=connection)
