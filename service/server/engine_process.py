@@ -72,6 +72,7 @@ async def serve_front_ends(
     stop = StopOrder(settings.shutdown_delay_ms / 1000 + settings.drain_seconds + GRACE_SECONDS)
     server = EngineServer(registry.list_engines(), registry.faults)
     server.open(mailbox)
+    logger.info("the engine process, %d, has %d models", os.getpid(), len(registry.models()))
     parent, next_heartbeat = os.getppid(), 0.0
     while not stop.is_due(server.num_front_ends):
         if time.monotonic() >= next_heartbeat:
