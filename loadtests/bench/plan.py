@@ -10,8 +10,12 @@ from loadtests.bench.shape_model import ShapeModel, make_shape
 from service.repository.manifest import Precision
 from service.text.tokenizer import Tokenizer
 
-PARTS = ("engine", "decoder", "http", "open", "overload", "translation", "generation")
+PARTS = (
+    *("engine", "decoder", "http", "open", "overload"),
+    *("topology", "translation", "generation"),
+)
 OVER_HTTP = ("http", "open", "overload")
+WITH_WRK = (*OVER_HTTP, "topology")
 PRECISIONS: tuple[Precision, ...] = ("fp32", "int8")
 
 
@@ -27,6 +31,7 @@ class BenchPlan:
         num_texts: different ones to classify; the engine alone takes half of them.
         num_sentences: different ones that the engine alone translates.
         num_contests: precisions and beams in which translation is compared.
+        num_front_ends: processes that take requests, with which topologies are compared.
         num_overload_connections: made before overload begins; as many as there can be requests in
             the queue, and some for those that are refused meanwhile.
         is_smoke: servers are not warmed up, since the figures do not matter.
@@ -40,6 +45,7 @@ class BenchPlan:
     num_texts: int = 512
     num_sentences: int = 96
     num_contests: int = 3
+    num_front_ends: tuple[int, ...] = (1, 2, 4)
     num_overload_connections: int = 6000
     is_smoke: bool = False
 
@@ -55,6 +61,7 @@ class BenchPlan:
             num_texts=16,
             num_sentences=4,
             num_contests=1,
+            num_front_ends=self.num_front_ends[:1],
             num_overload_connections=100,
             is_smoke=True,
         )
@@ -114,7 +121,7 @@ def make_context(plan: BenchPlan, folder: Path) -> BenchContext:
     """Makes the shape model and its texts, unless only parts that translate are run."""
     lengths: list[int] = draw_lengths(plan.num_texts).tolist()
     bodies = folder / "classify.jsonl"
-    if not set(plan.parts) & {"engine", *OVER_HTTP}:
+    if not set(plan.parts) & {"engine", *WITH_WRK}:
         return BenchContext(plan, folder, {}, lengths, bodies)
     print("making the shape model", flush=True)
     shapes = {precision: make_shape(folder / precision, precision) for precision in PRECISIONS}

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from loadtests.bench.topologies import list_rows
 from loadtests.measuring.figures import median
 from loadtests.measuring.machine import find_own_versions, read_commit, read_cpu_model
 from loadtests.measuring.tables import format_table
@@ -164,6 +165,24 @@ def print_translation(summary: Mapping[str, Mapping[str, Mapping[str, float]]]) 
         rows = [[name, *(each[key] for key in keys)] for name, each in servers.items()]
         parts += [f"{title}:", format_table(["", *keys], rows)]
     print_section("Translation, 32 connections", *parts)
+
+
+def print_topologies(results: Mapping[str, Any]) -> None:
+    headings = ["", "requests/s", "p50 ms", "p99 ms", "CPU us per request", "rows per batch", "MiB"]
+    parts = []
+    for precision, found in results.items():
+        if precision == "translation":
+            continue
+        for level in next(iter(found["summary"].values())):
+            parts += [
+                f"Classification in {precision}, {level} connections:",
+                format_table(headings, list_rows(found, level)),
+            ]
+    summary = results["translation"]["summary"]
+    keys = list(next(iter(summary.values())))
+    rows = [[name, *(each[key] for key in keys)] for name, each in summary.items()]
+    parts += ["Translation, 32 connections:", format_table(["", *keys], rows)]
+    print_section("Topologies, by processes that take requests", *parts)
 
 
 def print_generation(results: Mapping[str, Any]) -> None:

@@ -3,8 +3,9 @@
 Everything runs on this machine, on loopback addresses, on the processor. `--only` chooses parts:
 engine (texts per second against batch size, length mix, instances and threads), decoder (output
 tokens per second likewise), http (closed loop at 1 to 128 connections), open (open loop at 60 % of
-each server's own maximum), overload (open loop at three times the maximum), translation (continuous
-against static batches), generation (the same for a language model's engine alone). Prints tables
+each server's own maximum), overload (open loop at three times the maximum), topology (whole servers
+per process against front ends of one engine process), translation (continuous against static
+batches), generation (the same for a language model's engine alone). Prints tables
 and writes loadtests/results/NAME.json after every part, and NAME.png at the end.
 """
 
@@ -28,7 +29,7 @@ from loadtests.bench.overload import (
     measure_overload,
     summarize_open,
 )
-from loadtests.bench.plan import OVER_HTTP, PARTS, BenchContext, BenchPlan, make_context
+from loadtests.bench.plan import OVER_HTTP, PARTS, WITH_WRK, BenchContext, BenchPlan, make_context
 from loadtests.bench.plot import plot_results
 from loadtests.bench.report import (
     describe_run,
@@ -39,10 +40,12 @@ from loadtests.bench.report import (
     print_http,
     print_open,
     print_overload,
+    print_topologies,
     print_translation,
 )
 from loadtests.bench.results import ResultsFile
 from loadtests.bench.throughput import measure_http, summarize
+from loadtests.bench.topologies import measure_topologies
 from loadtests.bench.translation import measure_translation, summarize_translation
 from loadtests.clients.wrk import MISSING, require_wrk
 from loadtests.measuring.places import RESULTS
@@ -57,7 +60,7 @@ def main() -> None:
     plan = plan.leave_out(skipped)
     # not resolved: an environment's interpreter is a link to another one
     litserve = given.litserve.absolute() if given.litserve else None
-    if set(OVER_HTTP) & set(plan.parts):
+    if set(WITH_WRK) & set(plan.parts):
         require_wrk()
     # a stop is an exception: the servers, some of them standing still, are stopped on the way out
     signal.signal(signal.SIGTERM, stop)
@@ -79,7 +82,7 @@ def find_skipped(plan: BenchPlan) -> dict[str, str]:
     """Finds the parts that cannot run here; prints and returns why, by part."""
     if shutil.which("wrk"):
         return {}
-    skipped = {part: MISSING for part in plan.parts if part in OVER_HTTP}
+    skipped = {part: MISSING for part in plan.parts if part in WITH_WRK}
     for part, reason in skipped.items():
         print(f"{part} is skipped: {reason}", flush=True)
     return skipped
@@ -97,22 +100,20 @@ def find_missing(plan: BenchPlan) -> dict[str, str]:
 def run_parts(context: BenchContext, litserve: Path | None, results: ResultsFile) -> None:
     """Runs the parts of the plan in turn; each prints its tables when it is done."""
     parts = context.plan.parts
-    if "engine" in parts:
-        run_engine(context, results)
-    if "decoder" in parts:
-        run_decoder(context, results)
+    for part, run in FIRST_PARTS.items():
+        if part in parts:
+            run(context, results)
     if set(OVER_HTTP) & set(parts):
         with ExitStack() as stack:
             print("starting the servers", flush=True)
             contestants = start_contestants(context, litserve, stack)
             results.figures["about"]["plain_endpoint"] = contestants.plain_endpoint
-            for part, run in HTTP_PARTS.items():
+            for part, compare in HTTP_PARTS.items():
                 if part in parts:
-                    run(context, contestants, results)
-    if "translation" in parts:
-        run_translation(context, results)
-    if "generation" in parts:
-        run_generation(context, results)
+                    compare(context, contestants, results)
+    for part, run in LAST_PARTS.items():
+        if part in parts:
+            run(context, results)
 
 
 def run_engine(context: BenchContext, results: ResultsFile) -> None:
@@ -161,6 +162,13 @@ def run_overload(context: BenchContext, contestants: Contestants, results: Resul
     print_overload(found)
 
 
+def run_topology(context: BenchContext, results: ResultsFile) -> None:
+    print("topologies", flush=True)
+    found = measure_topologies(context)
+    results.add("topology", found)
+    print_topologies(found)
+
+
 def run_translation(context: BenchContext, results: ResultsFile) -> None:
     print("translation", flush=True)
     rounds = measure_translation(context)
@@ -180,6 +188,14 @@ def run_generation(context: BenchContext, results: ResultsFile) -> None:
     print_generation(found)
 
 
+Run = Callable[[BenchContext, ResultsFile], None]
+
+FIRST_PARTS: dict[str, Run] = {"engine": run_engine, "decoder": run_decoder}
+LAST_PARTS: dict[str, Run] = {
+    "topology": run_topology,
+    "translation": run_translation,
+    "generation": run_generation,
+}
 HTTP_PARTS: dict[str, Callable[[BenchContext, Contestants, ResultsFile], None]] = {
     "http": run_http,
     "open": run_open,

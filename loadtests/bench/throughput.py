@@ -61,6 +61,13 @@ def check_answer(server: Server, body: str) -> None:
         raise RuntimeError(f"{server.name} gives scores that are not probabilities: {scores}")
 
 
+def bring_up(server: Server, context: BenchContext) -> None:
+    """Waits until it answers as it should, and lets it stand still."""
+    server.wait_ready()
+    check_answer(server, context.probe)
+    server.pause()
+
+
 def measure_turn(server: Server, bodies: Path, num_connections: int, seconds: float) -> Turn:
     account = CpuAccount(server)
     loop = run_wrk(server.url(PATH), bodies, num_connections, seconds)

@@ -95,6 +95,10 @@ class Server:
         """Resident memory of all its processes; what they share counts for each."""
         return sum(read_rss_bytes(pid) for pid in list_tree(self._process.pid))
 
+    def pss_bytes(self) -> int:
+        """Memory of all its processes; each has its part of what they share."""
+        return sum(read_pss_bytes(pid) for pid in list_tree(self._process.pid))
+
     def stop(self) -> None:
         """Lets it end by itself, then kills the rest of its session."""
         with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
@@ -151,6 +155,14 @@ def read_cpu_seconds(pid: int) -> float:
 def read_rss_bytes(pid: int) -> int:
     fields = read_stat(pid)
     return int(fields[21]) * PAGE_BYTES if fields else 0
+
+
+def read_pss_bytes(pid: int) -> int:
+    try:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
+    except OSError:
+        return 0
+    return 1024 * sum(int(line.split()[1]) for line in text.splitlines() if line[:4] == "Pss:")
 
 
 def read_stat(pid: int) -> list[str]:

@@ -37,7 +37,8 @@ TINY = ROOT / "tests" / "service"
 MODEL = "sentiment-en"
 ENGINE = ("--topology", "engine")
 WAIT_SECONDS = 60.0
-BACK_SECONDS = 10.0
+# On two processors that do nothing else it takes three seconds.
+BACK_SECONDS = 60.0
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -150,39 +151,44 @@ REQUESTS: dict[str, tuple[str, dict[str, Any]]] = {
     "unknown-model": ("/classify", {"inputs": "a", "parameters": {"model": "none"}}),
     "models": ("/models", {}),
 }
-# Ids and times of a completion.
-OWN = re.compile(r'"(id|created)":\s?("[^"]*"|\d+)')
 
 
-def ask(server: Server, path: str, body: dict[str, Any]) -> tuple[int, dict[str, str], str]:
+def ask(server: Server, name: str) -> tuple[int, dict[str, str], Any]:
+    """Status, headers and answer, without what is of the request's own."""
+    path, body = REQUESTS[name]
     with server.open_client() as client:
         response = client.post(path, json=body) if body else client.get(path)
     told = {"content-type", "x-model-name", "x-model-version", "retry-after", "x-truncated"}
     headers = {name: value for name, value in response.headers.items() if name in told}
-    return response.status_code, headers, OWN.sub("", response.text)
+    is_stream = headers["content-type"].startswith("text/event-stream")
+    answer = read_stream(response.text) if is_stream else without_own(response.json())
+    return response.status_code, headers, answer
+
+
+def without_own(answer: Any) -> Any:
+    """An answer without the id and the time of a completion."""
+    if isinstance(answer, dict):
+        return {name: value for name, value in answer.items() if name not in ("id", "created")}
+    return answer
+
+
+def read_stream(text: str) -> tuple[str, Any]:
+    """The tokens of a stream put together, and its last event.
+
+    How many tokens have become certain at a time depends on how soon somebody looks.
+    """
+    lines = [line for line in text.split("\n") if line.startswith("data: {")]
+    events = [json.loads(line.removeprefix("data: ")) for line in lines]
+    parts = [event.get("token", event).get("text", "") for event in events]
+    choices = [choice["text"] for event in events for choice in event.get("choices", ())]
+    return "".join([*parts, *choices]), without_own(events[-1])
 
 
 @pytest.mark.parametrize("name", REQUESTS)
 def test_both_topologies_answer_alike(name: str, server: Server, replica: Server) -> None:
-    path, body = REQUESTS[name]
-    status, headers, text = ask(server, path, body)
-    assert (status, headers) == ask(replica, path, body)[:2]
-    assert status < 500
-    if "stream" in name:
-        # the tokens that have become certain at a time may be more or fewer: put together they say
-        # the same, and so do the last events
-        assert read_stream(text) == read_stream(ask(replica, path, body)[2])
-    else:
-        assert text == ask(replica, path, body)[2]
-
-
-def read_stream(text: str) -> tuple[str, str]:
-    """The tokens of a stream put together, and its last event."""
-    events = [line for line in text.split("\n") if line.startswith("data: {")]
-    found = [json.loads(line.removeprefix("data: ").replace("{,", "{")) for line in events]
-    parts = [event.get("token", event).get("text", "") for event in found]
-    choices = [choice["text"] for event in found for choice in event.get("choices", ())]
-    return "".join([*parts, *choices]), events[-1]
+    found = ask(server, name)
+    assert found == ask(replica, name)
+    assert found[0] < 500
 
 
 async def type_text(server: Server, text: str) -> list[str]:
@@ -390,9 +396,7 @@ def test_a_hangup_replaces_all_and_the_new_models_answer(one_model: Path, tmp_pa
     """Without losing a request, and without one answered by a mixture of versions."""
     folder = shutil.copytree(one_model, tmp_path / "repository")
     (version,) = (folder / MODEL).iterdir()
-    short = ("--keep-alive-seconds", "2")
-    log = tmp_path / "log"
-    with run_server(folder, log, *ENGINE, *short, num_workers=2) as server:
+    with run_server(folder, tmp_path / "log", *ENGINE, num_workers=2) as server:
         wait_until(lambda: count_workers(server) == 2, WAIT_SECONDS)
         (engine,), front_ends = find_engines(server), list_front_ends(server)
         add_version(version, "99")

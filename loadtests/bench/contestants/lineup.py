@@ -15,7 +15,7 @@ from loadtests.bench.contestants.servers import (
 )
 from loadtests.bench.plan import BenchContext
 from loadtests.bench.shape_model import ShapeModel
-from loadtests.bench.throughput import check_answer, choose_faster
+from loadtests.bench.throughput import bring_up, choose_faster
 from loadtests.measuring.processes import Server, enlist
 
 ENDPOINTS = ("async def", "def")
@@ -76,13 +76,6 @@ def bring_litserve(
         print(f"  LitServe is left out: {exc}", flush=True)
         return []
     return [server]
-
-
-def bring_up(server: Server, context: BenchContext) -> None:
-    """Waits until it answers as it should, and lets it stand still."""
-    server.wait_ready()
-    check_answer(server, context.probe)
-    server.pause()
 
 
 def choose_plain(context: BenchContext, stack: ExitStack) -> tuple[Server, str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from loadtests.bench.contestants.servers import FLOOR, PLAIN, ours_name
-from loadtests.bench.plan import OVER_HTTP, PARTS, BenchPlan
+from loadtests.bench.plan import PARTS, WITH_WRK, BenchPlan
 from loadtests.bench.run import find_skipped, parse_arguments
 from loadtests.bench.translation import CONTINUOUS, STATIC, STATIC_DROPPING
 from loadtests.measuring.places import MODELS_DIR, RESULTS, ROOT
@@ -30,7 +30,7 @@ def test_smoke_does_without_wrk_and_says_so(
     plan = BenchPlan(PARTS)
     skipped = find_skipped(plan)
 
-    assert tuple(skipped) == OVER_HTTP
+    assert tuple(skipped) == WITH_WRK
     assert plan.leave_out(skipped).parts == ("engine", "decoder", "translation", "generation")
     assert "overload is skipped: error: wrk is needed" in capsys.readouterr().out
 
@@ -61,3 +61,5 @@ def test_every_part_runs_and_is_in_the_results(tmp_path: Path) -> None:
         assert set(found["http"]["summary"]) >= {FLOOR, PLAIN} | ours
         assert set(found["open"]["summary"]) >= {PLAIN} | ours
         assert set(found["overload"]) == ours
+        for part in ("fp32", "int8", "translation"):
+            assert set(found["topology"][part]["summary"]) == {"replicas 1", "engine 1"}
