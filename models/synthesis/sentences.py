@@ -22,8 +22,8 @@ from models.synthesis.pairs import (
     read_pattern,
 )
 from models.synthesis.slots import Value
-from models.training.data import Row
-from models.training.held_out import HeldOut
+from models.training.data.held_out import HeldOut
+from models.training.data.sources import Row
 
 FOLDER = Path(__file__).with_name("sentences")
 FIELDS, WAYS = " | ", " / "

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from models.synthesis.placeables import FOLDERS, SENTENCES, SLOT, fill, main
-from models.training.masking import mask_pair
+from models.training.data.masking import mask_pair
 from service.text.masks import ALL_MASKS, MASKS
 from service.text.placeables import find_placeables
 

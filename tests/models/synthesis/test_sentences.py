@@ -7,8 +7,8 @@ import pytest
 from models.synthesis.inflection import inflect
 from models.synthesis.pairs import LANGUAGES, LEVELS, PATTERNS, fill_pattern, read_grammar
 from models.synthesis.sentences import FOLDER, main, read_line, read_sentences, write_sentences
-from models.training.data import read_split
-from models.training.held_out import read_everyday
+from models.training.data.held_out import read_everyday
+from models.training.data.sources import read_split
 
 FILES = sorted(FOLDER.glob("*.toml"))
 LISTS = read_grammar(PATTERNS).lists

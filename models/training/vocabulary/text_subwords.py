@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers
 
-from models.training.vocabulary import EOS, PAD, learn_pieces
+from models.training.vocabulary.subwords import EOS, PAD, learn_pieces
 from service.text.tokenizer import Tokenizer
 
 BOS, UNK = "<bos>", "<unk>"

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from models.config import RunConfig, SourceConfig, parse_config
-from models.training.data import (
+from models.training.data.sources import (
     Example,
     add_typing_noise,
     bucket_batches,

@@ -10,16 +10,11 @@ import torch
 from models.config import RunConfig, parse_config
 from models.networks.classifier import Classifier
 from models.networks.seq2seq import Seq2Seq
-from models.training.data import Example
-from models.training.held_out import read_training
-from models.training.tasks import (
-    ClassificationTask,
-    build_model,
-    build_task,
-    crop,
-    training_texts,
-)
-from models.training.translation import TranslationTask
+from models.training.data.held_out import read_training
+from models.training.data.sources import Example
+from models.training.tasks.classification import ClassificationTask, crop
+from models.training.tasks.task import build_model, build_task, training_texts
+from models.training.tasks.translation import TranslationTask
 from service.text.tokenizer import Tokenizer
 
 MakeConfig = Callable[..., RunConfig]

@@ -11,9 +11,9 @@ from torch.nn.functional import cross_entropy
 
 from models.config import RunConfig, TrainingConfig
 from models.train import prepare_run
-from models.training.data import Example
-from models.training.pretraining import LanguageModel, PretrainingTask, cut_windows
-from models.training.tasks import build_model
+from models.training.data.sources import Example
+from models.training.tasks.pretraining import LanguageModel, PretrainingTask, cut_windows
+from models.training.tasks.task import build_model
 from models.training.trainer import BEST, Trainer, read_history
 
 CPU = torch.device("cpu")

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.config import RunConfig, SourceConfig
-from models.training.data import Example, index_labels, limit_rows, read_source, read_text
-from models.training.text_vocabulary import BOS, UNK
-from models.training.vocabulary import EOS
+from models.training.data.sources import Example, index_labels, limit_rows, read_source, read_text
+from models.training.vocabulary.subwords import EOS
+from models.training.vocabulary.text_subwords import BOS, UNK
 from service.repository.manifest import Condition
 from service.text.tokenizer import Tokenizer
 

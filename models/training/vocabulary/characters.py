@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import tokenizers
 from tokenizers import decoders, models, normalizers
 
-from models.training.vocabulary import PAD
+from models.training.vocabulary.subwords import PAD
 from service.text.tokenizer import Tokenizer
 
 UNK = "<unk>"

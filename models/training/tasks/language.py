@@ -19,10 +19,8 @@ from torch.nn.functional import cross_entropy
 from models.config import RunConfig
 from models.networks.encoder import State
 from models.networks.language_model import LanguageModel
-from models.training.data import Example, batch_examples, pad_ids, sample_weighted
-from models.training.metrics import text_figures
-from models.training.text_vocabulary import BOS, UNK
-from models.training.texts import (
+from models.training.data.sources import Example, batch_examples, pad_ids, sample_weighted
+from models.training.data.texts import (
     Stream,
     count_characters,
     count_features,
@@ -30,7 +28,9 @@ from models.training.texts import (
     cut_valid,
     read_texts,
 )
-from models.training.vocabulary import PAD
+from models.training.metrics import text_figures
+from models.training.vocabulary.subwords import PAD
+from models.training.vocabulary.text_subwords import BOS, UNK
 from service.text.tokenizer import Tokenizer
 
 RESET_RATE = 0.05  # of the stretches that start anew, so that the model also knows first words

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from models.training.held_out import (
+from models.training.data.held_out import (
     EVERYDAY_NAME,
     HeldOut,
     Overlap,
@@ -10,8 +10,8 @@ from models.training.held_out import (
     read_training,
     text_key,
 )
-from models.training.tasks import check_sources, training_texts
-from tests.models.training.test_tasks import make_config, write_rows
+from models.training.tasks.task import check_sources, training_texts
+from tests.models.training.tasks.test_task import make_config, write_rows
 
 EVERYDAY_TEXT = "He has three cats and a parrot."
 

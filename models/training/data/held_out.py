@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.config import RunConfig, SourceConfig
-from models.training.data import Row, read_source
+from models.training.data.sources import Row, read_source
 
-EVERYDAY = Path(__file__).parents[1] / "everyday"
+EVERYDAY = Path(__file__).parents[2] / "everyday"
 EVERYDAY_NAME = "models/everyday"
 JUDGED = {"translation": slice(None), "text2text": slice(1)}
 """The columns of a row that are held out; of the tasks that are not here, all but the first.

@@ -2,7 +2,7 @@
 
 import pytest
 
-from models.training.relevel import make_casual, make_formal
+from models.training.data.relevel import make_casual, make_formal
 
 # polite, casual, formal
 SENTENCES: list[tuple[str, str | None, str | None]] = [

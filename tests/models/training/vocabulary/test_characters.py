@@ -1,8 +1,8 @@
 import pytest
 
 from models.networks.tagger import PAD_ID
-from models.training.characters import UNK, train_characters
-from models.training.vocabulary import PAD
+from models.training.vocabulary.characters import UNK, train_characters
+from models.training.vocabulary.subwords import PAD
 
 
 def test_each_character_is_a_token_and_white_space_too() -> None:

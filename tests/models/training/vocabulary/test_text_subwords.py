@@ -1,7 +1,7 @@
 import pytest
 
-from models.training.text_vocabulary import SPECIALS, train_text_tokenizer
-from models.training.vocabulary import read_vocabulary
+from models.training.vocabulary.subwords import read_vocabulary
+from models.training.vocabulary.text_subwords import SPECIALS, train_text_tokenizer
 
 TEXT = "To be, or not to be:\n\n  that is the question\tWhether 'tis nobler. " * 20
 

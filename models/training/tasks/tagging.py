@@ -12,7 +12,9 @@ from torch.nn.functional import cross_entropy
 
 from models.config import RunConfig, SourceConfig
 from models.networks.tagger import build_tagger
-from models.training.data import (
+from models.training.data.held_out import read_training
+from models.training.data.labelled_spans import label_tokens, parse_spans
+from models.training.data.sources import (
     Example,
     Row,
     batch_examples,
@@ -23,10 +25,8 @@ from models.training.data import (
     read_source,
     sample_weighted,
 )
-from models.training.held_out import read_training
-from models.training.labelled_spans import label_tokens, parse_spans
 from models.training.metrics import Figure, tagging_figures
-from models.training.vocabulary import PAD
+from models.training.vocabulary.subwords import PAD
 from service.text.tokenizer import Tokenizer
 
 IGNORED = -100  # label of padding, which has no loss

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from models.training.data import Pair, Row, batch_examples
+from models.training.data.sources import Pair, Row, batch_examples
 from models.training.metrics import text_figures
-from models.training.seq2seq import Seq2SeqTask
+from models.training.tasks.seq2seq import Seq2SeqTask
 
 VALID_BATCH_TOKENS = 8192
 

@@ -12,11 +12,11 @@ import torch
 from models.config import Cell, RunConfig, parse_config
 from models.networks.language_model import LanguageModel
 from models.train import main, prepare_run
-from models.training.data import Example
-from models.training.language import LanguageTask
+from models.training.data.sources import Example
+from models.training.data.texts import cut_streams, encode_conditions
 from models.training.runs import read_run
-from models.training.tasks import build_task
-from models.training.texts import cut_streams, encode_conditions
+from models.training.tasks.language import LanguageTask
+from models.training.tasks.task import build_task
 from service.repository.manifest import Condition
 from service.text.tokenizer import Tokenizer
 

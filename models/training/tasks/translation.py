@@ -10,11 +10,18 @@ from tqdm import tqdm
 
 from models.config import RunConfig
 from models.networks.seq2seq import Seq2Seq, translate_greedily
-from models.training.data import Example, Pair, Row, add_typing_noise, bucket_batches, pad_ids
-from models.training.masking import mask_pair
+from models.training.data.masking import mask_pair
+from models.training.data.sources import (
+    Example,
+    Pair,
+    Row,
+    add_typing_noise,
+    bucket_batches,
+    pad_ids,
+)
+from models.training.data.start_tokens import SpeechLevels
 from models.training.metrics import translation_figures
-from models.training.seq2seq import Seq2SeqTask
-from models.training.start_tokens import SpeechLevels
+from models.training.tasks.seq2seq import Seq2SeqTask
 from service.text.tokenizer import Tokenizer
 
 VALID_BATCH_TOKENS = 8192

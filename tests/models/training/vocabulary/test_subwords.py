@@ -9,7 +9,7 @@ import tokenizers
 import torch
 
 from models.training.speech_level import LEVELS
-from models.training.vocabulary import (
+from models.training.vocabulary.subwords import (
     BYTES,
     EOS,
     PAD,

@@ -11,7 +11,8 @@ from torch.nn.functional import cross_entropy
 
 from models.config import RunConfig
 from models.networks.seq2seq import Seq2Seq
-from models.training.data import (
+from models.training.data.held_out import read_training
+from models.training.data.sources import (
     Example,
     Pair,
     Row,
@@ -22,8 +23,7 @@ from models.training.data import (
     read_source,
     sample_weighted,
 )
-from models.training.held_out import read_training
-from models.training.vocabulary import EOS, PAD, drop_merges, start_token
+from models.training.vocabulary.subwords import EOS, PAD, drop_merges, start_token
 from service.text.tokenizer import Tokenizer
 
 

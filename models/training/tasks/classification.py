@@ -1,13 +1,9 @@
-"""The tasks as seen by training: examples, loss, validation.
-
-The training loop is in `trainer`.
-"""
+"""Classification of texts by label."""
 
 import math
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -15,11 +11,9 @@ from torch.nn.functional import cross_entropy
 
 from models.config import RunConfig, SourceConfig
 from models.networks.classifier import Classifier
-from models.networks.language_model import LanguageModel
-from models.networks.seq2seq import Seq2Seq
-from models.networks.tagger import StreamTagger, Tagger, build_tagger
 from models.training.adversarial import perturb
-from models.training.data import (
+from models.training.data.held_out import read_training
+from models.training.data.sources import (
     Example,
     Row,
     batch_examples,
@@ -31,71 +25,11 @@ from models.training.data import (
     read_source,
     sample_weighted,
 )
-from models.training.held_out import HeldOut, read_training
-from models.training.language import LanguageTask
 from models.training.metrics import accuracy
-from models.training.tagging import TaggingTask, check_spans
-from models.training.text2text import TextToTextTask
-from models.training.texts import check_texts, count_features
-from models.training.translation import TranslationTask
-from models.training.vocabulary import PAD
-from service.repository.manifest import PAIRED
+from models.training.vocabulary.subwords import PAD
 from service.text.tokenizer import Tokenizer
 
 VALID_BATCH_TOKENS = 8192
-
-Network = Classifier | Seq2Seq | LanguageModel | Tagger | StreamTagger
-NETWORKS: dict[str, Callable[[RunConfig], Network]] = {
-    "classification": lambda config: Classifier(config.model, len(config.labels)),
-    "translation": lambda config: Seq2Seq(config.model),
-    "text2text": lambda config: Seq2Seq(config.model),
-    "language": lambda config: LanguageModel(config.model, count_features(config)),
-    "tagging": lambda config: build_tagger(config.model, len(config.labels)),
-}
-"""The network of each task."""
-
-
-class Task(Protocol):
-    """Task with its data in memory."""
-
-    def build_model(self) -> nn.Module: ...
-
-    def sample_batches(self, rng: random.Random) -> list[list[Example]]:
-        """Draws the batches of one epoch, in the order of training."""
-        ...
-
-    def loss(
-        self, model: nn.Module, examples: Sequence[Example], device: torch.device
-    ) -> Tensor: ...
-
-    def validate(self, model: nn.Module, device: torch.device) -> dict[str, float]:
-        """Measures the validation split; "score", higher is better, selects the checkpoint."""
-        ...
-
-
-def build_task(config: RunConfig, tokenizer: Tokenizer, data: Path) -> Task:
-    """Builds the configured task with its data read and encoded.
-
-    Raises:
-        ValueError: there is no usable training or validation data, or a label is unknown.
-        FileNotFoundError: a configured file is missing.
-    """
-    return TASKS[config.task](config, tokenizer, data)
-
-
-def training_texts(config: RunConfig, data: Path) -> Iterator[str]:
-    """Yields the texts to learn the vocabulary from, each source at its weight."""
-    rng = random.Random(config.training.seed)
-    for source, rows in read_training(config, data):
-        for first, second in sample_weighted(rows, source.weight, rng):
-            yield second
-            if config.task in PAIRED:
-                yield first
-
-
-def build_model(config: RunConfig) -> Network:
-    """Builds the untrained network of a configuration."""
-    return NETWORKS[config.task](config)
 
 
 class ClassificationTask:
@@ -117,7 +51,7 @@ class ClassificationTask:
         check_splits(self._train, self._valid)
 
     def build_model(self) -> nn.Module:
-        return build_model(self.config)
+        return Classifier(self.config.model, len(self.config.labels))
 
     def sample_batches(self, rng: random.Random) -> list[list[Example]]:
         return batch_examples(self.sample_epoch(rng), self.config.training.batch_tokens, rng)
@@ -205,31 +139,6 @@ def label_rows(
         raise ValueError(f"{source.path}, {split}: {exc}") from exc
 
 
-def check_sources(config: RunConfig, data: Path) -> None:
-    """Reads all data of a run beforehand, to find faults before hours of training.
-
-    Prints how many training rows are left out because they are held out.
-
-    Raises:
-        ValueError: a file cannot be read, or a label is unknown.
-        FileNotFoundError: a configured file is missing.
-    """
-    if config.task == "language":
-        check_texts(config, data)
-        return
-    held_out = HeldOut.of(config, data)
-    for name in held_out.missing:
-        print(f"{name}: no such test rows; training rows are not compared with them")
-    for source in config.sources:
-        for split, is_read in (("train", source.weight), ("valid", source.has_valid)):
-            if is_read:
-                rows = read_source(config, source, data, split)
-                if config.task in CHECKS:
-                    CHECKS[config.task](config, source, split, rows)
-                if split == "train" and (overlap := held_out.measure_overlap(source.path, rows)):
-                    print(f"left out of {overlap}")
-
-
 def classify_examples(
     model: nn.Module, examples: Sequence[Example], pad_id: int, device: torch.device
 ) -> Tensor:
@@ -251,17 +160,3 @@ def crop(example: Example, min_tokens: int, max_tokens: int, rng: random.Random)
     size = round(math.exp(rng.uniform(shortest, math.log(max_tokens))))
     start = rng.randint(0, len(example.input_ids) - size)
     return Example(example.input_ids[start : start + size], example.target_ids)
-
-
-TASKS: dict[str, Callable[[RunConfig, Tokenizer, Path], Task]] = {
-    "classification": ClassificationTask,
-    "translation": TranslationTask,
-    "text2text": TextToTextTask,
-    "language": LanguageTask,
-    "tagging": TaggingTask,
-}
-CHECKS: dict[str, Callable[[RunConfig, SourceConfig, str, Sequence[Row]], object]] = {
-    "classification": label_rows,
-    "tagging": check_spans,
-}
-"""What finds faults in the rows of a split, beyond their columns."""

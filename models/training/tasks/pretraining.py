@@ -18,9 +18,16 @@ from torch.nn.functional import cross_entropy, linear
 from models.config import ModelConfig, RunConfig
 from models.networks.dropout import LockedDropout
 from models.networks.encoder import Encoder, length_mask
-from models.training.data import Example, Row, batch_examples, bucket_batches, pad_ids, read_source
-from models.training.held_out import read_training
-from models.training.vocabulary import PAD
+from models.training.data.held_out import read_training
+from models.training.data.sources import (
+    Example,
+    Row,
+    batch_examples,
+    bucket_batches,
+    pad_ids,
+    read_source,
+)
+from models.training.vocabulary.subwords import PAD
 from service.text.tokenizer import Tokenizer
 
 VALID_BATCH_TOKENS = 2048

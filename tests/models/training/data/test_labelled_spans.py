@@ -1,6 +1,6 @@
 import pytest
 
-from models.training.labelled_spans import Span, label_tokens, parse_spans
+from models.training.data.labelled_spans import Span, label_tokens, parse_spans
 
 BIO = ("O", "B-DATE", "I-DATE", "B-SUM", "I-SUM")
 
