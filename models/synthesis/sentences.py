@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from random import Random
 
+from models.synthesis.inflection import POLITE_LEVELS
 from models.synthesis.pairs import (
     LANGUAGES,
     PATTERNS,
@@ -27,6 +28,7 @@ from models.training.data.sources import Row
 
 FOLDER = Path(__file__).with_name("sentences")
 FIELDS, WAYS = " | ", " / "
+POLITE_QUESTION = "시 ?>"  # 도와주실래요? has no familiar form
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -85,9 +87,9 @@ def read_line(line: str) -> Pattern:
     texts = [text.strip() for text in line.split(FIELDS)]
     if len(texts) != len(LANGUAGES) or not all(texts):
         raise ValueError(f"{line!r} does not have a text for each of {', '.join(LANGUAGES)}")
-    return read_pattern(
-        {language: text.split(WAYS) for language, text in zip(LANGUAGES, texts, strict=True)}
-    )
+    ways = {language: text.split(WAYS) for language, text in zip(LANGUAGES, texts, strict=True)}
+    asks_politely = any(POLITE_QUESTION in way for way in ways["ko"])
+    return read_pattern(ways | ({"levels": list(POLITE_LEVELS)} if asks_politely else {}))
 
 
 def write_sentences(
