@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from models.synthesis.korean import Level, Negation, Tense, Verb, conjugate, end_plain, join_copula
-from service.text.particles import choose_particle
+from service.text.korean.particles import choose_particle
 
 PARTICLE = re.compile(r"\[([가-힣]+)\]")
 PREDICATE = re.compile(r"<([가-힣][^<>]*)>")

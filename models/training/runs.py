@@ -14,8 +14,8 @@ from models.training.trainer import BEST, read_seconds
 from models.training.vocabulary.subwords import EOS, PAD, read_vocabulary, start_token, start_tokens
 from models.training.vocabulary.text_subwords import BOS, UNK
 from service.repository.manifest import LABELLED, TOKENIZER, Level, SpecialIds
-from service.text.masks import MASKS
-from service.text.placeables import Kind
+from service.text.masking.masks import MASKS
+from service.text.masking.placeables import Kind
 from service.text.tokenizer import Tokenizer
 
 

@@ -10,8 +10,8 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from service.text.masks import ALL_MASKS, MASKS, MASKS_PER_KIND
-from service.text.placeables import Kind, find_placeables
+from service.text.masking.masks import ALL_MASKS, MASKS, MASKS_PER_KIND
+from service.text.masking.placeables import Kind, find_placeables
 
 DIGIT = re.compile(r"\d")
 CAPITALIZED = re.compile(r"(?<![\w'’-])[A-ZÄÖÜ][\w'’-]*[a-zäöüß](?![\w'’-])")

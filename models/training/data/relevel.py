@@ -2,7 +2,7 @@
 
 import re
 
-from service.text.hangul import is_syllable, split_syllable
+from service.text.korean.hangul import is_syllable, split_syllable
 
 END = re.compile(r"^(?P<body>.*?)(?P<marks>[.!?~…]*)$", re.DOTALL)
 # What a speaker says politely, and what in a casual sentence.

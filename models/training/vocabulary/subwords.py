@@ -14,7 +14,7 @@ from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
 from torch import Tensor
 
 from models.training.speech_level import LEVELS
-from service.text.masks import ALL_MASKS
+from service.text.masking.masks import ALL_MASKS
 from service.text.tokenizer import Tokenizer
 
 PAD, EOS = "<pad>", "<eos>"

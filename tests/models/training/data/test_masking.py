@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from models.training.data.masking import Found, find_maskable, mask_pair
-from service.text.masks import ALL_MASKS, MASKS, MASKS_PER_KIND
+from service.text.masking.masks import ALL_MASKS, MASKS, MASKS_PER_KIND
 
 # English, and German or Korean, that share what may be masked
 PAIRS = [

@@ -19,7 +19,7 @@ from models.training.vocabulary.subwords import (
     train_tokenizer,
     transfer_rows,
 )
-from service.text.masks import ALL_MASKS
+from service.text.masking.masks import ALL_MASKS
 from service.text.tokenizer import Tokenizer
 
 FIRST_BYTE = 2 + len(start_tokens(["en", "ko"]))

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from service.text.sentences import LINE_MARK, call_sentencex, cut_in_two, split
+from service.text.sentences.segmenter import LINE_MARK, call_sentencex, cut_in_two, split
 
 ALPHABETS = [
     "ab. !?\n",

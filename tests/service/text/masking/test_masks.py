@@ -1,7 +1,7 @@
 import unicodedata
 
-from service.text.masks import ALL_MASKS, MASKS, MASKS_PER_KIND
-from service.text.placeables import find_placeables
+from service.text.masking.masks import ALL_MASKS, MASKS, MASKS_PER_KIND
+from service.text.masking.placeables import find_placeables
 
 
 def test_masks_are_private_and_each_belongs_to_one_kind() -> None:

@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from service.text.terms import Terms
+from service.text.masking.terms import Terms
 
 
 @pytest.mark.parametrize(

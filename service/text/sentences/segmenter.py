@@ -8,8 +8,8 @@ from itertools import accumulate, pairwise
 import regex
 import sentencex
 
-from service.text.enclosures import find_enclosed
-from service.text.sentence_ends import mend_segments
+from service.text.sentences.enclosures import find_enclosed
+from service.text.sentences.ends import mend_segments
 
 EMOJI = regex.compile(
     r"[\p{Extended_Pictographic}\p{Emoji_Modifier}\p{Regional_Indicator}\ufe0f\u200d]"

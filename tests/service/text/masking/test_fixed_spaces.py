@@ -1,6 +1,6 @@
 import pytest
 
-from service.text.fixed_spaces import has_fixed_spaces, keep_fixed_spaces
+from service.text.masking.fixed_spaces import has_fixed_spaces, keep_fixed_spaces
 
 
 @pytest.mark.parametrize(

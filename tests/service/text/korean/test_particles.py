@@ -2,7 +2,7 @@ import unicodedata
 
 import pytest
 
-from service.text.particles import CONSONANT, RIEUL, VOWEL, choose_particle, find_last_sound
+from service.text.korean.particles import CONSONANT, RIEUL, VOWEL, choose_particle, find_last_sound
 
 PAIRS = [
     *(("은", "는"), ("이", "가"), ("을", "를"), ("과", "와"), ("으로", "로")),

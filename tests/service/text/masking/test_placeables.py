@@ -3,8 +3,8 @@ from itertools import pairwise
 
 import pytest
 
-from service.text.placeables import find_placeables
-from tests.service.text.placeables import MARKS, NAMES, NUMBERS, PLAIN
+from service.text.masking.placeables import find_placeables
+from tests.service.text.masking.placeables import MARKS, NAMES, NUMBERS, PLAIN
 
 
 def find_kind(text: str, kind: str) -> list[str]:

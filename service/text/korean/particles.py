@@ -9,7 +9,7 @@ import re
 import unicodedata
 from typing import Final
 
-from service.text.hangul import is_syllable, split_syllable
+from service.text.korean.hangul import is_syllable, split_syllable
 
 VOWEL: Final = ""
 RIEUL: Final = "ㄹ"

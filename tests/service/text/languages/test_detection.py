@@ -1,7 +1,7 @@
 import pytest
 
-from service.text.detection import detect, detect_all, find_foreign, warm_up
-from service.text.scripts import dominant_script
+from service.text.languages.detection import detect, detect_all, find_foreign, warm_up
+from service.text.languages.scripts import dominant_script
 
 SERVED = ("en", "de", "ko")
 

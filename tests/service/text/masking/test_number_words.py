@@ -1,6 +1,6 @@
 import pytest
 
-from service.text.number_words import PATTERNS, says_figure
+from service.text.masking.number_words import PATTERNS, says_figure
 
 
 @pytest.mark.parametrize(

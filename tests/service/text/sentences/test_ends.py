@@ -2,8 +2,8 @@ import random
 
 import pytest
 
-from service.text.sentence_ends import mend_segments
-from service.text.sentences import split
+from service.text.sentences.ends import mend_segments
+from service.text.sentences.segmenter import split
 
 
 @pytest.mark.parametrize(

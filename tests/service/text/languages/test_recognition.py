@@ -1,7 +1,7 @@
 import pytest
 
-from service.text.detection import detect, find_foreign
-from service.text.recognition import recognize, weigh_word
+from service.text.languages.detection import detect, find_foreign
+from service.text.languages.recognition import recognize, weigh_word
 
 SERVED = ("en", "de", "ko")
 

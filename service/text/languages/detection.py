@@ -13,8 +13,8 @@ from functools import lru_cache
 import numpy as np
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-from service.text.languages import NAMES, scripts_of
-from service.text.scripts import count_letters, find_script, take_sample
+from service.text.languages.names import NAMES, scripts_of
+from service.text.languages.scripts import count_letters, find_script, take_sample
 
 # Enough to rank languages by, which takes longer than to find the script.
 RANKED_CHARS = 300

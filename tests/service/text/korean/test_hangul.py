@@ -2,7 +2,7 @@ import unicodedata
 
 import pytest
 
-from service.text.hangul import is_syllable, join_syllable, split_syllable
+from service.text.korean.hangul import is_syllable, join_syllable, split_syllable
 
 SYLLABLES = [chr(code) for code in range(ord("가"), ord("힣") + 1)]
 

@@ -2,7 +2,7 @@ import sys
 
 import pytest
 
-from service.text.scripts import dominant_script, script_of
+from service.text.languages.scripts import dominant_script, script_of
 
 
 @pytest.mark.parametrize(

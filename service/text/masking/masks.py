@@ -5,7 +5,7 @@ points for private use (Unicode 16, section 23.5), so no text has another meanin
 that a text does hold are placeables themselves.
 """
 
-from service.text.placeables import Kind
+from service.text.masking.placeables import Kind
 
 MASKS_PER_KIND = 8
 MASKS: dict[Kind, str] = {

@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from service.text.enclosures import find_enclosed
+from service.text.sentences.enclosures import find_enclosed
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from service.text.markup import Tag, escape_text, render_plain, split_markup
-from service.text.masking import (
+from service.text.masking.masker import (
     INVISIBLE,
     Masked,
     carries_masks,
@@ -13,10 +13,10 @@ from service.text.masking import (
     mask_sentence,
     unmask,
 )
-from service.text.masks import MASKS
-from service.text.terms import Terms
-from tests.service.text.placeables import ALL, PLAIN
-from tests.service.text.test_placeables import NASTY
+from service.text.masking.masks import MASKS
+from service.text.masking.terms import Terms
+from tests.service.text.masking.placeables import ALL, PLAIN
+from tests.service.text.masking.test_placeables import NASTY
 
 SENTENCES = [text for text in [*ALL, *PLAIN] if text.strip()]
 WHITE = re.compile(r"\s+")

@@ -15,10 +15,10 @@ from typing import Literal, NamedTuple
 
 import regex
 
+from service.text.korean.particles import choose_particle
 from service.text.markup import Tag
-from service.text.particles import choose_particle
-from service.text.placeables import Kind, Placeable, find_placeables
-from service.text.terms import NO_TERMS, Term, Terms
+from service.text.masking.placeables import Kind, Placeable, find_placeables
+from service.text.masking.terms import NO_TERMS, Term, Terms
 
 TagKind = Literal["opening", "closing", "void"]
 Masks = Mapping[Kind, str]

@@ -10,14 +10,14 @@ from functools import lru_cache
 
 from py3langid.langid import LanguageIdentifier
 
-from service.text.detection import (
+from service.text.languages.detection import (
     DETECTOR_LABELS,
     MIN_FOREIGN_LETTERS,
     list_known,
     load_detector,
 )
-from service.text.languages import scripts_of
-from service.text.scripts import count_letters, find_script, take_sample
+from service.text.languages.names import scripts_of
+from service.text.languages.scripts import count_letters, find_script, take_sample
 
 MAX_CHARS, MAX_WORDS = 160, 12
 

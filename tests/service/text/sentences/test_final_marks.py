@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from service.text.final_marks import match_final_marks, without_final_marks
+from service.text.sentences.final_marks import match_final_marks, without_final_marks
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 import pytest
 
-from service.text.languages import display_name, match_code
+from service.text.languages.names import display_name, match_code
 
 
 @pytest.mark.parametrize(("code", "name"), [("de", "German"), ("ko", "Korean"), ("tlh", "tlh")])
