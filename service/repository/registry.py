@@ -25,7 +25,7 @@ from service.repository.remote_models import describe_model, read_remote_models
 from service.repository.versions import find_versions
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
-from service.text import detection
+from service.text.languages import detection
 from service.transport.engine_server import Engine
 from service.transport.remote_engine import RemoteBatcher, RemoteEngine, RemoteStates
 
