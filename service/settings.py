@@ -125,8 +125,8 @@ class Settings(BaseSettings):
         Field(
             ge=0,
             le=256,
-            description="Server processes; 0 takes one per CPU, at most 4, or with an engine "
-            "process the CPUs but one, at most 8.",
+            description="Server processes; 0 takes one per CPU, at most 4 (with a GPU, one), or as "
+            "front ends of an engine process the CPUs but one, at most 8.",
         ),
     ] = 0
     threads_per_engine: Annotated[

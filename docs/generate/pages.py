@@ -22,6 +22,7 @@ PAGES = (
     "docs/performance.md",
     "docs/recurrent-networks.md",
     "docs/settings.md",
+    "docs/topologies.md",
 )
 PART = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -36,6 +37,8 @@ PARTS: dict[str, Callable[[Path], str]] = {
     "http": performance.describe_http,
     "latency": performance.describe_latency,
     "translation": performance.describe_translation,
+    "topologies": performance.describe_topologies,
+    "topology-translation": performance.describe_topology_translation,
     "goals": performance.describe_goals,
     "load": performance.describe_load,
     "costs": performance.describe_costs,

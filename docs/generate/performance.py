@@ -8,6 +8,7 @@ from typing import Any
 from docs.generate.tables import format_cell, format_table
 
 BENCH = "loadtests/results/reference.json"
+TOPOLOGY = "loadtests/results/reference.topology.json"
 LOAD = "loadtests/results/reference.load.json"
 
 
@@ -57,6 +58,49 @@ def describe_latency(root: Path) -> str:
     ]
     columns = ("p50 / p99, ms", *(f"c={level}" for level in levels))
     return format_table(columns, rows) + name_source(BENCH, results["about"])
+
+
+def describe_topologies(root: Path) -> str:
+    """Classification by topology, number of processes that take requests, and connections."""
+    results = read_results(root, TOPOLOGY)
+    keys = {
+        "requests/s": "requests_per_second",
+        "p50 ms": "p50_ms",
+        "p99 ms": "p99_ms",
+        "CPU µs per request": "cpu_us",
+        "rows per batch": "rows_per_batch",
+    }
+    rows = []
+    for precision in ("fp32", "int8"):
+        found = results["topology"][precision]
+        for level in next(iter(found["summary"].values())):
+            rows += [
+                [
+                    f"{precision}, c={level}",
+                    name,
+                    *(float(levels[level][key]) for key in keys.values()),
+                ]
+                for name, levels in found["summary"].items()
+            ]
+    table = format_table(("precision, connections", "topology", *keys), rows)
+    return table + name_source(TOPOLOGY, results["about"])
+
+
+def describe_topology_translation(root: Path) -> str:
+    """Translation by topology, and memory with the translator alone."""
+    results = read_results(root, TOPOLOGY)
+    found = results["topology"]["translation"]
+    keys = {"requests/s": "requests_per_second", "p50 ms": "p50_ms", "p99 ms": "p99_ms"}
+    rows = [
+        [
+            name,
+            *(float(each[key]) for key in keys.values()),
+            found["pss_bytes"][name] / 2**20,
+        ]
+        for name, each in found["summary"].items()
+    ]
+    table = format_table(("topology", *keys, "memory, MiB"), rows)
+    return table + name_source(TOPOLOGY, results["about"])
 
 
 def describe_translation(root: Path) -> str:

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from loadtests.bench.contestants.lineup import Contestants, start_contestants
 from loadtests.bench.decoder import find_translator, measure_decoder
@@ -164,8 +165,10 @@ def run_overload(context: BenchContext, contestants: Contestants, results: Resul
 
 def run_topology(context: BenchContext, results: ResultsFile) -> None:
     print("topologies", flush=True)
-    found = measure_topologies(context)
-    results.add("topology", found)
+    found: dict[str, Any] = {}
+    for load, figures in measure_topologies(context):
+        found[load] = figures
+        results.add("topology", found)
     print_topologies(found)
 
 

@@ -1,7 +1,7 @@
 """A whole server per process against front ends of one engine process."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -30,16 +30,15 @@ NUM_CONNECTIONS = 32
 PUBLISH_SECONDS = 1.2
 
 
-def measure_topologies(context: BenchContext) -> dict[str, Any]:
-    """Classification by precision, in closed loop, and translation."""
-    found: dict[str, Any] = {}
+def measure_topologies(context: BenchContext) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Classification by precision, in closed loop, and translation; each as soon as it is known."""
     for shape in context.shapes.values():
         print(f"  classification, {shape.precision}", flush=True)
         with ExitStack() as stack:
             servers = start_all(shape.models_dir, shape.precision, context, stack)
             for server in servers:
                 bring_up(server, context)
-            found[shape.precision] = measure_classification(servers, context)
+            yield shape.precision, measure_classification(servers, context)
     print(f"  translation, {GREEDY.title}", flush=True)
     with ExitStack() as stack:
         models_dir = link_translator(find_translator(), context.folder / "topologies")
@@ -47,8 +46,7 @@ def measure_topologies(context: BenchContext) -> dict[str, Any]:
         for server in servers:
             server.wait_ready()
             server.pause()
-        found["translation"] = measure_translations(servers, context)
-    return found
+        yield "translation", measure_translations(servers, context)
 
 
 def start_all(
@@ -113,11 +111,19 @@ def measure_translations(servers: Sequence[Server], context: BenchContext) -> di
         rounds.append(found)
     keys = ("requests_per_second", "p50_ms", "p99_ms", "num_failures")
     summary = {
-        server.name: {key: median([each[server.name][key] for each in rounds]) for key in keys}
+        server.name: {
+            key: median([read_figure(each[server.name], key) for each in rounds]) for key in keys
+        }
         for server in servers
     }
     memory = {server.name: server.pss_bytes() for server in servers}
     return {"rounds": rounds, "summary": summary, "pss_bytes": memory}
+
+
+def read_figure(found: Mapping[str, Any], key: str) -> float:
+    """A figure of the client; a latency is infinite if nothing was answered in time."""
+    value = found[key]
+    return float("inf") if value is None else float(value)
 
 
 def find_rows_per_batch(server: Server, before: tuple[float, float]) -> float:

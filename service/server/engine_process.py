@@ -30,6 +30,8 @@ HEARTBEAT_SECONDS = 1.0
 TICK_SECONDS = 0.05
 # Front ends that were told to stop have ended by then, beyond the time in which they drain.
 GRACE_SECONDS = 5.0
+# A key press arrives twice: from the terminal, and from the supervisor.
+SAME_KEY_SECONDS = 1.0
 
 
 def run_engine(
@@ -106,11 +108,14 @@ class StopOrder:
     def give(self, number: int) -> None:
         if self._given_at is None:
             self._given_at = time.monotonic()
-        elif number == signal.SIGINT and time.monotonic() - self._given_at > 1.0:
-            self._is_urgent = True  # a key was pressed again
+        elif number == signal.SIGINT and self._seconds() > SAME_KEY_SECONDS:
+            self._is_urgent = True
 
     def is_due(self, num_front_ends: int) -> bool:
         if self._given_at is None:
             return False
-        is_late = time.monotonic() - self._given_at > self._max_seconds
-        return self._is_urgent or is_late or not num_front_ends
+        return self._is_urgent or self._seconds() > self._max_seconds or not num_front_ends
+
+    def _seconds(self) -> float:
+        """Since the order was given."""
+        return 0.0 if self._given_at is None else time.monotonic() - self._given_at

@@ -53,13 +53,13 @@ def choose_processes(settings: Settings) -> dict[str, Any]:
     before an engine process one less, at most `MAX_FRONT_ENDS`: they have no models. Measured on
     two processors only.
     """
-    topology = settings.topology
+    has_gpu, topology = may_use_gpu(settings.device), settings.topology
     if topology == "auto":
-        topology = "engine" if may_use_gpu(settings.device) else "replicas"
+        topology = "engine" if has_gpu else "replicas"
     if topology == "engine":
         default = max(1, min(MAX_FRONT_ENDS, available_cpus() - 1))
     else:
-        default = min(MAX_WORKERS, available_cpus())
+        default = 1 if has_gpu else min(MAX_WORKERS, available_cpus())
     return {"topology": topology, "workers": settings.workers or default}
 
 

@@ -16,6 +16,7 @@ import statistics
 import struct
 import time
 import timeit
+import types
 from collections.abc import Callable
 from dataclasses import astuple, dataclass
 from importlib import metadata
@@ -75,16 +76,14 @@ def list_codecs() -> dict[str, Codec]:
         "struct and array": (pack_structs, unpack_structs, TEXTS),
     }
     if importlib.util.find_spec("msgpack"):
-        import msgpack
-
+        msgpack = importlib.import_module("msgpack")
         codecs["msgpack, tuples"] = (msgpack.packb, msgpack.unpackb, TUPLES)
     if importlib.util.find_spec("msgspec"):
-        import msgspec
-
+        msgspec = importlib.import_module("msgspec")
         fields = [("number", int), ("input_ids", list[int]), ("arrived_at", float)]
         fields += [("deadline", float), ("start_id", int)]
         checked = msgspec.defstruct("Checked", fields, array_like=True)
-        decoder = msgspec.msgpack.Decoder(list[checked])  # type: ignore[valid-type]
+        decoder = msgspec.msgpack.Decoder(types.GenericAlias(list, (checked,)))
         structs = [checked(*fields) for fields in TUPLES]
         codecs["msgspec, checked structs"] = (msgspec.msgpack.encode, decoder.decode, structs)
     return codecs
@@ -125,10 +124,16 @@ def time_pings(ping: Callable[[], Any], echo: Callable[[], Any]) -> float:
 def time_eventfd() -> float:
     """The wake-ups of a ring, without the ring."""
     there, back = os.eventfd(0), os.eventfd(0)
-    return time_pings(
-        lambda: (os.eventfd_write(there, 1), os.eventfd_read(back)),
-        lambda: (os.eventfd_read(there), os.eventfd_write(back, 1)),
-    )
+
+    def ping() -> None:
+        os.eventfd_write(there, 1)
+        os.eventfd_read(back)
+
+    def echo() -> None:
+        os.eventfd_read(there)
+        os.eventfd_write(back, 1)
+
+    return time_pings(ping, echo)
 
 
 def time_socket(pair: tuple[socket.socket, socket.socket]) -> float:
@@ -152,8 +157,7 @@ def time_zmq() -> float | None:
     """ZeroMQ over `ipc:`; its sockets are opened after the fork, as they must be."""
     if not importlib.util.find_spec("zmq"):
         return None
-    import zmq
-
+    zmq = importlib.import_module("zmq")
     address = f"ipc:///tmp/transport-{os.getpid()}"
     pid = os.fork()
     with zmq.Context() as context, context.socket(zmq.PAIR) as ours:

@@ -56,6 +56,15 @@ async def test_shed_request_is_told_when_to_retry() -> None:
     assert (response.status_code, response.headers["retry-after"]) == (429, "2")
 
 
+@pytest.mark.parametrize(("seconds", "header"), [(4.2, "5"), (None, None)])
+async def test_a_model_that_comes_back_soon_says_when(
+    seconds: float | None, header: str | None
+) -> None:
+    error = errors.ModelNotReady("gone", seconds)
+    response = await classify(make_app(FakePipeline(error=error)))
+    assert (response.status_code, response.headers.get("retry-after")) == (503, header)
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [("GET", "/nope", 404), ("POST", "/translate/", 404), ("GET", "/translate", 405)],

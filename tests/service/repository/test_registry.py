@@ -311,6 +311,17 @@ def test_verification_tells_every_fault(repository: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("num_cpus", "num_front_ends", "num_engines"), [(2, 1, 1), (8, 4, 3), (64, 8, 4), (2, 4, 1)]
+)
+def test_the_engine_process_has_what_front_ends_leave(
+    num_cpus: int, num_front_ends: int, num_engines: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.repository.registry.available_cpus", lambda: num_cpus)
+    settings = Settings(topology="engine", workers=num_front_ends)
+    assert default_engines(Device("cpu"), settings) == num_engines
+
+
+@pytest.mark.parametrize(
     ("num_cpus", "num_workers", "num_engines"),
     [(1, 0, 1), (2, 1, 1), (3, 0, 2), (64, 1, 4), (2, 2, 1), (8, 4, 1), (12, 4, 2), (4, 8, 1)],
 )

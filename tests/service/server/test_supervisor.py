@@ -12,11 +12,38 @@ import httpx
 import pytest
 
 from service.server.listener import open_listener
-from service.server.supervisor import Supervisor
+from service.server.supervisor import Supervisor, choose_processes
 from service.settings import Settings
 from tests.service.server.processes import serve_for_a_moment, serve_one_but_fail_others
 
 ROOT = Path(__file__).parents[3]
+
+
+@pytest.mark.parametrize(
+    ("given", "num_cpus", "has_gpu", "chosen"),
+    [
+        ({}, 2, False, ("replicas", 2)),
+        ({}, 64, False, ("replicas", 4)),
+        ({}, 1, True, ("engine", 1)),
+        ({}, 4, True, ("engine", 3)),
+        ({}, 64, True, ("engine", 8)),
+        ({"topology": "engine"}, 2, False, ("engine", 1)),
+        ({"topology": "engine", "workers": 5}, 2, False, ("engine", 5)),
+        ({"topology": "replicas"}, 8, True, ("replicas", 1)),
+        ({"workers": 1}, 8, True, ("engine", 1)),
+    ],
+)
+def test_processes_are_chosen_for_device_and_machine(
+    given: dict[str, object],
+    num_cpus: int,
+    has_gpu: bool,
+    chosen: tuple[str, int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("service.server.supervisor.available_cpus", lambda: num_cpus)
+    monkeypatch.setattr("service.server.supervisor.may_use_gpu", lambda _: has_gpu)
+    found = choose_processes(Settings.model_validate(given))
+    assert (found["topology"], found["workers"]) == chosen
 
 
 def test_no_worker_is_started_once_all_are_to_stop(tmp_path: Path) -> None:
