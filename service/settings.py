@@ -172,9 +172,10 @@ class Settings(BaseSettings):
         Field(
             ge=1,
             le=3_600_000,
-            description="Predicted wait above which a request is refused; more waits longer.",
+            description="Predicted wait, with the time since its bytes arrived, above which a "
+            "request is refused; more waits longer.",
         ),
-    ] = 5_000
+    ] = 500
     default_timeout_ms: Annotated[
         int, Field(ge=1, le=3_600_000, description="Deadline of a request that names none.")
     ] = 30_000

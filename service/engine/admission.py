@@ -15,8 +15,9 @@ MEMORY_SECONDS = 2.0
 # A longer gap between batches means that the process stood still (a suspended machine, a container
 # without its share of the processor), not that the engine is slow.
 MAX_GAP_SECONDS = 0.5
-# No prediction before a queue has been observed under load for at least this long.
-MIN_SECONDS_SEEN = 0.5
+# No prediction before a queue has been observed under load for at least this long. Until then it
+# grows without a limit: at three times the maximum by twice this time.
+MIN_SECONDS_SEEN = 0.2
 
 
 @dataclass(frozen=True)
@@ -116,27 +117,42 @@ def check_admission(
                 state.wait_seconds,
                 unit,
             )
-    check_wait(model_name, state, limits)
     seconds_left = min((sequence.deadline for sequence in sequences), default=math.inf) - now
-    if 0 < seconds_left < state.wait_seconds:
-        raise Overloaded(
-            f"the wait for model {model_name} is predicted to be {state.wait_seconds:.1f} s, and "
-            f"the deadline is in {seconds_left:.1f} s; retry later or allow more time",
-            state.wait_seconds,
-            "deadline",
-        )
+    check_wait(model_name, state.wait_seconds, limits, seconds_left=seconds_left)
 
 
-def check_wait(model_name: str, state: QueueState, limits: QueueLimits) -> None:
-    """Refuses if the queue is too slow for any sequence.
+def check_wait(
+    model_name: str,
+    wait_seconds: float,
+    limits: QueueLimits,
+    waited_seconds: float = 0.0,
+    seconds_left: float = math.inf,
+) -> None:
+    """Refuses what would wait for too long.
+
+    Args:
+        model_name: for messages.
+        wait_seconds: predicted.
+        limits: of the queue.
+        waited_seconds: that the request has waited already, before anything of it was read.
+        seconds_left: until its deadline; a deadline that has passed is not a matter of the queue.
 
     Raises:
-        Overloaded: the predicted wait is above the limit.
+        Overloaded: both waits together are above the limit, or the predicted one is longer than
+            the deadline allows.
     """
-    if state.wait_seconds > limits.max_wait_seconds:
+    total = waited_seconds + wait_seconds
+    if total > limits.max_wait_seconds:
         raise Overloaded(
-            f"the wait for model {model_name} is predicted to be {state.wait_seconds:.1f} s, above "
+            f"the wait for model {model_name} is predicted to be {total:.1f} s, above "
             f"the limit of {limits.max_wait_seconds:g} s; retry later",
-            state.wait_seconds,
-            "wait",
+            wait_seconds,
+            "wait" if wait_seconds > limits.max_wait_seconds else "age",
+        )
+    if 0 < seconds_left < wait_seconds:
+        raise Overloaded(
+            f"the wait for model {model_name} is predicted to be {wait_seconds:.1f} s, and "
+            f"the deadline is in {seconds_left:.1f} s; retry later or allow more time",
+            wait_seconds,
+            "deadline",
         )

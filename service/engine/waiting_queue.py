@@ -1,5 +1,6 @@
 """The sequences of one model that wait for an engine. Its methods take its lock."""
 
+import math
 import threading
 from collections.abc import Callable
 
@@ -63,21 +64,27 @@ class WaitingQueue:
         """Seconds until what is queued now has left the queue; 0 if too little is known."""
         return self._rate.predict_seconds(self._scheduler.waiting_tokens, now)
 
-    def is_too_slow(self, now: float) -> bool:
-        """Whether `check_wait` would refuse."""
-        return self.predict_wait(now) > self._limits.max_wait_seconds
+    def check_wait(
+        self, wait_seconds: float, waited_seconds: float = 0.0, seconds_left: float = math.inf
+    ) -> None:
+        """Refuses, and counts, what would wait for too long.
 
-    def check_wait(self, now: float) -> None:
-        """Refuses if no sequence would be admitted because of the predicted wait.
+        Args:
+            wait_seconds: predicted by `predict_wait`.
+            waited_seconds: see `admission.check_wait`.
+            seconds_left: see there.
 
         Raises:
-            Overloaded: see `add`.
+            Overloaded: see there.
         """
         try:
-            check_wait(self._name, self._state(now), self._limits)
+            check_wait(self._name, wait_seconds, self._limits, waited_seconds, seconds_left)
         except Overloaded as refusal:
             self._metrics.shed_total[refusal.reason].inc()
             raise
+
+    def count_refusals(self, reason: str, num: int) -> None:
+        self._metrics.shed_total[reason].inc(num)
 
     def add(self, sequences: list[TokenSequence], now: float) -> None:
         """Admits all sequences or none; one that has expired never takes the place of another.
