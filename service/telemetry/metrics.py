@@ -214,7 +214,6 @@ class Metrics:
             ["model"],
             registry=registry,
         )
-        self._refusals = self.requests_total.labels(NO_MODEL, "overloaded")
         self._of_model: dict[str, ModelMetrics] = {}
         self._of_outcome: dict[tuple[str, str], Counter] = {}
         self._durations: dict[str, Histogram] = {}
@@ -229,7 +228,7 @@ class Metrics:
 
     def count_refusals(self, num: int) -> None:
         """Notes requests that were refused before a model was chosen, for want of capacity."""
-        self._refusals.inc(num)
+        self.requests_total.labels(NO_MODEL, "overloaded").inc(num)
 
     def count_request(self, model_name: str, outcome: str, seconds: float) -> None:
         """Notes one request that was answered, well or badly."""
