@@ -37,14 +37,15 @@ def read_metric(metrics: Metrics, name: str, **labels: str) -> float:
 def make_backlog(
     wait_seconds: float,
     max_wait_seconds: float = 0.5,
+    max_standing_wait_seconds: float = NEVER,
     num_waiting: int = 50,
     metrics: Metrics | None = None,
 ) -> WaitingQueue:
-    """The queue of a model "slow" whose last second has shown how long its sequences will wait."""
+    """The queue of a model "slow" whose first second has shown how long its sequences will wait."""
     queue = WaitingQueue(
         "slow",
         Scheduler(1, 100),
-        QueueLimits(10_000, 1_000_000, max_wait_seconds),
+        QueueLimits(10_000, 1_000_000, max_wait_seconds, max_standing_wait_seconds),
         (metrics or make_metrics()).of_model("slow"),
         lambda expired, now: None,
         wakes_workers=False,

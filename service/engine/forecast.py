@@ -19,6 +19,7 @@ class Forecast:
     def __init__(self, queue: WaitingQueue, now: float) -> None:
         self._queue = queue
         self.wait_seconds = queue.predict_wait(now)
+        self._limit = queue.limit_wait(now)
         self._share = self.wait_seconds / max(1, queue.num_waiting)
 
     def admit(self, waited_seconds: float = 0.0, seconds_left: float = math.inf) -> None:
@@ -32,7 +33,7 @@ class Forecast:
             Overloaded: it would wait too long; this is counted.
         """
         if self.wait_seconds:
-            self._queue.check_wait(self.wait_seconds, waited_seconds, seconds_left)
+            self._queue.check_wait(self.wait_seconds, self._limit, waited_seconds, seconds_left)
             self.wait_seconds += self._share
 
     def count_refusals(self, num: int) -> None:

@@ -2,7 +2,7 @@ import pytest
 
 from service.engine.forecast import Forecast
 from service.errors import Overloaded
-from tests.fakes import make_backlog, make_metrics, read_metric
+from tests.fakes import make_backlog, make_metrics, make_sequence, read_metric
 
 
 def count_admitted(forecast: Forecast) -> int:
@@ -53,3 +53,18 @@ def test_age_alone_is_no_reason_to_refuse_what_need_not_wait() -> None:
     while queue.num_waiting:
         queue.take_if(lambda batch: True, 1, now=2.0)
     Forecast(queue, 2.0).admit(waited_seconds=9.0)
+
+
+@pytest.mark.parametrize(("now", "num_admitted"), [(0.99, 20), (1.01, 0)])
+def test_queue_that_stands_for_a_second_has_a_lower_limit(now: float, num_admitted: int) -> None:
+    queue = make_backlog(0.3, 0.42, max_standing_wait_seconds=0.25)  # 6 ms for each
+    assert count_admitted(Forecast(queue, now)) == pytest.approx(num_admitted, abs=1)
+
+
+def test_queue_that_was_empty_meanwhile_does_not_stand() -> None:
+    queue = make_backlog(0.3, 0.42, max_standing_wait_seconds=0.25)
+    while queue.num_waiting:
+        queue.take_if(lambda batch: True, 1, now=1.3)
+    queue.add([make_sequence(5) for _ in range(50)], now=1.4)
+    assert count_admitted(Forecast(queue, 2.3)) == pytest.approx(20, abs=2)
+    assert count_admitted(Forecast(queue, 2.5)) == 0

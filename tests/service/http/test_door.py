@@ -24,7 +24,7 @@ needs_linux = pytest.mark.skipif(not IS_KNOWN, reason="the kernel does not tell"
 
 @asynccontextmanager
 async def run_slow(wait_seconds: float = 0.7, **settings: Any) -> AsyncIterator[Live]:
-    """A server with a queue; 0.7 s are too long for the default limit."""
+    """A server with a queue whose limit is half a second."""
     async with run_live(**settings) as running:
         metrics = running.server.context.metrics
         running.pipeline.queue = make_backlog(wait_seconds, metrics=metrics)
