@@ -175,7 +175,7 @@ class Settings(BaseSettings):
             description="Predicted wait, with the time since its bytes arrived, above which a "
             "request is refused; more waits longer.",
         ),
-    ] = 700
+    ] = 500
     max_standing_wait_ms: Annotated[
         int,
         Field(

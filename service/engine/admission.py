@@ -19,7 +19,7 @@ MAX_GAP_SECONDS = 0.5
 STANDING_SECONDS = 1.0
 # No prediction before a queue has been observed under load for at least this long. Until then it
 # grows without a limit: at three times the maximum by twice this time.
-MIN_SECONDS_SEEN = 0.2
+MIN_SECONDS_SEEN = 0.1
 
 
 @dataclass(frozen=True)
