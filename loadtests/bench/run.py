@@ -23,13 +23,8 @@ from loadtests.bench.contestants.lineup import Contestants, start_contestants
 from loadtests.bench.decoder import find_translator, measure_decoder
 from loadtests.bench.engine import measure_ceiling, measure_engine
 from loadtests.bench.generation import find_generator, measure_generation
-from loadtests.bench.overload import (
-    LOAD_SHARE,
-    find_maximum,
-    measure_open,
-    measure_overload,
-    summarize_open,
-)
+from loadtests.bench.open_load import LOAD_SHARE, find_maximum, measure_open, summarize_open
+from loadtests.bench.overload import WORKLOADS, measure_workloads
 from loadtests.bench.plan import OVER_HTTP, PARTS, WITH_WRK, BenchContext, BenchPlan, make_context
 from loadtests.bench.plot import plot_results
 from loadtests.bench.report import (
@@ -156,9 +151,9 @@ def run_open(context: BenchContext, contestants: Contestants, results: ResultsFi
     print_open(results.figures["open"]["summary"], LOAD_SHARE)
 
 
-def run_overload(context: BenchContext, contestants: Contestants, results: ResultsFile) -> None:
+def run_overload(context: BenchContext, results: ResultsFile) -> None:
     print("overload", flush=True)
-    found = {server.name: measure_overload(server, context) for server in contestants.ours}
+    found = measure_workloads(context, WORKLOADS)
     results.add("overload", found)
     print_overload(found)
 
@@ -194,15 +189,16 @@ def run_generation(context: BenchContext, results: ResultsFile) -> None:
 Run = Callable[[BenchContext, ResultsFile], None]
 
 FIRST_PARTS: dict[str, Run] = {"engine": run_engine, "decoder": run_decoder}
-LAST_PARTS: dict[str, Run] = {
-    "topology": run_topology,
-    "translation": run_translation,
-    "generation": run_generation,
-}
 HTTP_PARTS: dict[str, Callable[[BenchContext, Contestants, ResultsFile], None]] = {
     "http": run_http,
     "open": run_open,
+}
+
+LAST_PARTS: dict[str, Run] = {
     "overload": run_overload,
+    "topology": run_topology,
+    "translation": run_translation,
+    "generation": run_generation,
 }
 
 

@@ -337,7 +337,10 @@ def list_directions(pairs: Sequence[tuple[str, str]], pivot: str) -> list[tuple[
 def make_limits(settings: Settings) -> QueueLimits:
     """The bounds of each model's queue."""
     return QueueLimits(
-        settings.max_queue_size, settings.max_queue_tokens, settings.max_queue_wait_ms / 1000
+        settings.max_queue_size,
+        settings.max_queue_tokens,
+        settings.max_queue_wait_ms / 1000,
+        settings.max_standing_wait_ms / 1000,
     )
 
 

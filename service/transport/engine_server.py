@@ -5,6 +5,7 @@ import functools
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import astuple
 from typing import Any, NamedTuple
 
 from service.engine.batch import Result, TokenSequence
@@ -102,7 +103,7 @@ class EngineServer:
     def _describe_status(self) -> Message:
         now = time.monotonic()
         queues = [
-            (state.num_sequences, state.num_tokens, state.wait_seconds)
+            astuple(state)
             for state in (engine.batcher.queue_state(now) for engine in self._engines)
         ]
         return "status", self._find_faults(), queues

@@ -4,6 +4,7 @@ import asyncio
 import functools
 import itertools
 import logging
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 from service.arrays import FloatArray
 from service.engine.admission import QueueLimits, QueueState, check_wait
 from service.engine.batch import Generation, Result, TokenSequence
+from service.engine.forecast import Forecast
 from service.engine.states_worker import TOO_LATE
 from service.errors import DeadlineExceeded, ModelNotReady, Overloaded, ServingError
 from service.telemetry.metrics import ModelMetrics
@@ -296,6 +298,62 @@ class RemoteEngine:
             call.future.set_exception(error)
 
 
+class RemoteQueue:
+    """The queue of one model of the engine process, as it was a tenth of a second ago.
+
+    Args:
+        As of `RemoteBatcher`.
+    """
+
+    def __init__(
+        self,
+        model_name: str,
+        place: int,
+        engine: RemoteEngine,
+        limits: QueueLimits,
+        metrics: ModelMetrics,
+    ) -> None:
+        self._name, self._place, self._engine = model_name, place, engine
+        self._limits, self._metrics = limits, metrics
+
+    @property
+    def num_waiting(self) -> int:
+        return self._state.num_sequences
+
+    def predict_wait(self, now: float) -> float:  # noqa: ARG002 - what was told, as it was told
+        """Seconds until what was queued has left the queue; 0 if too little is known."""
+        return self._state.wait_seconds
+
+    def limit_wait(self, now: float) -> float:  # noqa: ARG002
+        """The longest predicted wait with which a sequence is admitted."""
+        return self._limits.limit_wait(self._state.standing_seconds)
+
+    def check_wait(
+        self,
+        wait_seconds: float,
+        limit_seconds: float,
+        waited_seconds: float = 0.0,
+        seconds_left: float = math.inf,
+    ) -> None:
+        """Refuses, and counts, what would wait for too long; see `admission.check_wait`.
+
+        Raises:
+            Overloaded: see there.
+        """
+        try:
+            check_wait(self._name, wait_seconds, limit_seconds, waited_seconds, seconds_left)
+        except Overloaded as refusal:
+            self.count_refusals(refusal.reason, 1)
+            raise
+
+    def count_refusals(self, reason: str, num: int) -> None:
+        self._metrics.shed_total[reason].inc(num)
+
+    @property
+    def _state(self) -> QueueState:
+        return self._engine.queue_state(self._place)
+
+
 class RemoteBatcher:
     """The queue of one model of the engine process; `service.engine.batcher.Batcher` from afar.
 
@@ -315,8 +373,8 @@ class RemoteBatcher:
         limits: QueueLimits,
         metrics: ModelMetrics,
     ) -> None:
-        self._name, self._place, self._engine = model_name, place, engine
-        self._limits, self._metrics = limits, metrics
+        self._place, self._engine, self._metrics = place, engine, metrics
+        self._queue = RemoteQueue(model_name, place, engine, limits, metrics)
 
     def submit(self, sequences: list[TokenSequence]) -> list[asyncio.Future[Result]]:
         """Sends all sequences to the engine, which admits all or none.
@@ -342,23 +400,9 @@ class RemoteBatcher:
         """
         await self._engine.settle()
 
-    def check_wait(self) -> None:
-        """Refuses if the queue is so slow that no sequence would be admitted.
-
-        Raises:
-            Overloaded: as the engine would.
-        """
-        try:
-            check_wait(self._name, self._engine.queue_state(self._place), self._limits)
-        except Overloaded as refusal:
-            self._metrics.shed_total[refusal.reason].inc()
-            raise
-
-    @property
-    def is_too_slow(self) -> bool:
-        """Whether `check_wait` would refuse."""
-        state = self._engine.queue_state(self._place)
-        return state.wait_seconds > self._limits.max_wait_seconds
+    def forecast(self) -> Forecast:
+        """The wait of what is about to be submitted."""
+        return Forecast(self._queue, time.monotonic())
 
 
 @dataclass(frozen=True)

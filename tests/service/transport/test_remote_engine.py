@@ -370,17 +370,17 @@ async def test_a_slow_queue_is_refused_before_anything_is_sent() -> None:
         time.sleep(0.02)
 
     async with run_both(limits=limits) as stand:
-        stand.batcher.check_wait()
+        stand.batcher.forecast().admit()
         stand.runner.on_step = drag
         futures = stand.batcher.submit([make_sequence() for _ in range(600)])
-        await wait_until(lambda: stand.batcher.is_too_slow)
+        await wait_until(lambda: stand.batcher.forecast().wait_seconds > limits.max_wait_seconds)
         with pytest.raises(Overloaded, match="is predicted to be") as found:
-            stand.batcher.check_wait()
+            stand.batcher.forecast().admit()
         assert found.value.reason == "wait"
         assert found.value.retry_after_seconds > 0.01
         for future in futures:
             future.cancel()
-        await wait_until(lambda: not stand.batcher.is_too_slow)
+        await wait_until(lambda: not stand.batcher.forecast().wait_seconds)
 
 
 async def test_an_engine_that_does_not_read_is_asked_for_no_more(
