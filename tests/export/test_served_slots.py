@@ -11,6 +11,7 @@ import pytest
 
 from export.graph import save_graphs
 from export.publish import export_run
+from loadtests.gpu.fake_device import FakeDevice, FakeSession, RuleError
 from models.config import Cell
 from service.engine.batch import Hypothesis, SearchOptions, TokenSequence
 from service.engine.binding import EAGER, OnnxBoundSession, OnnxMemory
@@ -34,7 +35,6 @@ from tests.service.engine.search.test_translator import (
     run_staggered,
     translate,
 )
-from tests.service.engine.slots.fake_device import FakeDevice, FakeSession, RuleError
 
 CELLS: list[Cell] = ["lstm", "gru", "rnn"]
 CPU = Device("cpu")
