@@ -178,10 +178,17 @@ def slot_graphs(run: Run) -> dict[Role, onnx.ModelProto]:
     if run.config.task != "translation":
         return {}
     weights: Weights = {name: array.numpy() for name, array in run.model.state_dict().items()}
-    cell, eos_id = run.config.model.cell, run.special_ids.eos_id
+    eos_id = run.special_ids.eos_id
     assert eos_id is not None, "a translator has an eos_id"
+    return build_slot_graphs(weights, run.config.model.cell, run.forbidden_ids, eos_id)
+
+
+def build_slot_graphs(
+    weights: Weights, cell: str, forbidden_ids: Sequence[int], eos_id: int
+) -> dict[Role, onnx.ModelProto]:
+    """The graphs of decoding in slots, in float16."""
     graphs: dict[Role, onnx.ModelProto] = {
-        role: build_slot_decoder(weights, cell, run.forbidden_ids, eos_id, "fp32", num_steps)
+        role: build_slot_decoder(weights, cell, forbidden_ids, eos_id, "fp32", num_steps)
         for role, num_steps in SLOT_STEPS.items()
     }
     graphs["slot_join"] = build_slot_join(cell)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from loadtests.gpu.fake_device import FakeDevice, FakeSession, RuleError
+from loadtests.gpu.fake_device import FakeArray, FakeDevice, FakeSession, RuleError
 from service.engine.binding import (
     EAGER,
     Binding,
@@ -22,21 +22,20 @@ from service.engine.session import OnnxSession
 CPU = Device("cpu")
 GRAPH = Path(__file__).parents[2] / "service" / "engine" / "gather.onnx"
 """table (N, 2) float32 and rows (R) int64 -> chosen (R, 2), count (1)."""
-Arrays = dict[str, DeviceArray]
 
 
 def gather() -> BoundSession:
     return OnnxBoundSession(OnnxSession(GRAPH, CPU), CPU)
 
 
-def put_inputs(device: FakeDevice, num_rows: int = 2) -> Arrays:
+def put_inputs(device: FakeDevice, num_rows: int = 2) -> dict[str, FakeArray]:
     return {
         "table": device.put(np.arange(6, dtype=np.float32).reshape(3, 2)),
         "rows": device.put(np.arange(num_rows)),
     }
 
 
-def put_outputs(device: FakeDevice, num_rows: int = 2) -> Arrays:
+def put_outputs(device: FakeDevice, num_rows: int = 2) -> dict[str, FakeArray]:
     return {
         "chosen": device.put(np.zeros((num_rows, 2), np.float32)),
         "count": device.put(np.zeros(1, np.int64)),
@@ -108,9 +107,10 @@ def test_other_shapes_are_refused_even_at_the_same_address() -> None:
     session = FakeSession(gather(), device, can_capture=True)
     inputs, outputs = put_inputs(device), put_outputs(device)
     session.bind(inputs, outputs).run(1)
-    session.places[1]["rows"] = (inputs["rows"].address, (3,))
+    same_place = FakeArray(device, inputs["rows"])
+    same_place.shape = (1, 2)
     with pytest.raises(RuleError, match="other addresses or shapes"):
-        session.bind(inputs, outputs).run(1)
+        session.bind({**inputs, "rows": same_place}, outputs).run(1)
 
 
 @pytest.mark.parametrize("kind", ["put", "read", "write"])
