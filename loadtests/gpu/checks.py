@@ -30,7 +30,7 @@ CPU = Device("cpu")
 MAX_DIFFERENCE = 2e-2
 # Of the labels of texts, and of tokens in a row: one that differs changes those after it.
 MIN_EQUAL_LABELS, MIN_EQUAL_TEXTS = 0.99, 0.9
-REPEATS, MIN_REPEATS = 100, 3
+REPEATS, MIN_REPEATS = 100, 2
 SEED = 7
 NVIDIA_SMI = "nvidia-smi"
 SMI_FIELDS = ("name", "driver_version", "memory.total", "memory.used", "clocks.sm")
@@ -84,14 +84,14 @@ def check_parity(trial: Trial) -> Findings:
         for folder in trial.versions
         for precision in list_precisions(read_manifest(folder))
     ]
-    each = trial.seconds / 2 / len(models)
+    each = trial.share_time(2 * len(models))
     for folder, precision in models:
         name = f"{folder.parent.name} {precision}"
         on_device, on_cpu = (
             load_model(folder, device, precision=precision, slots="never")
             for device in (trial.device, CPU)
         )
-        figures[name] = found = compare_models(on_device, on_cpu, each, trial.scale(REPEATS, 2))
+        figures[name] = found = compare_models(on_device, on_cpu, each, REPEATS)
         is_written = read_manifest(folder).task in ("translation", *GENERATIVE)
         faults += judge_parity(name, found, MIN_EQUAL_TEXTS if is_written else MIN_EQUAL_LABELS)
     worst = max(found["max_difference"] for found in figures.values())
@@ -255,7 +255,7 @@ def join_and_leave(slotted: Slotted, trial: Trial) -> dict[str, float]:
     equal, num_steps, num_left = list[bool](), 0, 0
     started = time.monotonic()
     for seed in range(trial.scale(50, 1)):
-        if seed and time.monotonic() - started > trial.seconds / 4:
+        if seed and time.monotonic() - started > trial.share_time(4):
             break
         rng = random.Random(seed)
         chosen = [rng.choice(texts) for _ in range(trial.scale(100, 12))]

@@ -35,6 +35,7 @@ MIN_REQUESTS_PER_SECOND = 30_000
 MAX_BLEU_LOSS = 0.1
 
 SHORT_TOKENS = 10
+MAX_TIMES = 1000
 BATCH_SIZES = (1, 8, 32, 128, 256, 512)
 SLOT_ROWS = (64, 256, 512)
 CLIENT = "loadtests.clients.closed_loop"
@@ -52,7 +53,7 @@ def measure_steps(trial: Trial) -> Findings:
     for folder in trial.find_task("translation"):
         slotted = open_slots(folder, trial, max_rows=trial.scale(512, 16))
         buckets = list_buckets(trial.scale(512, 16))
-        each = trial.seconds / 3 / (len(buckets) * 2 * len(STEPS))
+        each = trial.share_time(3 * len(buckets) * 2 * len(STEPS))
         for bucket in buckets:
             fill_bucket(slotted, bucket)
             for is_captured in dict.fromkeys([slotted.session.is_captured, False]):
@@ -147,7 +148,7 @@ def measure_classification(trial: Trial) -> Findings:
         for precision in list_precisions(read_manifest(folder))
     ]
     sizes = trial.scale_all(BATCH_SIZES, (1, 8))
-    each = trial.seconds / 3 / (len(cases) * len(sizes))
+    each = trial.share_time(3 * len(cases) * len(sizes))
     for folder, precision in cases:
         for size in sizes:
             model = load_model(folder, trial.device, precision=precision, max_rows=size)
@@ -170,8 +171,8 @@ def measure_latency(trial: Trial) -> Findings:
     for folder in trial.find_task("translation"):
         slotted = open_slots(folder, trial, max_rows=16)
         (sentence,) = make_sentences(slotted.model, [SHORT_TOKENS])
-        times, end = list[float](), time.monotonic() + trial.seconds / 4
-        while len(times) < 4 or (len(times) < 1000 and time.monotonic() < end):
+        times, end = list[float](), time.monotonic() + trial.share_time(6)
+        while len(times) < 4 or (len(times) < MAX_TIMES and time.monotonic() < end):
             sequences = prepare_sequences(slotted.model, [sentence])
             started = time.perf_counter()
             run_sequences(slotted.runner, sequences)
@@ -197,9 +198,9 @@ def measure_http(trial: Trial) -> Findings:
         json.dumps({"inputs": text, "model": model.manifest.name}) for text in list_texts(model)
     ]
     bodies.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    seconds = min(8.0, trial.seconds / (6 * len(trial.num_front_ends)))
+    seconds = trial.scale(8, 1)
     for num_front_ends in trial.num_front_ends:
-        found = load_server(trial, bodies, num_front_ends, trial.scale(seconds, 1))
+        found = load_server(trial, bodies, num_front_ends, seconds)
         figures[f"{num_front_ends} front ends"] = found
         best = max(best, found["requests_per_second"])
         if found["num_failures"]:
@@ -211,7 +212,7 @@ def measure_http(trial: Trial) -> Findings:
     )
 
 
-def load_server(trial: Trial, bodies: Path, num_front_ends: int, seconds: float) -> dict[str, Any]:
+def load_server(trial: Trial, bodies: Path, num_front_ends: int, seconds: int) -> dict[str, Any]:
     """Starts a server and asks it from as many processes as there are processors to spare."""
     command = [sys.executable, "-m", "service", "--port", "{port}", "--log-level", "warning"]
     command += ["--device", str(trial.device), "--models-dir", str(trial.models_dir)]
@@ -231,7 +232,7 @@ def load_server(trial: Trial, bodies: Path, num_front_ends: int, seconds: float)
         )
         enlist(server, stack).wait_ready()
         client = [sys.executable, "-m", CLIENT, "--port", str(server.port), "--path", "/classify"]
-        client += ["--warm-up", "1", "--seconds", f"{seconds:g}"]
+        client += ["--warm-up", "1", "--seconds", str(seconds)]
         client += ["--group", f"all:{connections}:{bodies}"]
         processes = [
             subprocess.Popen(client, cwd=ROOT, stdout=subprocess.PIPE, text=True)

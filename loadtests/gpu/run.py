@@ -130,7 +130,10 @@ def run_alone(arguments: argparse.Namespace) -> int:
         findings = run(trial)
     except ServingError as exc:  # others end with their traceback, which the results file keeps
         findings = Findings(faults=[str(exc)])
-    write_json(asdict(findings), find_file(arguments.scratch, arguments.stage))
+    file = find_file(arguments.scratch, arguments.stage)
+    partial = file.with_suffix(".partial")
+    write_json(asdict(findings), partial)
+    partial.rename(file)  # a stage may be killed at any time
     return 1 if findings.faults else 0
 
 

@@ -21,7 +21,7 @@ class Trial:
     Attributes:
         folder: of `prepare`: `models`, a model repository, and `pairs`.
         scratch: of the stage.
-        seconds: that it may take; what repeats itself stops after half of them.
+        seconds: that it may take.
         is_rehearsal: on the CPU and over a fake device, with the least of everything.
         num_front_ends: HTTP processes to measure with.
     """
@@ -57,6 +57,10 @@ class Trial:
     def scale(self, measured: int, rehearsed: int) -> int:
         """A number of texts, rows or rounds."""
         return rehearsed if self.is_rehearsal else measured
+
+    def share_time(self, num_shares: int) -> float:
+        """Seconds for something that repeats itself; none in a rehearsal, which does the least."""
+        return 0.0 if self.is_rehearsal else self.seconds / num_shares
 
     def scale_all(self, measured: Sequence[int], rehearsed: Sequence[int]) -> Sequence[int]:
         """Numbers of rows."""
