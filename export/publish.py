@@ -23,6 +23,7 @@ from export.language_graphs import (
 from export.layers import Weights
 from export.lengths import measure_limits
 from export.parity import HALF, check_figures, check_parity, make_batches
+from export.slot_beams import build_beams_join, build_slot_beams
 from export.slot_parity import BUCKETS, compare_slots
 from export.slots import build_slot_decoder, build_slot_join, name_states
 from export.states import add_states
@@ -32,7 +33,7 @@ from models.card import CURVES, write_card
 from models.networks.classifier import Classifier
 from models.networks.seq2seq import Seq2Seq
 from models.training.runs import Run, read_run
-from service.engine.binding import OnnxMemory
+from service.engine.binding import OnnxBoundSession, OnnxMemory
 from service.engine.device import Device
 from service.engine.device_thread import thread_of
 from service.engine.session import OnnxSession
@@ -45,6 +46,7 @@ from service.repository.manifest import (
     GENERATIVE,
     MANIFEST,
     SLOT_ROLES,
+    SLOT_STEPS,
     TOKENIZER,
     Condition,
     FileEntry,
@@ -92,7 +94,6 @@ REMARKS = {
 }
 PROMPTS_BY_TASK = {"language": PROMPTS, "text2text": REMARKS}
 PARITY_LENGTH = 48
-SLOT_STEPS: dict[Role, int] = {"slot_decoder": 1, "slot_decoder_8": 8}
 TOOLS = ("torch", "onnx", "onnxruntime", "onnxruntime-gpu", "tokenizers")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 VERSION = re.compile(r"[1-9][0-9]{0,8}")
@@ -188,10 +189,17 @@ def build_slot_graphs(
 ) -> dict[Role, onnx.ModelProto]:
     """The graphs of decoding in slots, in float16."""
     graphs: dict[Role, onnx.ModelProto] = {
-        role: build_slot_decoder(weights, cell, forbidden_ids, eos_id, "fp32", num_steps)
-        for role, num_steps in SLOT_STEPS.items()
+        "slot_join": build_slot_join(cell),
+        "slot_join_beams": build_beams_join(cell),
     }
-    graphs["slot_join"] = build_slot_join(cell)
+    same = (weights, cell, forbidden_ids, eos_id, "fp32")
+    for beam_size, steps in SLOT_STEPS.items():
+        for num_steps, role in steps.items():
+            graphs[role] = (
+                build_slot_decoder(*same, num_steps)
+                if beam_size == 1
+                else build_slot_beams(*same, beam_size, num_steps)
+            )
     held = ("keys", "values", "padding", *name_states(cell))
     names = {"new_padding", *held, *(f"next_{name}" for name in held)}
     return {role: to_half(graph, names) for role, graph in graphs.items()}
@@ -280,9 +288,9 @@ def check_slots(
     assert isinstance(run.model, Seq2Seq), "translators alone decode in slots"
     ids = run.special_ids
     assert ids.eos_id is not None, "a translator has an eos_id"
-    graphs = bind_slots(sessions, device)
+    graphs = bind_slots(lambda role: OnnxBoundSession(sessions[role], device))
     slots = SlotSession(
-        *(graphs, OnnxMemory(device), thread_of(device), BUCKETS), ids.pad_id, ids.eos_id
+        *(graphs[1], OnnxMemory(device), thread_of(device), BUCKETS), ids.pad_id, ids.eos_id
     )
     comparison = Comparison(HALF.tie)
     start_id = next(iter(ids.start_ids.values()))

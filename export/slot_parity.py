@@ -46,7 +46,8 @@ def compare_slots(
         sources = np.zeros(bucket.rows, np.int64)
         sources[:count] = slots.bucket.rows + np.arange(count)
         slots.join(bucket, sequences, sources)
-        tokens, scores = (array[:count] for array in slots.step(num_steps))
+        outputs = slots.step(num_steps)
+        tokens, scores = (outputs[name][:count] for name in ("tokens", "scores"))
         keys, values, mask, state = model.encode(
             torch.from_numpy(batch.input_ids), torch.from_numpy(batch.lengths)
         )

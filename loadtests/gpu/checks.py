@@ -201,8 +201,8 @@ def check_slots(trial: Trial) -> Findings:
         name, started = folder.parent.name, time.perf_counter()
         slotted = open_slots(folder, trial, max_rows=trial.scale(64, 16))
         found = {"load_and_capture_seconds": time.perf_counter() - started}
-        found["is_captured"] = float(slotted.session.is_captured)
-        if not slotted.session.is_captured:
+        found["is_captured"] = float(slotted.runner.is_captured)
+        if not slotted.runner.is_captured:
             faults.append(f"{name}: steps are not captured; the log above says why")
         texts = list_texts(slotted.model)
         in_slots, in_pages = (

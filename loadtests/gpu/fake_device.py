@@ -113,6 +113,7 @@ class FakeSession:
         self.places: dict[int, Places] = {}
         self.recording_fails = self.replays_garbage = False
         self.inputs: Mapping[str, tuple[Sequence[int | str | None], type]] = session.inputs
+        self.outputs: Mapping[str, tuple[Sequence[int | str | None], type]] = session.outputs
 
     def bind(
         self, inputs: Mapping[str, DeviceArray], outputs: Mapping[str, DeviceArray]

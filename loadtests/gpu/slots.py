@@ -10,10 +10,9 @@ from service.engine.device import Device
 from service.engine.device_thread import CallersThread, DeviceThread, thread_of
 from service.engine.search.translator import TranslatorRunner
 from service.engine.session import OnnxSession
-from service.engine.slots.buckets import list_buckets
-from service.engine.slots.session import Graphs, SlotSession
+from service.engine.slots.session import SlotSession
 from service.engine.slots.translator import SlotTranslatorRunner
-from service.repository.loader import CAPTURED, load_model
+from service.repository.loader import CAPTURED, bind_slots, load_model, make_slot_runner
 from service.repository.manifest import Role
 from service.repository.model import LoadedModel
 
@@ -56,24 +55,16 @@ def open_slots(folder: Path, trial: Trial, max_rows: int) -> Slotted:
 
 def rehearse_slots(folder: Path, max_rows: int) -> Slotted:
     """The same as the loader makes for CUDA, over a device that enforces its rules."""
-    cpu, fake, thread = Device("cpu"), FakeDevice(), CallersThread()
+    cpu, fake = Device("cpu"), FakeDevice()
     model = load_model(folder, cpu, precision="fp16", max_rows=max_rows)
     paged, manifest = model.runner, model.manifest
     assert isinstance(paged, TranslatorRunner), f"{folder} is not a translator"
-    assert manifest.ids.eos_id is not None, "the manifest of a translation model has an eos_id"
 
     def open_graph(role: Role) -> FakeSession:
         session = OnnxSession(folder / manifest.graph(role, "fp16").file, cpu)
         return FakeSession(OnnxBoundSession(session, cpu), fake, can_capture=role in CAPTURED)
 
-    graphs = Graphs(
-        open_graph("encoder"),
-        open_graph("slot_join"),
-        {1: open_graph("slot_decoder"), 8: open_graph("slot_decoder_8")},
-    )
-    buckets = list_buckets(max_rows)
-    ids = manifest.ids
-    session = SlotSession(graphs, fake, thread, buckets, ids.pad_id, manifest.ids.eos_id)
-    session.capture()
-    runner = SlotTranslatorRunner(session, paged, buckets, manifest.ids.eos_id, max_rows)
+    graphs, thread = bind_slots(open_graph), CallersThread()
+    runner = make_slot_runner(paged, manifest.ids, graphs, fake, thread, max_rows)
+    runner.capture()
     return Slotted(model, runner, thread)

@@ -47,7 +47,7 @@ class Meddling:
 
     def __init__(self, meddle: Callable[[], object]) -> None:
         self._session, self._meddle = gather(), meddle
-        self.inputs = self._session.inputs
+        self.inputs, self.outputs = self._session.inputs, self._session.outputs
 
     def bind(
         self, inputs: Mapping[str, DeviceArray], outputs: Mapping[str, DeviceArray]
