@@ -24,7 +24,7 @@ from export.layers import Weights
 from export.lengths import measure_limits
 from export.parity import HALF, check_figures, check_parity, make_batches
 from export.slot_beams import build_beams_join, build_slot_beams
-from export.slot_parity import BUCKETS, compare_slots
+from export.slot_parity import MAX_ROWS, compare_beams, compare_slots
 from export.slots import build_slot_decoder, build_slot_join, name_states
 from export.states import add_states
 from export.taggers import tagging_graphs
@@ -36,12 +36,13 @@ from models.training.runs import Run, read_run
 from service.engine.binding import OnnxBoundSession, OnnxMemory
 from service.engine.device import Device
 from service.engine.device_thread import thread_of
+from service.engine.search.decoder_session import DecoderSession
+from service.engine.search.translator import TranslatorRunner
 from service.engine.session import OnnxSession
-from service.engine.slots.session import SlotSession
 from service.errors import ArtefactError
 from service.repository.defaults import check_defaults
 from service.repository.goldens import agrees, answer_golden, check_goldens
-from service.repository.loader import bind_slots, load_model
+from service.repository.loader import bind_slots, load_model, make_slot_runner
 from service.repository.manifest import (
     GENERATIVE,
     MANIFEST,
@@ -289,15 +290,18 @@ def check_slots(
     ids = run.special_ids
     assert ids.eos_id is not None, "a translator has an eos_id"
     graphs = bind_slots(lambda role: OnnxBoundSession(sessions[role], device))
-    slots = SlotSession(
-        *(graphs[1], OnnxMemory(device), thread_of(device), BUCKETS), ids.pad_id, ids.eos_id
+    session = DecoderSession(sessions["encoder"], sessions["decoder"], ids.pad_id)
+    runner = make_slot_runner(
+        TranslatorRunner(session, ids.eos_id, MAX_ROWS),
+        *(ids, graphs, OnnxMemory(device), thread_of(device), MAX_ROWS),
     )
     comparison = Comparison(HALF.tie)
     start_id = next(iter(ids.start_ids.values()))
     for batch in make_batches(run.config.model.vocab_size, max_length):
         compare_slots(
-            *(run.model, slots, batch, start_id, ids.eos_id, run.forbidden_ids, comparison)
+            *(run.model, runner.slots, batch, start_id, ids.eos_id, run.forbidden_ids, comparison)
         )
+        compare_beams(runner, batch, start_id, comparison)
     check_figures(comparison, HALF, f"{precision} in slots on {device.kind} differs from torch")
 
 

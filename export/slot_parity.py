@@ -1,18 +1,24 @@
-"""Decoding in slots compared with the torch model, by the engine's own session."""
+"""Decoding in slots compared with the torch model, and in beams with the search over pages."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 
-from export.comparison import Comparison, pick
+from export.comparison import Comparison, Probabilities, pick
 from models.networks.seq2seq import Seq2Seq
-from service.engine.batch import Batch, TokenSequence
+from service.engine.batch import Batch, Result, SearchOptions, TokenSequence
+from service.engine.runner import run_sequences
 from service.engine.slots.buckets import STEPS, choose_bucket, list_buckets
 from service.engine.slots.session import SlotSession
+from service.engine.slots.translator import SlotTranslatorRunner
+from service.repository.manifest import SLOT_STEPS
 
 MAX_ROWS = 64
 BUCKETS = list_buckets(MAX_ROWS)
+BEAM_SIZES = [size for size in SLOT_STEPS if size > 1]
+BEAM_TOKENS = 8
 
 
 @torch.inference_mode()
@@ -64,3 +70,31 @@ def compare_slots(
                 comparison.add(np.exp(scores[is_live, step]), chosen)
                 comparison.add_choices(chosen, reference.max(axis=-1)[is_live])
             is_live &= fed != eos_id
+
+
+def compare_beams(
+    runner: SlotTranslatorRunner, batch: Batch, start_id: int, comparison: Comparison
+) -> None:
+    """Compares the best hypotheses of all beam sizes, by their probability per token.
+
+    The search over pages, whose steps have been compared with torch, is the reference: equal
+    choices in a near tie are equally good.
+    """
+    for beam_size in BEAM_SIZES:
+        options = SearchOptions(beam_size, BEAM_TOKENS)
+        found, expected = (
+            run_sequences(
+                each,
+                [
+                    TokenSequence(row[:length].tolist(), 0.0, math.inf, options, start_id)
+                    for row, length in zip(batch.input_ids, batch.lengths, strict=True)
+                ],
+            )
+            for each in (runner, runner.paged)
+        )
+        comparison.add(*(np.exp(read_scores(results)) for results in (found, expected)))
+
+
+def read_scores(results: Sequence[Result]) -> Probabilities:
+    scores = [result[0].score for result in results if isinstance(result, list)]
+    return np.array(scores, np.float32)
