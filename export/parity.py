@@ -18,7 +18,7 @@ from export.tagger_parity import compare_tagger
 from models.networks.classifier import Classifier
 from models.networks.language_model import LanguageModel
 from models.networks.seq2seq import Seq2Seq
-from models.training.tasks import Network
+from models.training.tasks.task import Network
 from service.arrays import Array, IntArray
 from service.engine.batch import Batch
 from service.engine.search.decoder_session import STATES

@@ -9,13 +9,13 @@ import torch
 
 from models.config import RunConfig, read_run_config
 from models.training.speech_level import DEFAULT_LEVELS, LEVELS
-from models.training.tasks import Network, build_model
-from models.training.text_vocabulary import BOS, UNK
+from models.training.tasks.task import Network, build_model
 from models.training.trainer import BEST, read_seconds
-from models.training.vocabulary import EOS, PAD, read_vocabulary, start_token, start_tokens
+from models.training.vocabulary.subwords import EOS, PAD, read_vocabulary, start_token, start_tokens
+from models.training.vocabulary.text_subwords import BOS, UNK
 from service.repository.manifest import LABELLED, TOKENIZER, Level, SpecialIds
-from service.text.masks import MASKS
-from service.text.placeables import Kind
+from service.text.masking.masks import MASKS
+from service.text.masking.placeables import Kind
 from service.text.tokenizer import Tokenizer
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from service.errors import ArtefactError
-from service.text.placeables import Kind
+from service.text.masking.placeables import Kind
 
 HEADLINE_METRICS = (
     *("accuracy", "bleu", "f1", "asked label found", "nats per character"),

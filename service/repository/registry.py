@@ -24,7 +24,7 @@ from service.repository.model import LoadedModel
 from service.repository.versions import find_versions
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
-from service.text import detection
+from service.text.languages import detection
 
 STALL_SECONDS = 30.0
 MIB = 2**20
