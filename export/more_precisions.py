@@ -15,6 +15,7 @@ from onnx.reference import ReferenceEvaluator
 
 from export.graph import Array, graph_file, save_graphs
 from export.half import to_half
+from export.host_lengths import split_lengths
 from export.layers import Weights
 from export.placement import find_constants
 from export.publish import build_slot_graphs, describe_files, open_scratch
@@ -89,7 +90,7 @@ def build_precision(
     graphs = {role: fold_constants(model) for role, model in of_role.items()}
     if precision == "fp32":
         return graphs
-    halved = {role: to_half(model) for role, model in graphs.items()}
+    halved = {role: to_half(split_lengths(model)) for role, model in graphs.items()}
     if manifest.task != "translation":
         return halved
     eos_id = manifest.ids.eos_id

@@ -14,6 +14,7 @@ from export.comparison import Comparison
 from export.curves import draw_curves
 from export.graph import OPSET, graph_file, save_graphs
 from export.half import to_half
+from export.host_lengths import split_lengths
 from export.language_graphs import (
     build_conditioner,
     build_generator,
@@ -106,7 +107,7 @@ def build_graphs(
     """The graphs of a run in one precision."""
     if precision == "fp16":
         graphs_in_full = build_graphs(run, "fp32", linear_before_reset)
-        halved = {role: to_half(graph) for role, graph in graphs_in_full.items()}
+        halved = {role: to_half(split_lengths(graph)) for role, graph in graphs_in_full.items()}
         return {**halved, **slot_graphs(run)}
     weights: Weights = {name: array.numpy() for name, array in run.model.state_dict().items()}
     graphs: dict[str, Callable[[], dict[Role, onnx.ModelProto]]] = {

@@ -7,6 +7,7 @@
 - Everything that such a run reads and writes lies on the device, and nothing is copied from or to
   the host before it has ended: a copy cannot be recorded.
 - No run reads what it writes.
+- What recurrent layers read on the host lies there: a copy would wait for the device.
 """
 
 import contextlib
@@ -17,7 +18,15 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from service.arrays import Array
-from service.engine.binding import EAGER, Binding, BoundSession, DeviceArray, OnnxArray, OnnxMemory
+from service.engine.binding import (
+    EAGER,
+    HOST_INPUTS,
+    Binding,
+    BoundSession,
+    DeviceArray,
+    OnnxArray,
+    OnnxMemory,
+)
 from service.engine.device import Device
 from service.errors import InferenceFailed
 
@@ -127,6 +136,9 @@ class FakeSession:
 
     def run(self, inputs: Mapping[str, DeviceArray]) -> dict[str, DeviceArray]:
         """Runs the graph once; the outputs are arrays of this device."""
+        for name in HOST_INPUTS & self.inputs.keys():
+            if isinstance(inputs[name], FakeArray):
+                raise RuleError(f"{name} is read on the host, and lies on the device")
         with self.device.run(EAGER):
             outputs = self._session.run(inputs)
         return {name: self._adopt(array) for name, array in outputs.items()}

@@ -10,6 +10,7 @@ import numpy as np
 import onnxruntime
 
 from service.arrays import Array
+from service.engine.batch import LENGTHS_ON_HOST
 from service.engine.device import Device
 from service.engine.session import OnnxSession
 from service.errors import InferenceFailed
@@ -17,10 +18,14 @@ from service.errors import InferenceFailed
 EAGER = -1
 """The graph id of a run that is neither recorded nor replayed."""
 
+HOST_INPUTS = frozenset({LENGTHS_ON_HOST})
+"""Inputs that are read on the host, also by graphs that run on a device."""
+
 # what the runtime calls the types of our arrays
 TYPES = {
     "tensor(float)": np.float32,
     "tensor(float16)": np.float16,
+    "tensor(int32)": np.int32,
     "tensor(int64)": np.int64,
 }
 

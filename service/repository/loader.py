@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from service.arrays import FloatArray
+from service.engine.batch import LENGTHS_ON_HOST
 from service.engine.binding import BoundSession, DeviceMemory, OnnxBoundSession, OnnxMemory
 from service.engine.classifier import ClassifierRunner
 from service.engine.device import Device
@@ -55,6 +56,8 @@ PREFERENCE: dict[str, tuple[Precision, ...]] = {
 }
 
 
+# Of a graph that reads whole texts.
+READ = {"input_ids", "lengths", LENGTHS_ON_HOST}
 SLOTS = {
     *("token_ids", "keys", "values", "padding"),
     *("hidden_0", "hidden_1", "cell_0", "cell_1"),
@@ -70,16 +73,16 @@ STATE_NAMES = ("hidden", "cell", "condition")
 
 # What the runners feed and read, by role.
 INPUTS: dict[Role, set[str]] = {
-    "classifier": {"input_ids", "lengths"},
-    "encoder": {"input_ids", "lengths"},
+    "classifier": READ,
+    "encoder": READ,
     "decoder": {
         *("token_ids", "parents", "rows", "hidden", "cell"),
         *("keys", "values", "num_candidates"),
     },
     "writer": {"token_ids", "parents", "rows", "hidden", "cell", "keys", "values"},
-    "tagger": {"input_ids", "lengths"},
+    "tagger": READ,
     "stream_tagger": {"token_ids", "parents", "hidden", "cell"},
-    "prefill": {"input_ids", "lengths", *STATE_NAMES},
+    "prefill": READ | {*STATE_NAMES},
     "generator": {"token_ids", "parents", *STATE_NAMES},
     "conditioner": {"features"},
     "slot_decoder": SLOTS,
@@ -89,7 +92,7 @@ INPUTS: dict[Role, set[str]] = {
     "slot_beams_4": BEAMS,
     "slot_join": SLOTS | JOINING,
     "slot_join_beams": SLOTS | JOINING | {"totals", "new_totals", "beams"},
-    "states": {"input_ids", "lengths", *STATE_NAMES},
+    "states": READ | {*STATE_NAMES},
 }
 OUTPUTS: dict[Role, set[str]] = {
     "classifier": {"logits"},

@@ -13,7 +13,16 @@ import numpy as np
 
 from service.arrays import Array, IntArray
 from service.engine.batch import TokenSequence, pad_sequences
-from service.engine.binding import EAGER, Binding, BoundSession, DeviceArray, DeviceMemory
+from service.engine.binding import (
+    EAGER,
+    HOST_INPUTS,
+    Binding,
+    BoundSession,
+    DeviceArray,
+    DeviceMemory,
+    OnnxMemory,
+)
+from service.engine.device import Device
 from service.engine.device_thread import DeviceThread
 from service.engine.slots.buckets import Bucket
 from service.errors import InferenceFailed
@@ -112,6 +121,7 @@ class SlotSession:
     ) -> None:
         self.is_captured = False
         self._graphs, self._memory, self._thread = graphs, memory, thread
+        self._host = OnnxMemory(Device("cpu"))
         self._inputs, self._beam_size = graphs.inputs, graphs.beam_size
         self._pad_id, self._eos_id = pad_id, eos_id
         self._sides: dict[Bucket, tuple[Side, Side]] = thread.call(
@@ -217,7 +227,10 @@ class SlotSession:
         batch = pad_sequences(arrivals or nobody, self._pad_id)
         put = self._memory.put
         encoded = self._graphs.encoder.run(
-            {"input_ids": put(batch.input_ids), "lengths": put(batch.lengths)}
+            {
+                name: (self._host if name in HOST_INPUTS else self._memory).put(array)
+                for name, array in batch.feeds.items()
+            }
         )
         longest = batch.input_ids.shape[1]
         is_token = np.arange(longest) < batch.lengths[:, None]
