@@ -25,7 +25,7 @@ from export.layers import Weights
 from export.lengths import measure_limits
 from export.parity import HALF, check_figures, check_parity, make_batches
 from export.slot_beams import build_beams_join, build_slot_beams
-from export.slot_parity import MAX_ROWS, compare_beams, compare_slots
+from export.slot_parity import MAX_ROWS, compare_beams, compare_slots, judge_beams
 from export.slots import build_slot_decoder, build_slot_join, name_states
 from export.states import add_states
 from export.taggers import tagging_graphs
@@ -296,14 +296,16 @@ def check_slots(
         TranslatorRunner(session, ids.eos_id, MAX_ROWS),
         *(ids, graphs, OnnxMemory(device), thread_of(device), MAX_ROWS),
     )
-    comparison = Comparison(HALF.tie)
+    comparison, differences = Comparison(HALF.tie), list[float]()
     start_id = next(iter(ids.start_ids.values()))
     for batch in make_batches(run.config.model.vocab_size, max_length):
         compare_slots(
             *(run.model, runner.slots, batch, start_id, ids.eos_id, run.forbidden_ids, comparison)
         )
-        compare_beams(runner, batch, start_id, comparison)
-    check_figures(comparison, HALF, f"{precision} in slots on {device.kind} differs from torch")
+        differences += compare_beams(runner, batch, start_id)
+    where = f"{precision} in slots on {device.kind}"
+    check_figures(comparison, HALF, f"{where} differs from torch")
+    judge_beams(differences, f"{where} differs from the search over pages")
 
 
 def roles_of(run: Run, precision: Precision) -> tuple[Role, ...]:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from export.comparison import Comparison, Probabilities, pick
+from export.comparison import Comparison, pick
+from export.parity import ParityError
 from models.networks.seq2seq import Seq2Seq
-from service.engine.batch import Batch, Result, SearchOptions, TokenSequence
+from service.engine.batch import Batch, SearchOptions, TokenSequence
 from service.engine.runner import run_sequences
 from service.engine.slots.buckets import STEPS, choose_bucket, list_buckets
 from service.engine.slots.session import SlotSession
@@ -19,6 +20,8 @@ MAX_ROWS = 64
 BUCKETS = list_buckets(MAX_ROWS)
 BEAM_SIZES = [size for size in SLOT_STEPS if size > 1]
 BEAM_TOKENS = 8
+# Nats per token; float16 computes them within 0.003.
+BEAM_TIE, MIN_EQUAL_BEAMS = 0.02, 0.9
 
 
 @torch.inference_mode()
@@ -72,14 +75,15 @@ def compare_slots(
             is_live &= fed != eos_id
 
 
-def compare_beams(
-    runner: SlotTranslatorRunner, batch: Batch, start_id: int, comparison: Comparison
-) -> None:
-    """Compares the best hypotheses of all beam sizes, by their probability per token.
+def compare_beams(runner: SlotTranslatorRunner, batch: Batch, start_id: int) -> list[float]:
+    """Compares the best hypotheses of all beam sizes.
 
-    The search over pages, whose steps have been compared with torch, is the reference: equal
-    choices in a near tie are equally good.
+    The search over pages, whose steps have been compared with torch, is the reference.
+
+    Returns:
+        How much the mean log-probabilities of their tokens differ.
     """
+    differences: list[float] = []
     for beam_size in BEAM_SIZES:
         options = SearchOptions(beam_size, BEAM_TOKENS)
         found, expected = (
@@ -92,9 +96,22 @@ def compare_beams(
             )
             for each in (runner, runner.paged)
         )
-        comparison.add(*(np.exp(read_scores(results)) for results in (found, expected)))
+        for one, other in zip(found, expected, strict=True):
+            assert isinstance(one, list)
+            assert isinstance(other, list)
+            differences.append(abs(one[0].score - other[0].score))
+    return differences
 
 
-def read_scores(results: Sequence[Result]) -> Probabilities:
-    scores = [result[0].score for result in results if isinstance(result, list)]
-    return np.array(scores, np.float32)
+def judge_beams(differences: Sequence[float], claim: str) -> None:
+    """Refuses beams that find other translations; float16 turns near ties.
+
+    Raises:
+        ParityError: too many differ.
+    """
+    share = sum(difference <= BEAM_TIE for difference in differences) / len(differences)
+    if share < MIN_EQUAL_BEAMS:
+        raise ParityError(
+            f"{claim}: {share:.1%} of the best hypotheses are as likely (at least "
+            f"{MIN_EQUAL_BEAMS:.0%} must be)"
+        )

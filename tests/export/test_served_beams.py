@@ -11,9 +11,10 @@ import pytest
 
 from export.graph import save_graphs
 from export.half import to_half
+from export.parity import ParityError
 from export.placement import find_capture_hazards, find_misplaced
-from export.publish import export_run
-from export.slot_beams import build_beams_join, build_slot_beams
+from export.publish import check_run, export_run
+from export.slot_beams import Ranking, build_beams_join, build_slot_beams
 from loadtests.gpu.fake_device import FakeDevice, FakeSession
 from models.config import Cell
 from service.engine.batch import SearchOptions, TokenSequence
@@ -261,6 +262,21 @@ def test_sums_of_log_probabilities_stay_float32(random_run: RunMaker, tmp_path: 
     )
     assert np.abs(full + 400).max() > 1.0
     assert np.abs(full - half).max() < 0.05
+
+
+def test_export_refuses_beams_that_mix_up_their_hypotheses(
+    random_run: RunMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep = Ranking.keep
+
+    def keep_the_first(self: Ranking, tokens: str, parents: str, totals: str) -> list[str]:
+        return keep(self, tokens, self._graph.op("Sub", parents, parents), totals)
+
+    run = random_run("translation", "lstm")
+    check_run(run, "fp16", CPU)
+    monkeypatch.setattr(Ranking, "keep", keep_the_first)
+    with pytest.raises(ParityError, match="in slots on cpu differs"):
+        check_run(run, "fp16", CPU)
 
 
 def test_exported_version_in_float16_searches_in_slots(
