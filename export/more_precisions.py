@@ -13,7 +13,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from export.graph import Array, graph_file, save_graphs
+from export.graph import graph_file, save_graphs
 from export.half import to_half
 from export.host_lengths import split_lengths
 from export.layers import Weights
@@ -161,13 +161,15 @@ def read_decoder(model: onnx.ModelProto, cell: str) -> Weights:
 
     def rows(name: str) -> Matrix:
         """(N, K), a scale per row."""
-        levels: Array = arrays[f"{name}.levels"].astype(np.float32)
-        return levels * arrays[f"{name}.scales"][:, None]
+        levels: Matrix = arrays[f"{name}.levels"].astype(np.float32)
+        scales: Matrix = arrays[f"{name}.scales"]
+        return levels * scales[:, None]
 
     def gates(name: str) -> Matrix:
         """(gates x H, I or H) in torch's order."""
-        levels: Array = arrays[f"{name}.levels"][0].astype(np.float32)  # (I, gates x H)
-        return restore_gates((levels * arrays[f"{name}.scales"][0]).T, cell)
+        levels: Matrix = arrays[f"{name}.levels"][0].astype(np.float32)  # (I, gates x H)
+        scales: Matrix = arrays[f"{name}.scales"][0]
+        return restore_gates((levels * scales).T, cell)
 
     weights = {
         "embedding.weight": rows("embedding"),

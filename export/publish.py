@@ -194,7 +194,8 @@ def build_slot_graphs(
         "slot_join": build_slot_join(cell),
         "slot_join_beams": build_beams_join(cell),
     }
-    same = (weights, cell, forbidden_ids, eos_id, "fp32")
+    precision: Precision = "fp32"
+    same = (weights, cell, forbidden_ids, eos_id, precision)
     for beam_size, steps in SLOT_STEPS.items():
         for num_steps, role in steps.items():
             graphs[role] = (

@@ -66,7 +66,8 @@ def build_slot_beams(
         graph.input("values", FLOAT, ["R", "S", memory_size]),
         graph.input("padding", FLOAT, ["R", 1, "S"]),
     ]
-    names, shape = name_states(cell), ["R", beam_size, hidden_size]
+    names = name_states(cell)
+    shape: list[str | int] = ["R", beam_size, hidden_size]
     inputs = [graph.input(name, FLOAT, shape) for name in names]
     states = [graph.op("Reshape", state, graph.ints(-1, hidden_size)) for state in inputs]
     bias = weights["output_bias"].copy()
@@ -215,6 +216,6 @@ def build_beams_join(cell: str) -> onnx.ModelProto:
         """(N, H) -> (N, B, H): all hypotheses of a sentence start alike."""
         return graph.op("Gather", graph.op("Unsqueeze", state, graph.ints(1)), beams, axis=1)
 
-    shapes = {**BEAM_SHAPES, **{name: ["R", "B", "H"] for name in names}}
+    shapes = BEAM_SHAPES | {name: ["R", "B", "H"] for name in names}
     arrange_slots(graph, shapes, names, spread)
     return graph.build()

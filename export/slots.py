@@ -143,7 +143,7 @@ def build_slot_join(cell: str) -> onnx.ModelProto:
     """
     graph = GraphBuilder("slot_join")
     names = name_states(cell)
-    shapes = {**SHAPES, **{name: ["R", "H"] for name in names}}
+    shapes = SHAPES | {name: ["R", "H"] for name in names}
     arrange_slots(graph, shapes, names, lambda state: state)
     return graph.build()
 

@@ -166,7 +166,7 @@ def judge_parity(name: str, found: Mapping[str, float], min_equal: float) -> lis
 def check_placement(trial: Trial) -> Findings:
     """Every node runs where the table of CUDA kernels says, by the runtime's own account."""
     provider = CPU_PROVIDER if trial.is_rehearsal else CUDA_PROVIDER
-    figures, faults = {}, list[str]()
+    figures, faults, num_nodes = dict[str, list[str]](), list[str](), 0
     for folder in trial.versions:
         manifest = read_manifest(folder)
         for graph in manifest.graphs:
@@ -176,11 +176,12 @@ def check_placement(trial: Trial) -> Findings:
             session = OnnxSession(folder / graph.file, trial.device, notes_placement=True)
             model = onnx.load(folder / graph.file, load_external_data=False)
             elsewhere = [node for node, place in session.placement.items() if place != provider]
-            figures[name] = {"num_nodes": len(session.placement), "elsewhere": elsewhere}
+            num_nodes += len(session.placement)
+            figures[name] = elsewhere
             faults += judge_placement(name, model, elsewhere)
-    num_nodes = sum(found["num_nodes"] for found in figures.values())
-    num_elsewhere = sum(len(found["elsewhere"]) for found in figures.values())
-    return Findings(figures, faults, f"{num_nodes} nodes, {num_elsewhere} elsewhere")
+    num_elsewhere = sum(map(len, figures.values()))
+    found = {"num_nodes": num_nodes, "elsewhere": figures}
+    return Findings(found, faults, f"{num_nodes} nodes, {num_elsewhere} elsewhere")
 
 
 def judge_placement(name: str, model: onnx.ModelProto, elsewhere: Sequence[str]) -> list[str]:

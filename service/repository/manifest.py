@@ -75,7 +75,9 @@ SLOT_STEPS: dict[int, dict[int, Role]] = {
 }
 """The graphs of steps in slots, by beam size and the number of steps in a call."""
 
-SLOT_JOINS: dict[int, Role] = dict.fromkeys(SLOT_STEPS, "slot_join_beams") | {1: "slot_join"}
+SLOT_JOINS: dict[int, Role] = {
+    size: "slot_join" if size == 1 else "slot_join_beams" for size in SLOT_STEPS
+}
 """The graph of joins, by beam size."""
 
 SLOT_ROLES: tuple[Role, ...] = (

@@ -155,7 +155,7 @@ class SlotTranslatorRunner:
             InferenceFailed: all running sequences are lost; call `reset`.
         """
         in_slots: dict[int, list[TokenSequence]] = {size: [] for size in self.groups}
-        others = []
+        others: list[TokenSequence] = []
         for sequence in arrivals:
             group = self.groups.get(sequence.num_rows)
             joining = in_slots.get(sequence.num_rows, [])
