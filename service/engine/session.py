@@ -79,7 +79,7 @@ class OnnxSession:
 
     @property
     def placement(self) -> dict[str, str]:
-        """The provider of each node, by the node's name; empty unless it was asked for."""
+        """The provider of each node, by the node's name, for a session that `notes_placement`."""
         return {
             node.name: part.ep_name
             for part in self._session.get_provider_graph_assignment_info()
