@@ -78,7 +78,7 @@ class Overloaded(ServingError):
 
     Attributes:
         retry_after_seconds: until the sequences queued now are done; 0 if that is not known yet.
-        reason: `requests`, `tokens`, `wait` or `deadline`: what there was too much of.
+        reason: `requests`, `tokens`, `wait`, `age` or `deadline`: what there was too much of.
     """
 
     def __init__(self, message: str, retry_after_seconds: float, reason: str) -> None:

@@ -172,9 +172,19 @@ class Settings(BaseSettings):
         Field(
             ge=1,
             le=3_600_000,
-            description="Predicted wait above which a request is refused; more waits longer.",
+            description="Predicted wait, with the time since its bytes arrived, above which a "
+            "request is refused; more waits longer.",
         ),
-    ] = 5_000
+    ] = 500
+    max_standing_wait_ms: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=3_600_000,
+            description="The same once a queue has not been empty for a second, when it is no "
+            "burst any more; more waits longer, and no more get through.",
+        ),
+    ] = 300
     default_timeout_ms: Annotated[
         int, Field(ge=1, le=3_600_000, description="Deadline of a request that names none.")
     ] = 30_000

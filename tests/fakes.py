@@ -7,10 +7,13 @@ import numpy as np
 from prometheus_client import CollectorRegistry
 
 from service.arrays import Array, FloatArray
+from service.engine.admission import QueueLimits
 from service.engine.batch import Hypothesis, Result, SearchOptions, TokenSequence
 from service.engine.device import Device
 from service.engine.runner import Runner
+from service.engine.scheduler import Scheduler
 from service.engine.states import StatesSession
+from service.engine.waiting_queue import WaitingQueue
 from service.repository.manifest import FileEntry, Graph, Limits, Manifest, SpecialIds
 from service.repository.model import LoadedModel
 from service.telemetry.metrics import Metrics
@@ -29,6 +32,30 @@ def make_metrics() -> Metrics:
 def read_metric(metrics: Metrics, name: str, **labels: str) -> float:
     """A sample of a collector by its full name, 0.0 if there is none."""
     return metrics.registry.get_sample_value(f"seqserve_{name}", labels) or 0.0
+
+
+def make_backlog(
+    wait_seconds: float,
+    max_wait_seconds: float = 0.5,
+    max_standing_wait_seconds: float = NEVER,
+    num_waiting: int = 50,
+    metrics: Metrics | None = None,
+) -> WaitingQueue:
+    """The queue of a model "slow" whose first second has shown how long its sequences will wait."""
+    queue = WaitingQueue(
+        "slow",
+        Scheduler(1, 100),
+        QueueLimits(10_000, 1_000_000, max_wait_seconds, max_standing_wait_seconds),
+        (metrics or make_metrics()).of_model("slow"),
+        lambda expired, now: None,
+        wakes_workers=False,
+    )
+    seconds = wait_seconds / num_waiting  # per sequence
+    num_seen = round(1.0 / seconds)
+    queue.add([make_sequence(5) for _ in range(num_seen + num_waiting)], now=0.0)
+    for index in range(num_seen):
+        queue.take_if(lambda batch: True, 1, now=index * seconds)
+    return queue
 
 
 class FakeClock:

@@ -1,135 +1,178 @@
-"""Part (b), open loop: latency at a share of each server's own maximum, and overload."""
+"""Overload: an open loop at three times the maximum, by `python -m loadtests.bench.overload`.
 
+Finds the most requests per second that a server answers in a closed loop, offers three times as
+many in an open loop, and prints what is left of the maximum, how long refusals and good answers
+took, and what server and client took of processors and memory. Writes
+loadtests/results/NAME.overload.json.
+
+Both clients are Python, on the machine of the server, and cost about the same per request: three
+times the requests take three times as much from the server's processors, whose share is therefore
+stated, and beside the plain ratio there is one for equal processors.
+"""
+
+import argparse
 import json
+import shlex
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from loadtests.bench.plan import BenchContext
-from loadtests.bench.throughput import PATH, measure_turn, rotate, warm_up
-from loadtests.clients.open_loop import READY
-from loadtests.clients.wrk import run_wrk
-from loadtests.measuring.figures import median
-from loadtests.measuring.places import ROOT
-from loadtests.measuring.processes import Server
+from loadtests.bench.contestants.servers import ours_name, start_ours
+from loadtests.bench.decoder import find_translator
+from loadtests.bench.goals import find_goals
+from loadtests.bench.open_load import OpenLoad, run_client
+from loadtests.bench.plan import BenchContext, BenchPlan, make_context
+from loadtests.bench.report import print_goals, print_overload
+from loadtests.bench.throughput import PATH
+from loadtests.bench.translation import CONTESTS, link_translator, write_bodies
+from loadtests.bench.translation import PATH as TRANSLATE_PATH
+from loadtests.measuring.machine import describe_machine
+from loadtests.measuring.places import RESULTS, ROOT
+from loadtests.measuring.processes import (
+    Server,
+    enlist,
+    raise_file_limit,
+    read_busy_seconds,
+)
+from loadtests.measuring.tables import write_json
 
-LOAD_SHARE, OVERLOAD = 0.6, 3.0
-MAXIMUM_LEVELS = (32, 128)
+OVERLOAD = 3.0
+LEVELS = (32, 128)
 WATCH_SECONDS = 0.5
-CLIENT = "loadtests.clients.open_loop"
+CLOSED_LOOP = "loadtests.clients.closed_loop"
+CLASSIFIERS, TRANSLATOR = ("fp32", "int8"), "translation int8"
+WORKLOADS = (*map(ours_name, CLASSIFIERS), TRANSLATOR)
 
 
 @dataclass(frozen=True)
-class OpenLoad:
-    """What the open-loop client shall do.
+class Workload:
+    """What one server is asked.
 
     Attributes:
-        rate: requests per second.
-        num_connections: made before; more are made when all are busy.
-        timeout_ms: deadline that the requests carry; 0 for none.
+        models_dir: the models that it has.
+        bodies: a file of them, one a line.
     """
 
-    rate: float
-    seconds: float
-    num_connections: int = 64
-    timeout_ms: int = 0
-    seed: int = 1
+    name: str
+    models_dir: Path
+    precision: str
+    path: str
+    bodies: Path
 
 
-def run_client(
-    server: Server, bodies: Path, load: OpenLoad, on_ready: Callable[[], None] = lambda: None
-) -> dict[str, Any]:
-    """Runs the open-loop client as a process of its own.
+def make_workloads(context: BenchContext, names: Sequence[str]) -> list[Workload]:
+    """Those of the names, in the order of `WORKLOADS`."""
+    workloads = [
+        Workload(ours_name(each), context.shapes[each].models_dir, each, PATH, context.bodies)
+        for each in context.shapes
+        if ours_name(each) in names
+    ]
+    if TRANSLATOR in names:
+        contest = CONTESTS[-1]
+        models_dir = link_translator(find_translator(), context.folder / "overloaded-translator")
+        bodies, *_ = write_bodies(contest, context.folder)
+        workloads.append(
+            Workload(TRANSLATOR, models_dir, contest.precision, TRANSLATE_PATH, bodies)
+        )
+    return workloads
+
+
+def measure_workloads(context: BenchContext, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The figures by workload; each has a server of its own, which has ended when the next starts.
 
     Args:
-        server: takes the load.
-        bodies: one a line.
-        load: see `OpenLoad`.
-        on_ready: called when the connections are made and nothing is under way.
+        context: models, texts and how long to measure.
+        names: of `WORKLOADS`.
     """
-    command = [sys.executable, "-m", CLIENT, "--port", str(server.port), "--path", PATH]
-    command += ["--bodies", str(bodies), "--rate", f"{load.rate:.3f}"]
-    command += ["--seconds", f"{load.seconds:g}", "--connections", str(load.num_connections)]
-    command += ["--seed", str(load.seed), "--timeout-ms", str(load.timeout_ms)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as client:
-        assert client.stdout is not None
-        if client.stdout.readline().strip() == READY:
-            on_ready()
-        output, _ = client.communicate()
-    if client.returncode:
-        raise RuntimeError("the open-loop client failed; see above")
-    found: dict[str, Any] = json.loads(output)
+    found = {}
+    for workload in make_workloads(context, names):
+        print(f"  {workload.name}", flush=True)
+        with ExitStack() as stack:
+            server = start_ours(
+                workload.models_dir, workload.precision, context.folder, workload.name
+            )
+            enlist(server, stack).wait_ready()
+            found[workload.name] = measure_overload(server, workload, context.plan)
     return found
 
 
-def find_maximum(server: Server, context: BenchContext) -> float:
-    """Requests per second in closed loop, at the number of connections that suits it best."""
-    server.resume()
-    warm_up(server, context, MAXIMUM_LEVELS[0])
-    rates = [
-        run_wrk(server.url(PATH), context.bodies, level, context.plan.seconds).requests_per_second
-        for level in MAXIMUM_LEVELS
-    ]
-    server.pause()
-    return max(rates)
+def measure_overload(server: Server, workload: Workload, plan: BenchPlan) -> dict[str, Any]:
+    """Three times the maximum that is measured just before.
+
+    Memory is compared from when all connections are made and have been used.
+    """
+    top = find_maximum(server, workload, plan)
+    load = OpenLoad(
+        OVERLOAD * top["maximum_per_second"],
+        plan.overload_seconds,
+        plan.num_overload_connections,
+        plan.timeout_ms,
+        path=workload.path,
+    )
+    with ServerWatch(server) as watch:
+        found = run_client(server, workload.bodies, load, watch.start)
+    found |= describe_watch(watch, found) | top | {"timeout_ms": plan.timeout_ms}
+    share = found["goodput_per_second"] / found["maximum_per_second"]
+    equal = share * found["maximum_processors"] / max(found["processors"], 1e-9)
+    return found | {"goodput_share": share, "goodput_share_per_processor": equal}
 
 
-def measure_open(
-    servers: Sequence[Server], context: BenchContext, maxima: Mapping[str, float]
-) -> list[dict[str, Any]]:
-    """Rounds; in each the client's figures by server, the others standing still meanwhile."""
-    plan, bodies = context.plan, context.bodies
-    rounds = []
-    for index in range(plan.num_rounds):
-        print(f"  round {index + 1} of {plan.num_rounds}", flush=True)
-        found = {}
-        for server in rotate(servers, index):
-            server.resume()
-            warm_up(server, context, MAXIMUM_LEVELS[0])
-            rate = LOAD_SHARE * maxima[server.name]
-            load = OpenLoad(rate, plan.open_seconds, seed=index)
-            found[server.name] = run_client(server, bodies, load)
-            server.pause()
-        rounds.append(found)
-    return rounds
+def find_maximum(server: Server, workload: Workload, plan: BenchPlan) -> dict[str, float]:
+    """Requests per second in closed loop, at the number of connections that suits the server best.
+
+    Raises:
+        RuntimeError: the client failed, or the server answered nothing well.
+    """
+    turns = [run_closed(server, workload, level, plan) for level in LEVELS]
+    best = max(turns, key=lambda turn: turn["maximum_per_second"])
+    if not best["maximum_per_second"]:
+        raise RuntimeError(f"{server.name} answered nothing well:\n{server.read_log()}")
+    return best
 
 
-def summarize_open(rounds: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
-    """Medians over the rounds by server."""
+def run_closed(
+    server: Server, workload: Workload, num_connections: int, plan: BenchPlan
+) -> dict[str, float]:
+    warm_up, seconds = plan.overload_warm_up_seconds, plan.overload_closed_seconds
+    command = [sys.executable, "-m", CLOSED_LOOP, "--port", str(server.port)]
+    command += ["--path", workload.path, "--group", f"all:{num_connections}:{workload.bodies}"]
+    command += ["--warm-up", f"{warm_up:g}", "--seconds", f"{seconds:g}"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as client:
+        time.sleep(warm_up)
+        started, spent = time.monotonic(), server.cpu_seconds()
+        time.sleep(seconds)
+        spent, elapsed = server.cpu_seconds() - spent, time.monotonic() - started
+        output, _ = client.communicate()
+    if client.returncode:
+        raise RuntimeError("the closed-loop client failed; see above")
+    rate = json.loads(output)["all"]["requests_per_second"]
     return {
-        name: {
-            "offered_per_second": median([each[name]["offered_per_second"] for each in rounds]),
-            **{
-                f"{label}_ms": median([read_latency(each[name], label) for each in rounds])
-                for label in ("p50", "p99", "p99.9")
-            },
-            "late_p99_ms": median([each[name]["late_ms"]["p99"] for each in rounds]),
-            "client_cpu_us": median([each[name]["client_cpu_us"] for each in rounds]),
-            "num_failures": sum(
-                each[name]["num_failures"] + each[name]["num_shed"] for each in rounds
-            ),
-        }
-        for name in rounds[0]
+        "maximum_per_second": rate,
+        "maximum_connections": num_connections,
+        "maximum_processors": spent / elapsed,
+        "maximum_cpu_us": 1e6 * spent / elapsed / max(1.0, rate),
     }
-
-
-def read_latency(found: Mapping[str, Any], label: str) -> float:
-    value = found["latency_ms"][label]
-    return float("inf") if value is None else float(value)
 
 
 @dataclass
 class ServerWatch:
-    """Notes what a server takes of memory and processors, every half a second and at the end."""
+    """Notes what a server takes of memory and processors, every half a second and at the end.
+
+    Attributes:
+        busy_seconds: of all processors of the machine, whoever used them.
+    """
 
     server: Server
     rss_bytes: list[int] = field(default_factory=list)
     cpu_seconds: list[float] = field(default_factory=list)
+    busy_seconds: list[float] = field(default_factory=list)
     noted_at: list[float] = field(default_factory=list)
 
     def __enter__(self) -> "ServerWatch":
@@ -154,49 +197,58 @@ class ServerWatch:
     def _note(self) -> None:
         self.rss_bytes.append(self.server.rss_bytes())
         self.cpu_seconds.append(self.server.cpu_seconds())
+        self.busy_seconds.append(read_busy_seconds())
         self.noted_at.append(time.monotonic())
 
 
-def measure_overload(server: Server, context: BenchContext) -> dict[str, Any]:
-    """Three times the maximum that was measured just before.
+def describe_watch(watch: ServerWatch, found: Mapping[str, Any]) -> dict[str, Any]:
+    """What server, client and others took, as processors; memory; processor time per good answer.
 
-    Memory is compared from when all connections are made and have been used. Where client and
-    server share the machine, the one takes from the other what it needs for three times as many
-    requests; hence the processors that the server had, and its processor time per good answer.
+    Args:
+        watch: of the whole run.
+        found: the client's own figures.
     """
-    plan = context.plan
-    maximum = find_maximum(server, context)
-    server.resume()
-    top = measure_turn(server, context.bodies, MAXIMUM_LEVELS[-1], plan.seconds)
-    load = OpenLoad(
-        OVERLOAD * maximum,
-        plan.overload_seconds,
-        plan.num_overload_connections,
-        plan.timeout_ms,
-    )
-    with ServerWatch(server) as watch:
-        found = run_client(server, context.bodies, load, watch.start)
-    server.pause()
-    return (
-        found
-        | describe_watch(watch, found["num_ok"])
-        | {
-            "maximum_cpu_us": top.cpu_us,
-            "maximum_processors": top.cpu_us * top.loop.requests_per_second / 1e6,
-            "maximum_per_second": maximum,
-            "timeout_ms": plan.timeout_ms,
-            "goodput_share": found["goodput_per_second"] / maximum,
-        }
-    )
-
-
-def describe_watch(watch: ServerWatch, num_ok: int) -> dict[str, Any]:
-    """Describes what the server took, in all and per good answer."""
+    seconds = watch.noted_at[-1] - watch.noted_at[0]
     spent = watch.cpu_seconds[-1] - watch.cpu_seconds[0]
+    client = found["client_cpu_us"] * found["num_requests"] / 1e6
+    others = watch.busy_seconds[-1] - watch.busy_seconds[0] - spent - client
     return {
-        "good_cpu_us": 1e6 * spent / max(1, num_ok),
-        "processors": spent / (watch.noted_at[-1] - watch.noted_at[0]),
+        "good_cpu_us": 1e6 * spent / max(1, found["num_ok"]),
+        "processors": spent / seconds,
+        "client_processors": client / seconds,
+        "other_processors": max(0.0, others) / seconds,
         "rss_start_bytes": watch.rss_bytes[0],
         "rss_end_bytes": watch.rss_bytes[-1],
         "rss_bytes": watch.rss_bytes,
     }
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    given = parse_arguments(argv)
+    raise_file_limit()  # for the servers, too
+    plan = BenchPlan(("overload",), timeout_ms=given.timeout_ms)
+    plan = plan.shorten_to_smoke() if given.smoke else plan
+    with tempfile.TemporaryDirectory(prefix="seqserve-bench-") as scratch:
+        found = measure_workloads(make_context(plan, Path(scratch)), given.only)
+    words = ["loadtests.bench.overload", *(sys.argv[1:] if argv is None else argv)]
+    results = {"about": describe_machine() | {"command": shlex.join(words)}, "overload": found}
+    results["goals"] = find_goals(results)
+    print_overload(found)
+    print_goals(results)
+    path = RESULTS / f"{given.name}.overload.json"
+    write_json(results, path)
+    print(f"wrote {path}")
+
+
+def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="loadtests.bench.overload", description=__doc__)
+    add = parser.add_argument
+    add("--only", nargs="+", choices=WORKLOADS, default=WORKLOADS, metavar="WORKLOAD")
+    add("--timeout-ms", type=int, default=0, help="deadline that the requests carry")
+    add("--smoke", action="store_true", help="only show that everything runs")
+    add("--name", default="bench", help="of the file in loadtests/results")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    main()

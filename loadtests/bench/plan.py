@@ -11,7 +11,8 @@ from service.repository.manifest import Precision
 from service.text.tokenizer import Tokenizer
 
 PARTS = ("engine", "decoder", "http", "open", "overload", "translation", "generation")
-OVER_HTTP = ("http", "open", "overload")
+OVER_HTTP = ("http", "open")  # by wrk
+SHAPED = ("engine", *OVER_HTTP, "overload")
 PRECISIONS: tuple[Precision, ...] = ("fp32", "int8")
 
 
@@ -27,8 +28,7 @@ class BenchPlan:
         num_texts: different ones to classify; the engine alone takes half of them.
         num_sentences: different ones that the engine alone translates.
         num_contests: precisions and beams in which translation is compared.
-        num_overload_connections: made before overload begins; as many as there can be requests in
-            the queue, and some for those that are refused meanwhile.
+        num_overload_connections: made before overload begins; more are made when all are busy.
         is_smoke: servers are not warmed up, since the figures do not matter.
     """
 
@@ -40,7 +40,7 @@ class BenchPlan:
     num_texts: int = 512
     num_sentences: int = 96
     num_contests: int = 3
-    num_overload_connections: int = 6000
+    num_overload_connections: int = 2000
     is_smoke: bool = False
 
     def shorten(self) -> "BenchPlan":
@@ -71,6 +71,14 @@ class BenchPlan:
         if self.is_smoke:
             return 1.0
         return 20.0 if self.seconds >= 3 else 4.0 * self.seconds
+
+    @property
+    def overload_closed_seconds(self) -> float:
+        return 0.5 if self.is_smoke else 2.0 * self.seconds
+
+    @property
+    def overload_warm_up_seconds(self) -> float:
+        return 0.5 if self.is_smoke else 2.0
 
     @property
     def num_texts_per_row(self) -> int:
@@ -114,7 +122,7 @@ def make_context(plan: BenchPlan, folder: Path) -> BenchContext:
     """Makes the shape model and its texts, unless only parts that translate are run."""
     lengths: list[int] = draw_lengths(plan.num_texts).tolist()
     bodies = folder / "classify.jsonl"
-    if not set(plan.parts) & {"engine", *OVER_HTTP}:
+    if not set(plan.parts) & set(SHAPED):
         return BenchContext(plan, folder, {}, lengths, bodies)
     print("making the shape model", flush=True)
     shapes = {precision: make_shape(folder / precision, precision) for precision in PRECISIONS}

@@ -130,31 +130,53 @@ def print_open(summary: Mapping[str, Mapping[str, float]], share: float) -> None
 
 
 def print_overload(results: Mapping[str, Mapping[str, Any]]) -> None:
-    rows = [
+    rates = [
         [
             name,
             each["maximum_per_second"],
             each["offered_per_second"],
             each["goodput_per_second"],
             each["goodput_share"],
-            f"{each['maximum_processors']:.2f} / {each['processors']:.2f}",
-            f"{each['maximum_cpu_us']:.0f} / {each['good_cpu_us']:.0f}",
+            each["goodput_share_per_processor"],
             each["num_shed"],
             each["num_failures"],
-            float(each["shed_ms"]["p50"] or math.nan),
-            float(each["latency_ms"]["p50"] or math.nan),
-            float(each["late_ms"]["p99"] or math.nan),
-            each["rss_start_bytes"] / 2**20,
-            each["rss_end_bytes"] / 2**20,
-            max(each["rss_bytes"], default=0) / 2**20,
             " ".join(f"{status}:{count}" for status, count in each["statuses"].items()),
         ]
         for name, each in results.items()
     ]
-    headings = ["", "maximum", "offered", "goodput", "share", "processors at maximum / now"]
-    headings += ["their us per good answer", "shed", "failed"]
-    headings += ["shed p50 ms", "ok p50 ms", "late p99 ms", "MiB start", "end", "most", "statuses"]
-    print_section("Overload, open loop at three times own maximum", format_table(headings, rows))
+    times = [
+        [
+            name,
+            *(float(each["shed_ms"][key] or math.nan) for key in ("p50", "p99")),
+            *(float(each["latency_ms"][key] or math.nan) for key in ("p50", "p99")),
+            float(each["late_ms"]["p99"] or math.nan),
+        ]
+        for name, each in results.items()
+    ]
+    costs = [
+        [
+            name,
+            each["maximum_processors"],
+            *(each[f"{who}processors"] for who in ("", "client_", "other_")),
+            each["maximum_cpu_us"],
+            each["good_cpu_us"],
+            each["rss_start_bytes"] / 2**20,
+            each["rss_end_bytes"] / 2**20,
+            max(each["rss_bytes"], default=0) / 2**20,
+        ]
+        for name, each in results.items()
+    ]
+    rate_headings = ["requests/s", "maximum", "offered", "goodput", "share"]
+    rate_headings += ["share at equal processors", "shed", "failed", "statuses"]
+    time_headings = ["ms", "shed p50", "shed p99", "ok p50", "ok p99", "late p99"]
+    cost_headings = ["processors", "server at maximum", "server now", "client", "others"]
+    cost_headings += ["us per answer at maximum", "now", "MiB start", "end", "most"]
+    print_section(
+        "Overload, open loop at three times own maximum",
+        format_table(rate_headings, rates),
+        format_table(time_headings, times),
+        format_table(cost_headings, costs),
+    )
 
 
 def print_translation(summary: Mapping[str, Mapping[str, Mapping[str, float]]]) -> None:

@@ -21,13 +21,8 @@ from loadtests.bench.contestants.lineup import Contestants, start_contestants
 from loadtests.bench.decoder import find_translator, measure_decoder
 from loadtests.bench.engine import measure_ceiling, measure_engine
 from loadtests.bench.generation import find_generator, measure_generation
-from loadtests.bench.overload import (
-    LOAD_SHARE,
-    find_maximum,
-    measure_open,
-    measure_overload,
-    summarize_open,
-)
+from loadtests.bench.open_load import LOAD_SHARE, find_maximum, measure_open, summarize_open
+from loadtests.bench.overload import WORKLOADS, measure_workloads
 from loadtests.bench.plan import OVER_HTTP, PARTS, BenchContext, BenchPlan, make_context
 from loadtests.bench.plot import plot_results
 from loadtests.bench.report import (
@@ -109,10 +104,9 @@ def run_parts(context: BenchContext, litserve: Path | None, results: ResultsFile
             for part, run in HTTP_PARTS.items():
                 if part in parts:
                     run(context, contestants, results)
-    if "translation" in parts:
-        run_translation(context, results)
-    if "generation" in parts:
-        run_generation(context, results)
+    for part, run in LAST_PARTS.items():
+        if part in parts:
+            run(context, results)
 
 
 def run_engine(context: BenchContext, results: ResultsFile) -> None:
@@ -154,9 +148,9 @@ def run_open(context: BenchContext, contestants: Contestants, results: ResultsFi
     print_open(results.figures["open"]["summary"], LOAD_SHARE)
 
 
-def run_overload(context: BenchContext, contestants: Contestants, results: ResultsFile) -> None:
+def run_overload(context: BenchContext, results: ResultsFile) -> None:
     print("overload", flush=True)
-    found = {server.name: measure_overload(server, context) for server in contestants.ours}
+    found = measure_workloads(context, WORKLOADS)
     results.add("overload", found)
     print_overload(found)
 
@@ -183,7 +177,12 @@ def run_generation(context: BenchContext, results: ResultsFile) -> None:
 HTTP_PARTS: dict[str, Callable[[BenchContext, Contestants, ResultsFile], None]] = {
     "http": run_http,
     "open": run_open,
+}
+
+LAST_PARTS: dict[str, Callable[[BenchContext, ResultsFile], None]] = {
     "overload": run_overload,
+    "translation": run_translation,
+    "generation": run_generation,
 }
 
 

@@ -15,21 +15,37 @@ MEMORY_SECONDS = 2.0
 # A longer gap between batches means that the process stood still (a suspended machine, a container
 # without its share of the processor), not that the engine is slow.
 MAX_GAP_SECONDS = 0.5
-# No prediction before a queue has been observed under load for at least this long.
-MIN_SECONDS_SEEN = 0.5
+# A queue that has not been empty for longer is no burst.
+STANDING_SECONDS = 1.0
+# No prediction before a queue has been observed under load for at least this long. Until then it
+# grows without a limit: at three times the maximum by twice this time.
+MIN_SECONDS_SEEN = 0.1
 
 
 @dataclass(frozen=True)
 class QueueLimits:
     """Bounds of a queue; sequences above a bound are refused at once.
 
+    A burst may wait for longer than what comes on and on: a queue that is never empty makes all
+    wait, and lets no more through than a short one ("controlled delay", Nichols and Jacobson, ACM
+    Queue 10(5), 2012; with these two limits: Maurer, Fail at Scale, ACM Queue 13(8), 2015).
+
     Attributes:
         max_wait_seconds: the longest predicted wait with which a sequence is still admitted.
+        max_standing_wait_seconds: the same for a queue that has not been empty for
+            `STANDING_SECONDS`.
     """
 
     max_sequences: int
     max_tokens: int
     max_wait_seconds: float = math.inf
+    max_standing_wait_seconds: float = math.inf
+
+    def limit_wait(self, standing_seconds: float) -> float:
+        """The longest predicted wait for a queue that was empty so long ago."""
+        if standing_seconds < STANDING_SECONDS:
+            return self.max_wait_seconds
+        return min(self.max_wait_seconds, self.max_standing_wait_seconds)
 
 
 class ServiceRate:
@@ -79,11 +95,16 @@ class ServiceRate:
 
 @dataclass(frozen=True)
 class QueueState:
-    """How much is queued for a model, and the wait predicted from it."""
+    """How much is queued for a model, and the wait predicted from it.
+
+    Attributes:
+        standing_seconds: since the queue was empty.
+    """
 
     num_sequences: int
     num_tokens: int
     wait_seconds: float
+    standing_seconds: float = 0.0
 
 
 def check_admission(
@@ -116,27 +137,43 @@ def check_admission(
                 state.wait_seconds,
                 unit,
             )
-    check_wait(model_name, state, limits)
     seconds_left = min((sequence.deadline for sequence in sequences), default=math.inf) - now
-    if 0 < seconds_left < state.wait_seconds:
-        raise Overloaded(
-            f"the wait for model {model_name} is predicted to be {state.wait_seconds:.1f} s, and "
-            f"the deadline is in {seconds_left:.1f} s; retry later or allow more time",
-            state.wait_seconds,
-            "deadline",
-        )
+    limit = limits.limit_wait(state.standing_seconds)
+    check_wait(model_name, state.wait_seconds, limit, seconds_left=seconds_left)
 
 
-def check_wait(model_name: str, state: QueueState, limits: QueueLimits) -> None:
-    """Refuses if the queue is too slow for any sequence.
+def check_wait(
+    model_name: str,
+    wait_seconds: float,
+    limit_seconds: float,
+    waited_seconds: float = 0.0,
+    seconds_left: float = math.inf,
+) -> None:
+    """Refuses what would wait for too long.
+
+    Args:
+        model_name: for messages.
+        wait_seconds: predicted.
+        limit_seconds: the longest that is admitted.
+        waited_seconds: that the request has waited already, before anything of it was read.
+        seconds_left: until its deadline; a deadline that has passed is not a matter of the queue.
 
     Raises:
-        Overloaded: the predicted wait is above the limit.
+        Overloaded: both waits together are above the limit, or the predicted one is longer than
+            the deadline allows.
     """
-    if state.wait_seconds > limits.max_wait_seconds:
+    total = waited_seconds + wait_seconds
+    if total > limit_seconds:
         raise Overloaded(
-            f"the wait for model {model_name} is predicted to be {state.wait_seconds:.1f} s, above "
-            f"the limit of {limits.max_wait_seconds:g} s; retry later",
-            state.wait_seconds,
-            "wait",
+            f"the wait for model {model_name} is predicted to be {total:.1f} s, above "
+            f"the limit of {limit_seconds:g} s; retry later",
+            wait_seconds,
+            "wait" if wait_seconds > limit_seconds else "age",
+        )
+    if 0 < seconds_left < wait_seconds:
+        raise Overloaded(
+            f"the wait for model {model_name} is predicted to be {wait_seconds:.1f} s, and "
+            f"the deadline is in {seconds_left:.1f} s; retry later or allow more time",
+            wait_seconds,
+            "deadline",
         )

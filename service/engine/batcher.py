@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from service.engine.admission import QueueLimits
 from service.engine.batch import Result, TokenSequence
+from service.engine.forecast import Forecast
 from service.engine.runner import Runner
 from service.engine.scheduler import Scheduler
 from service.engine.waiting_queue import WaitingQueue
@@ -117,18 +118,9 @@ class Batcher:
             self._inline.schedule(loop)
         return futures
 
-    def check_wait(self) -> None:
-        """Refuses if the queue is so slow that no sequence would be admitted.
-
-        Raises:
-            Overloaded: see `submit`.
-        """
-        self._queue.check_wait(self._clock())
-
-    @property
-    def is_too_slow(self) -> bool:
-        """Whether `check_wait` would refuse."""
-        return self._queue.is_too_slow(self._clock())
+    def forecast(self) -> Forecast:
+        """The wait of what is about to be submitted."""
+        return Forecast(self._queue, self._clock())
 
     @property
     def num_pending(self) -> int:

@@ -1,5 +1,6 @@
 """The sequences of one model that wait for an engine. Its methods take its lock."""
 
+import math
 import threading
 from collections.abc import Callable
 
@@ -52,6 +53,7 @@ class WaitingQueue:
         self._condition = threading.Condition()
         self._cost_lock = threading.Lock()  # a fit takes too long for the one of the queue
         self._is_closed = False
+        self._empty_at = -math.inf  # the last time
         metrics.queue_requests.set_function(lambda: scheduler.num_waiting)
         metrics.queue_tokens.set_function(lambda: scheduler.waiting_tokens)
 
@@ -63,21 +65,36 @@ class WaitingQueue:
         """Seconds until what is queued now has left the queue; 0 if too little is known."""
         return self._rate.predict_seconds(self._scheduler.waiting_tokens, now)
 
-    def is_too_slow(self, now: float) -> bool:
-        """Whether `check_wait` would refuse."""
-        return self.predict_wait(now) > self._limits.max_wait_seconds
+    def limit_wait(self, now: float) -> float:
+        """The longest predicted wait with which a sequence is admitted now."""
+        return self._limits.limit_wait(self._measure_standing(now))
 
-    def check_wait(self, now: float) -> None:
-        """Refuses if no sequence would be admitted because of the predicted wait.
+    def check_wait(
+        self,
+        wait_seconds: float,
+        limit_seconds: float,
+        waited_seconds: float = 0.0,
+        seconds_left: float = math.inf,
+    ) -> None:
+        """Refuses, and counts, what would wait for too long.
+
+        Args:
+            wait_seconds: predicted by `predict_wait`.
+            limit_seconds: of `limit_wait`.
+            waited_seconds: see `admission.check_wait`.
+            seconds_left: see there.
 
         Raises:
-            Overloaded: see `add`.
+            Overloaded: see there.
         """
         try:
-            check_wait(self._name, self._state(now), self._limits)
+            check_wait(self._name, wait_seconds, limit_seconds, waited_seconds, seconds_left)
         except Overloaded as refusal:
             self._metrics.shed_total[refusal.reason].inc()
             raise
+
+    def count_refusals(self, reason: str, num: int) -> None:
+        self._metrics.shed_total[reason].inc(num)
 
     def add(self, sequences: list[TokenSequence], now: float) -> None:
         """Admits all sequences or none; one that has expired never takes the place of another.
@@ -97,6 +114,7 @@ class WaitingQueue:
             except Overloaded as refusal:
                 self._metrics.shed_total[refusal.reason].inc()
                 raise
+            self._note_empty(now)
             self._scheduler.add(sequences)
             if self._wakes_workers:
                 self._condition.notify(len(sequences))
@@ -157,7 +175,8 @@ class WaitingQueue:
 
     def _state(self, now: float) -> QueueState:
         scheduler = self._scheduler
-        return QueueState(scheduler.num_waiting, scheduler.waiting_tokens, self.predict_wait(now))
+        seconds = (self.predict_wait(now), self._measure_standing(now))
+        return QueueState(scheduler.num_waiting, scheduler.waiting_tokens, *seconds)
 
     def _choose(self, free_rows: int, now: float) -> Dispatch:
         self._drop_expired(now)
@@ -169,6 +188,14 @@ class WaitingQueue:
             self._note_shrunk(now)
             self._on_expired(expired, now)
         return bool(expired)
+
+    def _measure_standing(self, now: float) -> float:
+        """Seconds since the queue was empty."""
+        return now - self._empty_at if self._scheduler.num_waiting else 0.0
+
+    def _note_empty(self, now: float) -> None:
+        if not self._scheduler.num_waiting:
+            self._empty_at = now
 
     def _note_shrunk(self, now: float) -> None:
         """Some sequences have left the queue without an engine taking them."""

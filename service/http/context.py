@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from service.telemetry.traces import Trace, Traces
 
 SCOPE_KEY = "seqserve.request"
+# Seconds that a request had waited to be read; the server knows, and only under load.
+AGE_KEY = "seqserve.age"
 
 
 @dataclass
@@ -56,7 +58,8 @@ class RequestContext:
 
     Attributes:
         app: of the app that answers.
-        started_at: monotonic seconds.
+        started_at: monotonic seconds; when its bytes arrived, if that is known.
+        age_seconds: that it had waited to be read.
         status: of the answer; 0 until it begins.
         model_names: comma-separated, once it is known which models are asked.
         timings: of a task that was answered.
@@ -67,6 +70,7 @@ class RequestContext:
     app: AppContext
     request_id: str
     started_at: float
+    age_seconds: float = 0.0
     status: int = 0
     model_names: str = ""
     timings: Timings | None = None

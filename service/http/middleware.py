@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.http.context import SCOPE_KEY, AppContext, RequestContext
+from service.http.context import AGE_KEY, SCOPE_KEY, AppContext, RequestContext
 from service.http.problems import CLIENT_CLOSED, outcome_of, status_of
 from service.telemetry.metrics import NO_MODEL
 
@@ -41,7 +41,8 @@ class RequestContextMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        request = RequestContext(self.context, choose_id(scope["headers"]), time.monotonic())
+        age, request_id = scope.get(AGE_KEY, 0.0), choose_id(scope["headers"])
+        request = RequestContext(self.context, request_id, time.monotonic() - age, age)
         scope[SCOPE_KEY] = request
         if self.context.traces is not None and is_task(scope):
             request.trace = self.context.traces.open(scope, request.started_at)

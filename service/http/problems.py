@@ -62,7 +62,7 @@ async def answer_serving_error(request: HTTPConnection, error: Exception) -> Res
     status = status_of(error)
     if status == http.HTTPStatus.INTERNAL_SERVER_ERROR:
         logger.error("%s: %s", type(error).__name__, error, exc_info=error)
-    return answer_problem(request, status, str(error), headers_of(error))
+    return answer_problem(request.scope["path"], status, str(error), headers_of(error))
 
 
 def headers_of(error: errors.ServingError) -> dict[str, str]:
@@ -77,14 +77,13 @@ def headers_of(error: errors.ServingError) -> dict[str, str]:
 async def answer_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     detail = DETAILS.get(error.status_code, error.detail)
-    return answer_problem(request, error.status_code, detail, dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    return answer_problem(request.scope["path"], error.status_code, detail, headers)
 
 
-def answer_problem(
-    request: HTTPConnection, status: int, detail: str, headers: dict[str, str]
-) -> Response:
+def answer_problem(path: str, status: int, detail: str, headers: dict[str, str]) -> Response:
     """A problem in the words of the wire that was spoken."""
-    if not request.scope["path"].startswith("/v1/"):
+    if not path.startswith("/v1/"):
         return problem_response(status, detail, headers)
     problem = CompletionProblem(
         title=http.HTTPStatus(status).phrase,

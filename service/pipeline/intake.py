@@ -10,6 +10,7 @@ from service.answers import (
     Timings,
 )
 from service.engine.batch import Defect, Generation, Result, TokenSequence
+from service.engine.forecast import Forecast
 from service.errors import (
     DeadlineExceeded,
     EmptyInput,
@@ -55,15 +56,10 @@ def check_texts(texts: Sequence[str], settings: Settings, *, may_be_blank: bool 
             )
 
 
-def check_wait(registry: Registry, tasks: Sequence[str]) -> None:
-    """Refuses at once, before anything is read, when no model of the tasks would take a request.
-
-    Raises:
-        Overloaded: all their queues are too slow.
-    """
-    served = registry.models_of(*tasks)
-    if served and all(each.batcher.is_too_slow for each in served):
-        served[0].batcher.check_wait()
+def forecast_wait(registry: Registry, tasks: Sequence[str]) -> Forecast | None:
+    """The wait for the model of the tasks that is soonest free; None if there is no model."""
+    forecasts = (served.batcher.forecast() for served in registry.models_of(*tasks))
+    return min(forecasts, key=lambda each: each.wait_seconds, default=None)
 
 
 async def offload(

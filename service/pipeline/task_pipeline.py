@@ -6,7 +6,8 @@ from typing import ClassVar, Protocol
 
 from service.answers import Timings
 from service.engine.batch import Result, TokenSequence
-from service.pipeline.intake import check_wait, observe_stages, observe_tokens
+from service.engine.forecast import Forecast
+from service.pipeline.intake import forecast_wait, observe_stages, observe_tokens
 from service.pipeline.states import StatesReader
 from service.pipeline.submission import ModelBatch
 from service.repository.registry import Registry
@@ -47,13 +48,18 @@ class TaskPipeline:
         self._metrics, self._clock = metrics, clock
         self._states = StatesReader(registry.states_worker, settings.max_state_values, clock)
 
+    def forecast_wait(self) -> Forecast | None:
+        """The wait of the next requests, before it is known which of the models they are for."""
+        return forecast_wait(self._registry, self.tasks)
+
     def check_wait(self) -> None:
         """Refuses at once, before a body is read, when no model would take a request.
 
         Raises:
             Overloaded: the queues of all models of the tasks are too slow.
         """
-        check_wait(self._registry, self.tasks)
+        if forecast := self.forecast_wait():
+            forecast.admit()
 
     def _observe_stages(self, job: Job, results: Mapping[TokenSequence, Result]) -> Timings:
         """Records the stages of a job that is done, once."""

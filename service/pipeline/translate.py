@@ -435,7 +435,7 @@ def check_onward(legs: Iterable[Leg], options: TranslateOptions) -> None:
                 f"no single model translates to {leg.target}, so that there is no attention from "
                 f"the source; leave `attention` out, or translate to {leg.source} first"
             )
-        leg.served.batcher.check_wait()
+        leg.served.batcher.forecast().admit()
 
 
 def check_attention(work: Sequence[ModelBatch]) -> None:

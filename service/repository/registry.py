@@ -259,6 +259,7 @@ class Registry:
                 settings.max_queue_size,
                 settings.max_queue_tokens,
                 settings.max_queue_wait_ms / 1000,
+                settings.max_standing_wait_ms / 1000,
             ),
             self._metrics,
             time.monotonic,

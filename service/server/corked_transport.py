@@ -25,6 +25,11 @@ class CorkedTransport:
             self._held = data
             self._loop.call_soon(self._flush)
 
+    def write_whole(self, data: bytes) -> None:
+        """Writes a whole answer, which has nothing to wait for."""
+        self._flush()
+        self._transport.write(data)
+
     def close(self) -> None:
         self._flush()
         self._transport.close()

@@ -4,12 +4,16 @@ import logging
 import select
 import sys
 from collections.abc import Iterable
+from typing import Any
 
 import httptools
 from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, ASGISendEvent
 from uvicorn._types import Scope as UvicornScope
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
+from service.http.context import AGE_KEY
+from service.http.door import Door
+from service.server.arrival import measure_age
 from service.server.corked_transport import CorkedProtocol
 
 logger = logging.getLogger(__name__)
@@ -23,6 +27,7 @@ WEBSOCKET_PATHS = (b"/tag/stream",)
 MAX_URL_BYTES = 65535  # httptools parses no longer one
 URL_TOO_LONG = f"The URL has more than {MAX_URL_BYTES} bytes; send the fields in the body."
 NOT_HTTP = "The request is not valid HTTP."
+CLOSE = (b"connection", b"close")
 
 
 class HttpProtocol(CorkedProtocol):
@@ -35,9 +40,20 @@ class HttpProtocol(CorkedProtocol):
       `timeout_keep_alive`, and never while there is something to be read.
     - An answer of unknown length to HTTP/1.0 ends with the connection: that version has no chunks.
     - What is not HTTP is answered with 400, without a line in the log.
+    - A request that `Door` does not let in is answered as soon as its head is there, and its body
+      is thrown away as it comes: it gets neither a scope nor a task.
+
+    Args:
+        door: is asked about requests for tasks.
+        arguments: of uvicorn.
     """
 
     url = b""  # until a request begins
+
+    def __init__(self, door: Door, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._door = door
+        self._is_refused = False  # the request that is being read
 
     def connection_made(self, transport: object) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
@@ -50,10 +66,55 @@ class HttpProtocol(CorkedProtocol):
         if is_idle and self.transport.get_protocol() is self:
             self._await_request()
 
+    def on_message_begin(self) -> None:
+        self._is_refused = False
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        path = self._door.paths.get(self.url)
+        if path is None or not self._refuse(path):
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        if not self._is_refused:
+            super().on_body(body)
+
     def on_message_complete(self) -> None:
         # The parser takes a request with an upgrade for complete before it has seen the body.
-        if not self.parser.should_upgrade():
+        if not (self._is_refused or self.parser.should_upgrade()):
             super().on_message_complete()
+
+    def _refuse(self, path: str) -> bool:
+        """Answers the request whose head has been read, unless it is let in."""
+        if not self._is_plain():
+            return False
+        refusal = self._door.find_refusal(path, self.headers, self._measure_age)
+        if refusal is None:
+            return False
+        own = b"".join([b"%b: %b\r\n" % header for header in self.server_state.default_headers])
+        head = b"%b%b%b\r\n" % (STATUS_LINE[refusal.status], own, refusal.headers)
+        self.transport.write_whole(head + refusal.body)  # type: ignore[attr-defined]
+        self.server_state.total_requests += 1
+        self._is_refused = True
+        return True
+
+    def _is_plain(self) -> bool:
+        """Whether an answer can be written at once, and another request may follow it."""
+        parser = self.parser
+        return (
+            parser.get_method() == b"POST"
+            and (self.cycle is None or self.cycle.response_complete)
+            and parser.should_keep_alive()
+            and parser.get_http_version() == "1.1"
+            and not (self.expect_100_continue or parser.should_upgrade() or self.flow.write_paused)
+            and CLOSE not in self.server_state.default_headers
+        )
+
+    def _measure_age(self) -> float:
+        age = measure_age(self.transport.get_extra_info("socket"))
+        if age:
+            self.scope[AGE_KEY] = age  # type: ignore[literal-required]
+        return age
 
     def _should_upgrade(self) -> bool:
         path = self.url.partition(b"?")[0]

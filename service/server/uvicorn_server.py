@@ -18,6 +18,7 @@ import uvicorn
 
 from service.http.app import SeqserveApp
 from service.http.context import AppContext
+from service.http.door import Door
 from service.server.fair_listener import FairListener
 from service.server.hangup import ends_with_terminal, has_terminal
 from service.server.listener import format_url
@@ -125,7 +126,9 @@ class GracefulServer(uvicorn.Server):
         config = self.config
 
         def make_protocol() -> asyncio.Protocol:
-            return HttpProtocol(config, self.server_state, self.lifespan.state)
+            return config.http_protocol_class(
+                config=config, server_state=self.server_state, app_state=self.lifespan.state
+            )
 
         return FairListener(
             listener, make_protocol, config.ssl, config.backlog, seat.segments, seat.place
@@ -220,7 +223,7 @@ def make_config(app: SeqserveApp, settings: Settings) -> uvicorn.Config:
     tls = partial(open_tls, settings.certfile, settings.keyfile) if settings.certfile else None
     return uvicorn.Config(
         app,
-        http=HttpProtocol,
+        http=cast(type[asyncio.Protocol], partial(HttpProtocol, Door(app.context))),
         ws="websockets-sansio",
         ws_max_size=4 * settings.max_frame_chars,  # bytes of UTF-8
         ws_per_message_deflate=False,  # frames are short, and each connection would hold a window

@@ -58,7 +58,7 @@ OUTCOMES = (
     "error",
 )
 REASONS = ("drained", "full", "length")
-REFUSALS = ("requests", "tokens", "wait", "deadline")
+REFUSALS = ("requests", "tokens", "wait", "age", "deadline")
 STAGES = ("tokenize", "queue", "inference")
 DIRECTIONS = ("input", "output")
 DEFECTS = ("length", "loop")
@@ -108,7 +108,8 @@ class Metrics:
         registry: where the collectors live; `/metrics` renders it.
         requests_total: by model and outcome (`app` has the table).
         batch_padding_ratio: padded positions without a token, as a share of all, 0..1.
-        shed_total: refusals at admission, by model and reason (requests, tokens, wait, deadline).
+        shed_total: refusals at admission, by model and reason (requests, tokens, wait, age,
+            deadline).
         dispatches_total: by model and reason (drained, full, length: see `scheduler.Dispatch`).
         tokens_total: by model and direction (input, output).
         incomplete_translations_total: sentences, by model and reason (length, loop: see
@@ -224,6 +225,10 @@ class Metrics:
             for outcome in OUTCOMES:  # a rate cannot see the first error of a new series
                 self.requests_total.labels(model_name, outcome)
         return self._of_model[model_name]
+
+    def count_refusals(self, num: int) -> None:
+        """Notes requests that were refused before a model was chosen, for want of capacity."""
+        self.requests_total.labels(NO_MODEL, "overloaded").inc(num)
 
     def count_request(self, model_name: str, outcome: str, seconds: float) -> None:
         """Notes one request that was answered, well or badly."""

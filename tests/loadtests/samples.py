@@ -3,7 +3,7 @@
 from typing import Any
 
 from loadtests.bench.contestants.servers import FLOOR, PLAIN, ours_name
-from loadtests.bench.overload import summarize_open
+from loadtests.bench.open_load import summarize_open
 from loadtests.bench.throughput import Turn, summarize
 from loadtests.bench.translation import (
     CONTINUOUS,
@@ -83,6 +83,9 @@ def make_overload() -> dict[str, Any]:
         "offered_per_second": 6000.0,
         "goodput_per_second": 1900.0,
         "goodput_share": 0.95,
+        "goodput_share_per_processor": 1.47,
+        "client_processors": 0.3,
+        "other_processors": 0.1,
         "maximum_cpu_us": 400.0,
         "maximum_processors": 1.7,
         "good_cpu_us": 420.0,

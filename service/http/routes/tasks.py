@@ -13,6 +13,7 @@ from service.errors import BodyTimeout, InvalidInput
 from service.http.auth import authorize
 from service.http.bodies import parse_fields, read_body
 from service.http.context import AppContext, find_request_context, get_context
+from service.http.deadlines import TIMEOUT_HEADER, read_milliseconds
 from service.http.disconnect import run_watched
 from service.http.faults import describe_faults
 from service.http.openapi import document_body, document_events
@@ -54,7 +55,6 @@ from service.settings import Settings
 
 # A short text could be in dozens of languages, a little.
 MIN_SHOWN_CONFIDENCE = 1.0
-TIMEOUT_HEADER = "x-request-timeout-ms"
 
 BodyT = TypeVar("BodyT", bound=Body)
 ClassifyBodyT = TypeVar("ClassifyBodyT", ClassifyRequest, PredictRequest)
@@ -305,13 +305,15 @@ def find_deadline(request: Request, context: AppContext, body: TimedBody) -> flo
     timeout_ms = min(limits, default=settings.default_timeout_ms)
     if not 1 <= timeout_ms <= settings.max_timeout_ms:
         raise InvalidInput(f"The timeout must be 1 to {settings.max_timeout_ms} milliseconds.")
-    return time.monotonic() + timeout_ms / 1000
+    age = find_request_context(request.scope).age_seconds
+    return time.monotonic() - age + timeout_ms / 1000
 
 
 def read_timeout(request: Request) -> int | None:
-    value = request.headers.get(TIMEOUT_HEADER)
+    value = request.headers.get(TIMEOUT_HEADER.decode())
     if value is None:
         return None
-    if not (value.isascii() and value.isdecimal() and len(value) < 20):
+    milliseconds = read_milliseconds(value.encode("latin-1"))
+    if milliseconds is None:
         raise InvalidInput("X-Request-Timeout-Ms must be a whole number of milliseconds.")
-    return int(value)
+    return milliseconds

@@ -32,12 +32,25 @@ def test_overload_without_sheds_is_not_judged_by_them() -> None:
         "goodput_share": 0.95,
         "num_shed": 0,
         "shed_ms": {"p50": None},
+        "latency_ms": {"p99": 900.0},
         "rss_start_bytes": 100,
         "rss_end_bytes": 105,
     }
-    assert [goal.is_met for goal in judge_overload("x", found)] == [True, True]
+    assert [goal.is_met for goal in judge_overload("x", found)] == [True, True, True]
     shed = found | {"num_shed": 5, "shed_ms": {"p50": 80.0}}
-    assert [goal.is_met for goal in judge_overload("x", shed)] == [True, False, True]
+    assert [goal.is_met for goal in judge_overload("x", shed)] == [True, False, True, True]
+
+
+def test_translation_has_to_keep_more_of_its_maximum() -> None:
+    found = {
+        "goodput_share": 0.87,
+        "num_shed": 0,
+        "latency_ms": {"p99": 1200.0},
+        "rss_start_bytes": 100,
+        "rss_end_bytes": 130,
+    }
+    assert [goal.is_met for goal in judge_overload(FP32, found)] == [True, False, False]
+    assert [goal.is_met for goal in judge_overload("translation int8", found)] == [False] * 3
 
 
 def test_translation_is_judged_by_tokens_and_short_sentences() -> None:

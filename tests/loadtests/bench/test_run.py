@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from loadtests.bench.contestants.servers import FLOOR, PLAIN, ours_name
+from loadtests.bench.overload import WORKLOADS
 from loadtests.bench.plan import OVER_HTTP, PARTS, BenchPlan
 from loadtests.bench.run import find_skipped, parse_arguments
 from loadtests.bench.translation import CONTINUOUS, STATIC, STATIC_DROPPING
@@ -31,8 +32,9 @@ def test_smoke_does_without_wrk_and_says_so(
     skipped = find_skipped(plan)
 
     assert tuple(skipped) == OVER_HTTP
-    assert plan.leave_out(skipped).parts == ("engine", "decoder", "translation", "generation")
-    assert "overload is skipped: error: wrk is needed" in capsys.readouterr().out
+    left = ("engine", "decoder", "overload", "translation", "generation")
+    assert plan.leave_out(skipped).parts == left
+    assert "open is skipped: error: wrk is needed" in capsys.readouterr().out
 
 
 @pytest.mark.slow
@@ -56,8 +58,9 @@ def test_every_part_runs_and_is_in_the_results(tmp_path: Path) -> None:
     for servers in found["translation"]["summary"].values():
         assert list(servers) == [CONTINUOUS, STATIC, STATIC_DROPPING]
         assert all(each["num_failures"] == 0 for each in servers.values())
+    assert tuple(found["overload"]) == WORKLOADS
+    assert all(each["statuses"].get("200") for each in found["overload"].values())
     if shutil.which("wrk"):
         ours = {ours_name("fp32"), ours_name("int8")}
         assert set(found["http"]["summary"]) >= {FLOOR, PLAIN} | ours
         assert set(found["open"]["summary"]) >= {PLAIN} | ours
-        assert set(found["overload"]) == ours

@@ -28,7 +28,9 @@ from service.answers import (
     TranslateOptions,
     Translation,
 )
+from service.engine.forecast import Forecast
 from service.engine.states_worker import StatesWorker
+from service.engine.waiting_queue import WaitingQueue
 from service.http.app import SeqserveApp, create_app
 from service.pipeline.classify import ClassifyPipeline
 from service.pipeline.translate import TranslatePipeline
@@ -122,6 +124,7 @@ class FakePipeline:
     Attributes:
         error: raised instead of an answer; the model is known before unless `error_comes_early`.
         refusal: raised before a body is read.
+        queue: says how long requests would wait; None if they would not.
         gate: if set, an answer waits for it.
         is_asked: set with the first answer that is begun.
         incomplete: texts whose translations are not complete.
@@ -134,6 +137,7 @@ class FakePipeline:
     remaining_seconds: float = 0.0
     was_cancelled: bool = False
     refusal: Exception | None = None
+    queue: WaitingQueue | None = None
     is_stream_closed: bool = False
     error_comes_early: bool = False
     is_asked: asyncio.Event = field(default_factory=asyncio.Event)
@@ -190,6 +194,11 @@ class FakePipeline:
     def check_wait(self) -> None:
         if self.refusal:
             raise self.refusal
+        if forecast := self.forecast_wait():
+            forecast.admit()
+
+    def forecast_wait(self) -> Forecast | None:
+        return Forecast(self.queue, 0.0) if self.queue else None
 
     def languages(self) -> list[Language]:
         return [Language("en", "English", ["de", "en"]), Language("de", "German", ["de", "en"])]

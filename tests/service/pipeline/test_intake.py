@@ -9,16 +9,15 @@ import pytest
 from service.answers import (
     TranslateOptions,
 )
+from service.engine.forecast import Forecast
+from service.engine.waiting_queue import WaitingQueue
 from service.errors import (
     EmptyInput,
     InputTooLong,
-    Overloaded,
 )
-from service.pipeline.intake import MAX_INLINE_CHARS, check_wait, offload
+from service.pipeline.intake import MAX_INLINE_CHARS, forecast_wait, offload
 from service.repository.registry import Registry
-from tests.fakes import (
-    read_metric,
-)
+from tests.fakes import make_backlog, read_metric
 from tests.service.pipeline.stand import (
     ALL,
     MakeStand,
@@ -85,11 +84,10 @@ async def test_long_document_is_translated_as_a_short_one(start: MakeStand) -> N
 
 @dataclass
 class FakeBatcher:
-    is_too_slow: bool
+    queue: WaitingQueue
 
-    def check_wait(self) -> None:
-        if self.is_too_slow:
-            raise Overloaded("busy", 1.0, "wait")
+    def forecast(self) -> Forecast:
+        return Forecast(self.queue, 0.0)
 
 
 @dataclass
@@ -99,24 +97,25 @@ class FakeServed:
 
 @dataclass
 class FakeRegistry:
-    """Has one queue for each truth, which says whether it is too slow."""
+    """Has a queue for each wait."""
 
-    are_slow: Sequence[bool]
+    waits: Sequence[float]
 
     def models_of(self, *tasks: str) -> list[FakeServed]:
         assert tasks == ("language", "text2text")
-        return [FakeServed(FakeBatcher(is_slow)) for is_slow in self.are_slow]
+        return [FakeServed(FakeBatcher(make_backlog(seconds))) for seconds in self.waits]
 
 
-@pytest.mark.parametrize("are_slow", [[], [False], [True, False], [False, True]])
-def test_one_queue_that_is_fast_enough_lets_requests_in(are_slow: list[bool]) -> None:
-    check_wait(cast(Registry, FakeRegistry(are_slow)), ("language", "text2text"))
+@pytest.mark.parametrize("waits", [[0.3], [2.0, 0.3], [0.3, 2.0]])
+def test_wait_is_that_for_the_model_that_is_soonest_free(waits: list[float]) -> None:
+    forecast = forecast_wait(cast(Registry, FakeRegistry(waits)), ("language", "text2text"))
+
+    assert forecast is not None
+    assert forecast.wait_seconds == pytest.approx(0.3, rel=0.05)
 
 
-@pytest.mark.parametrize("are_slow", [[True], [True, True]])
-def test_slow_queues_refuse_before_anything_is_read(are_slow: list[bool]) -> None:
-    with pytest.raises(Overloaded, match="busy"):
-        check_wait(cast(Registry, FakeRegistry(are_slow)), ("language", "text2text"))
+def test_without_a_model_there_is_no_wait() -> None:
+    assert forecast_wait(cast(Registry, FakeRegistry([])), ("language", "text2text")) is None
 
 
 async def test_timings_add_up(stand: Stand) -> None:

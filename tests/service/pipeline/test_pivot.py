@@ -13,11 +13,12 @@ from service.answers import (
     TranslateOptions,
     Translation,
 )
+from service.engine.forecast import Forecast
 from service.errors import DeadlineExceeded, InvalidInput, ModelNotFound, Overloaded
 from service.pipeline.pivot import join_halves, join_timings
 from service.pipeline.translate import check_onward
 from service.repository.registry import Leg, ServedModel
-from tests.fakes import FakeRunner, make_manifest, make_model, read_metric, shout
+from tests.fakes import FakeRunner, make_backlog, make_manifest, make_model, read_metric, shout
 from tests.service.pipeline.stand import MakeStand, Stand, count_pending, hiss, soon, wait_for_step
 
 TO_KOREAN = TranslateOptions("de", "ko")
@@ -161,8 +162,8 @@ async def test_each_half_is_observed_for_its_model(halves: Halves) -> None:
 
 @dataclass
 class SlowBatcher:
-    def check_wait(self) -> None:
-        raise Overloaded("busy", 1.0, "wait")
+    def forecast(self) -> Forecast:
+        return Forecast(make_backlog(0.7), 0.0)
 
 
 @dataclass
@@ -172,7 +173,7 @@ class SlowModel:
 
 def test_slow_second_half_is_refused_before_the_first_begins() -> None:
     leg = Leg(cast(ServedModel, SlowModel(SlowBatcher())), "en", "ko")
-    with pytest.raises(Overloaded, match="busy"):
+    with pytest.raises(Overloaded, match=r"model slow is predicted to be 0.7 s"):
         check_onward([leg], TO_KOREAN)
 
 

@@ -48,3 +48,21 @@ async def run_live(**settings: Any) -> AsyncIterator[Live]:
     with contextlib.suppress(asyncio.CancelledError):
         await asyncio.wait_for(task, 10.0)
     signal.signal(RETIRE_SIGNAL, handler)
+
+
+@dataclass(frozen=True)
+class Received:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+async def read_answer(reader: asyncio.StreamReader) -> Received:
+    head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10.0)).decode()
+    status, *lines = head.rstrip().split("\r\n")
+    headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+    if "content-length" in headers:
+        body = await reader.readexactly(int(headers["content-length"]))
+    else:
+        body = await reader.read()
+    return Received(int(status.split()[1]), headers, body)

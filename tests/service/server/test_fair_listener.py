@@ -9,6 +9,7 @@ import pytest
 
 from service.server.fair_listener import (
     DEFER_SECONDS,
+    MAX_ACCEPTS,
     MAX_DEFERRALS,
     SLACK,
     FairListener,
@@ -152,3 +153,18 @@ async def test_connection_is_taken_once_there_are_file_descriptors_again(
     assert caplog.text.count("cannot accept connections") == 1
     client.close()
     worker.close()
+
+
+async def test_several_connections_are_taken_in_one_turn(
+    listener: socket.socket, open_worker: OpenWorker
+) -> None:
+    """Under load a turn of the event loop is long, and health checks come on new connections."""
+    worker = open_worker([MetricsSegment()], 0)
+    clients = [socket.create_connection(listener.getsockname()) for _ in range(MAX_ACCEPTS + 2)]
+    worker._accept()  # the kernel has made all of them; the loop has had no turn
+
+    assert worker._num_connections == MAX_ACCEPTS
+    await wait_until(lambda: len(worker.connections) == len(clients))
+    for client in clients:
+        client.close()
+    await close_all([worker], [])

@@ -2,12 +2,11 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 
 import pytest
 
 from service.server.protocol import format_head
-from tests.service.server.live import Live, run_live
+from tests.service.server.live import Live, read_answer, run_live
 
 BODY = b'{"inputs": "good"}'
 LABELS = [[{"label": "positive", "score": 0.75}, {"label": "negative", "score": 0.25}]]
@@ -23,24 +22,6 @@ NEXT = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
 async def live() -> AsyncIterator[Live]:
     async with run_live(keep_alive_seconds=1) as running:
         yield running
-
-
-@dataclass(frozen=True)
-class Received:
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-
-async def read_answer(reader: asyncio.StreamReader) -> Received:
-    head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10.0)).decode()
-    status, *lines = head.rstrip().split("\r\n")
-    headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
-    if "content-length" in headers:
-        body = await reader.readexactly(int(headers["content-length"]))
-    else:
-        body = await reader.read()
-    return Received(int(status.split()[1]), headers, body)
 
 
 def post(body: bytes, headers: bytes, version: bytes = b"1.1", path: bytes = b"/classify") -> bytes:
