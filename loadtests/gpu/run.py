@@ -33,7 +33,7 @@ STAGES: Mapping[str, Sequence[tuple[Stage, Callable[[Trial], Findings]]]] = {
     "check": (
         (Stage("device", "device and versions", 40), checks.check_device),
         (Stage("load", "every model loads, goldens", 70), checks.check_goldens_of_all),
-        (Stage("parity", "answers of the CPU", 80), checks.check_parity),
+        (Stage("parity", "answers of the CPU", 100), checks.check_parity),
         (Stage("placement", "nodes on the device", 40), checks.check_placement),
         (Stage("slots", "steps captured and replayed", 50), checks.check_slots),
         (Stage("joins", "sentences join and leave", 50), checks.check_joins),
