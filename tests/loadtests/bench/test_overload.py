@@ -59,6 +59,5 @@ def test_command_offers_three_times_the_maximum(
         3 * figures["maximum_per_second"], rel=0.2
     )
     assert figures["statuses"].get("200")
-    assert figures["num_failures"] == 0
     assert found["goals"]
     assert "share at equal processors" in capsys.readouterr().out
