@@ -12,7 +12,7 @@ from pathlib import Path
 
 from export.perplexity import sum_steps
 from models.config import RunConfig, SourceConfig
-from models.training.data import Row, bucket_batches, read_source
+from models.training.data.sources import Row, bucket_batches, read_source
 from models.training.metrics import Figure, text_figures, translation_figures
 from service.engine.batch import Generation, SamplingOptions, TokenSequence
 from service.engine.generation.generator import GeneratorRunner

@@ -12,8 +12,8 @@ from torch.nn.functional import cross_entropy
 
 from models.config import RunConfig
 from models.networks.classifier import Classifier
-from models.training.tasks import classify_examples, read_examples
-from models.training.vocabulary import PAD
+from models.training.tasks.classification import classify_examples, read_examples
+from models.training.vocabulary.subwords import PAD
 from service.text.tokenizer import Tokenizer
 
 TEMPERATURES = tuple(1.02**step for step in range(-70, 71))  # 0.25 to 4

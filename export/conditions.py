@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from models.config import RunConfig
-from models.training.data import read_source
+from models.training.data.sources import read_source
 from models.training.metrics import Figure
 from service.engine.batch import Generation, SamplingOptions, TokenSequence
 from service.engine.device import Device, available_cpus

@@ -25,7 +25,8 @@ from export.publish import export_run
 from export.score_fit import describe_fits, fit_scores
 from export.translate import translate_texts
 from models.config import RunConfig, SourceConfig, read_run_config
-from models.training.data import Row, index_labels, read_source, read_text
+from models.training.data.sources import Row, index_labels, read_source, read_text
+from models.training.data.texts import read_rows
 from models.training.metrics import (
     PER_CHARACTER,
     Figure,
@@ -34,9 +35,8 @@ from models.training.metrics import (
     f1_score,
     translation_figures,
 )
-from models.training.tagging import LabelledText, encode_texts, measure_labels
-from models.training.tasks import CHECKS
-from models.training.texts import read_rows
+from models.training.tasks.tagging import LabelledText, encode_texts, measure_labels
+from models.training.tasks.task import CHECKS
 from service.engine.batch import TokenSequence
 from service.engine.device import Device, available_cpus
 from service.engine.runner import run_sequences

@@ -7,7 +7,7 @@ import numpy as np
 
 from export.answers import answer_texts
 from export.translate import translate_texts
-from models.training.held_out import read_everyday
+from models.training.data.held_out import read_everyday
 from models.training.metrics import Figure
 from service.engine.runner import run_sequences
 from service.pipeline.pieces import locate_tokens, make_pieces, render_text

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from models.config import RunConfig, SourceConfig
-from models.training.data import limit_rows, read_source, sample_weighted
+from models.training.data.sources import limit_rows, read_source, sample_weighted
 from service.repository.manifest import Limits
 from service.text.tokenizer import Tokenizer
 

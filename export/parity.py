@@ -18,7 +18,7 @@ from export.tagger_parity import compare_tagger
 from models.networks.classifier import Classifier
 from models.networks.language_model import LanguageModel
 from models.networks.seq2seq import Seq2Seq
-from models.training.tasks import Network
+from models.training.tasks.task import Network
 from service.arrays import Array, IntArray
 from service.engine.batch import Batch
 from service.engine.search.decoder_session import STATES
@@ -160,7 +160,7 @@ def compare_classifier(
 ) -> None:
     logits = model(torch.from_numpy(batch.input_ids), torch.from_numpy(batch.lengths))
     reference = logits.softmax(dim=-1).numpy()
-    outputs = sessions["classifier"].run({"input_ids": batch.input_ids, "lengths": batch.lengths})
+    outputs = sessions["classifier"].run(batch.feeds)
     ours = softmax(outputs["logits"])
     comparison.add(ours, reference)
     comparison.add_choices(pick(reference, ours.argmax(axis=-1)), reference.max(axis=-1))
@@ -180,7 +180,7 @@ def compare_translator(
     a random sentence: stricter than beams, which keep them together.
     """
     rng = np.random.default_rng(SEED)
-    encoded = sessions["encoder"].run({"input_ids": batch.input_ids, "lengths": batch.lengths})
+    encoded = sessions["encoder"].run(batch.feeds)
     paged = PagedMemory()
     handles = np.array(paged.add(encoded["keys"], encoded["values"], batch.lengths))
     states = {name: array for name, array in encoded.items() if name in STATES}

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from models.config import RunConfig, SourceConfig
-from models.training.data import Example, batch_examples, pad_ids
+from models.training.data.sources import Example, batch_examples, pad_ids
+from models.training.data.texts import count_characters, cut_valid, read_texts
 from models.training.metrics import Figure, text_figures
-from models.training.text_vocabulary import UNK
-from models.training.texts import count_characters, cut_valid, read_texts
+from models.training.vocabulary.text_subwords import UNK
 from service.engine.batch import TokenSequence
 from service.engine.generation.generator import GeneratorRunner, StepSession
 from service.repository.model import LoadedModel, softmax

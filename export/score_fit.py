@@ -13,7 +13,7 @@ from sacrebleu import sentence_chrf
 
 from export.translate import translate_scored
 from models.config import RunConfig
-from models.training.data import limit_rows, read_source
+from models.training.data.sources import limit_rows, read_source
 from service.answers import TranslateOptions
 from service.arrays import ScoreArray
 from service.repository.manifest import ScoreFit

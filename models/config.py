@@ -36,7 +36,7 @@ class SourceConfig:
 
     Attributes:
         path: folder relative to `--data`; holds train/valid/test files, see
-            `models.training.data`.
+            `models.training.data.sources`.
         licence: name of the licence, copied into the manifest and the model card.
         commercial_use: whether the licence allows commercial use of the trained weights.
         weight: share of the training set seen per epoch; 0 keeps it for evaluation only, 2 shows
@@ -135,7 +135,7 @@ class TrainingConfig:
         typing_noise: share of the source sentences that are altered as if typed in a hurry: lower
             case or capitals, without the full stop (translation only).
         masked: share of the pairs whose common placeables are masked, see
-            `models.training.masking` (translation only).
+            `models.training.data.masking` (translation only).
         levelled: share of the pairs whose start token tells the speech level of the translation,
             see `models.training.speech_level` (translation only).
         relevelled: share of the polite Korean translations that are rewritten as casual or formal

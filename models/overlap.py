@@ -2,7 +2,7 @@
 
 Run it as `python -m models.overlap --config FILE... --data FOLDER`. It compares the training rows
 of the configurations with the everyday sentences and, in translation, with the test rows of all
-configurations of the same languages; see `models.training.held_out`. It lists the rows that
+configurations of the same languages; see `models.training.data.held_out`. It lists the rows that
 training would leave out, and exits with 1 if there are any.
 """
 
@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from models.config import RunConfig, read_config
-from models.training.data import read_source
-from models.training.held_out import HeldOut, Overlap
+from models.training.data.held_out import HeldOut, Overlap
+from models.training.data.sources import read_source
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -24,15 +24,15 @@ from models.config import (
     read_config,
     read_run_config,
 )
-from models.training import texts as language_texts
-from models.training.characters import train_characters
+from models.training.data import texts as language_texts
 from models.training.initial import load_initial
-from models.training.pretraining import PretrainingTask
 from models.training.runs import positive
-from models.training.tasks import build_task, check_sources, training_texts
-from models.training.text_vocabulary import train_text_tokenizer
+from models.training.tasks.pretraining import PretrainingTask
+from models.training.tasks.task import build_task, check_sources, training_texts
 from models.training.trainer import LAST, Trainer
-from models.training.vocabulary import train_tokenizer
+from models.training.vocabulary.characters import train_characters
+from models.training.vocabulary.subwords import train_tokenizer
+from models.training.vocabulary.text_subwords import train_text_tokenizer
 from service.errors import ArtefactError
 from service.repository.manifest import PAIRED, TOKENIZER
 from service.text.tokenizer import Tokenizer

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from models.inspect.properties import PROPERTIES, measure_properties
-from models.training.data import read_split, read_text
+from models.training.data.sources import read_split, read_text
 from service.arrays import FloatArray
 from service.engine.batch import TokenSequence
 from service.engine.runner import run_sequences

@@ -16,10 +16,10 @@ import torch
 
 from models.config import RunConfig
 from models.networks.seq2seq import Seq2Seq
-from models.training.data import Row, read_source
+from models.training.data.sources import Row, read_source
 from models.training.runs import Run, add_run_arguments, read_run
-from models.training.translation import translate_sources
-from models.training.vocabulary import EOS, PAD, start_token
+from models.training.tasks.translation import translate_sources
+from models.training.vocabulary.subwords import EOS, PAD, start_token
 from service.errors import ArtefactError
 from service.text.tokenizer import Tokenizer
 

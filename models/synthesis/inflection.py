@@ -15,12 +15,24 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from models.synthesis.korean import Level, Negation, Tense, Verb, conjugate, end_plain, join_copula
-from service.text.particles import choose_particle
+from service.text.korean.particles import choose_particle
 
 PARTICLE = re.compile(r"\[([가-힣]+)\]")
 PREDICATE = re.compile(r"<([가-힣][^<>]*)>")
 FORM = re.compile(r"(?:(.*?) )??(\S*다)((?: \S+)*)")
-FAMILIAR = {"제": "내", "저는": "나는"}
+POLITE_LEVELS = ("해요", "합니다")
+FAMILIAR = {
+    "제": "내",
+    "제가": "내가",
+    "저는": "나는",
+    "저도": "나도",
+    "저를": "나를",
+    "저한테": "나한테",
+    "저에게": "나에게",
+    "저희": "우리",
+    "저희는": "우리는",
+    "저희가": "우리가",
+}
 
 NEGATIONS: Mapping[str, Negation] = {"안": "안", "못": "못", "않다": "지 않다"}
 TENSES: Mapping[str, Tense] = {"past": "past", "future": "future"}
@@ -46,16 +58,21 @@ CONNECTIVES: Mapping[str, Connective] = {
 def inflect(text: str, level: Level) -> str:
     """Chooses the particles and forms the predicates of a Korean sentence, from the left.
 
+    The speaker of a familiar level says 나, unless the sentence has no predicate to form at the
+    end.
+
     Raises:
         ValueError: a predicate has no dictionary form, or an unknown option.
     """
+    has_end = False
     while marked := re.search(f"{PARTICLE.pattern}|{PREDICATE.pattern}", text):
         before, after = text[: marked.start()], text[marked.end() :]
         if marked[1]:
             text = before + choose_particle(before, marked[1]) + after
         else:
+            has_end |= CONNECTIVES.keys().isdisjoint(marked[2].split())
             text = form_predicate(before, marked[2], level) + after
-    if level in ("해", "한다"):
+    if has_end and level not in POLITE_LEVELS:
         return " ".join(FAMILIAR.get(word, word) for word in text.split(" "))
     return text
 

@@ -9,8 +9,8 @@ Source of the classes: 한글 맞춤법 (rules of Hangul spelling), articles 16,
 from dataclasses import dataclass
 from typing import Literal
 
-from service.text.hangul import join_syllable, split_syllable
-from service.text.particles import choose_particle
+from service.text.korean.hangul import join_syllable, split_syllable
+from service.text.korean.particles import choose_particle
 
 Level = Literal["해요", "합니다", "해", "한다", "네요", "음"]
 Tense = Literal["present", "past", "future"]

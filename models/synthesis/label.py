@@ -17,10 +17,10 @@ from torch import Tensor
 
 from models.config import RunConfig
 from models.networks.classifier import Classifier
-from models.training.data import Example, index_labels, read_source
+from models.training.data.sources import Example, index_labels, read_source
 from models.training.runs import Run, add_run_arguments, positive, read_run
-from models.training.tasks import classify_examples
-from models.training.vocabulary import PAD
+from models.training.tasks.classification import classify_examples
+from models.training.vocabulary.subwords import PAD
 from service.errors import ArtefactError
 
 MIN_WORDS, MAX_WORDS = 4, 40

@@ -21,8 +21,8 @@ from models.synthesis.inflection import inflect
 from models.synthesis.korean import Level
 from models.synthesis.nouns import read_nouns
 from models.synthesis.slots import SLOTS, Value
-from models.training.data import Row
-from models.training.held_out import HeldOut, text_key
+from models.training.data.held_out import HeldOut, text_key
+from models.training.data.sources import Row
 
 PATTERNS = Path(__file__).with_name("pairs.toml")
 LANGUAGES = ("en", "ko", "de")

@@ -19,8 +19,8 @@ from typing import get_args
 
 from models.synthesis.inflection import inflect
 from models.synthesis.korean import Level
-from models.training.data import add_typing_noise
-from models.training.held_out import read_everyday, text_key
+from models.training.data.held_out import read_everyday, text_key
+from models.training.data.sources import add_typing_noise
 
 PATTERNS = Path(__file__).with_name("phrases.toml")
 LABELS = ("negative", "positive")

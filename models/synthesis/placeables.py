@@ -2,7 +2,7 @@
 
 Everyday data holds few links, ids and placeholders, so a model would not learn to carry their masks
 through. Writes `placeables_deen/train.tsv` and `placeables_koen/train.tsv`, the mask characters of
-`service.text.masks` in them.
+`service.text.masking.masks` in them.
 """
 
 import argparse
@@ -12,8 +12,8 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from service.text.masks import MASKS, MASKS_PER_KIND
-from service.text.placeables import Kind
+from service.text.masking.masks import MASKS, MASKS_PER_KIND
+from service.text.masking.placeables import Kind
 
 SENTENCES = Path(__file__).with_suffix(".toml")
 SLOT = re.compile(r"\{([nx]2?)\}")

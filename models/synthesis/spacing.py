@@ -2,7 +2,7 @@
 
 `python -m models.synthesis.spacing --source FOLDER --column N --out FOLDER` reads the splits of a
 source of two columns, and writes `train`, `valid` and `test` in the form of
-`models.training.labelled_spans`: a span "SPACE" is the character that a white space belongs after.
+`training.data.labelled_spans`: a span "SPACE" is the character that a white space belongs after.
 The texts of `test` have no white space at all; those of `disturbed`, the same texts, some of it in
 wrong places; training has both.
 """
@@ -14,8 +14,8 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from models.training.data import read_split
-from models.training.labelled_spans import Span
+from models.training.data.labelled_spans import Span
+from models.training.data.sources import read_split
 from service.text.tags import SPACE
 
 SEED = 16

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.training.data import read_split
+from models.training.data.sources import read_split
 from service.engine.device import Device
 from service.engine.runner import run_sequences
 from service.repository.loader import load_model

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from models.networks.gates import Matrix, restore_gates
 from models.training.trainer import BEST, read_seconds
-from models.training.vocabulary import transfer_rows
+from models.training.vocabulary.subwords import transfer_rows
 from service.repository.manifest import (
     MANIFEST,
     PAIRED,

@@ -8,14 +8,12 @@ from pathlib import Path
 import torch
 
 from models.config import RunConfig, read_run_config
-from models.training.speech_level import DEFAULT_LEVELS, LEVELS
-from models.training.tasks import Network, build_model
-from models.training.text_vocabulary import BOS, UNK
+from models.training.special_ids import find_roles
+from models.training.tasks.task import Network, build_model
 from models.training.trainer import BEST, read_seconds
-from models.training.vocabulary import EOS, PAD, read_vocabulary, start_token, start_tokens
-from service.repository.manifest import LABELLED, TOKENIZER, Level, SpecialIds
-from service.text.masks import MASKS
-from service.text.placeables import Kind
+from service.repository.manifest import TOKENIZER, SpecialIds
+from service.text.masking.masks import MASKS
+from service.text.masking.placeables import Kind
 from service.text.tokenizer import Tokenizer
 
 
@@ -35,55 +33,17 @@ class Run:
 
     @property
     def special_ids(self) -> SpecialIds:
-        if self.config.task in LABELLED:
-            return SpecialIds(pad_id=self.tokenizer.token_id(PAD))
-        if self.config.task == "language":
-            return self._text_ids
-        return SpecialIds(
-            pad_id=self.tokenizer.token_id(PAD),
-            eos_id=self.tokenizer.token_id(EOS),
-            start_ids={
-                language: self._start_id(language, DEFAULT_LEVELS.get(language))
-                for language in self.config.languages
-            },
-            level_ids={
-                language: {level: self._start_id(language, level) for level in levels}
-                for language, levels in LEVELS.items()
-                if language in self.config.languages and self._has_levels
-            },
-        )
+        return find_roles(self.config, self.tokenizer).special_ids
 
     @property
-    def _text_ids(self) -> SpecialIds:
-        pad_id, eos_id, bos_id = map(self.tokenizer.token_id, (PAD, EOS, BOS))
-        # a single long text never ends
-        has_end = self.config.condition is not None
-        return SpecialIds(pad_id=pad_id, eos_id=eos_id if has_end else None, bos_id=bos_id)
+    def forbidden_ids(self) -> list[int]:
+        """Ids that an answer never contains."""
+        return find_roles(self.config, self.tokenizer).forbidden_ids
 
     @property
     def masks(self) -> dict[Kind, str]:
         """Those that the model was trained with; none if it was not."""
         return dict(MASKS) if self.config.training.masked else {}
-
-    @property
-    def _has_levels(self) -> bool:
-        return bool(self.config.training.levelled)
-
-    def _start_id(self, language: str, level: Level | None) -> int:
-        level = level if self._has_levels else None
-        return self.tokenizer.token_id(start_token(language, level))
-
-    @property
-    def forbidden_ids(self) -> list[int]:
-        """Ids that an answer never contains: start tokens, padding, what nobody can read."""
-        if self.config.task in LABELLED:
-            return [self.tokenizer.token_id(PAD)]
-        if self.config.task == "language":
-            ends = [] if self.config.condition else [EOS]
-            return [self.tokenizer.token_id(token) for token in (PAD, BOS, UNK, *ends)]
-        known = read_vocabulary(self.tokenizer)
-        starts = [known[each] for each in start_tokens(self.config.languages) if each in known]
-        return [*starts, known[PAD]]
 
 
 def read_run(folder: Path) -> Run:

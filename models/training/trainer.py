@@ -17,8 +17,8 @@ from tqdm import tqdm
 
 from models.config import TrainingConfig
 from models.training.averaging import AverageModel
-from models.training.data import Example
-from models.training.tasks import Task
+from models.training.data.sources import Example
+from models.training.tasks.task import Task
 
 LAST, BEST, HISTORY = "last.pt", "best.pt", "history.jsonl"
 NUM_POINTS = 25  # of the loss curve, in each epoch

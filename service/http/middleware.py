@@ -100,7 +100,8 @@ def log_request(scope: Scope, request: RequestContext, status: int, seconds: flo
 
 
 def is_task(scope: Scope) -> bool:
-    return scope["path"] in TASK_PATHS and scope["method"] == "POST"
+    path = scope["path"]
+    return (path in TASK_PATHS or path.startswith("/models/")) and scope["method"] == "POST"
 
 
 def choose_id(headers: Iterable[tuple[bytes, bytes]]) -> str:

@@ -21,9 +21,10 @@ from service.pipeline.submission import TOO_LATE, ModelBatch
 from service.repository.registry import Registry
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
-from service.text import detection, languages
-from service.text.recognition import recognize
-from service.text.scripts import dominant_script
+from service.text.languages import detection
+from service.text.languages.names import display_name, scripts_of
+from service.text.languages.recognition import recognize
+from service.text.languages.scripts import dominant_script
 
 T = TypeVar("T")
 
@@ -120,10 +121,10 @@ def detect_languages(texts: Sequence[str], codes: Sequence[str], remedy: str) ->
 def name_unread(text: str, found: Sequence[tuple[str, float]], codes: Sequence[str]) -> str:
     """What a text is in that none of the languages is: a script or a language; "" if it may be."""
     script = dominant_script(text)
-    if script and not any(script in languages.scripts_of(code) for code in codes):
+    if script and not any(script in scripts_of(code) for code in codes):
         return f"{script} script"
     foreign = detection.find_foreign(text, found, codes)
-    return f"{languages.display_name(foreign)} ({foreign})" if foreign else ""
+    return f"{display_name(foreign)} ({foreign})" if foreign else ""
 
 
 def observe_stages(

@@ -10,11 +10,11 @@ from service.errors import InvalidInput
 from service.pipeline.sentence import DIGITS, Sentence, carries_some_masks, find_candidates
 from service.repository.manifest import Level, Manifest, ScoreFit
 from service.repository.model import LoadedModel, check_length, new_token_limit
-from service.text import sentences
 from service.text.alignment import share_tags
 from service.text.markup import Node, Tag, escape_text
-from service.text.masking import Masked, Masks, cut_at_placeables, mask_sentence
-from service.text.terms import NO_TERMS, Terms
+from service.text.masking.masker import Masked, Masks, cut_at_placeables, mask_sentence
+from service.text.masking.terms import NO_TERMS, Terms
+from service.text.sentences import segmenter
 
 # Below this score, a word alone is read as an utterance, too: "hello" as "Hello.".
 DOUBTFUL = 0.7
@@ -56,7 +56,7 @@ class Reader:
 
     def cut(self, node: Node) -> list[Sentence]:
         """The sentences of a text, masked but not yet read."""
-        pairs = sentences.split(node.text, self.source, has_lines=node.has_lines)
+        pairs = segmenter.split(node.text, self.source, has_lines=node.has_lines)
         found: list[Sentence] = []
         for sentence in share(pairs, node.tags):
             masked = self.mask(sentence, self.model.manifest.masks)
@@ -74,7 +74,7 @@ class Reader:
     def cut_in_two(self, sentence: Sentence) -> list[Sentence]:
         """The halves of a sentence that is too long, as sentences."""
         found: list[Sentence] = []
-        for half in split_sentence(sentence, sentences.cut_in_two(sentence.text)):
+        for half in split_sentence(sentence, segmenter.cut_in_two(sentence.text)):
             masked = self.mask(half, self.model.manifest.masks)
             found += [half._replace(masked=masked)] if masked else self.cut_around(half)
         return found

@@ -15,11 +15,11 @@ from service.engine.batch import Hypothesis, Result, TokenSequence
 from service.repository.model import LoadedModel
 from service.text.alignment import Source, place_tags, weigh_words
 from service.text.casing import is_in_capitals
-from service.text.final_marks import match_final_marks
-from service.text.fixed_spaces import has_fixed_spaces, keep_fixed_spaces
 from service.text.markup import Tag
-from service.text.masking import LETTER, Masked, carries_masks, unmask
-from service.text.number_words import says_figure
+from service.text.masking.fixed_spaces import has_fixed_spaces, keep_fixed_spaces
+from service.text.masking.masker import LETTER, Masked, carries_masks, unmask
+from service.text.masking.number_words import says_figure
+from service.text.sentences.final_marks import match_final_marks
 
 DIGITS = regex.compile(r"\d+")
 BARE_WORD = regex.compile(r"\p{Ll}[\p{L}\p{M}'’-]*")

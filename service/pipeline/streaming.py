@@ -13,10 +13,10 @@ from service.engine.batch import Result, TokenSequence
 from service.pipeline.documents import Document, Passage, render_passage
 from service.pipeline.reader import Reader
 from service.pipeline.sentence import Sentence, choose_candidates, translate_sentence
-from service.text.final_marks import without_final_marks
 from service.text.incremental_decoder import IncrementalDecoder
 from service.text.markup import render_plain
-from service.text.masking import LETTER
+from service.text.masking.masker import LETTER
+from service.text.sentences.final_marks import without_final_marks
 
 # Bytes that are no character, and masks: if one comes, another hypothesis may be taken instead.
 DOUBTFUL = re.compile("[\ufffd\ue000-\uf8ff]")

@@ -36,9 +36,10 @@ from service.pipeline.streaming import GrowingTexts
 from service.pipeline.submission import ModelBatch, Submission, group_by_model, name_models
 from service.pipeline.task_pipeline import TaskPipeline
 from service.repository.registry import Leg, ServedModel
-from service.text import detection, languages
+from service.text.languages import detection
+from service.text.languages.names import display_name, match_code
 from service.text.markup import Node
-from service.text.terms import Terms
+from service.text.masking.terms import Terms
 
 AUTO = "auto"
 UNREAD_REMEDY = "name the source if the text is in one of these"
@@ -236,7 +237,7 @@ class TranslatePipeline(TaskPipeline):
         for source, target in self._registry.directions():
             targets.setdefault(source, []).append(target)
         return [
-            Language(code, languages.display_name(code), sorted({code, *found}))
+            Language(code, display_name(code), sorted({code, *found}))
             for code, found in targets.items()
         ]
 
@@ -304,8 +305,8 @@ class TranslatePipeline(TaskPipeline):
     def _resolve_codes(self, options: TranslateOptions) -> TranslateOptions:
         """The options with codes as the models spell them."""
         codes = list(dict.fromkeys(chain.from_iterable(self._registry.pairs())))
-        source = languages.match_code(options.source, [AUTO, *codes])
-        target = languages.match_code(options.target, codes)
+        source = match_code(options.source, [AUTO, *codes])
+        target = match_code(options.target, codes)
         if (source, target) == (options.source, options.target):
             return options
         return replace(options, source=source, target=target)

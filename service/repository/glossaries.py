@@ -10,7 +10,7 @@ from pathlib import Path
 import regex
 
 from service.errors import ArtefactError, GlossaryNotFound
-from service.text.terms import Terms
+from service.text.masking.terms import Terms
 
 FOLDER, SUFFIX = "glossaries", ".tsv"
 NAME = regex.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

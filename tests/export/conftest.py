@@ -18,7 +18,7 @@ from models.networks.seq2seq import Seq2Seq
 from models.networks.tagger import PAD_ID, StreamTagger
 from models.training.runs import Run, read_run
 from models.training.trainer import BEST
-from models.training.vocabulary import EOS
+from models.training.vocabulary.subwords import EOS
 from service.engine.device import Device
 from service.engine.search.decoder_session import DecoderSession
 from service.engine.search.translator import TranslatorRunner

@@ -7,8 +7,8 @@ import pytest
 from export.publish import export_run
 from models.synthesis.digits import write_digits
 from models.train import main
+from models.training.data.texts import read_rows
 from models.training.runs import read_run
-from models.training.texts import read_rows
 from service.engine.batch import Generation, SamplingOptions, TokenSequence
 from service.engine.device import Device
 from service.engine.runner import run_sequences

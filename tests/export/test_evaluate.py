@@ -19,7 +19,7 @@ from export.evaluate import (
 from export.publish import export_run
 from models.config import SourceConfig, dump_config, parse_config
 from models.training.runs import read_run
-from models.training.tasks import build_task
+from models.training.tasks.task import build_task
 from service.engine.device import Device
 from service.repository.loader import load_model
 from service.repository.manifest import Quality, read_manifest

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from export.everyday import has_words, judge_labels, judge_translations
-from models.training.held_out import EVERYDAY, read_everyday
+from models.training.data.held_out import EVERYDAY, read_everyday
 from service.engine.device import Device
 from service.repository.loader import load_model
 from service.repository.model import LoadedModel

@@ -27,7 +27,7 @@ from models.card import CARD
 from models.config import RunConfig
 from models.train import prepare_run
 from models.training.runs import read_run
-from models.training.tasks import build_model
+from models.training.tasks.task import build_model
 from models.training.trainer import BEST, LAST
 from service.engine.device import Device
 from service.errors import ArtefactError

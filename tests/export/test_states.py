@@ -27,7 +27,7 @@ from service.repository.manifest import READERS, Precision, read_manifest, write
 from tests.export.conftest import FolderMaker, RunMaker
 
 CELLS, VALUES = ("lstm", "gru", "rnn"), ("hidden", "cell")
-TASKS = ("classification", "translation", "language", "tagging", "stream-tagging")
+TASKS = ("classification", "translation", "text2text", "language", "tagging", "stream-tagging")
 INPUT_IDS = [5, 9, 311, 42, 9, 100, 7]
 FEATURES = (0.0, 1.0)
 # Sums are in another order.

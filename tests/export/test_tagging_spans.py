@@ -9,7 +9,7 @@ import pytest
 from export.__main__ import main as export
 from models.synthesis.slots import make_date, make_price
 from models.train import main as train
-from models.training.labelled_spans import Span
+from models.training.data.labelled_spans import Span
 from service.engine.device import Device
 from service.engine.runner import run_sequences
 from service.pipeline.entities import find_entities

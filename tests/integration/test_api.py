@@ -184,6 +184,33 @@ def test_detection_has_a_route_of_its_own(client: httpx.Client) -> None:
     assert found[0]["language"] == "de"
 
 
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("spam-en", {"inputs": "Win a FREE prize now! Text WIN to 80086"}),
+        ("spacing-ko", {"inputs": "아버지가방에들어가신다"}),
+        ("chatbot-ko", {"inputs": "안녕하세요", "parameters": {"max_new_tokens": 5}}),
+    ],
+)
+def test_a_model_has_an_address_of_its_own(
+    name: str, fields: dict[str, Any], client: httpx.Client
+) -> None:
+    response = client.post(f"/models/{name}", json=fields)
+
+    assert response.status_code == 200
+    assert response.headers["x-model-name"] == name
+    requests = f'seqserve_requests_total{{model="{name}",outcome="ok"'
+    assert requests in client.get("/metrics").text
+
+
+@pytest.mark.parametrize("name", ["translation-en-de", "nothing", "x%20y"])
+def test_other_names_have_no_address(name: str, client: httpx.Client) -> None:
+    response = client.post(f"/models/{name}", json={"inputs": "hello"})
+
+    assert response.status_code == 404
+    assert "spam-en" in response.json()["error"]
+
+
 def test_markup_is_kept(client: httpx.Client) -> None:
     text = f'<p class="a&amp;b">{ENGLISH}</p><br/><pre>x &lt; y</pre>'
     answer = translate(client, text, format="html")["translatedText"]

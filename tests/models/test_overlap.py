@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from models.overlap import main
-from tests.models.training.test_tasks import write_rows
+from tests.models.training.tasks.test_task import write_rows
 
 CONFIG = """
 name = "tiny"

@@ -10,7 +10,7 @@ import torch
 
 from models.config import RunConfig, parse_config
 from models.train import prepare_run
-from models.training.tasks import build_model
+from models.training.tasks.task import build_model
 from models.training.trainer import BEST, LAST
 
 SAMPLES = Path(__file__).parent / "samples"

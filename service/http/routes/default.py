@@ -1,4 +1,4 @@
-"""The default task, for clients that know the server's address alone."""
+"""The default task and the models' own addresses, for clients that know an address alone."""
 
 from collections.abc import Awaitable, Callable
 
@@ -27,12 +27,26 @@ TASKS: dict[str, Endpoint] = {
     "language": generate_list,
     "text2text": generate_list,
 }
+NAMED_TASKS = [task for task in TASKS if task != "translation"]
 
 
 @default.post("/", include_in_schema=False)
 async def answer_default(request: Request) -> Response:
     """Does whatever the server does by default."""
     return await choose_endpoint(get_context(request))(request)
+
+
+@default.post("/models/{model_name}", include_in_schema=False)
+async def answer_by_model(request: Request) -> Response:
+    """Does the task of the model that the address names; see `tasks.name_model_of_address`.
+
+    Raises:
+        ModelNotFound: there is no such model, or it is a translator, which languages choose.
+    """
+    named = get_context(request).registry.find_model(
+        request.path_params["model_name"], *NAMED_TASKS
+    )
+    return await TASKS[named.manifest.task](request)
 
 
 def choose_endpoint(context: AppContext) -> Endpoint:

@@ -259,7 +259,27 @@ async def receive_fields(request: Request, settings: Settings) -> dict[str, obje
         raise BodyTimeout("The body did not arrive in time; send it faster.") from None
     fields = await parse_fields(body, request.scope["query_string"], request.headers)
     authorize(request, settings, fields.get("api_key"))
+    if model_name := request.path_params.get("model_name"):
+        return name_model_of_address(fields, model_name)
     return fields
+
+
+def name_model_of_address(fields: dict[str, object], model_name: str) -> dict[str, object]:
+    """The fields with the model that the address names, as if `parameters.model` named it.
+
+    Raises:
+        InvalidInput: the parameters name another one.
+    """
+    parameters = fields.get("parameters")
+    if parameters is None:
+        parameters = {}
+    if not isinstance(parameters, dict):  # is refused with the other fields
+        return fields
+    if (named := parameters.get("model")) not in (None, model_name):
+        raise InvalidInput(
+            f"The address is that of {model_name}, but parameters.model is {named!r}; leave it out."
+        )
+    return {**fields, "parameters": {**parameters, "model": model_name}}
 
 
 def check_fields(fields: dict[str, object], model: type[BodyT]) -> BodyT:

@@ -2,7 +2,7 @@ import pytest
 
 from loadtests.bench.captions import KINDS, draw_counts, make_kind, make_sentences
 from service.repository.model import LoadedModel
-from service.text import sentences
+from service.text.sentences import segmenter
 from tests.fakes import make_manifest, make_model
 
 
@@ -21,7 +21,7 @@ def test_sentences_have_at_least_as_many_tokens_as_wanted(model: LoadedModel) ->
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_text_is_one_sentence(model: LoadedModel, kind: str) -> None:
     for text in make_kind(model, kind, 20):
-        assert len(sentences.split(text, "en")) == 1
+        assert len(segmenter.split(text, "en")) == 1
 
 
 def test_kinds_are_mixed_by_their_shares() -> None:

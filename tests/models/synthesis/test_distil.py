@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from models.synthesis.distil import Ensemble, distil_rows, main
-from models.training.data import pad_ids, read_split
+from models.training.data.sources import pad_ids, read_split
 from models.training.runs import Run, read_run
-from models.training.vocabulary import EOS, PAD, start_token
+from models.training.vocabulary.subwords import EOS, PAD, start_token
 
 FolderMaker = Callable[[str, str], Path]
 

@@ -41,3 +41,15 @@ def test_marks_become_particles_and_predicates(text: str, level: Level, expected
 def test_faulty_marks_are_named(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         inflect(text, "해요")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("제가 저도 저를 <보다>.", "내가 나도 나를 봐."),
+        ("저는 <가다 고> 제 동생은 안 가요.", "저는 가고 제 동생은 안 가요."),
+        ("저희는 저한테 <좋다 adj>.", "우리는 나한테 좋아."),
+    ],
+)
+def test_the_speaker_is_familiar_where_the_predicate_is(text: str, expected: str) -> None:
+    assert inflect(text, "해") == expected

@@ -16,8 +16,8 @@ from models.synthesis.pairs import (
     read_grammar,
     write_pairs,
 )
-from models.training.data import Row, read_split
-from models.training.held_out import HeldOut, read_everyday, text_key
+from models.training.data.held_out import HeldOut, read_everyday, text_key
+from models.training.data.sources import Row, read_split
 
 SMALL = """
 [lists]

@@ -24,7 +24,7 @@ from models.synthesis.phrases import (
     type_text,
     write_sentences,
 )
-from models.training.held_out import text_key
+from models.training.data.held_out import text_key
 
 NUM_SENTENCES = 3000
 FUNCTION_WORDS = ["not", "but", "never", "no", "nothing", "again", "could", "so", "too", "the", "i"]

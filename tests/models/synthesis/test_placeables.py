@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from models.synthesis.placeables import FOLDERS, SENTENCES, SLOT, fill, main
-from models.training.masking import mask_pair
-from service.text.masks import ALL_MASKS, MASKS
-from service.text.placeables import find_placeables
+from models.training.data.masking import mask_pair
+from service.text.masking.masks import ALL_MASKS, MASKS
+from service.text.masking.placeables import find_placeables
 
 ROWS: list[list[str]] = tomllib.loads(SENTENCES.read_text(encoding="utf-8"))["sentences"]
 

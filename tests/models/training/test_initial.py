@@ -8,7 +8,7 @@ from export.publish import export_run
 from models.networks.gates import reorder_gates, restore_gates
 from models.training.initial import BY_TOKEN, load_initial, read_version
 from models.training.runs import read_run
-from models.training.vocabulary import read_vocabulary, train_tokenizer, transfer_rows
+from models.training.vocabulary.subwords import read_vocabulary, train_tokenizer, transfer_rows
 from service.text.tokenizer import Tokenizer
 
 FolderMaker = Callable[..., Path]

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from models.config import RunConfig, TrainingConfig
 from models.train import prepare_run
-from models.training.data import Example, batch_examples
-from models.training.tasks import build_task
+from models.training.data.sources import Example, batch_examples
+from models.training.tasks.task import build_task
 from models.training.trainer import BEST, LAST, Trainer, read_history, read_seconds, thin_out
 
 CPU = torch.device("cpu")

@@ -10,8 +10,8 @@ from service.errors import GlossaryNotFound, InvalidInput
 from service.pipeline.translate import TranslatePipeline
 from service.repository.glossaries import Glossaries, Glossary
 from service.repository.manifest import ScoreFit, SpecialIds
-from service.text.masks import MASKS
-from service.text.terms import Terms
+from service.text.masking.masks import MASKS
+from service.text.masking.terms import Terms
 from tests.fakes import (
     EOS_ID,
     PAD_ID,

@@ -16,7 +16,7 @@ from service.pipeline.sentence import (
     translate_sentence,
 )
 from service.text.markup import Tag
-from service.text.masking import Masked
+from service.text.masking.masker import Masked
 from tests.fakes import ByteTokenizer, make_manifest, make_model, make_sequence
 
 TOKENIZER = ByteTokenizer()

@@ -18,7 +18,7 @@ from service.repository.registry import (
 )
 from service.repository.versions import find_versions, newest_version
 from service.settings import Settings
-from service.text.detection import list_known, load_detector, restrict_detector
+from service.text.languages.detection import list_known, load_detector, restrict_detector
 from tests.fakes import (
     FakeRunner,
     make_manifest,

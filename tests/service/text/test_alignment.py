@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from service.arrays import FloatArray
-from service.text import sentences
 from service.text.alignment import WORD, Source, find_run, place_tags, share_tags, weigh_words
 from service.text.markup import Tag, render_text, split_markup
+from service.text.sentences import segmenter
 
 TAG = re.compile(r"<[^>]*>")
 
@@ -230,7 +230,7 @@ def render_randomly(page: str, rng: random.Random) -> tuple[str, str]:
             rendered.append(node.source)
             seen.append(html.unescape(TAG.sub("", node.source)))
             continue
-        segments = list(chain(["", ""], *sentences.split(node.text, "en")))
+        segments = list(chain(["", ""], *segmenter.split(node.text, "en")))
         for index, tags in enumerate(share_tags(node.tags, segments)):
             text = segments[index]
             if text and index % 2 == 0 and tags:

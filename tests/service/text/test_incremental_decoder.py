@@ -17,7 +17,7 @@ SPECIAL = ["<pad>", "<eos>"]
 
 @pytest.fixture(scope="module")
 def tokenizer() -> Tokenizer:
-    """The decoder that models.training.vocabulary gives its tokenizers."""
+    """The decoder that models.training.vocabulary.subwords gives its tokenizers."""
     vocabulary = [*SPECIAL, "<unk>", *BYTES, *WORDS]
     model = models.BPE(
         vocab={token: token_id for token_id, token in enumerate(vocabulary)},

@@ -2,7 +2,7 @@ import pytest
 
 from service.repository.glossaries import Glossaries, Glossary
 from service.repository.manifest import Manifest
-from service.text.terms import Terms
+from service.text.masking.terms import Terms
 from tests.service.http.fakes import MANIFEST, FakeRegistry, connect, fetch, make_app
 
 

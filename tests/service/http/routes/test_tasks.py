@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from service.errors import ModelNotFound, Overloaded
+from service.errors import InvalidInput, ModelNotFound, Overloaded
+from service.http.routes.tasks import name_model_of_address
 from tests.service.http.fakes import (
     MANIFEST,
     FakePipeline,
@@ -360,3 +361,18 @@ async def test_key_may_be_in_the_query_string() -> None:
         known = await client.post("/translate?api_key=secret", json=body)
         unknown = await client.post("/translate?api_key=other", json=body)
     assert (known.status_code, unknown.status_code) == (200, 403)
+
+
+@pytest.mark.parametrize("parameters", [{}, {"model": "b"}, {"model": None}, None])
+def test_address_names_the_model(parameters: dict[str, Any] | None) -> None:
+    fields = {"inputs": "a", "parameters": parameters}
+    assert name_model_of_address(fields, "b") == {"inputs": "a", "parameters": {"model": "b"}}
+
+
+def test_address_and_parameters_name_the_same_model() -> None:
+    with pytest.raises(InvalidInput, match=r"address is that of b, but parameters.model is 'a'"):
+        name_model_of_address({"parameters": {"model": "a"}}, "b")
+
+
+def test_parameters_that_are_no_object_are_left_to_the_check_of_the_fields() -> None:
+    assert name_model_of_address({"parameters": 5}, "b") == {"parameters": 5}

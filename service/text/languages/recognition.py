@@ -1,0 +1,79 @@
+"""Recognizes a language that is served by a text's first words, without ranking all languages.
+
+To rank them takes 100 us per text, to add up what is known of a dozen words takes 5 us, and most
+texts are plainly in a language that is served. What is not recognized has to be ranked.
+"""
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+
+from py3langid.langid import LanguageIdentifier
+
+from service.text.languages.detection import (
+    DETECTOR_LABELS,
+    MIN_FOREIGN_LETTERS,
+    list_known,
+    load_detector,
+)
+from service.text.languages.names import scripts_of
+from service.text.languages.scripts import count_letters, find_script, take_sample
+
+MAX_CHARS, MAX_WORDS = 160, 12
+
+# In nats. With these bounds 92 to 99 % of the English and German texts of nine collections (chats,
+# news, reviews, captions, interface strings) are recognized, and none of 6,400 texts of which the
+# detector is certain that they are in another language. A word speaks more against a language than
+# for it: names and loan words are at home in many.
+MIN_EVIDENCE = 6.0
+MAX_WORD_EVIDENCE, MIN_WORD_EVIDENCE = 3.0, -6.0
+
+REMEMBERED_WORDS = 20_000  # about 4 MB
+
+
+def recognize(text: str, served: Sequence[str]) -> str:
+    """Names the language that a text is in beyond doubt; "" if it has to be ranked.
+
+    Args:
+        text: of any length; its beginning is looked at.
+        served: codes of the languages that are served; no other is named.
+    """
+    sample = take_sample(text)
+    script, _ = find_script(sample)
+    fitting = [code for code in served if script in scripts_of(code)]
+    words = sample[:MAX_CHARS].lower().split(maxsplit=MAX_WORDS)[:MAX_WORDS]
+    for code in fitting:
+        if sum([weigh_word(word, code, script) for word in words]) >= MIN_EVIDENCE:
+            return code
+    return fitting[0] if len(fitting) == 1 and must_be(sample, script, fitting) else ""
+
+
+def must_be(sample: str, script: str, fitting: Sequence[str]) -> bool:
+    """Whether a text in none of the fitting languages could not be told, however it is ranked."""
+    return set(list_known(script)) <= set(fitting) or count_letters(sample) < MIN_FOREIGN_LETTERS
+
+
+@lru_cache(maxsize=REMEMBERED_WORDS)
+def weigh_word(word: str, code: str, script: str) -> float:
+    """How much likelier a word is in a language than on average in the others of its script.
+
+    Returns:
+        Nats, between the bounds; 0 if nothing is known of the language.
+    """
+    likelihoods: dict[str, float] = dict(open_scorer(list_known(script)).rank(f" {word} "))
+    own = likelihoods.pop(DETECTOR_LABELS.get(code, code), None)
+    if own is None or not likelihoods:
+        return 0.0
+    peak = max(likelihoods.values())
+    others = sum(math.exp(each - peak) for each in likelihoods.values()) / len(likelihoods)
+    return max(MIN_WORD_EVIDENCE, min(MAX_WORD_EVIDENCE, own - peak - math.log(others)))
+
+
+@lru_cache(maxsize=64)
+def open_scorer(languages: tuple[str, ...]) -> LanguageIdentifier:
+    """The detector over some languages, with logarithms of likelihoods for an answer."""
+    full = load_detector()
+    tables = (full.nb_ptc, full.nb_pc, full.nb_classes, full.tk_nextmove, full.tk_output)
+    scorer = LanguageIdentifier(*tables, tk_row=full.tk_row)  # shares them
+    scorer.set_languages(languages)
+    return scorer
