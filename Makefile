@@ -137,7 +137,7 @@ bench: $(DEV_READY) ## the service against its peers and its own engine, 12 minu
 
 .PHONY: bench-smoke
 bench-smoke: $(DEV_READY) ## show that every part of the benchmark runs, in about a minute (without wrk, those that need none)
-	$(PYTEST) -m slow -rs -s tests/loadtests/bench/test_run.py $(ARGS)
+	$(PYTEST) -m slow -rs -s tests/loadtests/bench/test_run.py tests/loadtests/bench/test_overload.py $(ARGS)
 
 # --- check ---
 
