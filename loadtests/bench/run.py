@@ -107,9 +107,9 @@ def run_parts(context: BenchContext, litserve: Path | None, results: ResultsFile
             for part, compare in HTTP_PARTS.items():
                 if part in parts:
                     compare(context, contestants, results)
-    for part, run in LAST_PARTS.items():
+    for part, measure in LAST_PARTS.items():
         if part in parts:
-            run(context, results)
+            measure(context, results)
 
 
 def run_engine(context: BenchContext, results: ResultsFile) -> None:

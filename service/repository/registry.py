@@ -296,7 +296,7 @@ class Registry:
         self._batchers.append(batcher)
         self._add(ServedModel(model, batcher, ModelStates(model.states, self._states_worker)))
         if isinstance(model.runner, SlotTranslatorRunner):
-            is_captured = model.runner.slots.is_captured
+            is_captured = model.runner.is_captured
             self._metrics.cuda_graphs.labels(manifest.name).set(float(is_captured))
 
     def list_engines(self) -> list[Engine]:

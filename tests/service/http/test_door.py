@@ -160,7 +160,8 @@ async def test_unusual_requests_are_refused_by_the_endpoint(
 
 @pytest.mark.parametrize("path", [b"/livez", b"/readyz", b"/metrics", b"/languages", b"/docs"])
 async def test_what_asks_no_model_is_never_refused(path: bytes, live: Live) -> None:
-    assert (await ask(live, b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % path)).status == 200
+    request = b"GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" % path
+    assert (await ask(live, request)).status == 200
 
 
 async def test_requests_are_let_in_while_the_wait_is_short() -> None:
