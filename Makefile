@@ -222,7 +222,8 @@ gpu-check gpu-bench:
 
 .PHONY: gpu-prepare
 gpu-prepare: $(GPU_READY)
-	@$(GPU_PYTHON) -m loadtests.gpu.prepare --out $(GPU_PREPARED)
+	@$(if $(and $(PACKAGES),$(wildcard $(GPU_PREPARED)/models)),echo "models: $(GPU_PREPARED)", \
+	  $(GPU_PYTHON) -m loadtests.gpu.prepare --out $(GPU_PREPARED))
 
 .PHONY: gpu-pack
 gpu-pack: gpu-prepare ## packages and models for gpu-check where nothing can be installed, in build/gpu-parts [GPU_PYTHON_VERSION=3.12]

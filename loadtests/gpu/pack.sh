@@ -37,5 +37,5 @@ ls -l "$parts"
 cat <<TEXT
 On the other machine, with Python $PYTHON_VERSION, CUDA 13 and cuDNN 9, and this repository:
   (cd $parts && sha256sum -c --quiet SHA256SUMS) && cat $parts/part-* | xz -dc | tar -xf -
-  make gpu-check gpu-bench PACKAGES=$site GPU_PREPARED=$prepared
+  make -k gpu-check gpu-bench PACKAGES=$site GPU_PREPARED=$prepared
 TEXT

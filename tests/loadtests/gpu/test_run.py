@@ -24,7 +24,7 @@ def rehearse(suite: str, prepared: Path, out: Path) -> subprocess.CompletedProce
         env=environment,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=900,
         check=False,
     )
 
