@@ -40,6 +40,12 @@ async def live() -> AsyncIterator[Live]:
         yield running
 
 
+@pytest.fixture
+def sent_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No request waits in its socket, however busy the machine is."""
+    monkeypatch.setattr("service.server.protocol.measure_age", lambda _connection: 0.0)
+
+
 def post(path: bytes = b"/classify", headers: bytes = ID, body: bytes = BODY) -> bytes:
     return b"POST %s HTTP/1.1\r\nHost: x\r\n%sContent-Length: %d\r\n\r\n%s" % (
         path,
@@ -73,6 +79,7 @@ async def compare(live: Live, path: bytes, headers: bytes) -> Received:
     return at_the_door
 
 
+@pytest.mark.usefixtures("sent_at_once")
 @pytest.mark.parametrize("path", [b"/classify", b"/predict", b"/translate"])
 @pytest.mark.parametrize("headers", [ID, ID + b"Accept-Encoding: gzip\r\n"])
 async def test_refusal_is_that_of_the_endpoint(path: bytes, headers: bytes, live: Live) -> None:
@@ -96,12 +103,14 @@ def test_refusal_is_in_the_words_of_the_wire_that_was_spoken() -> None:
     assert b"retry-after: 2\r\n" in render("/tag", error).headers
 
 
+@pytest.mark.usefixtures("sent_at_once")
 async def test_pages_of_other_origins_can_read_refusals() -> None:
     async with run_slow(cors_origins="*") as live:
         answer = await compare(live, b"/classify", ID + b"Origin: http://elsewhere\r\n")
     assert answer.headers["access-control-allow-origin"] == "*"
 
 
+@pytest.mark.usefixtures("sent_at_once")
 async def test_paths_below_a_prefix_are_refused_like_those_without() -> None:
     async with run_slow(root_path="/tools") as live:
         await compare(live, b"/tools/classify", ID)
@@ -177,6 +186,7 @@ async def test_what_asks_no_model_is_never_refused(path: bytes, live: Live) -> N
     assert (await ask(live, request)).status == 200
 
 
+@pytest.mark.usefixtures("sent_at_once")
 async def test_requests_are_let_in_while_the_wait_is_short() -> None:
     async with run_slow(wait_seconds=0.3) as live:
         assert (await ask(live, post())).status == 200
@@ -186,6 +196,7 @@ async def test_requests_are_let_in_while_the_wait_is_short() -> None:
         writer.close()
 
 
+@pytest.mark.usefixtures("sent_at_once")
 async def test_deadline_in_the_header_is_looked_at() -> None:
     async with run_slow(wait_seconds=0.3) as live:
         answer = await ask(live, post(headers=b"X-Request-Timeout-Ms: 200\r\n"))
@@ -222,6 +233,7 @@ async def test_deadline_counts_from_the_arrival() -> None:
         assert live.pipeline.remaining_seconds == pytest.approx(4.7, abs=0.15)
 
 
+@pytest.mark.usefixtures("sent_at_once")
 async def test_refusals_are_counted_and_logged_together(
     live: Live, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
