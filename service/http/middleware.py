@@ -100,7 +100,7 @@ def log_request(scope: Scope, request: RequestContext, status: int, seconds: flo
 
 
 def is_task(scope: Scope) -> bool:
-    path = scope["path"]
+    path: str = scope["path"]
     return (path in TASK_PATHS or path.startswith("/models/")) and scope["method"] == "POST"
 
 
