@@ -10,7 +10,7 @@ from loadtests.bench.shape_model import ShapeModel, make_shape
 from service.repository.manifest import Precision
 from service.text.tokenizer import Tokenizer
 
-PARTS = ("engine", "decoder", "http", "open", "overload", "translation", "generation")
+PARTS = ("engine", "decoder", "peer", "http", "open", "overload", "translation", "generation")
 OVER_HTTP = ("http", "open")  # by wrk
 SHAPED = ("engine", *OVER_HTTP, "overload")
 PRECISIONS: tuple[Precision, ...] = ("fp32", "int8")
