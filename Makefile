@@ -144,7 +144,7 @@ bench: $(DEV_READY) ## the service against its peers and its own engine, 12 minu
 
 .PHONY: bench-smoke
 bench-smoke: $(DEV_READY) ## show that every part of the benchmark runs, in about a minute (without wrk, those that need none)
-	$(PYTEST) -m slow -rs -s tests/loadtests/bench/test_run.py $(ARGS)
+	$(PYTEST) -m slow -rs -s tests/loadtests/bench/test_run.py tests/loadtests/bench/test_overload.py $(ARGS)
 
 # --- check ---
 
@@ -215,8 +215,30 @@ $(CLIENTS_READY): $(VENV)/.created pyproject.toml requirements.lock tests/client
 test-slow: $(DEV_READY) ## the tests that take longer
 	$(PYTEST) -m "slow and not gpu and not image" $(ARGS)
 
-.PHONY: gpu-check
-gpu-check: $(DEV_READY) ## the tests that need a GPU
+# On a machine that reaches no registry, PACKAGES is the folder of what `make gpu-pack` packed elsewhere.
+PACKAGES ?=
+GPU_PREPARED ?= build/gpu
+GPU_PYTHON = $(if $(PACKAGES),PYTHONPATH=.:$(PACKAGES) $(PYTHON),$(BIN)/python)
+GPU_READY = $(if $(PACKAGES),,$(DEV_READY))
+
+.PHONY: gpu-check gpu-bench
+gpu-check: gpu-prepare ## that a GPU answers like a CPU, in timed stages, under five minutes [REHEARSE=1 OUT=folder PACKAGES=folder]
+gpu-bench: gpu-prepare ## how fast a GPU is, in timed stages, five minutes [REHEARSE=1 OUT=folder PACKAGES=folder]
+gpu-check gpu-bench:
+	$(GPU_PYTHON) -m loadtests.gpu.run $(@:gpu-%=%) --prepared $(GPU_PREPARED) $(if $(REHEARSE),--rehearse) $(ARGS)
+
+.PHONY: gpu-prepare
+gpu-prepare: $(GPU_READY)
+	@$(if $(and $(PACKAGES),$(wildcard $(GPU_PREPARED)/models)),echo "models: $(GPU_PREPARED)", \
+	  $(GPU_PYTHON) -m loadtests.gpu.prepare --out $(GPU_PREPARED))
+
+.PHONY: gpu-pack
+gpu-pack: gpu-prepare ## packages and models for gpu-check where nothing can be installed, in build/gpu-parts [GPU_PYTHON_VERSION=3.12]
+	RUNTIME=$(RUNTIME) PYTHON_VERSION=$(GPU_PYTHON_VERSION) loadtests/gpu/pack.sh $(BIN)/python $(GPU_PREPARED)
+GPU_PYTHON_VERSION ?= 3.12
+
+.PHONY: gpu-test
+gpu-test: $(DEV_READY) ## the tests that need a GPU
 	$(PYTEST) -m gpu $(ARGS)
 
 .PHONY: chart

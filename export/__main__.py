@@ -9,6 +9,7 @@ from types import FrameType
 
 from export.curves import draw_curves
 from export.evaluate import check_tests, evaluate_version
+from export.more_precisions import add_precisions
 from export.parity import ParityError
 from export.publish import export_run
 from export.states import MIN_OPSET, add_states
@@ -47,6 +48,10 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "states", help="have a version show the states of its recurrent layers"
     )
     add_states_options(states)
+    precisions = commands.add_parser(
+        "precisions", help="copy a version that has w8, with fp32 or fp16 graphs besides"
+    )
+    add_precisions_options(precisions)
     wrap = commands.add_parser("wrap", help="add your own ONNX classifier")
     add_wrap(wrap)
     for command in (torch, wrap):
@@ -108,6 +113,21 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
 def add_states_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--version-dir", type=Path, required=True, help="folder of the version")
     parser.set_defaults(command=run_states)
+
+
+def add_precisions_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--version-dir", type=Path, required=True, help="folder of the version")
+    parser.add_argument(
+        "--repository", type=Path, required=True, help="another model repository, for the copy"
+    )
+    parser.add_argument(
+        "--precisions",
+        nargs="+",
+        default=["fp16"],
+        choices=["fp32", "fp16"],
+        help="what to add, out of the weights of w8 (default: fp16)",
+    )
+    parser.set_defaults(command=run_precisions)
 
 
 def add_wrap(parser: argparse.ArgumentParser) -> None:
@@ -196,6 +216,12 @@ def run_states(arguments: argparse.Namespace) -> Path:
     write_manifest(manifest, folder)
     write_card(folder)
     return folder
+
+
+def run_precisions(arguments: argparse.Namespace) -> Path:
+    return add_precisions(
+        arguments.version_dir, arguments.repository, list(dict.fromkeys(arguments.precisions))
+    )
 
 
 def run_wrap(arguments: argparse.Namespace) -> Path:

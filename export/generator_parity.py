@@ -32,7 +32,7 @@ def compare_generator(
     rng = np.random.default_rng(SEED)
     num_texts = len(batch.lengths)
     states, state = start_states(model, sessions, num_texts, rng)
-    feeds = {"input_ids": batch.input_ids, "lengths": batch.lengths}
+    feeds = batch.feeds
     states = next_states(sessions["prefill"].run({**feeds, **states}), states)
     state = [
         tuple(torch.cat(parts, dim=1) for parts in zip(*layers, strict=True))

@@ -18,10 +18,10 @@ LARGEST = float(np.finfo(np.float16).max)
 FLOAT32_OPS = frozenset(
     {"ConstantOfShape", "Div", "Exp", "LogSoftmax", "Max", "ReduceL2", "ScatterND"}
 )
-# They compute nothing, so what they move stays in float32 if it is.
+# They compute nothing, so what they move stays in float32 if it is; so does a sum of two values.
 MOVES = frozenset(
     {"Concat", "Gather", "GatherElements", "Identity", "Pad", "Reshape"}
-    | {"Slice", "Split", "Squeeze", "Transpose", "Unsqueeze", "Where"}
+    | {"Slice", "Split", "Squeeze", "TopK", "Transpose", "Unsqueeze", "Where"}
 )
 
 
@@ -116,7 +116,8 @@ class _Converter:
         if node.op_type in FLOAT32_OPS or "Exp" in makers:
             return FLOAT
         types = {self._types[name] for name in node.input if name in self._types}
-        return FLOAT if node.op_type in MOVES and types == {FLOAT} else FLOAT16
+        is_sum = node.op_type == "Add" and all(name in self._types for name in node.input)
+        return FLOAT if (node.op_type in MOVES or is_sum) and types == {FLOAT} else FLOAT16
 
     def _read(self, name: str, dtype: int) -> str:
         """The name under which a node that computes in a type reads a value."""

@@ -160,7 +160,7 @@ def compare_classifier(
 ) -> None:
     logits = model(torch.from_numpy(batch.input_ids), torch.from_numpy(batch.lengths))
     reference = logits.softmax(dim=-1).numpy()
-    outputs = sessions["classifier"].run({"input_ids": batch.input_ids, "lengths": batch.lengths})
+    outputs = sessions["classifier"].run(batch.feeds)
     ours = softmax(outputs["logits"])
     comparison.add(ours, reference)
     comparison.add_choices(pick(reference, ours.argmax(axis=-1)), reference.max(axis=-1))
@@ -180,7 +180,7 @@ def compare_translator(
     a random sentence: stricter than beams, which keep them together.
     """
     rng = np.random.default_rng(SEED)
-    encoded = sessions["encoder"].run({"input_ids": batch.input_ids, "lengths": batch.lengths})
+    encoded = sessions["encoder"].run(batch.feeds)
     paged = PagedMemory()
     handles = np.array(paged.add(encoded["keys"], encoded["values"], batch.lengths))
     states = {name: array for name, array in encoded.items() if name in STATES}

@@ -85,6 +85,16 @@ def find_capture_hazards(model: onnx.ModelProto) -> list[str]:
     return faults
 
 
+def find_host_nodes(model: onnx.ModelProto) -> set[str]:
+    """Nodes that compute with shapes alone, which the runtime leaves to the CPU on purpose."""
+    on_host, nodes = find_constants(model), set[str]()
+    for node in model.graph.node:
+        if node.op_type in ("Shape", "Size") or set(filter(None, node.input)) <= on_host:
+            on_host |= set(node.output)
+            nodes.add(node.name)
+    return nodes
+
+
 def find_constants(model: onnx.ModelProto) -> set[str]:
     """Values that depend on weights alone."""
     constants = {tensor.name for tensor in model.graph.initializer}

@@ -14,6 +14,7 @@ from export.comparison import Comparison
 from export.curves import draw_curves
 from export.graph import OPSET, graph_file, save_graphs
 from export.half import to_half
+from export.host_lengths import split_lengths
 from export.language_graphs import (
     build_conditioner,
     build_generator,
@@ -23,7 +24,8 @@ from export.language_graphs import (
 from export.layers import Weights
 from export.lengths import measure_limits
 from export.parity import HALF, check_figures, check_parity, make_batches
-from export.slot_parity import BUCKETS, compare_slots
+from export.slot_beams import build_beams_join, build_slot_beams
+from export.slot_parity import MAX_ROWS, compare_beams, compare_slots, judge_beams
 from export.slots import build_slot_decoder, build_slot_join, name_states
 from export.states import add_states
 from export.taggers import tagging_graphs
@@ -32,19 +34,21 @@ from models.card import CURVES, write_card
 from models.networks.classifier import Classifier
 from models.networks.seq2seq import Seq2Seq
 from models.training.runs import Run, read_run
-from service.engine.binding import OnnxMemory
+from service.engine.binding import OnnxBoundSession, OnnxMemory
 from service.engine.device import Device
 from service.engine.device_thread import thread_of
+from service.engine.search.decoder_session import DecoderSession
+from service.engine.search.translator import TranslatorRunner
 from service.engine.session import OnnxSession
-from service.engine.slots.session import SlotSession
 from service.errors import ArtefactError
 from service.repository.defaults import check_defaults
 from service.repository.goldens import agrees, answer_golden, check_goldens
-from service.repository.loader import bind_slots, load_model
+from service.repository.loader import bind_slots, load_model, make_slot_runner
 from service.repository.manifest import (
     GENERATIVE,
     MANIFEST,
     SLOT_ROLES,
+    SLOT_STEPS,
     TOKENIZER,
     Condition,
     FileEntry,
@@ -92,7 +96,6 @@ REMARKS = {
 }
 PROMPTS_BY_TASK = {"language": PROMPTS, "text2text": REMARKS}
 PARITY_LENGTH = 48
-SLOT_STEPS: dict[Role, int] = {"slot_decoder": 1, "slot_decoder_8": 8}
 TOOLS = ("torch", "onnx", "onnxruntime", "onnxruntime-gpu", "tokenizers")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 VERSION = re.compile(r"[1-9][0-9]{0,8}")
@@ -104,7 +107,7 @@ def build_graphs(
     """The graphs of a run in one precision."""
     if precision == "fp16":
         graphs_in_full = build_graphs(run, "fp32", linear_before_reset)
-        halved = {role: to_half(graph) for role, graph in graphs_in_full.items()}
+        halved = {role: to_half(split_lengths(graph)) for role, graph in graphs_in_full.items()}
         return {**halved, **slot_graphs(run)}
     weights: Weights = {name: array.numpy() for name, array in run.model.state_dict().items()}
     graphs: dict[str, Callable[[], dict[Role, onnx.ModelProto]]] = {
@@ -178,13 +181,28 @@ def slot_graphs(run: Run) -> dict[Role, onnx.ModelProto]:
     if run.config.task != "translation":
         return {}
     weights: Weights = {name: array.numpy() for name, array in run.model.state_dict().items()}
-    cell, eos_id = run.config.model.cell, run.special_ids.eos_id
+    eos_id = run.special_ids.eos_id
     assert eos_id is not None, "a translator has an eos_id"
+    return build_slot_graphs(weights, run.config.model.cell, run.forbidden_ids, eos_id)
+
+
+def build_slot_graphs(
+    weights: Weights, cell: str, forbidden_ids: Sequence[int], eos_id: int
+) -> dict[Role, onnx.ModelProto]:
+    """The graphs of decoding in slots, in float16."""
     graphs: dict[Role, onnx.ModelProto] = {
-        role: build_slot_decoder(weights, cell, run.forbidden_ids, eos_id, "fp32", num_steps)
-        for role, num_steps in SLOT_STEPS.items()
+        "slot_join": build_slot_join(cell),
+        "slot_join_beams": build_beams_join(cell),
     }
-    graphs["slot_join"] = build_slot_join(cell)
+    precision: Precision = "fp32"
+    same = (weights, cell, forbidden_ids, eos_id, precision)
+    for beam_size, steps in SLOT_STEPS.items():
+        for num_steps, role in steps.items():
+            graphs[role] = (
+                build_slot_decoder(*same, num_steps)
+                if beam_size == 1
+                else build_slot_beams(*same, beam_size, num_steps)
+            )
     held = ("keys", "values", "padding", *name_states(cell))
     names = {"new_padding", *held, *(f"next_{name}" for name in held)}
     return {role: to_half(graph, names) for role, graph in graphs.items()}
@@ -273,17 +291,22 @@ def check_slots(
     assert isinstance(run.model, Seq2Seq), "translators alone decode in slots"
     ids = run.special_ids
     assert ids.eos_id is not None, "a translator has an eos_id"
-    graphs = bind_slots(sessions, device)
-    slots = SlotSession(
-        *(graphs, OnnxMemory(device), thread_of(device), BUCKETS), ids.pad_id, ids.eos_id
+    graphs = bind_slots(lambda role: OnnxBoundSession(sessions[role], device))
+    session = DecoderSession(sessions["encoder"], sessions["decoder"], ids.pad_id)
+    runner = make_slot_runner(
+        TranslatorRunner(session, ids.eos_id, MAX_ROWS),
+        *(ids, graphs, OnnxMemory(device), thread_of(device), MAX_ROWS),
     )
-    comparison = Comparison(HALF.tie)
+    comparison, differences = Comparison(HALF.tie), list[float]()
     start_id = next(iter(ids.start_ids.values()))
     for batch in make_batches(run.config.model.vocab_size, max_length):
         compare_slots(
-            *(run.model, slots, batch, start_id, ids.eos_id, run.forbidden_ids, comparison)
+            *(run.model, runner.slots, batch, start_id, ids.eos_id, run.forbidden_ids, comparison)
         )
-    check_figures(comparison, HALF, f"{precision} in slots on {device.kind} differs from torch")
+        differences += compare_beams(runner, batch, start_id)
+    where = f"{precision} in slots on {device.kind}"
+    check_figures(comparison, HALF, f"{where} differs from torch")
+    judge_beams(differences, f"{where} differs from the search over pages")
 
 
 def roles_of(run: Run, precision: Precision) -> tuple[Role, ...]:

@@ -6,7 +6,7 @@ recurrent operator, nothing that computes a shape or reads a number on the host,
 loop. K steps are unrolled, since launching kernels costs more than their arithmetic.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import onnx
@@ -143,37 +143,57 @@ def build_slot_join(cell: str) -> onnx.ModelProto:
     """
     graph = GraphBuilder("slot_join")
     names = name_states(cell)
+    shapes = SHAPES | {name: ["R", "H"] for name in names}
+    arrange_slots(graph, shapes, names, lambda state: state)
+    return graph.build()
+
+
+def arrange_slots(
+    graph: GraphBuilder,
+    shapes: Mapping[str, list[str | int]],
+    names: Sequence[str],
+    spread: Callable[[str], str],
+) -> None:
+    """Adds the inputs, nodes and outputs of a join.
+
+    Args:
+        graph: under construction.
+        shapes: of what R slots hold, by name; (P, ..., U) are the shapes of the old ones.
+        names: of the states.
+        spread: makes a new sentence's state (N, H) one of a slot.
+    """
+    dtypes = {name: INT64 if name == "token_ids" else FLOAT for name in shapes}
+    old_axes: dict[str | int, str] = {"R": "P", "S": "U"}
+    new_axes: dict[str | int, str] = {"R": "N", "S": "T"}
     old = {
-        "token_ids": graph.input("token_ids", INT64, ["P"]),
-        "keys": graph.input("keys", FLOAT, ["P", "A", "U"]),
-        "values": graph.input("values", FLOAT, ["P", "U", "M"]),
-        "padding": graph.input("padding", FLOAT, ["P", 1, "U"]),
-        **{name: graph.input(name, FLOAT, ["P", "H"]) for name in names},
+        name: graph.input(name, dtypes[name], [old_axes.get(axis, axis) for axis in shape])
+        for name, shape in shapes.items()
     }
     new = {
-        "token_ids": graph.input("start_ids", INT64, ["N"]),
-        "keys": graph.input("new_keys", FLOAT, ["N", "A", "T"]),
-        "values": graph.input("new_values", FLOAT, ["N", "T", "M"]),
-        "padding": graph.input("new_padding", FLOAT, ["N", 1, "T"]),
+        name: graph.input(
+            "start_ids" if name == "token_ids" else f"new_{name}",
+            dtypes[name],
+            [new_axes.get(axis, axis) for axis in shape],
+        )
+        for name, shape in shapes.items()
+        if name not in names
     }
     for kind in ("hidden", "cell")[: len(names) // len(LAYERS)]:
         state = graph.input(kind, FLOAT, [len(LAYERS), "N", "H"])
         parts = graph.ops("Split", state, num_outputs=len(LAYERS), axis=0)
         for layer, part in enumerate(parts):
-            new[f"{kind}_{layer}"] = graph.op("Squeeze", part, graph.ints(0))
+            new[f"{kind}_{layer}"] = spread(graph.op("Squeeze", part, graph.ints(0)))
     sources = graph.input("sources", INT64, ["R"])
     width = graph.input("width", INT64, [1])
     added, new_added = (graph.input(name, INT64, [1]) for name in ("added", "new_added"))
-    for name in old:
+    for name, shape in shapes.items():
         kept, joining = old[name], new[name]
         if name in POSITIONS:
             kept = graph.op("Slice", kept, graph.ints(0), width, graph.ints(POSITIONS[name]))
             kept = _add_positions(graph, name, kept, added)
             joining = _add_positions(graph, name, joining, new_added)
         rows = graph.op("Gather", graph.op("Concat", kept, joining, axis=0), sources, axis=0)
-        dtype = INT64 if name == "token_ids" else FLOAT
-        graph.output(rows, f"next_{name}", dtype, SHAPES.get(name, ["R", "H"]))
-    return graph.build()
+        graph.output(rows, f"next_{name}", dtypes[name], shape)
 
 
 def _add_positions(graph: GraphBuilder, name: str, value: str, added: str) -> str:

@@ -24,7 +24,7 @@ def compare_tagger(
     """Compares the labels of all tokens; of text as it comes in, step by step, too."""
     logits = model(torch.from_numpy(batch.input_ids), torch.from_numpy(batch.lengths))
     reference = logits.softmax(dim=-1).numpy()
-    found = sessions["tagger"].run({"input_ids": batch.input_ids, "lengths": batch.lengths})
+    found = sessions["tagger"].run(batch.feeds)
     runs = [found["logits"]]
     if isinstance(model, StreamTagger):
         runs.append(step_through(model, sessions["stream_tagger"], batch))

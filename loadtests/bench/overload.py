@@ -121,7 +121,12 @@ def measure_overload(server: Server, workload: Workload, plan: BenchPlan) -> dic
     found |= describe_watch(watch, found) | top | {"timeout_ms": plan.timeout_ms}
     share = found["goodput_per_second"] / found["maximum_per_second"]
     equal = share * found["maximum_processors"] / max(found["processors"], 1e-9)
-    return found | {"goodput_share": share, "goodput_share_per_processor": equal}
+    timely = found["timely_per_second"] / found["maximum_per_second"]
+    return found | {
+        "goodput_share": share,
+        "timely_share": timely,
+        "goodput_share_per_processor": equal,
+    }
 
 
 def find_maximum(server: Server, workload: Workload, plan: BenchPlan) -> dict[str, float]:
@@ -231,7 +236,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory(prefix="seqserve-bench-") as scratch:
         found = measure_workloads(make_context(plan, Path(scratch)), given.only)
     words = ["loadtests.bench.overload", *(sys.argv[1:] if argv is None else argv)]
-    results = {"about": describe_machine() | {"command": shlex.join(words)}, "overload": found}
+    about = describe_machine() | {"command": shlex.join(words)}
+    results: dict[str, Any] = {"about": about, "overload": found}
     results["goals"] = find_goals(results)
     print_overload(found)
     print_goals(results)

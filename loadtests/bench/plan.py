@@ -74,11 +74,11 @@ class BenchPlan:
 
     @property
     def overload_closed_seconds(self) -> float:
-        return 0.5 if self.is_smoke else 2.0 * self.seconds
+        return 1.0 if self.is_smoke else 2.0 * self.seconds
 
     @property
     def overload_warm_up_seconds(self) -> float:
-        return 0.5 if self.is_smoke else 2.0
+        return 1.0 if self.is_smoke else 2.0
 
     @property
     def num_texts_per_row(self) -> int:

@@ -146,6 +146,7 @@ def print_overload(results: Mapping[str, Mapping[str, Any]]) -> None:
             each["offered_per_second"],
             each["goodput_per_second"],
             each["goodput_share"],
+            each["timely_share"],
             each["goodput_share_per_processor"],
             each["num_shed"],
             each["num_failures"],
@@ -175,7 +176,7 @@ def print_overload(results: Mapping[str, Mapping[str, Any]]) -> None:
         ]
         for name, each in results.items()
     ]
-    rate_headings = ["requests/s", "maximum", "offered", "goodput", "share"]
+    rate_headings = ["requests/s", "maximum", "offered", "goodput", "share", "share in 1 s"]
     rate_headings += ["share at equal processors", "shed", "failed", "statuses"]
     time_headings = ["ms", "shed p50", "shed p99", "ok p50", "ok p99", "late p99"]
     cost_headings = ["processors", "server at maximum", "server now", "client", "others"]

@@ -120,9 +120,9 @@ def run_parts(context: BenchContext, peers: Peers, results: ResultsFile) -> None
             for part, run in HTTP_PARTS.items():
                 if part in parts:
                     run(context, contestants, results)
-    for part, run in LAST_PARTS.items():
+    for part, measure in LAST_PARTS.items():
         if part in parts:
-            run(context, results)
+            measure(context, results)
 
 
 def run_engine(context: BenchContext, _: Peers, results: ResultsFile) -> None:

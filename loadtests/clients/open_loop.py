@@ -40,6 +40,8 @@ WARM_AT_A_TIME, WARM_SECONDS = 32, 60.0
 SETTLE_SECONDS = 0.5
 DRAIN_SECONDS = 10.0
 OK, SHED = 200, 429
+# What a client has for an answer, by and large.
+BUDGET_SECONDS = 1.0
 
 
 class OpenLoop:
@@ -156,19 +158,24 @@ def draw_arrivals(rate: float, seconds: float, seed: int = SEED) -> list[float]:
 def describe_run(run: OpenLoop, due: Sequence[float]) -> dict[str, Any]:
     """The run in figures; latencies in milliseconds from when each request was due.
 
-    `goodput` counts the answers with 200 that came while requests were still due. `late` is how far
-    behind its plan the client itself sent: if it is large, the client was the bottleneck.
+    `goodput` counts the answers with 200 that came while requests were still due, `timely` those of
+    them that took no longer than `BUDGET_SECONDS`. `late` is how far behind its plan the client
+    itself sent: if it is large, the client was the bottleneck.
     """
     latencies: dict[int, list[float]] = {}
-    end, num_in_time = due[-1], 0
+    end, num_in_time, num_timely = due[-1], 0, 0
     for index, status in enumerate(run.statuses):
-        latencies.setdefault(status, []).append(1e3 * (run.answered_at[index] - due[index]))
-        num_in_time += status == OK and run.answered_at[index] <= end
+        seconds = run.answered_at[index] - due[index]
+        latencies.setdefault(status, []).append(1e3 * seconds)
+        if status == OK and run.answered_at[index] <= end:
+            num_in_time += 1
+            num_timely += seconds <= BUDGET_SECONDS
     late = [1e3 * (sent - due[index]) for index, sent in enumerate(run.sent_at) if sent]
     counts = Counter(run.statuses)
     return {
         "offered_per_second": len(due) / end,
         "goodput_per_second": num_in_time / end,
+        "timely_per_second": num_timely / end,
         "num_requests": len(due),
         "num_ok": counts[OK],
         "num_shed": counts[SHED],

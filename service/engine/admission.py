@@ -138,8 +138,8 @@ def check_admission(
                 unit,
             )
     seconds_left = min((sequence.deadline for sequence in sequences), default=math.inf) - now
-    limit = limits.limit_wait(state.standing_seconds)
-    check_wait(model_name, state.wait_seconds, limit, seconds_left=seconds_left)
+    max_wait_seconds = limits.limit_wait(state.standing_seconds)
+    check_wait(model_name, state.wait_seconds, max_wait_seconds, seconds_left=seconds_left)
 
 
 def check_wait(

@@ -7,7 +7,10 @@ from typing import Literal
 
 import numpy as np
 
-from service.arrays import FloatArray, IntArray
+from service.arrays import Array, FloatArray, IntArray
+
+LENGTHS_ON_HOST = "lengths_on_host"
+"""The lengths as recurrent layers of graphs for CUDA read them."""
 
 
 @dataclass(frozen=True)
@@ -168,6 +171,18 @@ class Batch:
 
     input_ids: IntArray
     lengths: IntArray
+
+    @property
+    def feeds(self) -> dict[str, Array]:
+        """By the names of the inputs of graphs that read whole texts.
+
+        Graphs for CUDA have the lengths twice: their recurrent layers read them on the host.
+        """
+        return {
+            "input_ids": self.input_ids,
+            "lengths": self.lengths,
+            LENGTHS_ON_HOST: self.lengths.astype(np.int32),
+        }
 
 
 def pad_sequences(sequences: Sequence[TokenSequence], pad_id: int) -> Batch:

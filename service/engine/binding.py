@@ -10,6 +10,7 @@ import numpy as np
 import onnxruntime
 
 from service.arrays import Array
+from service.engine.batch import LENGTHS_ON_HOST
 from service.engine.device import Device
 from service.engine.session import OnnxSession
 from service.errors import InferenceFailed
@@ -17,10 +18,14 @@ from service.errors import InferenceFailed
 EAGER = -1
 """The graph id of a run that is neither recorded nor replayed."""
 
+HOST_INPUTS = frozenset({LENGTHS_ON_HOST})
+"""Inputs that are read on the host, also by graphs that run on a device."""
+
 # what the runtime calls the types of our arrays
 TYPES = {
     "tensor(float)": np.float32,
     "tensor(float16)": np.float16,
+    "tensor(int32)": np.int32,
     "tensor(int64)": np.int64,
 }
 
@@ -72,6 +77,11 @@ class BoundSession(Protocol):
     @property
     def inputs(self) -> Mapping[str, tuple[Sequence[int | str | None], type]]:
         """Shape and type of each input as the graph declares them."""
+        ...
+
+    @property
+    def outputs(self) -> Mapping[str, tuple[Sequence[int | str | None], type]]:
+        """The same of each output."""
         ...
 
     def bind(
@@ -151,28 +161,28 @@ class OnnxBoundSession:
     def __init__(self, session: OnnxSession, device: Device) -> None:
         self._session = session.native
         self._device = device
-        self._output_names = [node.name for node in self._session.get_outputs()]
-        self.inputs = {
-            node.name: (node.shape, TYPES[node.type]) for node in self._session.get_inputs()
-        }
+        self.inputs, self.outputs = (
+            {node.name: (node.shape, TYPES[node.type]) for node in nodes}
+            for nodes in (self._session.get_inputs(), self._session.get_outputs())
+        )
 
     def bind(
         self, inputs: Mapping[str, DeviceArray], outputs: Mapping[str, DeviceArray]
     ) -> OnnxBinding:
         """See `BoundSession.bind`."""
         binding = self._bind_inputs(inputs)
-        for name in self._output_names:
+        for name in self.outputs:
             binding.bind_ortvalue_output(name, _value_of(outputs[name]))
         return OnnxBinding(self._session, binding)
 
     def run(self, inputs: Mapping[str, DeviceArray]) -> dict[str, DeviceArray]:
         """See `BoundSession.run`."""
         binding = self._bind_inputs(inputs)
-        for name in self._output_names:
+        for name in self.outputs:
             binding.bind_output(name, self._device.kind, self._device.index)
         OnnxBinding(self._session, binding).run()
         arrays = map(OnnxArray, binding.get_outputs())
-        return dict(zip(self._output_names, arrays, strict=True))
+        return dict(zip(self.outputs, arrays, strict=True))
 
     def _bind_inputs(self, inputs: Mapping[str, DeviceArray]) -> onnxruntime.IOBinding:
         binding = self._session.io_binding()

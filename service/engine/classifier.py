@@ -38,9 +38,7 @@ class ClassifierRunner:
         """
         batch = pad_sequences(arrivals, self._pad_id)
         started_at = time.perf_counter()
-        logits: FloatArray = self._session.run(
-            {"input_ids": batch.input_ids, "lengths": batch.lengths}
-        )["logits"]
+        logits: FloatArray = self._session.run(batch.feeds)["logits"]
         self.batch_seconds = time.perf_counter() - started_at
         return list(zip(arrivals, logits, strict=True))
 

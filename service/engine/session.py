@@ -41,6 +41,7 @@ class OnnxSession:
         inputs, outputs: the graph's names by the engine's names, if they differ.
         can_capture: whether a CUDA session may record its runs as CUDA graphs; the runtime refuses
             to load a graph for that with nodes that would not run on the GPU.
+        notes_placement: whether the runtime notes which provider each node is given to.
 
     Raises:
         ArtefactError: the graph cannot be loaded.
@@ -56,10 +57,12 @@ class OnnxSession:
         outputs: Mapping[str, str] | None = None,
         *,
         can_capture: bool = False,
+        notes_placement: bool = False,
     ) -> None:
         self.can_capture = can_capture
         self._thread = thread_of(device)
-        self._session = self._thread.call(_open_session, path, device, num_threads, can_capture)
+        options = _make_options(num_threads, notes_placement=notes_placement)
+        self._session = self._thread.call(_open_session, path, device, options, can_capture)
         by_graph_name = {theirs: ours for ours, theirs in (inputs or {}).items()}
         self._inputs = [
             (by_graph_name.get(node.name, node.name), node.name)
@@ -73,6 +76,15 @@ class OnnxSession:
     def native(self) -> onnxruntime.InferenceSession:
         """The runtime's own session, for `service.engine.binding`."""
         return self._session
+
+    @property
+    def placement(self) -> dict[str, str]:
+        """The provider of each node, by the node's name, for a session that `notes_placement`."""
+        return {
+            node.name: part.ep_name
+            for part in self._session.get_provider_graph_assignment_info()
+            for node in part.get_nodes()
+        }
 
     @property
     def input_names(self) -> list[str]:
@@ -105,9 +117,7 @@ class OnnxSession:
         )
 
 
-def _open_session(
-    path: Path, device: Device, num_threads: int, can_capture: bool
-) -> onnxruntime.InferenceSession:
+def _make_options(num_threads: int, *, notes_placement: bool) -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = num_threads
     options.inter_op_num_threads = 1
@@ -115,6 +125,14 @@ def _open_session(
     options.enable_mem_pattern = False  # shapes change with every batch
     # spinning starves the other engines
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if notes_placement:
+        options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    return options
+
+
+def _open_session(
+    path: Path, device: Device, options: onnxruntime.SessionOptions, can_capture: bool
+) -> onnxruntime.InferenceSession:
     unavailable = (
         f"device {device} was asked for, but the CUDA provider did not start; check the driver and "
         "the CUDA and cuDNN libraries, or set the device to cpu"

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from service.arrays import Array, FloatArray
+from service.arrays import FloatArray
+from service.engine.batch import pad_rows
 from service.engine.session import Session
 
 
@@ -45,10 +46,7 @@ class StatesSession:
         """
         if self._session is None:
             self._session = self._open_graph()
-        feeds: dict[str, Array] = {
-            "input_ids": np.array([input_ids], np.int64),
-            "lengths": np.array([len(input_ids)], np.int64),
-        }
+        feeds = pad_rows([input_ids], pad_id=0).feeds
         if self._conditioner is not None:
             feeds |= self._conditioner.run({"features": np.array([features], np.float32)})
         else:

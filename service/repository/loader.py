@@ -8,10 +8,11 @@ from typing import Literal
 import numpy as np
 
 from service.arrays import FloatArray
-from service.engine.binding import OnnxBoundSession, OnnxMemory
+from service.engine.batch import LENGTHS_ON_HOST
+from service.engine.binding import BoundSession, DeviceMemory, OnnxBoundSession, OnnxMemory
 from service.engine.classifier import ClassifierRunner
 from service.engine.device import Device
-from service.engine.device_thread import thread_of
+from service.engine.device_thread import DeviceThread, thread_of
 from service.engine.generation.generator import GeneratorRunner
 from service.engine.generation.generator_session import GeneratorSession
 from service.engine.runner import Runner
@@ -21,12 +22,14 @@ from service.engine.search.writer_session import WriterSession
 from service.engine.session import OnnxSession
 from service.engine.slots.buckets import list_buckets
 from service.engine.slots.session import Graphs, SlotSession
-from service.engine.slots.translator import SlotTranslatorRunner
+from service.engine.slots.translator import SlotGroup, SlotTranslatorRunner
 from service.engine.states import StatesSession
 from service.engine.tagger import StreamTaggerRunner, TaggerRunner
 from service.errors import ArtefactError, DeviceUnavailable
 from service.repository.manifest import (
+    SLOT_JOINS,
     SLOT_ROLES,
+    SLOT_STEPS,
     TOKENIZER,
     Manifest,
     Precision,
@@ -44,7 +47,7 @@ Sessions = Mapping[Role, OnnxSession]
 SlotUse = Literal["auto", "always", "never"]
 AUTO_SLOTS = ("auto", "cuda")
 # Their runs have fixed shapes and places.
-CAPTURED: tuple[Role, ...] = ("slot_decoder", "slot_decoder_8")
+CAPTURED = frozenset(role for steps in SLOT_STEPS.values() for role in steps.values())
 
 PREFERENCE: dict[str, tuple[Precision, ...]] = {
     # the CPU computes fp16 in float32, between two roundings, so that it is no faster
@@ -53,33 +56,43 @@ PREFERENCE: dict[str, tuple[Precision, ...]] = {
 }
 
 
+# Of a graph that reads whole texts.
+READ = {"input_ids", "lengths", LENGTHS_ON_HOST}
 SLOTS = {
     *("token_ids", "keys", "values", "padding"),
     *("hidden_0", "hidden_1", "cell_0", "cell_1"),
 }
 NEXT_SLOTS = {"next_token_ids", "next_hidden_0", "next_hidden_1"}
+BEAMS = SLOTS | {"totals", "first_rows"}
+RANKED = {"tokens", "parents", "ranked_totals", "next_totals", *NEXT_SLOTS}
+JOINING = {
+    *("start_ids", "new_keys", "new_values", "new_padding", "hidden", "cell"),
+    *("sources", "width", "added", "new_added"),
+}
 STATE_NAMES = ("hidden", "cell", "condition")
 
 # What the runners feed and read, by role.
 INPUTS: dict[Role, set[str]] = {
-    "classifier": {"input_ids", "lengths"},
-    "encoder": {"input_ids", "lengths"},
+    "classifier": READ,
+    "encoder": READ,
     "decoder": {
         *("token_ids", "parents", "rows", "hidden", "cell"),
         *("keys", "values", "num_candidates"),
     },
     "writer": {"token_ids", "parents", "rows", "hidden", "cell", "keys", "values"},
-    "tagger": {"input_ids", "lengths"},
+    "tagger": READ,
     "stream_tagger": {"token_ids", "parents", "hidden", "cell"},
-    "prefill": {"input_ids", "lengths", *STATE_NAMES},
+    "prefill": READ | {*STATE_NAMES},
     "generator": {"token_ids", "parents", *STATE_NAMES},
     "conditioner": {"features"},
     "slot_decoder": SLOTS,
     "slot_decoder_8": SLOTS,
-    "slot_join": SLOTS
-    | {"start_ids", "new_keys", "new_values", "new_padding", "hidden", "cell"}
-    | {"sources", "width", "added", "new_added"},
-    "states": {"input_ids", "lengths", *STATE_NAMES},
+    "slot_beams_2": BEAMS,
+    "slot_beams_3": BEAMS,
+    "slot_beams_4": BEAMS,
+    "slot_join": SLOTS | JOINING,
+    "slot_join_beams": SLOTS | JOINING | {"totals", "new_totals", "beams"},
+    "states": READ | {*STATE_NAMES},
 }
 OUTPUTS: dict[Role, set[str]] = {
     "classifier": {"logits"},
@@ -93,7 +106,11 @@ OUTPUTS: dict[Role, set[str]] = {
     "conditioner": {"hidden"},
     "slot_decoder": {"tokens", "scores", *NEXT_SLOTS},
     "slot_decoder_8": {"tokens", "scores", *NEXT_SLOTS},
+    "slot_beams_2": RANKED,
+    "slot_beams_3": RANKED,
+    "slot_beams_4": RANKED,
     "slot_join": {"next_keys", "next_values", "next_padding", *NEXT_SLOTS},
+    "slot_join_beams": {"next_keys", "next_values", "next_padding", "next_totals", *NEXT_SLOTS},
     "states": set(),  # those of the layers that the manifest lists
 }
 
@@ -204,23 +221,44 @@ def add_slots(
     paged: TranslatorRunner, ids: SpecialIds, sessions: Sessions, max_rows: int, device: Device
 ) -> Runner:
     """A runner that decodes in slots what slots can do; on CUDA, its steps are captured."""
-    assert ids.eos_id is not None, "the manifest of a translation model has an eos_id"
-    graphs = bind_slots(sessions, device)
-    buckets = list_buckets(max_rows)
-    memory, thread = OnnxMemory(device), thread_of(device)
-    session = SlotSession(graphs, memory, thread, buckets, ids.pad_id, ids.eos_id)
+    graphs = bind_slots(lambda role: OnnxBoundSession(sessions[role], device))
+    runner = make_slot_runner(paged, ids, graphs, OnnxMemory(device), thread_of(device), max_rows)
     if all(sessions[role].can_capture for role in CAPTURED):
-        session.capture()
-    return SlotTranslatorRunner(session, paged, buckets, ids.eos_id, max_rows)
+        runner.capture()
+    return runner
 
 
-def bind_slots(sessions: Sessions, device: Device) -> Graphs:
-    """The graphs of a translator in slots, for arrays that stay on the device."""
-    encoder, join, one, eight = (
-        OnnxBoundSession(sessions[role], device)
-        for role in ("encoder", "slot_join", "slot_decoder", "slot_decoder_8")
-    )
-    return Graphs(encoder, join, {1: one, 8: eight})
+def make_slot_runner(
+    paged: TranslatorRunner,
+    ids: SpecialIds,
+    graphs: Mapping[int, Graphs],
+    memory: DeviceMemory,
+    thread: DeviceThread,
+    max_rows: int,
+) -> SlotTranslatorRunner:
+    """A runner with a group of slots for each beam size; nothing is captured yet."""
+    eos_id = ids.eos_id
+    assert eos_id is not None, "the manifest of a translation model has an eos_id"
+    groups = {}
+    for beam_size, of_size in graphs.items():
+        buckets = list_buckets(max_rows, beam_size)
+        session = SlotSession(of_size, memory, thread, buckets, ids.pad_id, eos_id)
+        groups[beam_size] = SlotGroup(session, buckets, beam_size, eos_id)
+    return SlotTranslatorRunner(groups, paged, max_rows)
+
+
+def bind_slots(open_bound: Callable[[Role], BoundSession]) -> dict[int, Graphs]:
+    """The graphs of a translator in slots by beam size, for arrays that stay on the device."""
+    encoder = open_bound("encoder")
+    joins = {role: open_bound(role) for role in dict.fromkeys(SLOT_JOINS.values())}
+    return {
+        beam_size: Graphs(
+            encoder,
+            joins[SLOT_JOINS[beam_size]],
+            {count: open_bound(role) for count, role in steps.items()},
+        )
+        for beam_size, steps in SLOT_STEPS.items()
+    }
 
 
 def make_tagger(ids: SpecialIds, sessions: Sessions, max_rows: int) -> Runner:

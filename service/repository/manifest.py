@@ -43,6 +43,10 @@ Role = Literal[
     "slot_decoder",
     "slot_decoder_8",
     "slot_join",
+    "slot_beams_2",
+    "slot_beams_3",
+    "slot_beams_4",
+    "slot_join_beams",
     "states",
 ]
 
@@ -63,7 +67,23 @@ ROLES: dict[str, tuple[Role, ...]] = {
 }
 """The graphs that every model of a task has; `list_roles` adds those of some."""
 
-SLOT_ROLES: tuple[Role, ...] = ("slot_decoder", "slot_decoder_8", "slot_join")
+SLOT_STEPS: dict[int, dict[int, Role]] = {
+    1: {1: "slot_decoder", 8: "slot_decoder_8"},
+    2: {4: "slot_beams_2"},
+    3: {4: "slot_beams_3"},
+    4: {4: "slot_beams_4"},
+}
+"""The graphs of steps in slots, by beam size and the number of steps in a call."""
+
+SLOT_JOINS: dict[int, Role] = {
+    size: "slot_join" if size == 1 else "slot_join_beams" for size in SLOT_STEPS
+}
+"""The graph of joins, by beam size."""
+
+SLOT_ROLES: tuple[Role, ...] = (
+    *(role for steps in SLOT_STEPS.values() for role in steps.values()),
+    *dict.fromkeys(SLOT_JOINS.values()),
+)
 """The graphs that a translator may have besides: it decodes in slots where CUDA graphs pay."""
 
 READERS: dict[str, Role] = {

@@ -271,7 +271,7 @@ class Registry:
             served for served in self.models() if served.manifest.task == manifest.task
         ]
         if isinstance(model.runner, SlotTranslatorRunner):
-            is_captured = model.runner.slots.is_captured
+            is_captured = model.runner.is_captured
             self._metrics.cuda_graphs.labels(manifest.name).set(float(is_captured))
         self._metrics.model_info.labels(
             manifest.name,

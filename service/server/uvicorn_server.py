@@ -124,11 +124,12 @@ class GracefulServer(uvicorn.Server):
 
     def _open_fair_listener(self, listener: socket.socket, seat: Seat) -> FairListener:
         config = self.config
-
-        def make_protocol() -> asyncio.Protocol:
-            return config.http_protocol_class(
-                config=config, server_state=self.server_state, app_state=self.lifespan.state
-            )
+        make_protocol = partial(
+            cast(Callable[..., asyncio.Protocol], config.http_protocol_class),
+            config=config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
 
         return FairListener(
             listener, make_protocol, config.ssl, config.backlog, seat.segments, seat.place

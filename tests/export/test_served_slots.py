@@ -11,6 +11,7 @@ import pytest
 
 from export.graph import save_graphs
 from export.publish import export_run
+from loadtests.gpu.fake_device import FakeDevice, FakeSession, RuleError
 from models.config import Cell
 from service.engine.batch import Hypothesis, SearchOptions, TokenSequence
 from service.engine.binding import EAGER, OnnxBoundSession, OnnxMemory
@@ -21,7 +22,7 @@ from service.engine.search.translator import TranslatorRunner
 from service.engine.session import OnnxSession
 from service.engine.slots.buckets import Bucket
 from service.engine.slots.session import Graphs, SlotSession
-from service.engine.slots.translator import SlotTranslatorRunner
+from service.engine.slots.translator import SlotGroup, SlotTranslatorRunner
 from service.repository.goldens import check_goldens
 from service.repository.loader import load_model
 from service.repository.model import make_sequences
@@ -34,7 +35,6 @@ from tests.service.engine.search.test_translator import (
     run_staggered,
     translate,
 )
-from tests.service.engine.slots.fake_device import FakeDevice, FakeSession, RuleError
 
 CELLS: list[Cell] = ["lstm", "gru", "rnn"]
 CPU = Device("cpu")
@@ -78,7 +78,8 @@ def serve(tiny_translator: MakeTranslator, tmp_path: Path) -> MakeServed:
             opened, device, thread or CallersThread(), BUCKETS, translator.pad_id, translator.eos_id
         )
         paged = translator.make_runner(max_rows=128)
-        runner = SlotTranslatorRunner(slots, paged, BUCKETS, translator.eos_id, 128)
+        group = SlotGroup(slots, BUCKETS, 1, translator.eos_id)
+        runner = SlotTranslatorRunner({1: group}, paged, 128)
         return Served(runner, device, steps)
 
     return make
@@ -150,7 +151,7 @@ def test_slots_of_abandoned_sentences_are_free_after_the_next_step(
     sequences = some_sequences(translator, seed=5, count=6, longest=8)
     served.runner.step(sequences)
     running = served.runner.num_running
-    abandoned = next(held.sequence for held in served.runner._held.values())
+    abandoned = next(held.sequence for held in served.runner.groups[1].held.values())
     abandoned.is_abandoned = True
     results = dict(served.runner.step([]))
     assert abandoned not in results
@@ -313,7 +314,7 @@ def test_steps_are_captured_on_cuda_and_answer_like_the_pages(
         load_model(folder, resolve_device("cuda"), slots=slots) for slots in ("always", "never")
     )
     assert isinstance(in_slots.runner, SlotTranslatorRunner)
-    assert in_slots.runner.slots.is_captured
+    assert in_slots.runner.is_captured
     texts = [f"A man {number} is riding" for number in range(70)]
     found, expected = (
         run_sequences(model.runner, make_sequences(model, texts, "ko"))

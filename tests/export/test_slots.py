@@ -70,7 +70,7 @@ class SlotTable:
         self, slots: Slots, sequences: Sequence[TokenSequence], sources: IntArray, width: int
     ) -> Slots:
         batch = pad_sequences(sequences, self.translator.pad_id)
-        encoded = self.encoder.run({"input_ids": batch.input_ids, "lengths": batch.lengths})
+        encoded = self.encoder.run(batch.feeds)
         longest, old_width = batch.input_ids.shape[1], slots["keys"].shape[2]
         is_token = np.arange(longest) < batch.lengths[:, None]
         kept = min(width, old_width)

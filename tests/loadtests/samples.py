@@ -83,6 +83,7 @@ def make_overload() -> dict[str, Any]:
         "offered_per_second": 6000.0,
         "goodput_per_second": 1900.0,
         "goodput_share": 0.95,
+        "timely_share": 0.94,
         "goodput_share_per_processor": 1.47,
         "client_processors": 0.3,
         "other_processors": 0.1,

@@ -67,9 +67,7 @@ class GeneratorSession:
         if places:
             batch = pad_rows([sequences[place].input_ids[:-1] for place in places], self._pad_id)
             first = {name: array[:, places] for name, array in states.items()}
-            outputs = self._prefill.run(
-                {"input_ids": batch.input_ids, "lengths": batch.lengths, **first}
-            )
+            outputs = self._prefill.run({**batch.feeds, **first})
             for name, array in states.items():
                 array[:, places] = outputs[f"next_{name}"]
         self.prefill_seconds = time.perf_counter() - started_at if places else 0.0

@@ -78,7 +78,7 @@ class DecoderSession:
         """
         batch = pad_sequences(sequences, self._pad_id)
         started_at = time.perf_counter()
-        encoded = self._encoder.run({"input_ids": batch.input_ids, "lengths": batch.lengths})
+        encoded = self._encoder.run(batch.feeds)
         self.encode_seconds = time.perf_counter() - started_at
         handles = self._memory.add(encoded["keys"], encoded["values"], batch.lengths)
         states = {name: array for name, array in encoded.items() if name in STATES}

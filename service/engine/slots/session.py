@@ -11,9 +11,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from service.arrays import Array, FloatArray, IntArray
+from service.arrays import Array, IntArray
 from service.engine.batch import TokenSequence, pad_sequences
-from service.engine.binding import EAGER, Binding, BoundSession, DeviceArray, DeviceMemory
+from service.engine.binding import (
+    EAGER,
+    HOST_INPUTS,
+    Binding,
+    BoundSession,
+    DeviceArray,
+    DeviceMemory,
+    OnnxMemory,
+)
+from service.engine.device import Device
 from service.engine.device_thread import DeviceThread
 from service.engine.slots.buckets import Bucket
 from service.errors import InferenceFailed
@@ -22,8 +31,13 @@ log = logging.getLogger(__name__)
 
 # Added to the score of a position without a token; as in export.slots.
 PADDING = -1e4
-# What a sentence brings along and what changes with each step.
+# What a sentence brings along, unlike what changes with each step.
 SOURCES = ("keys", "values", "padding")
+# Numbers of the slots, which belong to a bucket and not to what lies in it.
+PLACES = "first_rows"
+# Of a hypothesis that is not there yet, so that no continuation of it is chosen.
+NEVER = -1e9
+NEXT = "next_"
 SEED = 3
 
 Arrays = Mapping[str, DeviceArray]
@@ -35,8 +49,9 @@ class Graphs:
 
     Attributes:
         encoder: of `export.to_onnx.build_encoder`.
-        join: of `export.slots.build_slot_join`.
-        steps: of `export.slots.build_slot_decoder`, by the number of steps.
+        join: of `export.slots.build_slot_join`, or of `export.slot_beams.build_beams_join`.
+        steps: of `export.slots.build_slot_decoder`, or of `export.slot_beams.build_slot_beams`, by
+            the number of steps.
     """
 
     encoder: BoundSession
@@ -44,9 +59,20 @@ class Graphs:
     steps: Mapping[int, BoundSession]
 
     @property
+    def inputs(self) -> Mapping[str, tuple[Sequence[int | str | None], type]]:
+        """Of a step, however many are in a call."""
+        return next(iter(self.steps.values())).inputs
+
+    @property
     def state_names(self) -> list[str]:
-        """The names of what changes with each step: the last token and the states."""
-        return [name for name in self.steps[1].inputs if name not in SOURCES]
+        """The names of what changes with each step: last tokens, sums and states."""
+        return [name for name in self.inputs if name not in (*SOURCES, PLACES)]
+
+    @property
+    def beam_size(self) -> int | None:
+        """Hypotheses of a slot; None for greedy decoding, whose arrays have no axis of them."""
+        shape, _ = self.inputs["token_ids"]
+        return int(shape[1]) if len(shape) > 1 and shape[1] is not None else None
 
 
 @dataclass
@@ -56,12 +82,14 @@ class Side:
     Attributes:
         sources: the encoded sentences.
         states: two sets; a step reads one and writes the other.
-        outputs: tokens (R, K) int64 and scores (R, K) float32, by K.
+        places: numbers of the slots, if the steps read them.
+        outputs: what is read after a call, by K; see the builders of the steps.
         steps: the step from each set of states to the other, by K and the set that is read.
     """
 
     sources: Arrays
     states: tuple[Arrays, Arrays]
+    places: Arrays
     outputs: Mapping[int, Arrays]
     steps: Mapping[tuple[int, int], Binding]
 
@@ -93,6 +121,8 @@ class SlotSession:
     ) -> None:
         self.is_captured = False
         self._graphs, self._memory, self._thread = graphs, memory, thread
+        self._host = OnnxMemory(Device("cpu"))
+        self._inputs, self._beam_size = graphs.inputs, graphs.beam_size
         self._pad_id, self._eos_id = pad_id, eos_id
         self._sides: dict[Bucket, tuple[Side, Side]] = thread.call(
             lambda: {bucket: (self._allocate(bucket), self._allocate(bucket)) for bucket in buckets}
@@ -122,8 +152,8 @@ class SlotSession:
         """
         self._thread.call(self._join, bucket, arrivals, sources)
 
-    def step(self, num_steps: int) -> tuple[IntArray, FloatArray]:
-        """Moves all slots on by K tokens: tokens and scores (rows, K), see `build_slot_decoder`.
+    def step(self, num_steps: int) -> dict[str, Array]:
+        """Moves all slots on by K tokens; what it gives is in the builders of the steps.
 
         Raises:
             InferenceFailed: the runtime refused or broke.
@@ -131,33 +161,41 @@ class SlotSession:
         return self._thread.call(self._step, num_steps)
 
     def _allocate(self, bucket: Bucket) -> Side:
-        sizes = {"R": bucket.rows, "S": bucket.width}
-
-        def zeros(name: str) -> DeviceArray:
-            shape, dtype = self._graphs.steps[1].inputs[name]
-            sized = [axis if isinstance(axis, int) else sizes[str(axis)] for axis in shape]
-            fill = {"padding": PADDING, "token_ids": self._eos_id}.get(name, 0)
-            filled: Array = np.full(sized, fill, dtype)
-            return self._memory.put(filled)
-
-        sources = {name: zeros(name) for name in SOURCES}
+        sources = {name: self._allocate_input(name, bucket) for name in SOURCES}
         names = self._graphs.state_names
-        states = tuple({name: zeros(name) for name in names} for _ in range(2))
+        states = tuple(
+            {name: self._allocate_input(name, bucket) for name in names} for _ in range(2)
+        )
+        places = {
+            name: self._allocate_input(name, bucket) for name in (PLACES,) if name in self._inputs
+        }
         outputs = {
             count: {
-                "tokens": self._memory.put(np.zeros((bucket.rows, count), np.int64)),
-                "scores": self._memory.put(np.zeros((bucket.rows, count), np.float32)),
+                name: self._memory.put(np.zeros(fill_shape(shape, bucket), dtype))
+                for name, (shape, dtype) in session.outputs.items()
+                if not name.startswith(NEXT)
             }
-            for count in self._graphs.steps
+            for count, session in self._graphs.steps.items()
         }
         steps = {
             (count, phase): session.bind(
-                {**sources, **states[phase]}, {**outputs[count], **as_next(states[1 - phase])}
+                {**sources, **places, **states[phase]},
+                {**outputs[count], **as_next(states[1 - phase])},
             )
             for count, session in self._graphs.steps.items()
             for phase in range(2)
         }
-        return Side(sources, (states[0], states[1]), outputs, steps)
+        return Side(sources, (states[0], states[1]), places, outputs, steps)
+
+    def _allocate_input(self, name: str, bucket: Bucket) -> DeviceArray:
+        shape, dtype = self._inputs[name]
+        sized = fill_shape(shape, bucket)
+        if name == PLACES:
+            assert self._beam_size is not None, "beams alone read the places of their slots"
+            return self._memory.put(self._beam_size * np.arange(bucket.rows)[:, None])
+        fill = {"padding": PADDING, "token_ids": self._eos_id}.get(name, 0)
+        filled: Array = np.full(sized, fill, dtype)
+        return self._memory.put(filled)
 
     def _join(self, bucket: Bucket, arrivals: Sequence[TokenSequence], sources: IntArray) -> None:
         before, after = self._sides[self.bucket], self._sides[bucket]
@@ -174,6 +212,8 @@ class SlotSession:
             "sources": self._memory.put(sources),
         }
         target = after[side]
+        if self._beam_size is not None:
+            inputs["beams"] = self._memory.put(np.zeros(self._beam_size, np.int64))
         outputs = as_next({**target.sources, **target.states[0]})
         self._graphs.join.bind(inputs, outputs).run()
         self.bucket, self._side, self._phase = bucket, side, 0
@@ -187,29 +227,43 @@ class SlotSession:
         batch = pad_sequences(arrivals or nobody, self._pad_id)
         put = self._memory.put
         encoded = self._graphs.encoder.run(
-            {"input_ids": put(batch.input_ids), "lengths": put(batch.lengths)}
+            {
+                name: (self._host if name in HOST_INPUTS else self._memory).put(array)
+                for name, array in batch.feeds.items()
+            }
         )
         longest = batch.input_ids.shape[1]
         is_token = np.arange(longest) < batch.lengths[:, None]
         _, dtype = self._graphs.join.inputs["new_padding"]
         padding: Array = np.where(is_token, 0.0, PADDING).astype(dtype)
-        start_ids = np.array([sequence.start_id for sequence in arrivals or nobody])
         renamed = {"keys": "new_keys", "values": "new_values"}
+        first = self._start([sequence.start_id for sequence in arrivals or nobody])
         return {
             **{renamed.get(name, name): array for name, array in encoded.items()},
-            "start_ids": put(start_ids),
+            **{name: put(array) for name, array in first.items()},
             "new_padding": put(padding[:, None]),
         }, longest
 
-    def _step(self, num_steps: int) -> tuple[IntArray, FloatArray]:
+    def _start(self, start_ids: Sequence[int]) -> dict[str, Array]:
+        """The first tokens of new sentences, and the sums of their hypotheses."""
+        tokens = np.array(start_ids)
+        if self._beam_size is None:
+            return {"start_ids": tokens}
+        totals = np.full((len(tokens), self._beam_size), NEVER, np.float32)
+        totals[:, 0] = 0.0  # all start alike, so only the first may go on
+        return {
+            "start_ids": np.repeat(tokens[:, None], self._beam_size, axis=1),
+            "new_totals": totals,
+        }
+
+    def _step(self, num_steps: int) -> dict[str, Array]:
         side = self._sides[self.bucket][self._side]
         graph_id = EAGER
         if self.is_captured:
             graph_id = self._graph_id(self.bucket, self._side, self._phase)
         side.steps[num_steps, self._phase].run(graph_id)
         self._phase = 1 - self._phase
-        outputs = side.outputs[num_steps]
-        return outputs["tokens"].read(), outputs["scores"].read()
+        return {name: array.read() for name, array in side.outputs[num_steps].items()}
 
     def _graph_id(self, bucket: Bucket, side: int, phase: int) -> int:
         """Of each session, a graph per set of addresses."""
@@ -248,7 +302,13 @@ class SlotSession:
 
 def as_next(arrays: Arrays) -> dict[str, DeviceArray]:
     """Arrays by the names of the outputs that are written there."""
-    return {f"next_{name}": array for name, array in arrays.items()}
+    return {f"{NEXT}{name}": array for name, array in arrays.items()}
+
+
+def fill_shape(shape: Sequence[int | str | None], bucket: Bucket) -> list[int]:
+    """The shape that a graph declares, with the sizes of a bucket."""
+    sizes = {"R": bucket.rows, "S": bucket.width}
+    return [axis if isinstance(axis, int) else sizes[str(axis)] for axis in shape]
 
 
 def draw(array: Array, rng: np.random.Generator) -> Array:

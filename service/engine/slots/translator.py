@@ -1,99 +1,143 @@
-"""Greedy decoding in slots; what slots cannot do goes to the paged search.
+"""Decoding in slots, greedily and in beams; what slots cannot do goes to the paged search.
 
 Answers are those of `service.engine.search.translator`, token by token.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from service.engine.batch import Hypothesis, Result, TokenSequence
-from service.engine.search.beams import mark_loop
-from service.engine.search.repetition import MAX_PERIOD
-from service.engine.search.translator import (
-    JOIN_AT_ONCE,
-    JOIN_INTERVAL,
-    LOOP_INTERVAL,
-    LOOP_TOKENS,
-    TranslatorRunner,
-)
-from service.engine.slots.buckets import Bucket, choose_bucket, choose_steps
+from service.engine.batch import Result, TokenSequence
+from service.engine.search.translator import JOIN_AT_ONCE, JOIN_INTERVAL, TranslatorRunner
+from service.engine.slots.buckets import BEAM_STEPS, Bucket, choose_bucket, choose_steps
+from service.engine.slots.sequences import BeamSequence, GreedySequence, SlottedSequence
 from service.engine.slots.session import SlotSession
 
+GREEDY = 1
 
-@dataclass
-class SlottedSequence:
-    """A sentence in a slot.
 
-    Attributes:
-        token_ids: so far, without eos.
-        total: the sum of their log-probabilities.
+class SlotGroup:
+    """The sentences of one beam size, in the smallest bucket that holds them.
+
+    Args:
+        session: of the graphs of that beam size; the group's own.
+        buckets: those of the session, smallest first.
+        beam_size: 1 is greedy.
+        eos_id: ends a translation.
     """
 
-    sequence: TokenSequence
-    token_ids: list[int] = field(default_factory=list)
-    total: float = 0.0
+    def __init__(
+        self, session: SlotSession, buckets: Sequence[Bucket], beam_size: int, eos_id: int
+    ) -> None:
+        self.session, self.beam_size = session, beam_size
+        self._buckets = list(buckets)
+        kind: Callable[[TokenSequence, int], SlottedSequence]
+        kind = GreedySequence if beam_size == GREEDY else BeamSequence
+        self._hold = lambda sequence: kind(sequence, eos_id)
+        self.held: dict[int, SlottedSequence] = {}
+        """By slot."""
 
-    def advance(self, tokens: list[int], scores: list[float], eos_id: int) -> Hypothesis | None:
-        """Takes the tokens of one call; the translation, if it ends with one of them."""
-        assert self.sequence.search is not None
-        limit = self.sequence.search.max_new_tokens
-        for token, score in zip(tokens, scores, strict=True):
-            self.total += score
-            if token == eos_id:
-                return Hypothesis(self.token_ids, self.total / (len(self.token_ids) + 1))
-            self.token_ids.append(token)
-            count = len(self.token_ids)
-            if count >= LOOP_TOKENS and count % LOOP_INTERVAL == 0 and self._repeats():
-                return Hypothesis(self.token_ids, self.total / count, "loop")
-            if count >= limit:
-                return Hypothesis(self.token_ids, self.total / count, "length")
-        return None
+    @property
+    def num_rows(self) -> int:
+        return self.beam_size * len(self.held)
 
-    def _repeats(self) -> bool:
-        tail = self.token_ids[-LOOP_TOKENS:]
-        return any(tail[period:] == tail[:-period] for period in range(1, MAX_PERIOD + 1))
+    @property
+    def capacity(self) -> int:
+        """Sentences at a time."""
+        return self._buckets[-1].rows
+
+    def fits(self, sequence: TokenSequence) -> bool:
+        """Whether the slots can do what a sentence of the beam size asks for."""
+        search = sequence.search
+        assert search is not None, "a sentence to translate says how"
+        # what all hypotheses share is known to the paged search alone
+        is_told = search.with_attention or (sequence.on_tokens and self.beam_size > GREEDY)
+        return not is_told and sequence.num_tokens <= self._buckets[-1].width
+
+    def step(
+        self, arrivals: Sequence[TokenSequence]
+    ) -> tuple[list[tuple[TokenSequence, Result]], int]:
+        """Lets arrivals join and advances all: the sentences that ended, and steps in the call."""
+        self._arrange([sequence for sequence in arrivals if not sequence.is_abandoned])
+        if not self.held:
+            return [], 0
+        greedy = self.beam_size == GREEDY
+        num_steps = choose_steps(len(self.held)) if greedy else BEAM_STEPS
+        outputs = self.session.step(num_steps)
+        finished: list[tuple[TokenSequence, Result]] = []
+        for slot, held in list(self.held.items()):
+            result = held.advance(outputs, slot)
+            if result is not None:
+                finished.append((held.sequence, result))
+                del self.held[slot]
+        return finished, num_steps
+
+    def _arrange(self, arrivals: Sequence[TokenSequence]) -> None:
+        """Frees the slots of those who have gone, and moves if others join or few are left."""
+        kept = {slot: held for slot, held in self.held.items() if not held.sequence.is_abandoned}
+        self.held = kept
+        sequences = [*(held.sequence for held in kept.values()), *arrivals]
+        if not sequences:
+            return
+        longest = max(sequence.num_tokens for sequence in sequences)
+        bucket = choose_bucket(self._buckets, len(sequences), longest)
+        present = self.session.bucket
+        if not arrivals and bucket.rows >= present.rows:
+            return
+        sources = np.zeros(bucket.rows, np.int64)
+        places = [*kept, *range(present.rows, present.rows + len(arrivals))]
+        sources[: len(places)] = places
+        self.session.join(bucket, arrivals, sources)
+        self.held = dict(enumerate([*kept.values(), *map(self._hold, arrivals)]))
 
 
 class SlotTranslatorRunner:
-    """Decodes in the smallest bucket that holds the sentences in slots; one runner per model.
+    """Decodes in slots what fits there; one runner per model.
 
-    A call of `step` is several steps of the decoder if many sentences are in slots. Beams,
-    attention weights, and sentences wider than the widest bucket go to the paged search, a step per
-    call.
+    A call of `step` is several steps of the decoder for beams, and if many sentences are in slots.
+    Attention weights, streamed beams, sentences wider than the widest bucket, and what finds no
+    free slot go to the paged search, a step per call.
 
     Args:
-        slots: the runner's own.
+        groups: by beam size.
         paged: the search with the same weights.
-        buckets: those of `slots`, smallest first.
-        eos_id: ends a translation.
         max_rows: live hypotheses at a time.
     """
 
     def __init__(
-        self,
-        slots: SlotSession,
-        paged: TranslatorRunner,
-        buckets: list[Bucket],
-        eos_id: int,
-        max_rows: int,
+        self, groups: Mapping[int, SlotGroup], paged: TranslatorRunner, max_rows: int
     ) -> None:
-        self.slots, self.paged = slots, paged
-        self._buckets, self._eos_id = buckets, eos_id
-        self._max_rows = min(max_rows, buckets[-1].rows)
+        self.groups, self.paged, self._max_rows = groups, paged, max_rows
         self.reset()
+
+    @property
+    def slots(self) -> SlotSession:
+        """The session of greedy decoding."""
+        return self.groups[GREEDY].session
+
+    @property
+    def is_captured(self) -> bool:
+        """Whether all steps are replayed as CUDA graphs."""
+        return all(group.session.is_captured for group in self.groups.values())
+
+    def capture(self) -> None:
+        """Records the steps of all groups as CUDA graphs; see `SlotSession.capture`."""
+        for group in self.groups.values():
+            group.session.capture()
 
     def reset(self) -> None:
         """Forgets all running sentences."""
         self.paged.reset()
-        self._held: dict[int, SlottedSequence] = {}  # by slot
+        for group in self.groups.values():
+            group.held = {}
         self._num_steps = self._next_join = 0
 
     @property
     def free_rows(self) -> int:
         if self.num_running >= JOIN_AT_ONCE and self._num_steps < self._next_join:
             return 0
-        return min(self.paged.free_rows, self._max_rows) - len(self._held)
+        held = sum(group.num_rows for group in self.groups.values())
+        return min(self.paged.free_rows, self._max_rows) - held
 
     @property
     def batch_seconds(self) -> float:
@@ -102,7 +146,7 @@ class SlotTranslatorRunner:
 
     @property
     def num_running(self) -> int:
-        return len(self._held) + self.paged.num_running
+        return sum(len(group.held) for group in self.groups.values()) + self.paged.num_running
 
     def step(self, arrivals: list[TokenSequence]) -> list[tuple[TokenSequence, Result]]:
         """Lets arrivals join, advances all sentences, returns those that ended.
@@ -110,55 +154,22 @@ class SlotTranslatorRunner:
         Raises:
             InferenceFailed: all running sequences are lost; call `reset`.
         """
-        fitting = [sequence for sequence in arrivals if self._fits(sequence)]
-        others = [sequence for sequence in arrivals if not self._fits(sequence)]
+        in_slots: dict[int, list[TokenSequence]] = {size: [] for size in self.groups}
+        others: list[TokenSequence] = []
+        for sequence in arrivals:
+            group = self.groups.get(sequence.num_rows)
+            joining = in_slots.get(sequence.num_rows, [])
+            has_room = group and len(group.held) + len(joining) < group.capacity
+            (joining if group and has_room and group.fits(sequence) else others).append(sequence)
         finished: list[tuple[TokenSequence, Result]] = []
         if others or self.paged.num_running:
             finished += self.paged.step(others)
-        self._arrange([sequence for sequence in fitting if not sequence.is_abandoned])
-        if self._held:
-            finished += self._advance()
+        most = 0
+        for size, group in self.groups.items():
+            ended, num_steps = group.step(in_slots[size])
+            finished += ended
+            most = max(most, num_steps)
+        self._num_steps += most
         if arrivals:
             self._next_join = self._num_steps + JOIN_INTERVAL
-        return finished
-
-    def _fits(self, sequence: TokenSequence) -> bool:
-        """Whether slots can do what a sentence asks for."""
-        search = sequence.search
-        assert search is not None
-        is_greedy = search.beam_size == 1 and not search.with_attention
-        return is_greedy and sequence.num_tokens <= self._buckets[-1].width
-
-    def _arrange(self, arrivals: list[TokenSequence]) -> None:
-        """Frees the slots of those who have gone, and moves if others join or few are left."""
-        kept = {slot: held for slot, held in self._held.items() if not held.sequence.is_abandoned}
-        self._held = kept
-        sequences = [*(held.sequence for held in kept.values()), *arrivals]
-        if not sequences:
-            return
-        longest = max(sequence.num_tokens for sequence in sequences)
-        bucket = choose_bucket(self._buckets, len(sequences), longest)
-        present = self.slots.bucket
-        if not arrivals and bucket.rows >= present.rows:
-            return
-        sources = np.zeros(bucket.rows, np.int64)
-        places = [*kept, *range(present.rows, present.rows + len(arrivals))]
-        sources[: len(places)] = places
-        self.slots.join(bucket, arrivals, sources)
-        self._held = dict(enumerate([*kept.values(), *map(SlottedSequence, arrivals)]))
-
-    def _advance(self) -> list[tuple[TokenSequence, Result]]:
-        count = choose_steps(len(self._held))
-        tokens, scores = (array.tolist() for array in self.slots.step(count))
-        self._num_steps += count
-        finished: list[tuple[TokenSequence, Result]] = []
-        for slot, held in list(self._held.items()):
-            num_before = len(held.token_ids)
-            ended = held.advance(tokens[slot], scores[slot], self._eos_id)
-            sequence = held.sequence
-            if sequence.on_tokens and len(held.token_ids) > num_before:
-                sequence.on_tokens(held.token_ids[num_before:])
-            if ended:
-                finished.append((sequence, [mark_loop(ended, sequence.input_ids)]))
-                del self._held[slot]
         return finished

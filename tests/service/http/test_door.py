@@ -1,6 +1,7 @@
 """Refusals at the door, through a real server, beside those of the endpoints."""
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import AsyncIterator
@@ -9,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from service.errors import Overloaded
+from service.http.door import render
 from service.server.arrival import IS_KNOWN
 from tests.fakes import make_backlog, read_metric
 from tests.service.server.live import Live, Received, read_answer, run_live
@@ -81,6 +84,16 @@ async def test_refusal_is_that_of_the_endpoint(path: bytes, headers: bytes, live
     assert answer.headers["content-type"] == "application/problem+json"
     assert b"model slow is predicted to be 0.7 s, above the limit of 0.5 s" in answer.body
     assert live.pipeline.calls == []
+
+
+def test_refusal_is_in_the_words_of_the_wire_that_was_spoken() -> None:
+    error = Overloaded("busy", 1.2, "wait")
+    plain, completions = (
+        json.loads(render(path, error).body) for path in ("/tag", "/v1/completions")
+    )
+    assert plain["error"] == "busy"
+    assert completions["error"]["message"] == "busy"
+    assert b"retry-after: 2\r\n" in render("/tag", error).headers
 
 
 async def test_pages_of_other_origins_can_read_refusals() -> None:
@@ -160,7 +173,8 @@ async def test_unusual_requests_are_refused_by_the_endpoint(
 
 @pytest.mark.parametrize("path", [b"/livez", b"/readyz", b"/metrics", b"/languages", b"/docs"])
 async def test_what_asks_no_model_is_never_refused(path: bytes, live: Live) -> None:
-    assert (await ask(live, b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % path)).status == 200
+    request = b"GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" % path
+    assert (await ask(live, request)).status == 200
 
 
 async def test_requests_are_let_in_while_the_wait_is_short() -> None:
