@@ -48,7 +48,9 @@ def build_transformer(vocab_size: int) -> tuple[Any, int]:
         normalize(side.layer_norm)
         side.position_encodings.encodings = np.zeros((MAX_POSITIONS, WIDTH), np.float32)
         for layer in side.layer:
-            attentions = [(layer.self_attention, (3 * WIDTH, WIDTH))]
+            attentions: list[tuple[Any, tuple[int, ...]]] = [
+                (layer.self_attention, (3 * WIDTH, WIDTH))
+            ]
             if side is spec.decoder:
                 attentions.append((layer.attention, (WIDTH, 2 * WIDTH, WIDTH)))
             for attention, sizes in attentions:
