@@ -124,6 +124,7 @@ load: $(DEV_READY) ## five minutes of load on HOST=http://..., or on a service o
 	@$(BIN)/python -m loadtests.load.run $(if $(HOST),--host $(HOST)) $(ARGS)
 
 LITSERVE := $(VENV)/litserve
+CTRANSLATE2 := $(VENV)/ctranslate2
 
 .PHONY: bench
 bench: $(DEV_READY) ## the service against its peers and its own engine, 12 minutes (ARGS=--quick: two)
@@ -132,8 +133,14 @@ bench: $(DEV_READY) ## the service against its peers and its own engine, 12 minu
 	  $(BIN)/python -m venv --clear $(LITSERVE) && $(LITSERVE)/bin/python -m pip install -q \
 	    --disable-pip-version-check -c requirements.lock -r loadtests/bench/contestants/litserve.txt && \
 	  touch $(LITSERVE)/.ready; } || echo "note: LitServe cannot be installed here and is left out" >&2
+	@test -e $(CTRANSLATE2)/.ready || { \
+	  echo "installing CTranslate2 into $(CTRANSLATE2), for the comparison"; \
+	  $(BIN)/python -m venv --clear $(CTRANSLATE2) && $(CTRANSLATE2)/bin/python -m pip install -q \
+	    --disable-pip-version-check -c requirements.lock -r loadtests/bench/contestants/ctranslate2.txt && \
+	  touch $(CTRANSLATE2)/.ready; } || echo "note: CTranslate2 cannot be installed here and is left out" >&2
 	@$(BIN)/python -m loadtests.bench.run \
-	  $$(test ! -e $(LITSERVE)/.ready || echo --litserve $(LITSERVE)/bin/python) $(ARGS)
+	  $$(test ! -e $(LITSERVE)/.ready || echo --litserve $(LITSERVE)/bin/python) \
+	  $$(test ! -e $(CTRANSLATE2)/.ready || echo --ctranslate2 $(CTRANSLATE2)/bin/python) $(ARGS)
 
 .PHONY: bench-smoke
 bench-smoke: $(DEV_READY) ## show that every part of the benchmark runs, in about a minute (without wrk, those that need none)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from loadtests.bench.captions import draw_counts, make_sentences
 from loadtests.bench.contestants.runners import find_runners
@@ -27,6 +27,8 @@ PRECISIONS = ("int8", "w8")  # w8 computes in float32; the model ships without p
 ROWS = (1, 2, 4, 8, 16, 32, 64)
 PARALLEL_ROWS = (1, 16, 64)
 SAME_TOKENS = 20
+
+Item = TypeVar("Item")
 
 
 def measure_decoder(num_rounds: int, num_sentences: int, num_cpus: int) -> dict[str, Any]:
@@ -104,7 +106,7 @@ def make_mixes(model: LoadedModel, num_sentences: int) -> dict[str, list[str]]:
     }
 
 
-def choose_share(sentences: Sequence[str], rows: int) -> Sequence[str]:
+def choose_share(sentences: Sequence[Item], rows: int) -> Sequence[Item]:
     """Few rows are slow, and need fewer sentences for as good a figure."""
     return sentences[: max(24, 8 * rows)]
 

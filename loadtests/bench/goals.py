@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from loadtests.bench.contestants.servers import FLOOR, PLAIN, ours_name
+from loadtests.bench.peer import OURS, PEER, peer_ratio
 from loadtests.bench.throughput import latency_ratio, overhead_ratio, throughput_ratio
 from loadtests.bench.translation import short_ratio, tokens_ratio
 
@@ -43,6 +44,8 @@ def find_goals(results: Mapping[str, Any]) -> list[Goal]:
         goals += judge_http(results["http"]["rounds"], results["http"]["ceilings"])
     for name, found in results.get("overload", {}).items():
         goals += judge_overload(name, found)
+    if "peer" in results:
+        goals += judge_peer(results["peer"]["tokens_per_second"])
     if "translation" in results:
         for title, rounds in results["translation"]["rounds"].items():
             goals += judge_translation(title, rounds)
@@ -83,6 +86,13 @@ def judge_overload(name: str, found: Mapping[str, Any]) -> list[Goal]:
     title = f"{name} at 3x, memory at the end / at the start"
     goals.append(Goal(title, growth, MAX_MEMORY_GROWTH, is_floor=False))
     return goals
+
+
+def judge_peer(figures: Mapping[str, Sequence[float]]) -> list[Goal]:
+    return [
+        Goal(f"{OURS} / {PEER}, output tokens/s of the engine, {mix}", peer_ratio(figures, mix), 1)
+        for mix in dict.fromkeys(key.split("|")[1] for key in figures)
+    ]
 
 
 def judge_translation(title: str, rounds: Sequence[Any]) -> list[Goal]:

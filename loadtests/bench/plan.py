@@ -11,7 +11,7 @@ from service.repository.manifest import Precision
 from service.text.tokenizer import Tokenizer
 
 PARTS = (
-    *("engine", "decoder", "http", "open", "overload"),
+    *("engine", "decoder", "peer", "http", "open", "overload"),
     *("topology", "translation", "generation"),
 )
 OVER_HTTP = ("http", "open")

@@ -104,6 +104,15 @@ def print_decoder(results: Mapping[str, Any]) -> None:
     )
 
 
+def print_peer(results: Mapping[str, Any]) -> None:
+    print_section(
+        "Engine alone against CTranslate2: output tokens per second, greedy, int8",
+        f"Instances x threads and rows of each instance; {results['num_parameters']:,} parameters "
+        f"against {results['peer_num_parameters']:,} of a Transformer:",
+        format_table(*pivot(results["tokens_per_second"])),
+    )
+
+
 def print_http(summary: Mapping[str, Mapping[int, Mapping[str, float]]]) -> None:
     levels = list(next(iter(summary.values())))
     parts = []

@@ -2,10 +2,11 @@
 
 Everything runs on this machine, on loopback addresses, on the processor. `--only` chooses parts:
 engine (texts per second against batch size, length mix, instances and threads), decoder (output
-tokens per second likewise), http (closed loop at 1 to 128 connections), open (open loop at 60 % of
-each server's own maximum), overload (open loop at three times the maximum), topology (whole servers
-per process against front ends of one engine process), translation (continuous against static
-batches), generation (the same for a language model's engine alone). Prints tables
+tokens per second likewise), peer (the same against CTranslate2 with a Transformer of equal size),
+http (closed loop at 1 to 128 connections), open (open loop at 60 % of each server's own maximum),
+overload (open loop at three times the maximum), topology (whole servers per process against front
+ends of one engine process), translation (continuous against static batches), generation (the same
+for a language model's engine alone). Prints tables
 and writes loadtests/results/NAME.json after every part, and NAME.png at the end.
 """
 
@@ -15,6 +16,7 @@ import signal
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -25,6 +27,7 @@ from loadtests.bench.engine import measure_ceiling, measure_engine
 from loadtests.bench.generation import find_generator, measure_generation
 from loadtests.bench.open_load import LOAD_SHARE, find_maximum, measure_open, summarize_open
 from loadtests.bench.overload import WORKLOADS, measure_workloads
+from loadtests.bench.peer import measure_peer
 from loadtests.bench.plan import OVER_HTTP, PARTS, WITH_WRK, BenchContext, BenchPlan, make_context
 from loadtests.bench.plot import plot_results
 from loadtests.bench.report import (
@@ -36,6 +39,7 @@ from loadtests.bench.report import (
     print_http,
     print_open,
     print_overload,
+    print_peer,
     print_topologies,
     print_translation,
 )
@@ -52,7 +56,8 @@ from service.engine.device import available_cpus
 def main() -> None:
     given = parse_arguments()
     plan = make_plan(given)
-    skipped = find_missing(plan) | (find_skipped(plan) if given.smoke else {})
+    ctranslate2 = given.ctranslate2.absolute() if given.ctranslate2 else None
+    skipped = find_missing(plan, ctranslate2) | (find_skipped(plan) if given.smoke else {})
     plan = plan.leave_out(skipped)
     # not resolved: an environment's interpreter is a link to another one
     litserve = given.litserve.absolute() if given.litserve else None
@@ -64,7 +69,8 @@ def main() -> None:
     about = describe_run(available_cpus(), litserve) | {"skipped": skipped}
     results = ResultsFile(RESULTS / f"{given.name}.json", about)
     with tempfile.TemporaryDirectory(prefix="seqserve-bench-") as scratch:
-        run_parts(make_context(plan, Path(scratch)), litserve, results)
+        peers = Peers(litserve, ctranslate2)
+        run_parts(make_context(plan, Path(scratch)), peers, results)
     print_goals(results.with_goals())
     plot_results(results.figures, RESULTS / f"{given.name}.png")
     print(f"wrote {RESULTS}/{given.name}.json and .png in {results.seconds:.0f} s")
@@ -84,25 +90,36 @@ def find_skipped(plan: BenchPlan) -> dict[str, str]:
     return skipped
 
 
-def find_missing(plan: BenchPlan) -> dict[str, str]:
-    """Finds the parts whose models are not shipped; prints and returns why, by part."""
-    if "generation" not in plan.parts or find_generator():
-        return {}
-    reason = "the repository has no language model"
-    print(f"generation is skipped: {reason}", flush=True)
-    return {"generation": reason}
+def find_missing(plan: BenchPlan, ctranslate2: Path | None) -> dict[str, str]:
+    """Finds the parts whose models or peers are not there; prints and returns why, by part."""
+    reasons = {}
+    if "generation" in plan.parts and not find_generator():
+        reasons["generation"] = "the repository has no language model"
+    if "peer" in plan.parts and ctranslate2 is None:
+        reasons["peer"] = "no environment with CTranslate2 is given (--ctranslate2)"
+    for part, reason in reasons.items():
+        print(f"{part} is skipped: {reason}", flush=True)
+    return reasons
 
 
-def run_parts(context: BenchContext, litserve: Path | None, results: ResultsFile) -> None:
+@dataclass(frozen=True)
+class Peers:
+    """The Pythons of the peers' own environments; None leaves a peer out."""
+
+    litserve: Path | None
+    ctranslate2: Path | None
+
+
+def run_parts(context: BenchContext, peers: Peers, results: ResultsFile) -> None:
     """Runs the parts of the plan in turn; each prints its tables when it is done."""
     parts = context.plan.parts
-    for part, run in FIRST_PARTS.items():
+    for part, run_first in FIRST_PARTS.items():
         if part in parts:
-            run(context, results)
+            run_first(context, peers, results)
     if set(OVER_HTTP) & set(parts):
         with ExitStack() as stack:
             print("starting the servers", flush=True)
-            contestants = start_contestants(context, litserve, stack)
+            contestants = start_contestants(context, peers.litserve, stack)
             results.figures["about"]["plain_endpoint"] = contestants.plain_endpoint
             for part, compare in HTTP_PARTS.items():
                 if part in parts:
@@ -112,7 +129,7 @@ def run_parts(context: BenchContext, litserve: Path | None, results: ResultsFile
             measure(context, results)
 
 
-def run_engine(context: BenchContext, results: ResultsFile) -> None:
+def run_engine(context: BenchContext, _: Peers, results: ResultsFile) -> None:
     plan = context.plan
     print("classifier's engine alone", flush=True)
     lengths = context.lengths[: plan.num_texts // 2]
@@ -121,12 +138,21 @@ def run_engine(context: BenchContext, results: ResultsFile) -> None:
     print_engine(found)
 
 
-def run_decoder(context: BenchContext, results: ResultsFile) -> None:
+def run_decoder(context: BenchContext, _: Peers, results: ResultsFile) -> None:
     plan = context.plan
     print("translator's engine alone", flush=True)
     found = measure_decoder(plan.num_rounds, plan.num_sentences, available_cpus())
     results.add("decoder", found)
     print_decoder(found)
+
+
+def run_peer(context: BenchContext, peers: Peers, results: ResultsFile) -> None:
+    plan = context.plan
+    assert peers.ctranslate2 is not None, "the part is left out without CTranslate2"
+    print("translator's engine against CTranslate2", flush=True)
+    found = measure_peer(peers.ctranslate2, plan.num_rounds, plan.num_sentences, available_cpus())
+    results.add("peer", {"model_version": find_translator().name, **found})
+    print_peer(found)
 
 
 def run_http(context: BenchContext, contestants: Contestants, results: ResultsFile) -> None:
@@ -188,7 +214,12 @@ def run_generation(context: BenchContext, results: ResultsFile) -> None:
 
 Run = Callable[[BenchContext, ResultsFile], None]
 
-FIRST_PARTS: dict[str, Run] = {"engine": run_engine, "decoder": run_decoder}
+FIRST_PARTS: dict[str, Callable[[BenchContext, Peers, ResultsFile], None]] = {
+    "engine": run_engine,
+    "decoder": run_decoder,
+    "peer": run_peer,
+}
+
 HTTP_PARTS: dict[str, Callable[[BenchContext, Contestants, ResultsFile], None]] = {
     "http": run_http,
     "open": run_open,
@@ -217,6 +248,9 @@ def parse_arguments() -> argparse.Namespace:
         help="only show that every part runs; skip those whose programs are not installed",
     )
     parser.add_argument("--litserve", type=Path, help="python of an environment with LitServe")
+    parser.add_argument(
+        "--ctranslate2", type=Path, help="python of an environment with CTranslate2"
+    )
     parser.add_argument("--name", default="bench", help="of the files in loadtests/results")
     return parser.parse_args()
 

@@ -1,6 +1,14 @@
 import pytest
 
-from loadtests.bench.goals import Goal, find_goals, judge_http, judge_overload, judge_translation
+from loadtests.bench.goals import (
+    Goal,
+    find_goals,
+    judge_http,
+    judge_overload,
+    judge_peer,
+    judge_translation,
+)
+from loadtests.bench.peer import OURS, PEER
 from tests.loadtests.samples import FLOOR, FP32, INT8, PLAIN, make_results, make_turn
 
 
@@ -57,6 +65,22 @@ def test_translation_is_judged_by_tokens_and_short_sentences() -> None:
     rounds = make_results()["translation"]["rounds"]["int8, greedy"]
     tokens, short = judge_translation("int8, greedy", rounds)
     assert (tokens.value, short.value) == (2.0, 5.0)
+
+
+def test_engines_are_compared_at_the_best_of_each_by_mix() -> None:
+    figures = {
+        f"{OURS}|mixed|2x1|16": [10.0, 12.0, 11.0],
+        f"{OURS}|mixed|2x1|64": [30.0, 20.0, 10.0],
+        f"{PEER}|mixed|2x1|16": [16.0, 16.0, 90.0],
+        f"{PEER}|mixed|1x2|64": [8.0, 9.0, 7.0],
+        f"{OURS}|one length|2x1|64": [9.0],
+        f"{PEER}|one length|2x1|64": [10.0],
+    }
+
+    mixed, same = judge_peer(figures)
+
+    assert (mixed.value, mixed.is_met) == (1.25, True)
+    assert (same.value, same.is_met) == (0.9, False)
 
 
 def test_goals_are_those_of_the_parts_that_were_run() -> None:

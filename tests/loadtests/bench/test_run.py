@@ -9,7 +9,7 @@ import pytest
 from loadtests.bench.contestants.servers import FLOOR, PLAIN, ours_name
 from loadtests.bench.overload import WORKLOADS
 from loadtests.bench.plan import PARTS, WITH_WRK, BenchPlan
-from loadtests.bench.run import find_skipped, parse_arguments
+from loadtests.bench.run import find_missing, find_skipped, parse_arguments
 from loadtests.bench.translation import CONTINUOUS, STATIC, STATIC_DROPPING
 from loadtests.measuring.places import MODELS_DIR, RESULTS, ROOT
 from service.repository.versions import newest_version
@@ -32,9 +32,19 @@ def test_smoke_does_without_wrk_and_says_so(
     skipped = find_skipped(plan)
 
     assert tuple(skipped) == WITH_WRK
-    left = ("engine", "decoder", "overload", "translation", "generation")
+    left = ("engine", "decoder", "peer", "overload", "translation", "generation")
     assert plan.leave_out(skipped).parts == left
     assert "open is skipped: error: wrk is needed" in capsys.readouterr().out
+
+
+def test_without_ctranslate2_its_part_is_left_out_with_a_word(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    plan = BenchPlan(("decoder", "peer"))
+
+    assert plan.leave_out(find_missing(plan, None)).parts == ("decoder",)
+    assert "peer is skipped: no environment with CTranslate2" in capsys.readouterr().out
+    assert find_missing(plan, Path(sys.executable)) == {}
 
 
 @pytest.mark.slow
