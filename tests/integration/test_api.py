@@ -374,14 +374,14 @@ def test_concurrent_requests_share_batches(client: httpx.Client) -> None:
 # --- translations that are cut or loop ---
 
 PLANETS = "Mercury, Venus, Earth, Mars, Jupiter, Saturn, Uranus, Neptune, Pluto."
-KEYS = "Qwghlm zxcvb asdfgh poiuyt lkjhgf mnbvcx qazwsx edcrfv tgbyhn ujmikol"
+WORDS = "Xyzzy plugh plover frobozz grue zork quux corge grault garply waldo fred thud"
 ROWS = "Hjkl hjkl ghjk fghj dfgh sdfg asdf lkjh kjhg jhgf hgfd gfds fdsa"
 
 
 @pytest.mark.parametrize("beam_size", [1, 2, 4])
 @pytest.mark.parametrize(
     ("target", "text"),
-    [("ko", KEYS), ("ko", ROWS), ("de", KEYS), ("de", ROWS)],
+    [("ko", WORDS), ("ko", ROWS), ("de", WORDS), ("de", ROWS)],
 )
 def test_a_loop_is_not_passed_off_as_a_translation(
     target: str, text: str, beam_size: int, client: httpx.Client
@@ -422,7 +422,7 @@ def test_loops_and_cut_sentences_are_counted(client: httpx.Client) -> None:
         return read_metric(client, "seqserve_incomplete_translations_total", **labels)
 
     loops, cut = count("loop"), count("length")
-    translate(client, [KEYS, ENGLISH, ROWS])
+    translate(client, [WORDS, ENGLISH, ROWS])
     translate(client, ENGLISH, max_new_tokens=3)
 
     assert (count("loop"), count("length")) == (loops + 2, cut + 1)
