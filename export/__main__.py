@@ -9,10 +9,10 @@ from types import FrameType
 
 from export.curves import draw_curves
 from export.evaluate import check_tests, evaluate_version
+from export.graphs.states import MIN_OPSET, add_states
 from export.more_precisions import add_precisions
-from export.parity import ParityError
+from export.parity.check import ParityError
 from export.publish import export_run
-from export.states import MIN_OPSET, add_states
 from export.wrap import WrapOptions, wrap_classifier
 from models.card import CURVES, write_card
 from models.training.runs import positive

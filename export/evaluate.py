@@ -10,20 +10,20 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from export.answers import measure_answers
-from export.conditions import find_judge, judge_conditions
-from export.everyday import (
+from export.publish import export_run
+from export.quality.answers import measure_answers
+from export.quality.conditions import find_judge, judge_conditions
+from export.quality.everyday import (
     judge_answers,
     judge_labels,
     judge_spacing,
     judge_translations,
     list_misses,
 )
-from export.formality import judge_formality
-from export.perplexity import measure_texts
-from export.publish import export_run
-from export.score_fit import describe_fits, fit_scores
-from export.translate import translate_texts
+from export.quality.formality import judge_formality
+from export.quality.perplexity import measure_texts
+from export.quality.score_fit import describe_fits, fit_scores
+from export.quality.translate import translate_texts
 from models.config import RunConfig, SourceConfig, read_run_config
 from models.training.data.sources import Row, index_labels, read_source, read_text
 from models.training.data.texts import read_rows

@@ -13,14 +13,14 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from export.graph import graph_file, save_graphs
-from export.half import to_half
-from export.host_lengths import split_lengths
-from export.layers import Weights
-from export.placement import find_constants
+from export.graphs.builder import graph_file, save_graphs
+from export.graphs.half import to_half
+from export.graphs.host_lengths import split_lengths
+from export.graphs.layers import Weights
+from export.graphs.networks import NEVER
+from export.graphs.placement import find_constants
+from export.graphs.states import add_states
 from export.publish import build_slot_graphs, describe_files, open_scratch
-from export.states import add_states
-from export.to_onnx import NEVER
 from models.networks.gates import Matrix, restore_gates
 from service.engine.device import Device
 from service.errors import ArtefactError

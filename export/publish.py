@@ -9,27 +9,27 @@ from pathlib import Path
 
 import onnx
 
-from export.calibration import find_temperature, set_temperature
-from export.comparison import Comparison
 from export.curves import draw_curves
-from export.graph import OPSET, graph_file, save_graphs
-from export.half import to_half
-from export.host_lengths import split_lengths
-from export.language_graphs import (
+from export.graphs.builder import OPSET, graph_file, save_graphs
+from export.graphs.half import to_half
+from export.graphs.host_lengths import split_lengths
+from export.graphs.language import (
     build_conditioner,
     build_generator,
     build_prefill,
     without_rounding,
 )
-from export.layers import Weights
-from export.lengths import measure_limits
-from export.parity import HALF, check_figures, check_parity, make_batches
-from export.slot_beams import build_beams_join, build_slot_beams
-from export.slot_parity import MAX_ROWS, compare_beams, compare_slots, judge_beams
-from export.slots import build_slot_decoder, build_slot_join, name_states
-from export.states import add_states
-from export.taggers import tagging_graphs
-from export.to_onnx import build_classifier, build_decoder, build_encoder
+from export.graphs.layers import Weights
+from export.graphs.networks import build_classifier, build_decoder, build_encoder
+from export.graphs.slot_beams import build_beams_join, build_slot_beams
+from export.graphs.slots import build_slot_decoder, build_slot_join, name_states
+from export.graphs.states import add_states
+from export.graphs.taggers import tagging_graphs
+from export.parity.check import HALF, check_figures, check_parity, make_batches
+from export.parity.comparison import Comparison
+from export.parity.slots import MAX_ROWS, compare_beams, compare_slots, judge_beams
+from export.quality.calibration import find_temperature, set_temperature
+from export.quality.lengths import measure_limits
 from models.card import CURVES, write_card
 from models.networks.classifier import Classifier
 from models.networks.seq2seq import Seq2Seq

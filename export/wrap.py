@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 import tokenizers
 
-from export.graph import graph_file
+from export.graphs.builder import graph_file
 from export.publish import (
     claim_folder,
     describe_files,

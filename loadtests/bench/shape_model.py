@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from export.to_onnx import build_classifier
+from export.graphs.networks import build_classifier
 from export.wrap import WrapOptions, wrap_classifier
 from loadtests.measuring.places import MODELS_DIR
 from service.repository.manifest import TOKENIZER, Precision, read_manifest

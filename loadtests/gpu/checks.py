@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import onnx
 
-from export.placement import find_host_nodes, find_misplaced
+from export.graphs.placement import find_host_nodes, find_misplaced
 from loadtests.gpu.slots import Slotted, open_slots
 from loadtests.gpu.texts import list_texts, prepare_sequences, read_answer
 from loadtests.gpu.trial import Findings, Trial, list_precisions
@@ -26,7 +26,7 @@ from service.repository.manifest import GENERATIVE, read_manifest
 from service.repository.model import LoadedModel
 
 CPU = Device("cpu")
-# CUDA multiplies float32 in TF32, with 10 bits of mantissa, as float16 has; see export.parity.
+# CUDA multiplies float32 in TF32, with 10 bits of mantissa, as float16 has (export.parity.check).
 MAX_DIFFERENCE = 2e-2
 # Of the labels of texts, and of tokens in a row: one that differs changes those after it.
 MIN_EQUAL_LABELS, MIN_EQUAL_TEXTS = 0.99, 0.9

@@ -44,7 +44,7 @@ class StreamTaggerRunner:
 
     Args:
         whole: for sequences without a stream.
-        session: one step; see `export.taggers.build_step`.
+        session: one step; see `export.graphs.taggers.build_step`.
         shapes: (L, H) of each state, by its name.
         max_rows: pieces in the batch.
     """

@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from export.graph import save_graphs
+from export.graphs.builder import save_graphs
+from export.graphs.networks import build_decoder, build_encoder
 from export.publish import export_run
-from export.to_onnx import build_decoder, build_encoder
 from models.config import RunConfig
 from models.networks.seq2seq import Seq2Seq
 from models.networks.tagger import PAD_ID, StreamTagger

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from export.answers import answer_texts, measure_answers, sum_losses
 from export.evaluate import (
     EVERYDAY,
     check_tests,
@@ -17,6 +16,7 @@ from export.evaluate import (
     read_tests,
 )
 from export.publish import export_run
+from export.quality.answers import answer_texts, measure_answers, sum_losses
 from models.config import SourceConfig, dump_config, parse_config
 from models.training.runs import read_run
 from models.training.tasks.task import build_task

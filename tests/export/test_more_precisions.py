@@ -7,8 +7,8 @@ import onnx
 import pytest
 
 from export.__main__ import main
+from export.graphs.placement import find_misplaced
 from export.more_precisions import add_precisions, fold_constants, read_decoder
-from export.placement import find_misplaced
 from export.publish import build_graphs, export_run
 from service.arrays import Array
 from service.engine.batch import Generation

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from export.parity import ParityError
+from export.parity.check import ParityError
 from export.publish import (
     claim_folder,
     export_run,

@@ -9,12 +9,12 @@ import numpy as np
 import onnx
 import pytest
 
-from export.graph import save_graphs
-from export.half import to_half
-from export.parity import ParityError
-from export.placement import find_capture_hazards, find_misplaced
+from export.graphs.builder import save_graphs
+from export.graphs.half import to_half
+from export.graphs.placement import find_capture_hazards, find_misplaced
+from export.graphs.slot_beams import Ranking, build_beams_join, build_slot_beams
+from export.parity.check import ParityError
 from export.publish import check_run, export_run
-from export.slot_beams import Ranking, build_beams_join, build_slot_beams
 from loadtests.gpu.fake_device import FakeDevice, FakeSession
 from models.config import Cell
 from service.engine.batch import SearchOptions, TokenSequence
@@ -30,8 +30,8 @@ from service.repository.loader import PREFERENCE, load_model
 from service.repository.manifest import Precision
 from service.repository.model import make_sequences
 from tests.export.conftest import RunMaker, TinyTranslator
+from tests.export.graphs.test_slots import MakeTranslator, some_sequences
 from tests.export.test_served_slots import CELLS, assert_equal, expect
-from tests.export.test_slots import MakeTranslator, some_sequences
 from tests.service.engine.search.test_translator import make_sentence, run_staggered, translate
 
 CPU = Device("cpu")

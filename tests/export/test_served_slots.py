@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export.graph import save_graphs
+from export.graphs.builder import save_graphs
 from export.publish import export_run
 from loadtests.gpu.fake_device import FakeDevice, FakeSession, RuleError
 from models.config import Cell
@@ -27,7 +27,7 @@ from service.repository.goldens import check_goldens
 from service.repository.loader import load_model
 from service.repository.model import make_sequences
 from tests.export.conftest import TinyTranslator
-from tests.export.test_slots import MakeTranslator, slot_graphs, some_sequences
+from tests.export.graphs.test_slots import MakeTranslator, slot_graphs, some_sequences
 from tests.service.engine.search.test_translator import (
     assert_same,
     copy_sequence,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from onnx import TensorProto
 
-from export.graph import GraphBuilder, save_graphs
+from export.graphs.builder import GraphBuilder, save_graphs
 from service.repository.manifest import MANIFEST
 from tests.export.tiny_language import write_repository
 

@@ -9,9 +9,9 @@ import tokenizers
 from onnx import TensorProto
 from tokenizers import decoders, models
 
-from export.graph import GraphBuilder, save_graphs
-from export.layers import LayerBuilder
-from export.states import add_states
+from export.graphs.builder import GraphBuilder, save_graphs
+from export.graphs.layers import LayerBuilder
+from export.graphs.states import add_states
 from models.networks.gates import Matrix
 from service.repository.manifest import (
     TOKENIZER,

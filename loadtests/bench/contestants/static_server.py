@@ -70,7 +70,7 @@ class FullBatchSession:
     """A decoder whose batch never shrinks: rows that are gone are computed all the same.
 
     Args:
-        decoder: the graph of `export.to_onnx.build_decoder`.
+        decoder: the graph of `export.graphs.networks.build_decoder`.
     """
 
     def __init__(self, decoder: Session) -> None:

@@ -36,8 +36,8 @@ class DecoderSession:
     """Encodes sequences and steps their hypotheses; owned by one thread.
 
     Args:
-        encoder: graph of `export.to_onnx.build_encoder`.
-        decoder: graph of `export.to_onnx.build_decoder`.
+        encoder: graph of `export.graphs.networks.build_encoder`.
+        decoder: graph of `export.graphs.networks.build_decoder`.
         pad_id: fills short rows of the encoder's batch.
 
     Attributes:

@@ -29,7 +29,7 @@ from service.errors import InferenceFailed
 
 log = logging.getLogger(__name__)
 
-# Added to the score of a position without a token; as in export.slots.
+# Added to the score of a position without a token; as in export.graphs.slots.
 PADDING = -1e4
 # What a sentence brings along, unlike what changes with each step.
 SOURCES = ("keys", "values", "padding")
@@ -48,10 +48,10 @@ class Graphs:
     """The graphs of a translator that decodes in slots.
 
     Attributes:
-        encoder: of `export.to_onnx.build_encoder`.
-        join: of `export.slots.build_slot_join`, or of `export.slot_beams.build_beams_join`.
-        steps: of `export.slots.build_slot_decoder`, or of `export.slot_beams.build_slot_beams`, by
-            the number of steps.
+        encoder: of `export.graphs.networks.build_encoder`.
+        join: of `export.graphs.slots.build_slot_join`, or `slot_beams.build_beams_join` there.
+        steps: of `build_slot_decoder` there, or `slot_beams.build_slot_beams`, by the number of
+            steps.
     """
 
     encoder: BoundSession

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 
-from export.placement import find_host_nodes
+from export.graphs.placement import find_host_nodes
 from loadtests.gpu.checks import compare_models, judge_parity, judge_placement
 from loadtests.gpu.trial import list_precisions
 from service.engine.batch import Result, TokenSequence
