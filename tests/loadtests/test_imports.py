@@ -9,7 +9,8 @@ IMPORT_ALL = """
 import importlib, pkgutil, sys
 import loadtests
 
-PROGRAMS = ("loadtests.locustfile", "loadtests.bench.contestants.app_")
+CONTESTANTS = "loadtests.bench.contestants"
+PROGRAMS = ("loadtests.locustfile", f"{CONTESTANTS}.app_", f"{CONTESTANTS}.transformer")
 
 def watch(event, arguments):
     if event in ("open", "os.listdir", "os.scandir") and "models/repository" in str(arguments[0]):
