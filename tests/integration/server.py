@@ -54,6 +54,10 @@ class Server:
         return self.log.read_text(encoding="utf-8")
 
 
+# However busy the machine of the tests is, a server of theirs lets clients wait.
+PATIENCE = {"SEQSERVE_MAX_QUEUE_WAIT_MS": "30000", "SEQSERVE_MAX_STANDING_WAIT_MS": "30000"}
+
+
 @contextmanager
 def run_server(
     models_dir: Path,
@@ -71,7 +75,7 @@ def run_server(
         flags: further arguments; the last one wins.
         num_workers: with one its metrics are of this very moment; several see each other's a
             second late.
-        variables: of its environment, which has no other settings.
+        variables: of its environment, which has no other settings but `PATIENCE`.
         tls: what its certificate is checked with, if it has one.
 
     Raises:
@@ -83,7 +87,8 @@ def run_server(
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("SEQSERVE_", "OTEL_"))
-    } | dict(variables or {})
+    }
+    environment |= PATIENCE | dict(variables or {})
     with log.open("w", encoding="utf-8") as stderr:
         process = subprocess.Popen(
             [*command, "--device", "cpu", *flags],

@@ -139,7 +139,8 @@ def test_storm_with_hang_ups_answers_everybody_else_rightly(server: Server) -> N
 
 
 def test_overload_is_refused_with_a_time_and_the_rest_is_answered(tmp_path: Path) -> None:
-    flags = ("--max-queue-wait-ms", "100", "--log-level", "warning")
+    waits = ("--max-queue-wait-ms", "100", "--max-standing-wait-ms", "100")
+    flags = (*waits, "--log-level", "warning")
     request = format_request("/translate", {"q": LONG_TEXT[:700], "source": "en", "target": "de"})
 
     async def flood(server: Server) -> list[Reply]:
