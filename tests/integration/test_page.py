@@ -66,6 +66,52 @@ def test_error_of_the_service_is_shown_in_its_words(modules: Path) -> None:
     assert said == ["The queue is full."] * 3
 
 
+@pytest.mark.parametrize(
+    ("refusals", "retry_after", "said", "num_requests"),
+    [
+        (1, "0.01", "done", 2),
+        (3, "0.01", "done", 4),
+        (4, "0.01", "busy", 4),
+        (1, "60", "busy", 1),
+        (1, "soon", "busy", 1),
+    ],
+)
+def test_page_asks_again_when_a_busy_server_says_so(
+    refusals: int, retry_after: str, said: str, num_requests: int, modules: Path
+) -> None:
+    program = f"""
+    let count = 0;
+    globalThis.fetch = async () => {{
+      count += 1;
+      if (count > {refusals}) return new Response('"done"', {{ status: 200 }});
+      const headers = {{ "Retry-After": "{retry_after}" }};
+      return new Response('{{"error": "busy"}}', {{ status: 429, headers }});
+    }};
+    const {{ post }} = await import("./api.js");
+    const posted = post("/translate", {{}});
+    const said = await posted.then(({{ answer }}) => answer, ({{ message }}) => message);
+    console.log(JSON.stringify([said, count]));
+    """
+    assert run_page(modules, program) == [[said, num_requests]]
+
+
+def test_page_that_is_told_to_stop_does_not_wait(modules: Path) -> None:
+    program = """
+    globalThis.fetch = async (path, { signal }) => {
+      signal.throwIfAborted();
+      return new Response('{"error": "busy"}', { status: 429, headers: { "Retry-After": "9" } });
+    };
+    const { send } = await import("./api.js");
+    const stop = new AbortController();
+    setTimeout(() => stop.abort(), 20);
+    const started = performance.now();
+    const name = await send("/translate", {}, stop.signal).catch((error) => error.name);
+    console.log(JSON.stringify([name, performance.now() - started < 5000]));
+    process.exit();
+    """
+    assert run_page(modules, program) == [["AbortError", True]]
+
+
 @pytest.mark.parametrize("body", ["null", "[]", '{"message": "no"}'])
 def test_error_in_other_json_is_shown_by_its_status(body: str, modules: Path) -> None:
     (said,) = ask_page(modules, [(body, 503)])

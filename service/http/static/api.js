@@ -9,6 +9,27 @@ async function readJson(response) {
   throw new Error(value?.error || `The server answers ${response.status}${response.ok ? " without JSON" : ""}.`);
 }
 
+// A server that is too busy says when to ask again. People would rather wait than press a button again.
+const MAX_RETRIES = 3;
+const MAX_RETRY_SECONDS = 10;
+
+async function fetchPatiently(path, options) {
+  for (let retries = 0; ; retries += 1) {
+    const response = await fetch(path, options);
+    const seconds = response.status === 429 ? Number(response.headers.get("Retry-After")) : 0;
+    if (!seconds || seconds > MAX_RETRY_SECONDS || retries === MAX_RETRIES) return response;
+    await pause(1000 * seconds, options.signal);
+  }
+}
+
+// Ends early if the signal is given; the next fetch throws then.
+function pause(milliseconds, signal) {
+  return new Promise((resolve) => {
+    setTimeout(resolve, milliseconds);
+    signal?.addEventListener("abort", resolve, { once: true });
+  });
+}
+
 export async function get(path) {
   return readJson(await fetch(path));
 }
@@ -16,7 +37,7 @@ export async function get(path) {
 export async function send(path, body, signal) {
   const headers = { "Content-Type": "application/json" };
   if ($("key").value) headers["X-API-Key"] = $("key").value;
-  const response = await fetch(path, { method: "POST", headers, body: JSON.stringify(body), signal });
+  const response = await fetchPatiently(path, { method: "POST", headers, body: JSON.stringify(body), signal });
   if (!response.ok) await readJson(response);
   return response;
 }
