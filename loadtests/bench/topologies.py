@@ -8,7 +8,7 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from loadtests.bench.contestants.servers import start_ours
+from loadtests.bench.contestants.servers import PATIENCE, start_ours
 from loadtests.bench.decoder import find_translator
 from loadtests.bench.plan import BenchContext
 from loadtests.bench.throughput import (
@@ -60,7 +60,7 @@ def start_all(
                 precision,
                 context.folder,
                 f"{topology} {number}",
-                ("--topology", topology, "--workers", str(number)),
+                ("--topology", topology, "--workers", str(number), *PATIENCE),
             ),
             stack,
         )

@@ -13,7 +13,7 @@ from typing import Any
 from prometheus_client.parser import text_string_to_metric_families
 
 from loadtests.bench.captions import draw_counts, make_kind, make_sentences
-from loadtests.bench.contestants.servers import start, start_ours
+from loadtests.bench.contestants.servers import PATIENCE, start, start_ours
 from loadtests.bench.decoder import TARGET, find_translator, load_translator
 from loadtests.bench.plan import BenchContext, BenchPlan
 from loadtests.bench.throughput import rotate
@@ -78,8 +78,9 @@ def start_servers(models_dir: Path, precision: str, logs: Path, stack: ExitStack
     """Starts one process of each kind: it is the batches that are compared."""
     command = [sys.executable, "-m", STATIC_SERVER, "--port", "{port}"]
     command += ["--models-dir", str(models_dir), "--precision", precision]
+    flags = ("--workers", "1", *PATIENCE)
     servers = [
-        enlist(start_ours(models_dir, precision, logs, CONTINUOUS, ("--workers", "1")), stack),
+        enlist(start_ours(models_dir, precision, logs, CONTINUOUS, flags), stack),
         enlist(start(STATIC, command, {}, logs), stack),
         enlist(start(STATIC_DROPPING, [*command, "--drop-ended"], {}, logs), stack),
     ]

@@ -12,6 +12,8 @@ CONTESTANTS = "loadtests.bench.contestants"
 FLOOR, PLAIN, LITSERVE = "HTTP floor", "plain FastAPI", "LitServe"
 NUM_PLAIN_WORKERS = 2
 LIBRARY_THREADS = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+# The peers refuse nothing, so nor does ours where it is compared with them.
+PATIENCE = ("--max-queue-wait-ms", "60000", "--max-standing-wait-ms", "60000")
 
 
 def start_ours(
@@ -24,8 +26,9 @@ def start_ours(
     return start(name, command, {}, logs)
 
 
-def start_shape(shape: ShapeModel, logs: Path, flags: Sequence[str] = ()) -> Server:
-    return start_ours(shape.models_dir, shape.precision, logs, ours_name(shape.precision), flags)
+def start_shape(shape: ShapeModel, logs: Path) -> Server:
+    name = ours_name(shape.precision)
+    return start_ours(shape.models_dir, shape.precision, logs, name, PATIENCE)
 
 
 def ours_name(precision: str) -> str:
