@@ -141,6 +141,9 @@ def main() -> None:
             "precision": given.precision,
             "device": "cpu",
             "log_level": "warning",
+            # it is compared with, and refuses nothing
+            "max_queue_wait_ms": 60_000,
+            "max_standing_wait_ms": 60_000,
         }
     )
     configure_logging(settings.log_level, settings.log_format)
