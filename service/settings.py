@@ -189,8 +189,8 @@ class Settings(BaseSettings):
         Field(
             ge=1,
             le=3_600_000,
-            description="The same once a queue has not been empty for a second, when it is no "
-            "burst any more; more waits longer, and no more get through.",
+            description="The same limit for a queue that has not been empty for a second, which is "
+            "more than a burst; a higher one lets requests wait longer, and lets no more through.",
         ),
     ] = 300
     default_timeout_ms: Annotated[

@@ -171,7 +171,7 @@ class ServerWatch:
     """Notes what a server takes of memory and processors, every half a second and at the end.
 
     Attributes:
-        busy_seconds: of all processors of the machine, whoever used them.
+        busy_seconds: of all processors of the machine, used by any process.
     """
 
     server: Server

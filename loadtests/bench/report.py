@@ -168,7 +168,7 @@ def print_overload(results: Mapping[str, Mapping[str, Any]]) -> None:
         [
             name,
             each["maximum_processors"],
-            *(each[f"{who}processors"] for who in ("", "client_", "other_")),
+            *(each[f"{prefix}processors"] for prefix in ("", "client_", "other_")),
             each["maximum_cpu_us"],
             each["good_cpu_us"],
             each["rss_start_bytes"] / 2**20,

@@ -278,7 +278,7 @@ def measure_bleu(trial: Trial) -> Findings:
             }
             worst = max(worst, scores[1] - scores[0])
     if not figures:
-        faults.append(f"there are no pairs of sentences in {trial.folder / PAIRS}")
+        faults.append(f"pairs of sentences are missing in {trial.folder / PAIRS}")
     if worst > MAX_BLEU_LOSS and not trial.is_rehearsal:
         faults.append(f"fp16 loses {worst:.2f} BLEU, the limit is {MAX_BLEU_LOSS}")
     return Findings(

@@ -73,11 +73,11 @@ def run_stages(
     results: Path,
     total_seconds: float,
 ) -> list[Outcome]:
-    """Runs all stages, whatever becomes of each.
+    """Runs all stages, also after one has failed.
 
     Args:
         stages: in their order.
-        make_command: the command of a stage that may take so many seconds.
+        make_command: builds the command of a stage, with its limit in seconds.
         read_findings: what the stage wrote; empty if nothing.
         about: machine and versions, for the results file.
         results: file to write after each stage.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.training.data.sources import Row, index_labels, limit_rows, read_split
+from models.training.data.sources import Row, index_labels, limit_rows, read_split, write_split
 from service.engine.device import Device
 from service.engine.runner import run_sequences
 from service.repository.loader import load_model
@@ -32,8 +32,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         ]
         rows = limit_rows(rows, arguments.limit)
         kept = list(keep_sure(model, rows, arguments.min_score))
-        text = "".join(f"{label}\t{text}\n" for label, text in kept)
-        (arguments.out / f"{split}.tsv").write_text(text, encoding="utf-8")
+        write_split(arguments.out, split, kept)
         print(f"{split}: {len(kept)} of {len(rows)} rows", flush=True)
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from models.config import RunConfig
 from models.networks.classifier import Classifier
-from models.training.data.sources import Example, index_labels, read_source
+from models.training.data.sources import Example, index_labels, read_source, write_split
 from models.training.runs import Run, add_run_arguments, positive, read_run
 from models.training.tasks.classification import classify_examples
 from models.training.vocabulary.subwords import PAD
@@ -63,9 +63,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             teachers[0].config, arguments.source, arguments.data, arguments.num_sentences
         )
         kept = label_sentences(teachers, sentences)
-        arguments.out.mkdir(parents=True, exist_ok=True)
-        lines = [f"{label}\t{text}\n" for label, text in kept]
-        (arguments.out / "train.tsv").write_text("".join(lines), encoding="utf-8")
+        write_split(arguments.out, "train", kept)
     except (ValueError, OSError, ArtefactError) as exc:
         raise SystemExit(f"models.synthesis.label: {exc}") from exc
     share = sum(label for label, _ in kept) / max(1, len(kept))

@@ -22,7 +22,7 @@ from models.synthesis.korean import Level
 from models.synthesis.nouns import read_nouns
 from models.synthesis.slots import SLOTS, Value
 from models.training.data.held_out import HeldOut, text_key
-from models.training.data.sources import Row
+from models.training.data.sources import Row, write_split
 
 PATTERNS = Path(__file__).with_name("pairs.toml")
 LANGUAGES = ("en", "ko", "de")
@@ -62,9 +62,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         pairs = write_pairs(
             grammar, arguments.languages, arguments.num_pairs, Random(arguments.seed)
         )
-        arguments.out.mkdir(parents=True, exist_ok=True)
-        text = "".join(f"{first}\t{second}\n" for first, second in pairs)
-        (arguments.out / "train.tsv").write_text(text, encoding="utf-8")
+        write_split(arguments.out, "train", pairs)
     except (ValueError, OSError) as exc:
         raise SystemExit(f"models.synthesis.pairs: {exc}") from exc
     print(f"wrote {len(pairs)} pairs to {arguments.out}")
@@ -72,6 +70,18 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m models.synthesis.pairs", description=__doc__)
+    add_pair_arguments(parser)
+    parser.add_argument(
+        "--num-pairs", type=int, default=10_000, help="lines to write (default: 10000)"
+    )
+    parser.add_argument(
+        "--patterns", type=Path, default=PATTERNS, help=f"default: models/synthesis/{PATTERNS.name}"
+    )
+    return parser.parse_args(argv)
+
+
+def add_pair_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options shared by the commands that write pairs from patterns."""
     parser.add_argument("--out", type=Path, required=True, help="folder to write train.tsv into")
     parser.add_argument(
         "--languages",
@@ -80,14 +90,19 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         required=True,
         help="the languages of the first and the second column",
     )
-    parser.add_argument(
-        "--num-pairs", type=int, default=10_000, help="lines to write (default: 10000)"
-    )
     parser.add_argument("--seed", type=int, default=1, help="same seed, same lines (default: 1)")
-    parser.add_argument(
-        "--patterns", type=Path, default=PATTERNS, help=f"default: models/synthesis/{PATTERNS.name}"
-    )
-    return parser.parse_args(argv)
+
+
+def split_languages(languages: Sequence[str]) -> tuple[str, str]:
+    """Returns the two languages.
+
+    Raises:
+        ValueError: they are the same.
+    """
+    first, second = languages
+    if first == second:
+        raise ValueError(f"--languages: choose two different ones, not {first} twice")
+    return first, second
 
 
 def read_grammar(path: Path) -> Grammar:
@@ -140,9 +155,7 @@ def write_pairs(
     Raises:
         ValueError: the languages are the same, or the patterns yield fewer pairs than asked for.
     """
-    first, second = languages
-    if first == second:
-        raise ValueError(f"--languages: choose two different ones, not {first} twice")
+    first, second = split_languages(languages)
     held_out = HeldOut("translation")
     pools = {topic: list(patterns) for topic, patterns in grammar.topics.items()}
     pairs: list[Row] = []

@@ -20,7 +20,7 @@ from typing import get_args
 from models.synthesis.inflection import inflect
 from models.synthesis.korean import Level
 from models.training.data.held_out import read_everyday, text_key
-from models.training.data.sources import add_typing_noise
+from models.training.data.sources import add_typing_noise, write_split
 
 PATTERNS = Path(__file__).with_name("phrases.toml")
 LABELS = ("negative", "positive")
@@ -64,9 +64,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             random.Random(arguments.seed),
             [text for _, _, text, _ in read_everyday("classification")],
         )
-        arguments.out.mkdir(parents=True, exist_ok=True)
-        text = "".join(f"{label}\t{text}\n" for label, text in lines)
-        (arguments.out / "train.tsv").write_text(text, encoding="utf-8")
+        write_split(arguments.out, "train", lines)
     except (ValueError, OSError) as exc:
         raise SystemExit(f"models.synthesis.phrases: {exc}") from exc
     print(f"wrote {len(lines)} sentences to {arguments.out}")

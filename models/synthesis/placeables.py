@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from models.training.data.sources import write_split
 from service.text.masking.masks import MASKS, MASKS_PER_KIND
 from service.text.masking.placeables import Kind
 
@@ -35,15 +36,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     sentences = tomllib.loads(SENTENCES.read_text(encoding="utf-8"))["sentences"]
     for name, column in FOLDERS.items():
         folder = arguments.out / name
-        folder.mkdir(parents=True, exist_ok=True)
         rng = random.Random(arguments.seed)
         pairs = [
             pair
             for sentence in sentences
             for pair in fill(sentence[0], sentence[column], arguments.copies, rng)
         ]
-        lines = [f"{first}\t{second}\n" for first, second in pairs]
-        (folder / "train.tsv").write_text("".join(lines), encoding="utf-8")
+        write_split(folder, "train", pairs)
         print(f"{folder}: {len(pairs)} pairs")
 
 

@@ -18,13 +18,15 @@ from models.synthesis.pairs import (
     LANGUAGES,
     PATTERNS,
     Pattern,
+    add_pair_arguments,
     fill_pattern,
     read_grammar,
     read_pattern,
+    split_languages,
 )
 from models.synthesis.slots import Value
 from models.training.data.held_out import HeldOut
-from models.training.data.sources import Row
+from models.training.data.sources import Row, write_split
 
 FOLDER = Path(__file__).with_name("sentences")
 FIELDS, WAYS = " | ", " / "
@@ -35,21 +37,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m models.synthesis.sentences", description=__doc__
     )
-    parser.add_argument("--out", type=Path, required=True, help="folder to write train.tsv into")
-    parser.add_argument(
-        "--languages",
-        nargs=2,
-        choices=LANGUAGES,
-        required=True,
-        help="the languages of the first and the second column",
-    )
+    add_pair_arguments(parser)
     parser.add_argument(
         "--times",
         type=int,
         default=3,
         help="how often a sentence is filled, in other ways and levels (default: 3)",
     )
-    parser.add_argument("--seed", type=int, default=1, help="same seed, same lines (default: 1)")
     arguments = parser.parse_args(argv)
     try:
         pairs = write_sentences(
@@ -59,9 +53,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             arguments.times,
             Random(arguments.seed),
         )
-        arguments.out.mkdir(parents=True, exist_ok=True)
-        text = "".join(f"{first}\t{second}\n" for first, second in pairs)
-        (arguments.out / "train.tsv").write_text(text, encoding="utf-8")
+        write_split(arguments.out, "train", pairs)
     except (ValueError, OSError) as exc:
         raise SystemExit(f"models.synthesis.sentences: {exc}") from exc
     print(f"wrote {len(pairs)} pairs to {arguments.out}")
@@ -104,9 +96,7 @@ def write_sentences(
     Raises:
         ValueError: the languages are the same, or a slot, a form or a verb is unknown.
     """
-    first, second = languages
-    if first == second:
-        raise ValueError(f"--languages: choose two different ones, not {first} twice")
+    first, second = split_languages(languages)
     held_out = HeldOut("translation")
     pairs: dict[Row, None] = {}
     for pattern in patterns:

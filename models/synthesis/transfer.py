@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.training.data.sources import read_split
+from models.training.data.sources import read_split, write_split
 from service.engine.device import Device
 from service.engine.runner import run_sequences
 from service.repository.loader import load_model
@@ -36,8 +36,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         rng = random.Random(split)
         scored = list(score_translations(model, arguments.sources, split, arguments.limit, rng))
         rows = choose_rows(scored, rng, with_unsure=split == "train")
-        text = "".join(f"{label}\t{text}\n" for label, text in rows)
-        (arguments.out / f"{split}.tsv").write_text(text, encoding="utf-8")
+        write_split(arguments.out, split, rows)
         print(f"{split}: {len(rows)} rows of {len(scored)} sentences")
 
 

@@ -3,9 +3,15 @@
 import math
 from typing import Protocol
 
+from service.engine.admission import check_wait
+from service.errors import Overloaded
+
 
 class ForecastQueue(Protocol):
     """A queue as far as its waits go; see `WaitingQueue`."""
+
+    @property
+    def model_name(self) -> str: ...
 
     @property
     def num_waiting(self) -> int: ...
@@ -13,14 +19,6 @@ class ForecastQueue(Protocol):
     def predict_wait(self, now: float) -> float: ...
 
     def limit_wait(self, now: float) -> float: ...
-
-    def check_wait(
-        self,
-        wait_seconds: float,
-        limit_seconds: float,
-        waited_seconds: float = 0.0,
-        seconds_left: float = math.inf,
-    ) -> None: ...
 
     def count_refusals(self, reason: str, num: int) -> None: ...
 
@@ -52,9 +50,15 @@ class Forecast:
         Raises:
             Overloaded: it would wait too long; this is counted.
         """
-        if self.wait_seconds:
-            self._queue.check_wait(self.wait_seconds, self._limit, waited_seconds, seconds_left)
-            self.wait_seconds += self._share
+        if not self.wait_seconds:
+            return
+        name, wait = self._queue.model_name, self.wait_seconds
+        try:
+            check_wait(name, wait, self._limit, waited_seconds, seconds_left)
+        except Overloaded as refusal:
+            self._queue.count_refusals(refusal.reason, 1)
+            raise
+        self.wait_seconds += self._share
 
     def count_refusals(self, num: int) -> None:
         """Counts requests that were refused like an earlier one, because of the wait."""

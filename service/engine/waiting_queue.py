@@ -9,7 +9,6 @@ from service.engine.admission import (
     QueueState,
     ServiceRate,
     check_admission,
-    check_wait,
 )
 from service.engine.batch import TokenSequence, padding_ratio
 from service.engine.runner import Runner
@@ -46,7 +45,7 @@ class WaitingQueue:
         *,
         wakes_workers: bool = True,
     ) -> None:
-        self._name, self._scheduler, self._limits = model_name, scheduler, limits
+        self.model_name, self._scheduler, self._limits = model_name, scheduler, limits
         self._metrics, self._on_expired = metrics, on_expired
         self._wakes_workers = wakes_workers
         self._rate, self._cost = ServiceRate(), StepCost()
@@ -69,30 +68,6 @@ class WaitingQueue:
         """The longest predicted wait with which a sequence is admitted now."""
         return self._limits.limit_wait(self._measure_standing(now))
 
-    def check_wait(
-        self,
-        wait_seconds: float,
-        limit_seconds: float,
-        waited_seconds: float = 0.0,
-        seconds_left: float = math.inf,
-    ) -> None:
-        """Refuses, and counts, what would wait for too long.
-
-        Args:
-            wait_seconds: predicted by `predict_wait`.
-            limit_seconds: of `limit_wait`.
-            waited_seconds: see `admission.check_wait`.
-            seconds_left: see there.
-
-        Raises:
-            Overloaded: see there.
-        """
-        try:
-            check_wait(self._name, wait_seconds, limit_seconds, waited_seconds, seconds_left)
-        except Overloaded as refusal:
-            self._metrics.shed_total[refusal.reason].inc()
-            raise
-
     def count_refusals(self, reason: str, num: int) -> None:
         self._metrics.shed_total[reason].inc(num)
 
@@ -106,13 +81,13 @@ class WaitingQueue:
         with self._condition:
             try:
                 try:
-                    check_admission(self._name, sequences, self.state(now), self._limits, now)
+                    check_admission(self.model_name, sequences, self.state(now), self._limits, now)
                 except Overloaded:
                     if not self._drop_expired(now):
                         raise
-                    check_admission(self._name, sequences, self.state(now), self._limits, now)
+                    check_admission(self.model_name, sequences, self.state(now), self._limits, now)
             except Overloaded as refusal:
-                self._metrics.shed_total[refusal.reason].inc()
+                self.count_refusals(refusal.reason, 1)
                 raise
             self._note_empty(now)
             self._scheduler.add(sequences)

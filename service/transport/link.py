@@ -21,7 +21,7 @@ class Link(asyncio.Protocol):
 
     Args:
         handlers: by the messages' names; called with the messages' fields on the event loop.
-        on_lost: called once the connection has ended, whoever ended it.
+        on_lost: called once either end has closed the connection.
         waits_for_reader: whether it reads nothing while it is backed up, so that an end that does
             not read what it asked for cannot ask for more. True at one end only: each would wait
             for the other.

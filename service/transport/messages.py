@@ -2,8 +2,8 @@
 
 A message is a tuple: its name, then its fields. Marshal writes it: it takes a third of the time of
 pickle and of msgspec's checked structs for a short text, and both ends are forks of one process, so
-that they have the same version of it. Like pickle it must not read what strangers wrote; nobody
-else can reach the connection (see `mailbox`).
+that they have the same version of it. Like pickle it is unsafe for untrusted data; no other process
+can reach the connection (see `mailbox`).
 """
 
 import marshal

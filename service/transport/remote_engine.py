@@ -4,14 +4,13 @@ import asyncio
 import functools
 import itertools
 import logging
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from service.arrays import FloatArray
-from service.engine.admission import QueueLimits, QueueState, check_wait
+from service.engine.admission import QueueLimits, QueueState
 from service.engine.batch import Generation, Result, TokenSequence
 from service.engine.forecast import Forecast
 from service.engine.states_worker import TOO_LATE
@@ -298,62 +297,6 @@ class RemoteEngine:
             call.future.set_exception(error)
 
 
-class RemoteQueue:
-    """The queue of one model of the engine process, as it was a tenth of a second ago.
-
-    Args:
-        As of `RemoteBatcher`.
-    """
-
-    def __init__(
-        self,
-        model_name: str,
-        place: int,
-        engine: RemoteEngine,
-        limits: QueueLimits,
-        metrics: ModelMetrics,
-    ) -> None:
-        self._name, self._place, self._engine = model_name, place, engine
-        self._limits, self._metrics = limits, metrics
-
-    @property
-    def num_waiting(self) -> int:
-        return self._state.num_sequences
-
-    def predict_wait(self, now: float) -> float:  # noqa: ARG002 - what was told, as it was told
-        """Seconds until what was queued has left the queue; 0 if too little is known."""
-        return self._state.wait_seconds
-
-    def limit_wait(self, now: float) -> float:  # noqa: ARG002
-        """The longest predicted wait with which a sequence is admitted."""
-        return self._limits.limit_wait(self._state.standing_seconds)
-
-    def check_wait(
-        self,
-        wait_seconds: float,
-        limit_seconds: float,
-        waited_seconds: float = 0.0,
-        seconds_left: float = math.inf,
-    ) -> None:
-        """Refuses, and counts, what would wait for too long; see `admission.check_wait`.
-
-        Raises:
-            Overloaded: see there.
-        """
-        try:
-            check_wait(self._name, wait_seconds, limit_seconds, waited_seconds, seconds_left)
-        except Overloaded as refusal:
-            self.count_refusals(refusal.reason, 1)
-            raise
-
-    def count_refusals(self, reason: str, num: int) -> None:
-        self._metrics.shed_total[reason].inc(num)
-
-    @property
-    def _state(self) -> QueueState:
-        return self._engine.queue_state(self._place)
-
-
 class RemoteBatcher:
     """The queue of one model of the engine process; `service.engine.batcher.Batcher` from afar.
 
@@ -373,8 +316,9 @@ class RemoteBatcher:
         limits: QueueLimits,
         metrics: ModelMetrics,
     ) -> None:
-        self._place, self._engine, self._metrics = place, engine, metrics
-        self._queue = RemoteQueue(model_name, place, engine, limits, metrics)
+        self.model_name = model_name
+        self._place, self._engine = place, engine
+        self._limits, self._metrics = limits, metrics
 
     def submit(self, sequences: list[TokenSequence]) -> list[asyncio.Future[Result]]:
         """Sends all sequences to the engine, which admits all or none.
@@ -389,7 +333,7 @@ class RemoteBatcher:
         try:
             return self._engine.submit(self._place, sequences)
         except Overloaded as refusal:
-            self._metrics.shed_total[refusal.reason].inc()
+            self.count_refusals(refusal.reason, 1)
             raise
 
     async def settle(self) -> None:
@@ -402,7 +346,28 @@ class RemoteBatcher:
 
     def forecast(self) -> Forecast:
         """The wait of what is about to be submitted."""
-        return Forecast(self._queue, time.monotonic())
+        return Forecast(self, time.monotonic())
+
+    # --- the queue as it was a tenth of a second ago, for the forecast ---
+
+    @property
+    def num_waiting(self) -> int:
+        return self._state.num_sequences
+
+    def predict_wait(self, now: float) -> float:  # noqa: ARG002 - what was told, as it was told
+        """Seconds until what was queued has left the queue; 0 if too little is known."""
+        return self._state.wait_seconds
+
+    def limit_wait(self, now: float) -> float:  # noqa: ARG002
+        """The longest predicted wait with which a sequence is admitted."""
+        return self._limits.limit_wait(self._state.standing_seconds)
+
+    def count_refusals(self, reason: str, num: int) -> None:
+        self._metrics.shed_total[reason].inc(num)
+
+    @property
+    def _state(self) -> QueueState:
+        return self._engine.queue_state(self._place)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """Decoding in slots answers like the paged search, and keeps the rules of CUDA graphs."""
 
 import random
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +34,7 @@ from tests.service.engine.search.test_translator import (
     run_staggered,
     translate,
 )
+from tests.threads import call_elsewhere
 
 CELLS: list[Cell] = ["lstm", "gru", "rnn"]
 CPU = Device("cpu")
@@ -233,22 +233,6 @@ def test_replay_that_differs_from_a_plain_run_is_not_used(
     served.runner.slots.capture()
     assert not served.runner.slots.is_captured
     assert "replay differs" in caplog.text
-
-
-def call_elsewhere(function: Callable[[], object]) -> BaseException | None:
-    """Calls a function on another thread; what it raised."""
-    raised: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            function()
-        except BaseException as exc:
-            raised.append(exc)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-    return raised[0] if raised else None
 
 
 def test_all_threads_share_the_devices_own(

@@ -10,7 +10,7 @@ import gzip
 import random
 import re
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -45,6 +45,17 @@ class Example:
 
     def __len__(self) -> int:
         return max(len(self.input_ids), len(self.target_ids))
+
+
+def write_split(folder: Path, stem: str, rows: Iterable[tuple[object, str]]) -> None:
+    """Writes the rows of one split as TSV; the folder is made if it is not there.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    text = "".join(f"{first}\t{second}\n" for first, second in rows)
+    (folder / f"{stem}.tsv").write_text(text, encoding="utf-8")
 
 
 def read_split(folder: Path, stem: str, languages: Sequence[str]) -> list[Row]:

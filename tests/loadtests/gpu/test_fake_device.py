@@ -1,6 +1,5 @@
 """Every rule of the fake device, broken once."""
 
-import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from service.engine.binding import (
 )
 from service.engine.device import Device
 from service.engine.session import OnnxSession
+from tests.threads import call_elsewhere
 
 CPU = Device("cpu")
 GRAPH = Path(__file__).parents[2] / "service" / "engine" / "gather.onnx"
@@ -58,22 +58,6 @@ class Meddling:
     def run(self, graph_id: int = EAGER) -> None:
         self._binding.run(graph_id)
         self._meddle()
-
-
-def call_elsewhere(function: Callable[[], object]) -> BaseException | None:
-    """Calls a function on another thread; what it raised."""
-    raised: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            function()
-        except BaseException as exc:
-            raised.append(exc)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-    return raised[0] if raised else None
 
 
 def test_graph_is_recorded_and_replayed_over_the_same_arrays() -> None:
