@@ -142,6 +142,9 @@ class TrainingConfig:
             ones, where a rule is sure of it.
         bpe_dropout: probability of skipping a merge of the tokenizer, in sources and targets
             (translation only). It cannot be seeded, so such runs are not reproducible.
+        sampled_tokens: number of tokens, drawn anew in each step, that stand in the loss for all
+            tokens that the batch lacks, see `models.training.sampled_softmax`; 0 sums over the
+            whole vocabulary (translation and text2text).
         adversarial: size of adversarial perturbations, as a share of the norm of the embedded text;
             half of the loss is then on perturbed texts (classification only, see
             `models.training.adversarial`), at three times the cost.
@@ -170,6 +173,7 @@ class TrainingConfig:
     levelled: Rate = 0.0
     relevelled: Rate = 0.0
     bpe_dropout: Rate = 0.0
+    sampled_tokens: Annotated[int, Field(ge=0)] = 0
     adversarial: Rate = 0.0
     condition_weight: Annotated[float, Field(ge=0.0)] = 0.0
     ema_decay: Rate = 0.0

@@ -44,10 +44,14 @@ class Seq2Seq(nn.Module):
         Returns:
             logits: (B, T, V).
         """
+        return self.logits(self.readout(input_ids, lengths, target_ids))
+
+    def readout(self, input_ids: Tensor, lengths: Tensor, target_ids: Tensor) -> Tensor:
+        """As `forward`, without the output layer: (B, T, E)."""
         keys, values, mask, state = self.encode(input_ids, lengths)
         embedded = self.word_dropout(self.embedding(target_ids))
         readout, _, _ = self.decoder(embedded, state, keys, values, mask)
-        return self.logits(readout)
+        return readout
 
     def logits(self, readout: Tensor) -> Tensor:
         """(…, E) -> (…, V)."""

@@ -23,6 +23,7 @@ from models.training.data.sources import (
     read_source,
     sample_weighted,
 )
+from models.training.sampled_softmax import sampled_cross_entropy
 from models.training.vocabulary.subwords import EOS, PAD, drop_merges, start_token
 from service.text.tokenizer import Tokenizer
 
@@ -85,12 +86,23 @@ class Seq2SeqTask(ABC):
 
     def loss(self, model: nn.Module, examples: Sequence[Example], device: torch.device) -> Tensor:
         """Mean loss per token of the targets in nats."""
-        logits, outputs = self._predict(model, examples, device)
-        return cross_entropy(
-            logits,
-            outputs,
-            ignore_index=self.pad_id,
-            label_smoothing=self.config.training.label_smoothing,
+        assert isinstance(model, Seq2Seq)
+        training = self.config.training
+        if not training.sampled_tokens:
+            return cross_entropy(
+                *self._predict(model, examples, device),
+                ignore_index=self.pad_id,
+                label_smoothing=training.label_smoothing,
+            )
+        *inputs, outputs = self._pad(examples, device)
+        real = outputs != self.pad_id
+        return sampled_cross_entropy(
+            model.readout(*inputs)[real],
+            model.embedding.weight,
+            model.output_bias,
+            outputs[real],
+            training.sampled_tokens,
+            training.label_smoothing,
         )
 
     @abstractmethod
@@ -117,10 +129,16 @@ class Seq2SeqTask(ABC):
         self, model: nn.Module, examples: Sequence[Example], device: torch.device
     ) -> tuple[Tensor, Tensor]:
         """Logits (B x T, V), and the tokens that they should be of (B x T), padded."""
+        *inputs, outputs = self._pad(examples, device)
+        return model(*inputs).float().flatten(0, 1), outputs.flatten()
+
+    def _pad(
+        self, examples: Sequence[Example], device: torch.device
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Sources (B, S), their lengths (B), what the decoder reads (B, T) and should write."""
         input_ids, lengths = pad_ids([example.input_ids for example in examples], self.pad_id)
         inputs, _ = pad_ids([example.target_ids for example in examples], self.pad_id)
         outputs, _ = pad_ids(
             [[*example.target_ids[1:], self.eos_id] for example in examples], self.pad_id
         )
-        logits = model(input_ids.to(device), lengths.to(device), inputs.to(device))
-        return logits.float().flatten(0, 1), outputs.to(device).flatten()
+        return input_ids.to(device), lengths.to(device), inputs.to(device), outputs.to(device)
