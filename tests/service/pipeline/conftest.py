@@ -70,3 +70,12 @@ async def tiny(tiny_repository: Path) -> AsyncIterator[Tiny]:
         TranslatePipeline(registry, settings, metrics),
     )
     await registry.stop()
+
+
+@pytest.fixture
+async def taggers(tiny_taggers: Path) -> AsyncIterator[Registry]:
+    settings = Settings(models_dir=tiny_taggers, device="cpu", engines_per_model=1)
+    registry = Registry(settings, make_metrics())
+    await registry.start()
+    yield registry
+    await registry.stop()

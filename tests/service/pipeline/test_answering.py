@@ -8,13 +8,11 @@ from pathlib import Path
 import pytest
 
 from service.answers import GenerateAnswer, GenerateOptions, Prompt, TokenDelta
-from service.errors import ArtefactError, EmptyInput, InputTooLong, InvalidInput, ModelNotFound
+from service.errors import EmptyInput, InputTooLong, InvalidInput, ModelNotFound
 from service.pipeline.generate import GeneratePipeline
-from service.repository.defaults import check_defaults
-from service.repository.manifest import Condition, Manifest, list_roles, read_manifest
 from service.repository.registry import Registry
 from service.settings import Settings
-from tests.fakes import FakeRunner, make_manifest, make_metrics, make_model
+from tests.fakes import FakeRunner, make_generator_manifest, make_metrics, make_model
 
 NAME = "tiny-text2text-lstm"
 TEXTS = ["오늘 너무 피곤해", "뭐 먹을까?", "안녕", "이 영화 정말 재미있어요, 그렇지요?"]
@@ -97,22 +95,6 @@ async def test_the_end_of_a_long_text_is_read_if_it_may_be_cut(pipeline: Generat
     assert cut.num_prompt_tokens == 5
 
 
-def make_generator_manifest(name: str, task: str = "language", **fields: object) -> Manifest:
-    starts = {"start_ids": {"ko": 2}} if task == "text2text" else {"bos_id": 2}
-    roles = list_roles(task, has_condition="condition" in fields)
-    own = {
-        "ids": {"pad_id": 0, "eos_id": 1, **starts},
-        "languages": ("ko",),
-        "pairs": (),
-        "graphs": [{"role": role, "precision": "fp32", "file": f"{role}.onnx"} for role in roles],
-        "files": [
-            {"name": name, "sha256": "0" * 64, "num_bytes": 0}
-            for name in (*(f"{role}.onnx" for role in roles), "tokenizer.json")
-        ],
-    }
-    return make_manifest(task, name, **own, **fields)
-
-
 async def test_a_model_that_waits_to_be_named_answers_nothing_else(registry: Registry) -> None:
     shy = make_generator_manifest("a-chatbot", "text2text", answers_by_default=False)
     registry.serve(make_model(shy, FakeRunner()))
@@ -131,42 +113,3 @@ async def test_without_a_default_a_request_has_to_name_a_model(tiny_answerers: P
             await answer(pipeline, ["안녕"], GREEDY)
     finally:
         await registry.stop()
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "kind"),
-    [
-        ({}, {}, "prompts"),
-        ({}, {"task": "text2text"}, "prompts"),
-        (
-            {"condition": Condition(labels=("good", "bad"))},
-            {"condition": Condition(labels=("bad", "ugly"))},
-            "the label bad",
-        ),
-        (
-            {"condition": Condition(num_features=3)},
-            {"condition": Condition(num_features=3)},
-            "3 features",
-        ),
-    ],
-)
-def test_two_models_that_would_answer_the_same_are_refused(
-    first: dict[str, object], second: dict[str, object], kind: str
-) -> None:
-    ours = make_generator_manifest("ours", **first)
-    theirs = make_generator_manifest("theirs", **second)
-    with pytest.raises(ArtefactError, match=f"ours and theirs both answer by default for {kind}"):
-        check_defaults([ours, theirs])
-    check_defaults([ours, theirs.model_copy(update={"answers_by_default": False})])
-
-
-def test_models_of_other_inputs_answer_side_by_side(tiny_answerers: Path) -> None:
-    check_defaults(
-        [
-            read_manifest(tiny_answerers / NAME / "1"),
-            make_generator_manifest("labels", condition=Condition(labels=("good", "bad"))),
-            make_generator_manifest("three", condition=Condition(num_features=3)),
-            make_generator_manifest("four", condition=Condition(num_features=4)),
-            make_manifest("classification", "film", languages=("ko",)),
-        ]
-    )
