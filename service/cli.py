@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SettingsError as exc:
         return complain(exc, MISUSED)
     except BrokenPipeError:
-        # as `head` does, who reads has enough; what is left must not be written at exit
+        # the reader, say `head`, has enough; what is left must not be written at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CUT_OFF
     except UnicodeDecodeError as exc:

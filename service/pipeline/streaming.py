@@ -18,7 +18,7 @@ from service.text.markup import render_plain
 from service.text.masking.masker import LETTER
 from service.text.sentences.final_marks import without_final_marks
 
-# Bytes that are no character, and masks: if one comes, another hypothesis may be taken instead.
+# Bytes that form no character, and masks: after one, another hypothesis may be taken instead.
 DOUBTFUL = re.compile("[\ufffd\ue000-\uf8ff]")
 
 

@@ -33,7 +33,7 @@ def add(one: float, other: float) -> float:
 
 
 class MetricsSegment:
-    """Shared memory of one worker: written by it, read by everybody who was forked after it."""
+    """Shared memory of one worker: written by it, read by all that are forked after it."""
 
     def __init__(self) -> None:
         self._memory = mmap.mmap(-1, SEGMENT_BYTES)
