@@ -75,7 +75,10 @@ async def test_language_that_no_model_reads_is_refused_by_name(stand: Stand) -> 
 
     with pytest.raises(
         LanguageNotSupported,
-        match=r"text 1 is in French \(fr\), which no model reads; the models read en, de; name",
+        match=(
+            r"text 1 is in French \(fr\), which no loaded model supports; the models read en, de; "
+            "name"
+        ),
     ):
         await stand.translators.translate(texts, TranslateOptions("auto", "de"), soon())
     await stand.translators.translate(texts, TO_GERMAN, soon())

@@ -250,7 +250,7 @@ async def test_prediction_is_cut_if_asked_for() -> None:
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [
-        (["a", "b"], "`inputs` is a pair of texts, which no model reads; send a text, or an"),
+        (["a", "b"], "`inputs` is a pair of texts, which no model supports; send a text, or an"),
         ([["a"], ["a", "b"]], "`inputs` has no array of one string at index 1"),
         ([["a"], "b"], "`inputs` has no array of one string at index 1"),
         ([["a"], [5]], "`inputs` has a number at index 0"),
