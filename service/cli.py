@@ -29,9 +29,9 @@ from service.answers import (
 from service.errors import ServingError
 from service.http.app import create_app, read_version
 from service.pipeline.classify import ClassifyPipeline
-from service.pipeline.generate import GeneratePipeline
-from service.pipeline.tag import TagPipeline
-from service.pipeline.translate import TranslatePipeline
+from service.pipeline.generation.generate import GeneratePipeline
+from service.pipeline.tagging.tag import TagPipeline
+from service.pipeline.translation.translate import TranslatePipeline
 from service.repository.manifest import Manifest, read_manifest
 from service.repository.registry import Registry, verify
 from service.repository.versions import find_versions

@@ -7,7 +7,7 @@ from export.quality.translate import translate_texts
 from models.training.metrics import Figure
 from models.training.speech_level import level_of
 from service.answers import Formality, TranslateOptions
-from service.pipeline.reader import FORMALITIES
+from service.pipeline.translation.reader import FORMALITIES
 from service.repository.model import LoadedModel
 
 ASKED: tuple[Formality, ...] = ("more", "less")

@@ -10,7 +10,7 @@ from service.errors import InputTooLong, InvalidInput, Overloaded, ServingError
 from service.http.auth import authorize
 from service.http.context import AppContext
 from service.http.problems import answer_serving_error
-from service.pipeline.tag_stream import Pace, StreamedLabels, TagStream
+from service.pipeline.tagging.tag_stream import Pace, StreamedLabels, TagStream
 from service.settings import Settings
 
 streams = APIRouter()

@@ -5,7 +5,7 @@ import pytest
 
 from service.engine.batch import Result, TokenSequence
 from service.pipeline.classify import ClassifyPipeline
-from service.pipeline.translate import TranslatePipeline
+from service.pipeline.translation.translate import TranslatePipeline
 from service.repository.manifest import Limits
 from service.repository.registry import Registry
 from service.settings import Settings

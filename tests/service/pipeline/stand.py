@@ -16,10 +16,10 @@ from service.answers import (
 )
 from service.engine.batch import Result, TokenSequence
 from service.pipeline.classify import ClassifyPipeline
-from service.pipeline.documents import Document, parse_text, segment
-from service.pipeline.reader import make_reader
-from service.pipeline.tag import TagPipeline
-from service.pipeline.translate import TranslatePipeline
+from service.pipeline.tagging.tag import TagPipeline
+from service.pipeline.translation.documents import Document, parse_text, segment
+from service.pipeline.translation.reader import make_reader
+from service.pipeline.translation.translate import TranslatePipeline
 from service.repository.registry import Registry
 from service.settings import Settings
 from service.telemetry.metrics import Metrics

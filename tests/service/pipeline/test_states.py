@@ -19,10 +19,10 @@ from service.answers import (
 )
 from service.errors import InputTooLong, InvalidInput
 from service.pipeline.classify import ClassifyPipeline
-from service.pipeline.generate import GeneratePipeline
+from service.pipeline.generation.generate import GeneratePipeline
 from service.pipeline.states import NUM_DEFAULT_UNITS, Unit, choose_units
-from service.pipeline.tag import TagPipeline, cut_windows
-from service.pipeline.translate import TranslatePipeline
+from service.pipeline.tagging.tag import TagPipeline, cut_windows
+from service.pipeline.translation.translate import TranslatePipeline
 from service.repository.manifest import Find, Manifest, StateLayer
 from service.repository.registry import Registry
 from service.settings import Settings

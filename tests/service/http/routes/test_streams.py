@@ -19,7 +19,7 @@ from service.errors import (
 )
 from service.http.app import create_app
 from service.http.routes.streams import close_code, show_labels
-from service.pipeline.tag_stream import StreamedLabels
+from service.pipeline.tagging.tag_stream import StreamedLabels
 from service.settings import Settings
 
 TEXT = "나는학교에간다."

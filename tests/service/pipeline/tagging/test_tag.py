@@ -8,7 +8,7 @@ import pytest
 
 from service.answers import TagOptions
 from service.errors import EmptyInput, LanguageNotSupported, ModelNotFound
-from service.pipeline.tag import MAX_OVERLAP, TagPipeline, cut_windows
+from service.pipeline.tagging.tag import MAX_OVERLAP, TagPipeline, cut_windows
 from service.repository.registry import Registry
 from service.settings import Settings
 from tests.fakes import make_metrics, read_metric

@@ -21,20 +21,20 @@ from service.errors import (
     InputTooLong,
     InvalidInput,
 )
-from service.pipeline.documents import Document, Passage, assemble, parse_text, segment
 from service.pipeline.intake import (
     check_texts,
     detect_languages,
     observe_tokens,
     offload,
 )
-from service.pipeline.pivot import join_halves
-from service.pipeline.reader import make_reader
-from service.pipeline.source_tokens import list_readings
 from service.pipeline.states import StatesPlan, choose_units
-from service.pipeline.streaming import GrowingTexts
 from service.pipeline.submission import ModelBatch, Submission, group_by_model, name_models
 from service.pipeline.task_pipeline import TaskPipeline
+from service.pipeline.translation.documents import Document, Passage, assemble, parse_text, segment
+from service.pipeline.translation.pivot import join_halves
+from service.pipeline.translation.reader import make_reader
+from service.pipeline.translation.source_tokens import list_readings
+from service.pipeline.translation.streaming import GrowingTexts
 from service.repository.registry import Leg, ServedModel
 from service.text.languages import detection
 from service.text.languages.names import display_name, match_code

@@ -23,7 +23,7 @@ from service.errors import (
     ModelNotFound,
     ServingError,
 )
-from service.pipeline.generate import GeneratePipeline
+from service.pipeline.generation.generate import GeneratePipeline
 from service.repository.registry import Registry
 from service.settings import Settings
 from service.telemetry.metrics import Metrics

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from service.answers import Aggregation
-from service.pipeline.entities import find_entities
-from service.pipeline.pieces import Piece
+from service.pipeline.tagging.entities import find_entities
+from service.pipeline.tagging.pieces import Piece
 
 LABELS = ("O", "B-PER", "I-PER", "B-ORG")
 NONE: frozenset[str] = frozenset()

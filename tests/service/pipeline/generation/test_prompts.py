@@ -2,7 +2,7 @@ import pytest
 
 from service.answers import Prompt
 from service.errors import InvalidInput
-from service.pipeline.prompts import encode_condition
+from service.pipeline.generation.prompts import encode_condition
 from service.repository.manifest import (
     Condition,
     FileEntry,

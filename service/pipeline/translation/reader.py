@@ -7,7 +7,12 @@ from itertools import chain
 from service.answers import Formality, TranslateOptions
 from service.engine.batch import Hypothesis, Result, SearchOptions, TokenSequence
 from service.errors import InvalidInput
-from service.pipeline.sentence import DIGITS, Sentence, carries_some_masks, find_candidates
+from service.pipeline.translation.sentence import (
+    DIGITS,
+    Sentence,
+    carries_some_masks,
+    find_candidates,
+)
 from service.repository.manifest import Level, Manifest, ScoreFit
 from service.repository.model import Model, check_length, new_token_limit
 from service.text.alignment import share_tags

@@ -9,7 +9,7 @@ import pytest
 
 from service.answers import TranslateAnswer, TranslateOptions, Translation
 from service.engine.batch import Defect, Hypothesis, Result, TokenSequence
-from service.pipeline.translate import TranslatePipeline
+from service.pipeline.translation.translate import TranslatePipeline
 from service.repository.manifest import Limits
 from service.repository.registry import Registry
 from service.settings import Settings

@@ -15,8 +15,8 @@ from service.answers import (
 )
 from service.engine.forecast import Forecast
 from service.errors import DeadlineExceeded, InvalidInput, ModelNotFound, Overloaded
-from service.pipeline.pivot import join_halves, join_timings
-from service.pipeline.translate import check_onward
+from service.pipeline.translation.pivot import join_halves, join_timings
+from service.pipeline.translation.translate import check_onward
 from service.repository.registry import Leg, ServedModel
 from tests.fakes import FakeRunner, make_backlog, make_manifest, make_model, read_metric, shout
 from tests.service.pipeline.stand import MakeStand, Stand, count_pending, hiss, soon, wait_for_step

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from service.engine.batch import Defect, Hypothesis
-from service.pipeline.sentence import (
+from service.pipeline.translation.sentence import (
     Sentence,
     choose_candidate,
     choose_candidates,

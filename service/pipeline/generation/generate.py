@@ -18,9 +18,9 @@ from service.answers import (
 )
 from service.engine.batch import Generation, Result, SamplingOptions, TokenSequence
 from service.errors import InputTooLong, InvalidInput
-from service.pipeline.growing_text import GrowingText
+from service.pipeline.generation.growing_text import GrowingText
+from service.pipeline.generation.prompts import choose_generator, encode_condition, encode_prompt
 from service.pipeline.intake import check_texts, offload
-from service.pipeline.prompts import choose_generator, encode_condition, encode_prompt
 from service.pipeline.states import Reading, StatesPlan, Unit, choose_units, make_tokens
 from service.pipeline.submission import ModelBatch, Submission
 from service.pipeline.task_pipeline import TaskPipeline

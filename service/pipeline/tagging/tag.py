@@ -9,15 +9,15 @@ import numpy as np
 from service.answers import TagAnswer, Tagging, TagOptions
 from service.engine.batch import Result, TokenSequence
 from service.errors import EmptyInput, InvalidInput, ModelNotFound
-from service.pipeline.entities import find_entities
 from service.pipeline.intake import (
     check_texts,
     choose_languages,
     offload,
 )
-from service.pipeline.pieces import locate_tokens, make_pieces, render_text
 from service.pipeline.states import Reading, StatesPlan, make_tokens, plan_states
 from service.pipeline.submission import ModelBatch, Submission, group_by_model, name_models
+from service.pipeline.tagging.entities import find_entities
+from service.pipeline.tagging.pieces import locate_tokens, make_pieces, render_text
 from service.pipeline.task_pipeline import TaskPipeline
 from service.repository.registry import ServedModel
 from service.text.tags import SPACE

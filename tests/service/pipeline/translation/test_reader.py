@@ -7,7 +7,7 @@ import pytest
 from service.answers import Delta, TranslateAnswer
 from service.engine.batch import Hypothesis, Result, TokenSequence
 from service.errors import GlossaryNotFound, InvalidInput
-from service.pipeline.translate import TranslatePipeline
+from service.pipeline.translation.translate import TranslatePipeline
 from service.repository.glossaries import Glossaries, Glossary
 from service.repository.manifest import ScoreFit, SpecialIds
 from service.text.masking.masks import MASKS

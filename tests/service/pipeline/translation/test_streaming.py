@@ -3,7 +3,7 @@ import random
 import pytest
 
 from service.answers import Delta
-from service.pipeline.streaming import GrowingTexts, SentenceText
+from service.pipeline.translation.streaming import GrowingTexts, SentenceText
 from service.text.incremental_decoder import IncrementalDecoder
 from tests.fakes import ByteTokenizer, shout
 from tests.service.pipeline.stand import open_document

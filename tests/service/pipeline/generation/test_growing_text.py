@@ -2,7 +2,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from service.pipeline.growing_text import GrowingText
+from service.pipeline.generation.growing_text import GrowingText
 from service.text.tokenizer import Tokenizer
 from tests.fakes import ByteTokenizer
 

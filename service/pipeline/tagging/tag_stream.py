@@ -10,9 +10,9 @@ import numpy as np
 from service.answers import Entity
 from service.arrays import FloatArray
 from service.engine.batch import StreamState, TokenSequence
-from service.pipeline.entities import label_pieces
-from service.pipeline.pieces import Piece, locate_tokens, make_pieces, render_text
 from service.pipeline.submission import ModelBatch, Submission
+from service.pipeline.tagging.entities import label_pieces
+from service.pipeline.tagging.pieces import Piece, locate_tokens, make_pieces, render_text
 from service.repository.registry import ServedModel
 from service.telemetry.metrics import ModelMetrics
 from service.text.tags import OUTSIDE, SPACE

@@ -10,9 +10,9 @@ from functools import partial
 
 from service.answers import Delta
 from service.engine.batch import Result, TokenSequence
-from service.pipeline.documents import Document, Passage, render_passage
-from service.pipeline.reader import Reader
-from service.pipeline.sentence import Sentence, choose_candidates, translate_sentence
+from service.pipeline.translation.documents import Document, Passage, render_passage
+from service.pipeline.translation.reader import Reader
+from service.pipeline.translation.sentence import Sentence, choose_candidates, translate_sentence
 from service.text.incremental_decoder import IncrementalDecoder
 from service.text.markup import render_plain
 from service.text.masking.masker import LETTER

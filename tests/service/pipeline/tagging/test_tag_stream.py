@@ -3,7 +3,7 @@
 import pytest
 
 from service.errors import InvalidInput, ModelNotFound
-from service.pipeline.tag_stream import Pace, TagStream
+from service.pipeline.tagging.tag_stream import Pace, TagStream
 from service.repository.registry import Registry
 from tests.fakes import FakeClock, make_metrics
 from tests.service.pipeline.stand import tag

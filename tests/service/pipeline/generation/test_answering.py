@@ -9,7 +9,7 @@ import pytest
 
 from service.answers import GenerateAnswer, GenerateOptions, Prompt, TokenDelta
 from service.errors import EmptyInput, InputTooLong, InvalidInput, ModelNotFound
-from service.pipeline.generate import GeneratePipeline
+from service.pipeline.generation.generate import GeneratePipeline
 from service.repository.registry import Registry
 from service.settings import Settings
 from tests.fakes import FakeRunner, make_generator_manifest, make_metrics, make_model

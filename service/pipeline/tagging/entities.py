@@ -9,7 +9,7 @@ import numpy as np
 
 from service.answers import Aggregation, Entity
 from service.arrays import FloatArray
-from service.pipeline.pieces import Piece
+from service.pipeline.tagging.pieces import Piece
 from service.text.tags import find_runs
 
 

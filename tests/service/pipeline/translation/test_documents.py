@@ -6,7 +6,7 @@ from service.answers import (
 from service.errors import (
     InputTooLong,
 )
-from service.pipeline.documents import assemble, parse_text
+from service.pipeline.translation.documents import assemble, parse_text
 from tests.fakes import ByteTokenizer, shout
 from tests.service.pipeline.stand import (
     ALL,

@@ -12,8 +12,8 @@ import numpy as np
 
 from service.answers import Alignment, Detection, TranslateOptions, Translation
 from service.engine.batch import Hypothesis, Result, TokenSequence
-from service.pipeline.reader import Reader
-from service.pipeline.sentence import (
+from service.pipeline.translation.reader import Reader
+from service.pipeline.translation.sentence import (
     Choices,
     Sentence,
     choose_candidates,

@@ -1,6 +1,6 @@
 import pytest
 
-from service.pipeline.source_tokens import map_spans
+from service.pipeline.translation.source_tokens import map_spans
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from service.arrays import FloatArray
-from service.pipeline.pieces import Piece, locate_tokens, make_pieces, render_text
+from service.pipeline.tagging.pieces import Piece, locate_tokens, make_pieces, render_text
 from service.repository.model import Model
 from tests.fakes import ByteTokenizer, make_manifest, make_model
 

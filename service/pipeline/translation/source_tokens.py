@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from difflib import SequenceMatcher
 
-from service.pipeline.documents import Document
-from service.pipeline.sentence import Sentence
 from service.pipeline.states import Reading, make_tokens
+from service.pipeline.translation.documents import Document
+from service.pipeline.translation.sentence import Sentence
 from service.repository.model import Model
 
 Span = tuple[int, int]
