@@ -20,7 +20,7 @@ streams = APIRouter()
 async def tag_stream(websocket: WebSocket) -> None:
     """Labels text frames, which go on one text; an empty one ends it, and the next one begins.
 
-    Query parameters: `model`, and `api_key` where the server wants one.
+    Query parameters: `model`, and `api_key` if the server wants one.
     """
     context: AppContext = websocket.app.context
     try:

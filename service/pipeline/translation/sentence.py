@@ -1,7 +1,7 @@
 """One sentence on its way through a translator: what the model reads, and what it makes of it.
 
 A translation is faithful if it has what must pass through unchanged. Where none of the hypotheses
-is, the sentence is cut around that and read again; where that fails too, it comes back as it was.
+is, the sentence is cut around that and read again; if that fails too, it comes back as it was.
 """
 
 from collections import Counter

@@ -28,7 +28,7 @@ def list_readings(document: Document, text: str) -> list[Reading]:
 
 
 def locate_tokens(model: Model, sentence: Sentence) -> list[Span]:
-    """Where each token is in the text of a sentence; a mask is where that is that it stands for."""
+    """Where each token is in the text of a sentence; a mask is where what it stands for is."""
     spans = model.tokenizer.spans(sentence.spelled)
     read = sentence.masked.text  # as long as it is spelled
     return spans if read == sentence.text else map_spans(spans, read, sentence.text)
