@@ -138,7 +138,7 @@ bench-peers: $(DEV_READY) ## the environments of the servers and engines that `m
 	done
 
 .PHONY: bench
-bench: bench-peers ## the service against its peers and its own engine, 25 minutes (ARGS=--quick: four)
+bench: bench-peers ## the service against its peers and its own engine, 27 minutes (ARGS=--quick: four)
 	@$(BIN)/python -m loadtests.bench.run $$(for peer in $(PEERS); do \
 	  test ! -e $(VENV)/$$peer/.ready || echo --$$peer $(VENV)/$$peer/bin/python; done) $(ARGS)
 

@@ -19,7 +19,11 @@ from loadtests.bench.translation import short_ratio, tokens_ratio
 FP32, INT8 = ours_name("fp32"), ours_name("int8")
 # Connections at which throughput is judged, and how many times that of a peer it should be.
 BUSY_LEVELS = (32, 128)
-MIN_RATES = ((FP32, TORCHSERVE, 1.2), (FP32, PLAIN, 1.75), (INT8, PLAIN, 3.0))
+MIN_RATES = (
+    (FP32, TORCHSERVE, "", 1.2),
+    (FP32, PLAIN, "", 1.75),
+    (INT8, PLAIN, " fp32", 3.0),
+)
 MIN_BALANCE = 0.8
 # What is left of the maximum at three times of it; a refusal costs less of a translation.
 CLASSIFY_GOODPUT, TRANSLATE_GOODPUT = 0.85, 0.9
@@ -84,8 +88,8 @@ def judge_busy(rounds: Sequence[Round], level: int) -> list[Goal]:
     if not rounds:
         return []
     goals = [
-        Goal(f"{over} / {under}, requests/s at c={level}", ratio, least)
-        for over, under, least in MIN_RATES
+        Goal(f"{over} / {under}{note}, requests/s at c={level}", ratio, least)
+        for over, under, note, least in MIN_RATES
         if math.isfinite(ratio := throughput_ratio(rounds, over, under))
     ]
     for name in (FP32, INT8):

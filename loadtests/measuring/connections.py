@@ -15,7 +15,8 @@ def count_connections(pids: Sequence[int], port: int) -> list[int]:
     """Counts the connections to a port by worker, most first; a worker may have none.
 
     Workers are the processes that hold a connection or the listening socket, without those that
-    started others of them: a supervisor only passes the listening socket on.
+    started others of them: a supervisor only passes the listening socket on. A process that has the
+    listening socket by chance counts as one without connections.
 
     Args:
         pids: the processes of the server.

@@ -63,7 +63,7 @@ def start_contestants(
         try:
             start = partial(start_peer, require_python(name, pythons), shape, logs)
             contestants.servers.append(bring(start, context, stack))
-        except RuntimeError as exc:
+        except (RuntimeError, OSError) as exc:
             print(f"  {name} is left out: {exc}", flush=True)
             contestants.left_out[name] = str(exc)
     contestants.servers += [bring(start, context, stack) for start in ours]

@@ -32,7 +32,7 @@ def test_http_is_judged_by_ratios_within_rounds() -> None:
     values = {goal.title: goal.value for goal in judge_http(rounds, ceilings)}
     assert values[f"{FP32} / {TORCHSERVE}, requests/s at c=32"] == 1.25
     assert values[f"{FP32} / {PLAIN}, requests/s at c=32"] == 2.5
-    assert values[f"{INT8} / {PLAIN}, requests/s at c=128"] == 3.5
+    assert values[f"{INT8} / {PLAIN} fp32, requests/s at c=128"] == 3.5
     assert values[f"{FP32} / {PLAIN}, p50 at c=1"] == pytest.approx(1.05)
     overhead = values[f"{FP32} / (HTTP floor + engine ceiling), CPU per request at c=128"]
     assert overhead == pytest.approx(700 / (150 + 400))

@@ -63,7 +63,7 @@ def test_every_part_runs_and_is_in_the_results(tmp_path: Path) -> None:
         if (python.parents[1] / ".ready").exists():
             command += [f"--{peer.lower()}", str(python)]
     # not captured: the parts that are skipped are told on the terminal
-    done = subprocess.run(command, cwd=ROOT, timeout=300, check=False)
+    done = subprocess.run(command, cwd=ROOT, timeout=600, check=False)
     written = {path.suffix: path for path in RESULTS.glob(f"{name}.*")}
     try:
         assert done.returncode == 0

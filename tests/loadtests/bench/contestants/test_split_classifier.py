@@ -1,4 +1,3 @@
-
 import pytest
 
 from loadtests.bench.contestants.split_classifier import GROUP_SIZE, SplitClassifier
