@@ -15,7 +15,7 @@ MEMORY_SECONDS = 2.0
 # A longer gap between batches means that the process stood still (a suspended machine, a container
 # without its share of the processor), not that the engine is slow.
 MAX_GAP_SECONDS = 0.5
-# A queue that has not been empty for longer is no burst.
+# A queue that has not been empty for longer is not a burst.
 STANDING_SECONDS = 1.0
 # No prediction before a queue has been observed under load for at least this long. Until then it
 # grows without a limit: at three times the maximum by twice this time.

@@ -223,7 +223,7 @@ class RemoteEngine:
         return await self._calls[number].future
 
     def _release(self, number: int, _: asyncio.Future[Any]) -> None:
-        """Takes back what its client has given up; what was answered is no call any more."""
+        """Takes back what its client has given up; an answered call is not pending any more."""
         if self._calls.pop(number, None) is not None and self._link is not None:
             self._link.send(("cancel", number))
 
