@@ -71,7 +71,7 @@ class HttpProtocol(CorkedProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        path = self._door.paths.get(self.url)
+        path = self._door.find_path(self.url)
         if path is None or not self._refuse(path):
             super().on_headers_complete()
 
