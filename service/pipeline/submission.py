@@ -154,6 +154,7 @@ class Submission:
 
     def close(self) -> None:
         """Takes back what is not done."""
+        self._listener = None  # it may hold the submission
         if self._timer is not None:
             self._timer.cancel()
         for future in self._futures.values():

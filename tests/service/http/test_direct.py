@@ -1,6 +1,9 @@
 """Which requests are taken; `tests/service/server/test_direct_cycle.py` compares their answers."""
 
+import asyncio
+import gc
 import time
+import weakref
 
 import pytest
 from pydantic_core import to_json
@@ -84,3 +87,23 @@ async def test_deadline_that_has_passed_is_told_at_once() -> None:
     exchange.start(lambda *answer: sent.append(answer))
     assert [status for status, *_ in sent] == [504]
     assert b"the deadline passed before the answer was ready" in sent[0][2]
+
+
+async def test_exchange_that_is_over_leaves_nothing_to_the_garbage_collector() -> None:
+    context = make_context()
+    exchange = DirectClassify(context).take([JSON, SIZE], BODY, time.monotonic(), 0.0)
+    assert exchange is not None
+    is_answered = asyncio.Event()
+    (served,) = context.registry.models()
+    gc.collect()
+    gc.disable()
+    try:
+        exchange.start(lambda *_: is_answered.set())
+        await asyncio.wait_for(is_answered.wait(), 10.0)
+        await asyncio.sleep(0.05)
+        ended = weakref.ref(exchange)
+        del exchange
+        assert ended() is None
+    finally:
+        gc.enable()
+        await served.batcher.stop(1.0)  # type: ignore[union-attr]
