@@ -110,6 +110,17 @@ class HttpProtocol(CorkedProtocol):
         if isinstance(self.cycle, DirectCycle):
             self.cycle.hang_up()
 
+    def write_answer(self, status: int, headers: bytes, body: bytes) -> None:
+        """Writes a whole answer.
+
+        Args:
+            status: of HTTP.
+            headers: each with its line end.
+            body: all of it.
+        """
+        head = b"%b%b\r\n" % (STATUS_LINE[status], headers)
+        self.transport.write_whole(head + body)  # type: ignore[attr-defined]
+
     def _refuse(self, refusal: Refusal) -> None:
         """Answers the request whose head has been read."""
         own = format_headers(self.server_state.default_headers)
@@ -136,17 +147,6 @@ class HttpProtocol(CorkedProtocol):
         super().on_headers_complete()
         if body:
             super().on_body(body)
-
-    def write_answer(self, status: int, headers: bytes, body: bytes) -> None:
-        """Writes a whole answer.
-
-        Args:
-            status: of HTTP.
-            headers: each with its line end.
-            body: all of it.
-        """
-        head = b"%b%b\r\n" % (STATUS_LINE[status], headers)
-        self.transport.write_whole(head + body)  # type: ignore[attr-defined]
 
     def _is_plain(self) -> bool:
         """Whether an answer can be written at once, and another request may follow it."""
