@@ -23,7 +23,7 @@ from service.cli import main as run_command
 from service.repository.manifest import Precision
 from service.server import uvicorn_server
 
-PLAN = BenchPlan(("http",), num_rounds=3, seconds=2)
+PLAN = BenchPlan(("http",), num_rounds=8, seconds=1)
 WAYS = ("direct", "endpoint")
 PRECISIONS: tuple[Precision, ...] = ("int8", "fp32")
 
