@@ -198,7 +198,7 @@ CLIENTS_VENV := .venv-clients
 CLIENTS_READY := $(CLIENTS_VENV)/.ready
 
 .PHONY: clients
-clients: $(CLIENTS_READY) ## clients that nobody here wrote, and generated ones, against a real server (without a program: skipped)
+clients: $(CLIENTS_READY) ## third-party clients, and generated ones, against a real server (skipped if their program is missing)
 	$(CLIENTS_VENV)/bin/python -m pytest -rs -p no:schemathesis -p no:hypothesispytest tests/clients $(ARGS)
 
 $(CLIENTS_READY): $(VENV)/.created pyproject.toml requirements.lock tests/clients/package.json

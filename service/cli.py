@@ -29,9 +29,9 @@ from service.answers import (
 from service.errors import ServingError
 from service.http.app import create_app, read_version
 from service.pipeline.classify import ClassifyPipeline
-from service.pipeline.generate import GeneratePipeline
-from service.pipeline.tag import TagPipeline
-from service.pipeline.translate import TranslatePipeline
+from service.pipeline.generation.generate import GeneratePipeline
+from service.pipeline.tagging.tag import TagPipeline
+from service.pipeline.translation.translate import TranslatePipeline
 from service.repository.manifest import Manifest, read_manifest
 from service.repository.registry import Registry, verify
 from service.repository.versions import find_versions
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SettingsError as exc:
         return complain(exc, MISUSED)
     except BrokenPipeError:
-        # as `head` does, who reads has enough; what is left must not be written at exit
+        # the reader, say `head`, has enough; what is left must not be written at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CUT_OFF
     except UnicodeDecodeError as exc:

@@ -14,7 +14,14 @@ from service.engine.runner import Runner
 from service.engine.scheduler import Scheduler
 from service.engine.states import StatesSession
 from service.engine.waiting_queue import WaitingQueue
-from service.repository.manifest import FileEntry, Graph, Limits, Manifest, SpecialIds
+from service.repository.manifest import (
+    FileEntry,
+    Graph,
+    Limits,
+    Manifest,
+    SpecialIds,
+    list_roles,
+)
 from service.repository.model import LoadedModel
 from service.telemetry.metrics import Metrics
 from service.text.tokenizer import Tokenizer
@@ -232,6 +239,23 @@ def make_manifest(task: str = "classification", name: str = "fake", **fields: ob
         "files": tuple(FileEntry(name=file, sha256="0" * 64, num_bytes=0) for file in files),
     }
     return Manifest.model_validate(defaults | fields)
+
+
+def make_generator_manifest(name: str, task: str = "language", **fields: object) -> Manifest:
+    """The same of a model that writes texts."""
+    starts = {"start_ids": {"ko": 2}} if task == "text2text" else {"bos_id": 2}
+    roles = list_roles(task, has_condition="condition" in fields)
+    own = {
+        "ids": {"pad_id": 0, "eos_id": 1, **starts},
+        "languages": ("ko",),
+        "pairs": (),
+        "graphs": [{"role": role, "precision": "fp32", "file": f"{role}.onnx"} for role in roles],
+        "files": [
+            {"name": name, "sha256": "0" * 64, "num_bytes": 0}
+            for name in (*(f"{role}.onnx" for role in roles), "tokenizer.json")
+        ],
+    }
+    return make_manifest(task, name, **own, **fields)
 
 
 class FakeStates:

@@ -1,4 +1,4 @@
-"""Signals as a process has them that nobody prepared, whatever runs the tests."""
+"""The default handling of signals, whatever runs the tests."""
 
 import signal
 from collections.abc import Iterator

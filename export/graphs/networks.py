@@ -130,7 +130,7 @@ def build_decoder(
     Inputs:
         token_ids (R) int64: last token of each hypothesis, at first the start token.
         parents (R) int64: row of `hidden` and `cell` that each continues; beams reorder by it.
-        rows (G, B) int64: the hypotheses that read each page; R where there are fewer than B.
+        rows (G, B) int64: the hypotheses that read each page; R if there are fewer than B.
         hidden, and cell for lstm (2, P, H) float32: states after the step before.
         keys (G, A, W), values (G, W, M + 1) float32: outputs of the encoder, values with a last
             column of ones; zero in the unused part of a page.

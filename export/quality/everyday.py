@@ -10,7 +10,7 @@ from export.quality.translate import translate_texts
 from models.training.data.held_out import read_everyday
 from models.training.metrics import Figure
 from service.engine.runner import run_sequences
-from service.pipeline.pieces import locate_tokens, make_pieces, render_text
+from service.pipeline.tagging.pieces import locate_tokens, make_pieces, render_text
 from service.repository.model import LoadedModel, make_sequences
 from service.text.tags import SPACE
 

@@ -7,7 +7,7 @@ from export.quality.translate import translate_texts
 from models.training.metrics import Figure
 from models.training.speech_level import level_of
 from service.answers import Formality, TranslateOptions
-from service.pipeline.reader import FORMALITIES
+from service.pipeline.translation.reader import FORMALITIES
 from service.repository.model import LoadedModel
 
 ASKED: tuple[Formality, ...] = ("more", "less")
@@ -18,7 +18,7 @@ def judge_formality(
 ) -> Iterator[tuple[Formality, Figure]]:
     """The share of the everyday sentences translated at the level asked for, for each formality.
 
-    Sentences whose translations address nobody at any level are left out.
+    Sentences whose translations do not address a person are left out.
     """
     texts = [text for text, _ in read_direction(source, target)]
     if not texts or target not in model.manifest.ids.level_ids:

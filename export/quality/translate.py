@@ -8,8 +8,8 @@ from service.answers import TranslateOptions
 from service.engine.batch import Result, SearchOptions, TokenSequence
 from service.engine.runner import run_sequences
 from service.errors import InputTooLong
-from service.pipeline.documents import Document, assemble, parse_text, segment
-from service.pipeline.reader import make_reader
+from service.pipeline.translation.documents import Document, assemble, parse_text, segment
+from service.pipeline.translation.reader import make_reader
 from service.repository.model import LoadedModel
 
 

@@ -50,7 +50,7 @@ class Seq2Seq(nn.Module):
         """As `forward`, without the output layer: (B, T, E)."""
         keys, values, mask, state = self.encode(input_ids, lengths)
         embedded = self.word_dropout(self.embedding(target_ids))
-        readout, _, _ = self.decoder(embedded, state, keys, values, mask)
+        readout: Tensor = self.decoder(embedded, state, keys, values, mask)[0]
         return readout
 
     def logits(self, readout: Tensor) -> Tensor:

@@ -22,12 +22,19 @@ SILENT = "ㅏㅓㅐㅔㅕ"  # swallow 아 and 어
 
 # endings of stems
 IRREGULAR_D = ("듣", "걷", "묻", "깨닫", "싣", "긷", "일컫")
+REGULAR_D = ("파묻",)
 IRREGULAR_S = ("짓", "낫", "붓", "잇", "긋", "젓")
 IRREGULAR_REO = ("푸르",)
 REGULAR_B = ("입", "잡", "씹", "뽑", "좁", "접", "업", "꼽", "집", "뵙", "수줍")
 REGULAR_REU = ("따르", "치르", "들르", "다다르", "우러르")
 REGULAR_H = ("좋", "놓", "넣", "낳", "쌓", "닿", "찧", "땋", "빻")
 DEMONSTRATIVES = ("이렇", "그렇", "저렇", "어떻")  # 그래, but 퍼렇다: 퍼레
+
+# With 아 or 어. 비다 is not contracted, 머물다 is short for 머무르다, 뵙다 stands for 뵈다.
+INFINITIVES = {
+    **{"비": "비어", "머물": "머물러", "서툴": "서툴러", "뵙": "봬", "찾아뵙": "찾아봬"},
+    **{"그러": "그래", "이러": "이래", "저러": "저래", "어쩌": "어째"},
+}
 
 HONORIFICS = {"먹": "드시", "마시": "드시", "자": "주무시", "있": "계시", "말하": "말씀하시"}
 OPPOSITES = {"있": "없", "알": "모르"}  # are said instead of 안 있다, 안 알다
@@ -65,7 +72,7 @@ class Verb:
         final = split_syllable(stem[-1])[2]
         found = {
             "ㅂ": not stem.endswith(REGULAR_B),
-            "ㄷ": stem.endswith(IRREGULAR_D),
+            "ㄷ": stem.endswith(IRREGULAR_D) and stem not in REGULAR_D,
             "ㅅ": stem.endswith(IRREGULAR_S),
             "ㅎ": not stem.endswith(REGULAR_H),
         }
@@ -81,6 +88,8 @@ class Verb:
     def infinitive(self) -> str:
         """With 아 or 어: 먹어, 가, 해, 도와, 몰라."""
         stem = self.stem
+        if stem in INFINITIVES:
+            return INFINITIVES[stem]
         _, vowel, final = split_syllable(stem[-1])
         ending = "아" if vowel in BRIGHT and final != "ㅆ" else "어"  # 앉아, but 갔어 and 먹어
         match self.irregularity:
@@ -103,6 +112,8 @@ class Verb:
     def eu_stem(self) -> str:
         """What endings with 으 are joined to: 먹으, 가, 만들, 도우, 걸으, 지으, 빨가."""
         stem = self.stem
+        if stem.endswith("뵙"):
+            return stem[:-1] + "뵈"
         match self.irregularity:
             case "ㅂ":
                 return drop_final(stem) + "우"

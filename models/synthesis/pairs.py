@@ -194,7 +194,11 @@ def fill_pattern(
         values[name] = choose_value(name.removesuffix(SECOND), lists, rng, [*values.values()])
     texts = {language: fill_slots(text, language, values) for language, text in ways.items()}
     texts["ko"] = inflect(texts["ko"], level)
-    return {language: text[0].upper() + text[1:] for language, text in texts.items()}
+    return {
+        # a sentence as it is written, which may be in small letters; an entry of a slot is no start
+        language: text[0].upper() + text[1:] if ways[language].startswith("{") else text
+        for language, text in texts.items()
+    }
 
 
 def choose_value(

@@ -16,7 +16,8 @@ class Roles(NamedTuple):
 
     Attributes:
         special_ids: what the manifest says.
-        forbidden_ids: what an answer never contains: start tokens, padding, what nobody can read.
+        forbidden_ids: what an answer never contains: start tokens, padding, unreadable
+            tokens.
     """
 
     special_ids: SpecialIds

@@ -31,7 +31,7 @@ class CallersThread:
 
 
 class OwnThread:
-    """A thread that nobody else has."""
+    """A thread that runs nothing else."""
 
     def __init__(self, name: str) -> None:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)

@@ -1,7 +1,7 @@
-"""Reads what a model holds after each token of a text, for those who want to look inside.
+"""Reads what a model holds after each token of a text, for inspection.
 
 The graph for it is beside those that answer and opened when it is first asked, so that a model
-whose states nobody looks at takes nothing more.
+whose states no request asks for takes no more memory.
 """
 
 from collections.abc import Callable, Mapping, Sequence

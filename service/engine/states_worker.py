@@ -1,4 +1,4 @@
-"""The asyncio side of the states: a thread of their own, so that nobody who answers waits."""
+"""The asyncio side of the states: a thread of their own, so that no answer waits for it."""
 
 import asyncio
 from collections.abc import Sequence

@@ -37,9 +37,9 @@ from service.http.routes.tasks import tasks
 from service.http.schemas import Problem
 from service.http.wires.openai import CompletionProblem
 from service.pipeline.classify import ClassifyPipeline
-from service.pipeline.generate import GeneratePipeline
-from service.pipeline.tag import TagPipeline
-from service.pipeline.translate import TranslatePipeline
+from service.pipeline.generation.generate import GeneratePipeline
+from service.pipeline.tagging.tag import TagPipeline
+from service.pipeline.translation.translate import TranslatePipeline
 from service.repository.registry import Registry
 from service.settings import Settings, SettingsError
 from service.telemetry.metrics import Metrics

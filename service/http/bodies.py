@@ -94,11 +94,11 @@ async def parse_fields(body: bytes, query: bytes, headers: Headers) -> dict[str,
 async def parse_body(body: bytes, headers: Headers) -> dict[str, object]:
     """The fields of a body.
 
-    Whatever calls itself no form is taken for JSON, and so is a form that begins like JSON: that
-    is what curl -d sends without a header.
+    Any content type other than a form is parsed as JSON, and so is a form that begins like JSON:
+    that is what curl -d sends without a header.
 
     Raises:
-        InvalidInput: it is neither, or not UTF-8, or no object.
+        InvalidInput: it is neither, or not UTF-8, or not an object.
     """
     if not body.strip():
         raise EmptyInput("The body is empty; send a JSON object or a form.")

@@ -9,9 +9,9 @@ from starlette.types import ASGIApp, Scope
 from service.answers import Timings
 from service.errors import ServingError
 from service.pipeline.classify import ClassifyPipeline
-from service.pipeline.generate import GeneratePipeline
-from service.pipeline.tag import TagPipeline
-from service.pipeline.translate import TranslatePipeline
+from service.pipeline.generation.generate import GeneratePipeline
+from service.pipeline.tagging.tag import TagPipeline
+from service.pipeline.translation.translate import TranslatePipeline
 from service.repository.registry import Registry
 from service.settings import Settings
 from service.telemetry.metrics import Metrics

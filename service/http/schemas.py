@@ -487,7 +487,7 @@ def check_inputs(value: object) -> object:
                 raise fault("has no array of one string at index {index}", index=index)
         return [check_texts(item) for item in value]
     if isinstance(value, list) and len(value) > 1:
-        raise fault("is a pair of texts, which no model reads")
+        raise fault("is a pair of texts, which no model supports")
     return check_texts(value)
 
 

@@ -33,7 +33,7 @@ class TimeLimit:
         self._timer.cancel()
         if not self._is_over:
             return
-        # somebody else may have cancelled the task, too: then it stays cancelled
+        # the task may have been cancelled by others, too: then it stays cancelled
         is_ours = self._task.uncancel() <= self._num_cancelling
         if is_ours and isinstance(error, asyncio.CancelledError):
             raise TimeoutError from error

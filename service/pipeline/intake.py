@@ -112,7 +112,7 @@ def detect_languages(texts: Sequence[str], codes: Sequence[str], remedy: str) ->
     ):
         if unread := name_unread(text, found, codes):
             raise LanguageNotSupported(
-                f"text {index} is in {unread}, which no model reads; the models read "
+                f"text {index} is in {unread}, which no loaded model supports; the models read "
                 f"{', '.join(codes)}; {remedy}"
             )
         detections.append(next(Detection(*each) for each in found if each[0] in codes))

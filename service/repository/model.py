@@ -23,7 +23,7 @@ NUM_GOLDEN_TOKENS = 24
 
 @dataclass(frozen=True)
 class Model:
-    """One version as those see it who leave its graphs to others.
+    """One version without its graphs, as a front end of an engine process has it.
 
     Attributes:
         device, precision: of its graphs.

@@ -22,7 +22,8 @@ logger = logging.getLogger(__name__)
 DEFER_SECONDS = 0.001
 MAX_DEFERRALS = 30
 IMPATIENT_SECONDS = 1.0
-# So many more are no reason to wait: connections of a single request come and go all the time.
+# A surplus of this many is not a reason to wait: connections of a single request come and go all
+# the time.
 SLACK = 2
 # Connections taken in one turn of the event loop. Under load a turn takes tens of milliseconds: one
 # at a time, new clients, health checks among them, waited for 9 s behind hundreds of others.

@@ -1,4 +1,4 @@
-"""What SIGHUP means: a terminal that was closed, or an operator who asks for a restart."""
+"""What SIGHUP means: a terminal that was closed, or a request for a restart."""
 
 import os
 import signal

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 
 from service.settings import Settings
 
-# Every local account may connect; the folder of the socket says who reaches it.
+# Every local account may connect; the permissions of the socket's folder say which can reach it.
 SOCKET_MODE = 0o666
 
 

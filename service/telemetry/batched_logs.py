@@ -73,7 +73,7 @@ class BatchingHandler(logging.Handler):
         try:
             self._target.stream.write("".join(lines))
             self._target.flush()
-        except (OSError, ValueError):  # nobody reads it any more, or it is closed
+        except (OSError, ValueError):  # its reader has gone, or it is closed
             self._num_dropped += len(lines)
 
     def _format(self, record: logging.LogRecord) -> str | None:

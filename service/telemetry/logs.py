@@ -23,7 +23,7 @@ def configure_logging(level: str, log_format: Literal["text", "json"]) -> None:
     logging.getLogger("uvicorn.error").setLevel(max(logging.WARNING, logging.root.level))
     # It warns of each malformed form, at a client's will, and traces its texts; we answer 422.
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
-    # No line shows who called from where: to find out would take a third of the time of a record.
+    # No line shows the place in the code: to find it would take a third of the time of a record.
     logging._srcfile = None  # as Python's documentation advises
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 

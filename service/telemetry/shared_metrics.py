@@ -33,7 +33,7 @@ def add(one: float, other: float) -> float:
 
 
 class MetricsSegment:
-    """Shared memory of one worker: written by it, read by everybody who was forked after it."""
+    """Shared memory of one worker: written by it, read by all that are forked after it."""
 
     def __init__(self) -> None:
         self._memory = mmap.mmap(-1, SEGMENT_BYTES)
@@ -74,7 +74,7 @@ class MetricsSegment:
         HEADER.pack_into(self._memory, 0, self.heartbeats + 1, len(content), zlib.crc32(content))
 
     def read(self) -> list[Metric]:
-        """What was written last; nothing where nothing was, or where the writer died in the act."""
+        """What was written last; nothing if nothing was, or if the writer died meanwhile."""
         for _ in range(MAX_TRIES):  # it may be half written at the moment
             _, length, checksum = HEADER.unpack_from(self._memory)
             content = self._memory[CONTENT_START : CONTENT_START + length]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
 # Languages that capitalise all nouns: their sentences look like headlines, and mean it.
 NOUN_CAPITALS = frozenset({"de", "lb"})
-# A headline has at least so many words that are capitalised or longer than those that headlines
+# A headline has at least this many words that are capitalised or longer than those that headlines
 # leave small ("in", "with"); nearly all of these, and most of all words, are capitalised.
 MIN_TITLE_WORDS = 4
 SMALL_WORD_CHARS = 4

@@ -26,7 +26,7 @@ LONG_REFERENCE = re.compile(r"&#0*([0-9]{8})[0-9]*")
 RAW_ELEMENTS = frozenset({"script", "style", "textarea", "xmp", "iframe", "noembed", "noframes"})
 # Not for translation, like an element with translate="no".
 KEPT_ELEMENTS = frozenset({"code", "kbd", "samp", "var", "math", "rp", "rt"})
-# Read beside a text rather than in it: they stay at their place, but are no part of a sentence.
+# Read beside a text rather than in it: they stay at their place, but do not belong to a sentence.
 ASIDES = frozenset({"rp", "rt"})
 # The same if there are no letters in them: marks of notes.
 NOTES = frozenset({"sub", "sup"})

@@ -223,7 +223,7 @@ class RemoteEngine:
         return await self._calls[number].future
 
     def _release(self, number: int, _: asyncio.Future[Any]) -> None:
-        """Takes back what its client has given up; what was answered is no call any more."""
+        """Takes back what its client has given up; an answered call is not pending any more."""
         if self._calls.pop(number, None) is not None and self._link is not None:
             self._link.send(("cancel", number))
 
@@ -360,7 +360,7 @@ class RemoteBatcher:
 
     def limit_wait(self, now: float) -> float:  # noqa: ARG002
         """The longest predicted wait with which a sequence is admitted."""
-        return self._limits.limit_wait(self._state.standing_seconds)
+        return self._limits.limit_wait(self._state.standing_seconds, self._state.work_seconds)
 
     def count_refusals(self, reason: str, num: int) -> None:
         self._metrics.shed_total[reason].inc(num)

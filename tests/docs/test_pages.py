@@ -11,7 +11,10 @@ from service.settings import unknown_variables
 from service.telemetry.metrics import OUTCOMES, REASONS, REFUSALS, STAGES
 
 ROOT = Path(__file__).parents[2]
-TOP = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "examples/README.md")
+TOP = (
+    *("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"),
+    "examples/README.md",
+)
 PAGES = [*TOP, *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md"))]
 # History may name what is gone.
 LIVE_PAGES = [page for page in PAGES if page != "CHANGELOG.md"]
@@ -61,6 +64,21 @@ def test_every_path_of_the_repository_exists(page: str) -> None:
     named = [code for code in find_code(page) if REPOSITORY_PATH.match(code)]
 
     assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def test_every_module_of_the_architecture_exists() -> None:
+    """It names them by the ends of their paths, such as `engine/worker`."""
+    text = LINK.sub("", read_page("ARCHITECTURE.md"))
+    named = set(re.findall(r"(?<![\w./-])[a-z_]+(?:/[a-z_]+)+", text))
+    paths = [
+        path.relative_to(ROOT).with_suffix("").parts
+        for folder in FOLDERS.split("|")
+        for path in (ROOT / folder).rglob("*")
+    ]
+    known = {"/".join(parts[start:]) for parts in paths for start in range(len(parts))}
+
+    assert "engine/worker" in named
+    assert named - known == set()
 
 
 def test_the_pages_name_links_targets_settings_and_paths_at_all() -> None:

@@ -12,8 +12,8 @@ from models.train import main as train
 from models.training.data.labelled_spans import Span
 from service.engine.device import Device
 from service.engine.runner import run_sequences
-from service.pipeline.entities import find_entities
-from service.pipeline.pieces import locate_tokens, make_pieces
+from service.pipeline.tagging.entities import find_entities
+from service.pipeline.tagging.pieces import locate_tokens, make_pieces
 from service.repository.loader import load_model
 from service.repository.manifest import read_manifest
 from service.repository.model import make_sequences

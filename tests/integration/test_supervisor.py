@@ -1,6 +1,5 @@
 """Several workers behind one port, as real processes."""
 
-import json
 import os
 import pty
 import re
@@ -19,71 +18,39 @@ import httpx
 import pytest
 
 from tests.integration.server import (
-    MODELS_DIR,
     ROOT,
     Server,
     read_metric,
     run_server,
     wait_until,
 )
-from tests.signals import usual_signals
+from tests.integration.workers import (
+    MODEL,
+    add_version,
+    classify,
+    count_workers,
+    is_alive,
+    list_children,
+    list_workers,
+)
 
-MODEL = "sentiment-en"
+pytestmark = pytest.mark.usefixtures("heeded_signals")
+
 WAIT_SECONDS = 60.0
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _usual_signals() -> Iterator[None]:
-    """Servers started here heed SIGHUP, also if the tests run under nohup."""
-    with usual_signals():
-        yield
-
-
-@pytest.fixture(scope="module")
-def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One small model: these tests start many servers."""
-    folder = tmp_path_factory.mktemp("repository")
-    shutil.copytree(MODELS_DIR / MODEL, folder / MODEL)
-    return folder
-
-
 @pytest.fixture
-def server(models_dir: Path, tmp_path: Path) -> Iterator[Server]:
-    with run_server(models_dir, tmp_path / "log", num_workers=2) as running:
+def server(one_model: Path, tmp_path: Path) -> Iterator[Server]:
+    with run_server(one_model, tmp_path / "log", num_workers=2) as running:
         wait_until(lambda: count_workers(running) == 2, WAIT_SECONDS)
         yield running
 
 
-def count_workers(server: Server) -> float:
-    with server.open_client() as client:
-        return read_metric(client, "seqserve_workers")
-
-
-def list_workers(server: Server) -> list[int]:
-    return list_children(server.process.pid)
-
-
-def list_children(pid: int) -> list[int]:
-    path = Path(f"/proc/{pid}/task/{pid}/children")
-    return [int(child) for child in path.read_text(encoding="ascii").split()]
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").split(") ")[1][0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def ask(server: Server) -> httpx.Response:
-    """One request over a connection of its own, which any of the workers may take."""
-    with server.open_client() as client:
-        return client.post("/classify", json={"inputs": "a fine film"})
-
-
 def ask_often(server: Server, count: int) -> list[int]:
     with ThreadPoolExecutor(8) as threads:
-        return [found.status_code for found in threads.map(lambda _: ask(server), range(count))]
+        return [
+            found.status_code for found in threads.map(lambda _: classify(server), range(count))
+        ]
 
 
 def count_answers(server: Server) -> float:
@@ -168,7 +135,7 @@ def test_dead_worker_is_replaced_and_nothing_it_counted_is_forgotten(server: Ser
 
     os.kill(victim, signal.SIGKILL)
     wait_until(lambda: not is_alive(victim), WAIT_SECONDS)
-    assert ask(server).status_code == 200  # by the other one
+    assert classify(server).status_code == 200  # by the other one
 
     wait_until(lambda: len(set(list_workers(server)) - {victim}) == 2, WAIT_SECONDS)
     assert survivor in list_workers(server)
@@ -200,9 +167,9 @@ def test_signal_stops_all_and_no_request_is_lost(server: Server) -> None:
     assert not any(map(is_alive, workers))
 
 
-def test_key_press_stops_all(models_dir: Path, tmp_path: Path) -> None:
+def test_key_press_stops_all(one_model: Path, tmp_path: Path) -> None:
     """A terminal sends the signal to the parent and to the workers at once."""
-    with run_server(models_dir, tmp_path / "log", num_workers=2) as server:
+    with run_server(one_model, tmp_path / "log", num_workers=2) as server:
         wait_until(lambda: count_workers(server) == 2, WAIT_SECONDS)
         for pid in (server.process.pid, *list_workers(server)):
             os.kill(pid, signal.SIGINT)
@@ -289,8 +256,8 @@ def test_idle_connection_outlives_the_worker_that_was_told_to_retire(server: Ser
     wait_until(lambda: has_new_workers(server, before), WAIT_SECONDS)
 
 
-def test_replacements_read_the_models_again(models_dir: Path, tmp_path: Path) -> None:
-    folder = shutil.copytree(models_dir, tmp_path / "repository")
+def test_replacements_read_the_models_again(one_model: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(one_model, tmp_path / "repository")
     (version,) = (folder / MODEL).iterdir()
     with run_server(folder, tmp_path / "log", num_workers=2) as server:
         wait_until(lambda: count_workers(server) == 2, WAIT_SECONDS)
@@ -298,20 +265,13 @@ def test_replacements_read_the_models_again(models_dir: Path, tmp_path: Path) ->
         add_version(version, "99")
         server.process.send_signal(signal.SIGHUP)
         wait_until(lambda: has_new_workers(server, before), WAIT_SECONDS)
-        assert {ask(server).headers["x-model-version"] for _ in range(10)} == {"99"}
-
-
-def add_version(version: Path, name: str) -> None:
-    newer = Path(shutil.copytree(version, version.with_name(name)))
-    manifest = json.loads((newer / "manifest.json").read_text(encoding="utf-8"))
-    manifest["version"] = name
-    (newer / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+        assert {classify(server).headers["x-model-version"] for _ in range(10)} == {"99"}
 
 
 def test_models_that_are_broken_on_disk_do_not_replace_serving_ones(
-    models_dir: Path, tmp_path: Path
+    one_model: Path, tmp_path: Path
 ) -> None:
-    folder = shutil.copytree(models_dir, tmp_path / "repository")
+    folder = shutil.copytree(one_model, tmp_path / "repository")
     with run_server(folder, tmp_path / "log", num_workers=2) as server:
         wait_until(lambda: count_workers(server) == 2, WAIT_SECONDS)
         before = list_workers(server)
@@ -322,17 +282,17 @@ def test_models_that_are_broken_on_disk_do_not_replace_serving_ones(
         assert list_workers(server) == before
 
 
-def test_server_of_one_process_ignores_a_hangup(models_dir: Path, tmp_path: Path) -> None:
-    with run_server(models_dir, tmp_path / "log", num_workers=1) as server:
+def test_server_of_one_process_ignores_a_hangup(one_model: Path, tmp_path: Path) -> None:
+    with run_server(one_model, tmp_path / "log", num_workers=1) as server:
         server.process.send_signal(signal.SIGHUP)
         wait_until(lambda: "SIGHUP is ignored" in server.read_log(), 10.0)
-        assert ask(server).status_code == 200
+        assert classify(server).status_code == 200
         assert server.stop() == 0
 
 
 @pytest.mark.parametrize("num_workers", [1, 2])
-def test_server_ends_with_its_terminal(models_dir: Path, tmp_path: Path, num_workers: int) -> None:
-    command = [sys.executable, "-m", "service", "--port", "0", "--models-dir", str(models_dir)]
+def test_server_ends_with_its_terminal(one_model: Path, tmp_path: Path, num_workers: int) -> None:
+    command = [sys.executable, "-m", "service", "--port", "0", "--models-dir", str(one_model)]
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(ROOT)

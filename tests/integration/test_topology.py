@@ -25,27 +25,22 @@ from tests.integration.server import (
     run_server,
     wait_until,
 )
-from tests.integration.test_supervisor import (
+from tests.integration.workers import (
+    MODEL,
     add_version,
+    classify,
     count_workers,
     is_alive,
     list_workers,
 )
-from tests.signals import usual_signals
+
+pytestmark = pytest.mark.usefixtures("heeded_signals")
 
 TINY = ROOT / "tests" / "service"
-MODEL = "sentiment-en"
 ENGINE = ("--topology", "engine")
 WAIT_SECONDS = 60.0
 # On two processors that do nothing else it takes three seconds.
 BACK_SECONDS = 60.0
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _usual_signals() -> Iterator[None]:
-    """Servers started here heed SIGHUP, also if the tests run under nohup."""
-    with usual_signals():
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -64,13 +59,6 @@ def all_tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     answerer = folder / "tiny-text2text-lstm" / "1" / "manifest.json"
     manifest = json.loads(answerer.read_text(encoding="utf-8")) | {"answers_by_default": False}
     answerer.write_text(json.dumps(manifest), encoding="utf-8")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def one_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("one")
-    shutil.copytree(MODELS_DIR / MODEL, folder / MODEL)
     return folder
 
 
@@ -103,12 +91,6 @@ def find_engines(server: Server) -> list[int]:
 
 def list_front_ends(server: Server) -> list[int]:
     return [pid for pid in list_workers(server) if pid not in find_engines(server)]
-
-
-def classify(server: Server) -> httpx.Response:
-    """One request over a connection of its own, which any front end may take."""
-    with server.open_client() as client:
-        return client.post("/classify", json={"inputs": "a fine film"})
 
 
 STATES = {"states": {"layers": ["0.forward"], "units": [0, 7], "values": ["hidden"]}}

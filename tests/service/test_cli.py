@@ -24,7 +24,7 @@ from service.cli import (
     main,
 )
 from service.pipeline.classify import ClassifyPipeline
-from service.pipeline.translate import TranslatePipeline
+from service.pipeline.translation.translate import TranslatePipeline
 from service.repository.manifest import write_manifest
 from service.server.listener import format_url, open_listener
 from service.settings import Settings

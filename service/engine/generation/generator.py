@@ -114,7 +114,7 @@ class GeneratorRunner:
     def _tell(
         self, token_ids: IntArray, log_probabilities: FloatArray, is_eos: BoolArray
     ) -> set[int]:
-        """Passes the tokens on to those who listen; the places of texts that they end."""
+        """Passes the tokens on to `on_token`; returns the places of the texts that it ends."""
         listening = [
             place
             for place, sequence in enumerate(self._sequences)

@@ -223,8 +223,8 @@ class SlotSession:
 
         If there are none, a sentence of one token stands in: no slot takes it.
         """
-        nobody = [TokenSequence([self._pad_id], 0.0, 0.0)]
-        batch = pad_sequences(arrivals or nobody, self._pad_id)
+        placeholder = [TokenSequence([self._pad_id], 0.0, 0.0)]
+        batch = pad_sequences(arrivals or placeholder, self._pad_id)
         put = self._memory.put
         encoded = self._graphs.encoder.run(
             {
@@ -237,7 +237,7 @@ class SlotSession:
         _, dtype = self._graphs.join.inputs["new_padding"]
         padding: Array = np.where(is_token, 0.0, PADDING).astype(dtype)
         renamed = {"keys": "new_keys", "values": "new_values"}
-        first = self._start([sequence.start_id for sequence in arrivals or nobody])
+        first = self._start([sequence.start_id for sequence in arrivals or placeholder])
         return {
             **{renamed.get(name, name): array for name, array in encoded.items()},
             **{name: put(array) for name, array in first.items()},

@@ -73,7 +73,7 @@ class SlotGroup:
         return finished, num_steps
 
     def _arrange(self, arrivals: Sequence[TokenSequence]) -> None:
-        """Frees the slots of those who have gone, and moves if others join or few are left."""
+        """Frees the slots of abandoned sentences; moves if others join or few are left."""
         kept = {slot: held for slot, held in self.held.items() if not held.sequence.is_abandoned}
         self.held = kept
         sequences = [*(held.sequence for held in kept.values()), *arrivals]

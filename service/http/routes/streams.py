@@ -10,7 +10,7 @@ from service.errors import InputTooLong, InvalidInput, Overloaded, ServingError
 from service.http.auth import authorize
 from service.http.context import AppContext
 from service.http.problems import answer_serving_error
-from service.pipeline.tag_stream import Pace, StreamedLabels, TagStream
+from service.pipeline.tagging.tag_stream import Pace, StreamedLabels, TagStream
 from service.settings import Settings
 
 streams = APIRouter()
@@ -20,7 +20,7 @@ streams = APIRouter()
 async def tag_stream(websocket: WebSocket) -> None:
     """Labels text frames, which go on one text; an empty one ends it, and the next one begins.
 
-    Query parameters: `model`, and `api_key` where the server wants one.
+    Query parameters: `model`, and `api_key` if the server wants one.
     """
     context: AppContext = websocket.app.context
     try:

@@ -257,7 +257,7 @@ def find_core(sentence: str, marks: Sequence[Placeable]) -> tuple[int, int]:
 
 
 def find_void(placeables: Iterable[Placeable], elements: Mapping[int, object]) -> list[Placeable]:
-    """The marks that are no part of a pair."""
+    """The marks that do not form a pair."""
     return [each for each in placeables if each.kind == "mark" and each.start not in elements]
 
 

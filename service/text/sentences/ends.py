@@ -34,9 +34,9 @@ COUNTED = frozenset(
 )
 
 LAST_WORD = re.compile(r"(?:^|[^\w.])(?P<word>[^\W\d_]+)\.$")
-# Closed behind what is no whole sentence: "[2004]", "(see there)".
+# Brackets around something other than a whole sentence: "[2004]", "(see there)".
 CITATION = re.compile(r"(?:\[[^\[\]]*[^\[\].!?]\]|\([^()]*[^().!?]\))$")
-# With what no sentence begins, and what is none.
+# What no sentence begins with, and what is not a sentence.
 CLOSING = re.compile(r"[,)\]}\u00bb\u201d]|[.;:!?\u2019\"']+\s*$")
 FOOTNOTE = re.compile(r"(?:[\u2070\u00b9\u00b2\u00b3\u2074-\u2079]+(?:\s+|$))+")
 # One or more whole sentences in brackets, before another one.

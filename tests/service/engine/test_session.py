@@ -1,4 +1,3 @@
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -7,7 +6,7 @@ import onnxruntime
 import pytest
 
 from service.arrays import Array
-from service.engine.device import Device, available_cpus, resolve_device
+from service.engine.device import Device, resolve_device
 from service.engine.session import OnnxSession
 from service.errors import ArtefactError, DeviceUnavailable, InferenceFailed
 
@@ -93,21 +92,6 @@ def test_missing_feed_is_an_inference_failure_that_names_it(graph_path: Path) ->
         OnnxSession(graph_path, CPU).run({"table": make_feeds()["table"]})
 
 
-@pytest.mark.parametrize(("name", "text"), [("cpu", "cpu"), ("auto", "cpu")])
-@without_cuda
-def test_cpu_is_used_where_asked_for_and_where_there_is_nothing_else(name: str, text: str) -> None:
-    assert str(resolve_device(name)) == text
-
-
-@pytest.mark.parametrize("name", ["cuda", "cuda:1"])
-@without_cuda
-def test_cuda_asked_for_and_absent_is_an_error_with_a_remedy(name: str) -> None:
-    with pytest.raises(
-        DeviceUnavailable, match=rf"{name} was asked for.*gpu extra.*set the device"
-    ):
-        resolve_device(name)
-
-
 @pytest.mark.filterwarnings("ignore:Specified provider")
 @without_cuda
 def test_cuda_session_never_becomes_a_cpu_session(graph_path: Path) -> None:
@@ -123,58 +107,6 @@ def test_cuda_session_runs_on_the_gpu(graph_path: Path) -> None:
 
 
 @pytest.mark.gpu
-def test_auto_takes_the_gpu_where_there_is_one() -> None:
-    assert resolve_device("auto") == Device("cuda", 0)
-
-
-@pytest.mark.gpu
 def test_gpu_that_does_not_exist_is_an_error_with_a_remedy(graph_path: Path) -> None:
     with pytest.raises(DeviceUnavailable, match="cuda:63 was asked for"):
         OnnxSession(graph_path, resolve_device("cuda:63"))
-
-
-def test_device_is_written_as_it_is_asked_for() -> None:
-    assert [str(device) for device in (CPU, Device("cuda"), Device("cuda", 2))] == [
-        *("cpu", "cuda:0"),
-        "cuda:2",
-    ]
-
-
-def write_files(folder: Path, files: dict[str, str]) -> Path:
-    for name, content in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content, encoding="ascii")
-    return folder
-
-
-def affinity() -> int:
-    return len(os.sched_getaffinity(0))
-
-
-@pytest.mark.parametrize(
-    "files",
-    [
-        {"cpu.max": "100000 100000\n"},
-        {"cpu.max": "20000 100000\n"},
-        {"cpu/cpu.cfs_quota_us": "100000\n", "cpu/cpu.cfs_period_us": "100000\n"},
-    ],
-    ids=["v2", "v2, less than one", "v1"],
-)
-def test_cgroup_quota_bounds_the_processors(tmp_path: Path, files: dict[str, str]) -> None:
-    assert available_cpus(write_files(tmp_path, files)) == 1
-
-
-@pytest.mark.parametrize(
-    "files",
-    [
-        {},
-        {"cpu.max": "max 100000\n"},
-        {"cpu.max": "99900000 100000\n"},
-        {"cpu.max": "nonsense\n"},
-        {"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"},
-    ],
-    ids=["no files", "no limit", "more than there are", "nonsense", "v1, no limit"],
-)
-def test_without_a_cgroup_quota_all_processors_count(tmp_path: Path, files: dict[str, str]) -> None:
-    assert available_cpus(write_files(tmp_path, files)) == affinity()

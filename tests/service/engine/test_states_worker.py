@@ -1,4 +1,4 @@
-"""The thread of the states: what waits, what is refused, what is given up."""
+"""The thread of the states: reads that are queued, refused, or given up."""
 
 import asyncio
 import threading

@@ -33,7 +33,7 @@ from service.engine.waiting_queue import WaitingQueue
 from service.errors import ModelNotFound
 from service.http.app import SeqserveApp, create_app
 from service.pipeline.classify import ClassifyPipeline
-from service.pipeline.translate import TranslatePipeline
+from service.pipeline.translation.translate import TranslatePipeline
 from service.repository.glossaries import Glossaries
 from service.repository.manifest import (
     FileEntry,

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from service.http.faults import describe_faults, kind_of
+from service.http.faults import describe_faults
 from service.http.schemas import (
     Body,
     ClassifyRequest,
@@ -123,22 +123,6 @@ def test_sentence_never_repeats_what_was_sent() -> None:
     assert "secret" not in describe(
         TranslateRequest, {"q": "x", "target": "de", "format": "secret"}
     )
-
-
-@pytest.mark.parametrize(
-    ("value", "kind"),
-    [
-        (None, "null"),
-        (True, "true or false"),
-        (1, "a number"),
-        (1.5, "a number"),
-        ("", "a string"),
-        ([], "an array"),
-        ({}, "an object"),
-    ],
-)
-def test_kinds_have_their_names_in_json(value: object, kind: str) -> None:
-    assert kind_of(value) == kind
 
 
 def test_response_is_spelt_as_libretranslate_does() -> None:

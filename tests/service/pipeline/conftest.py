@@ -5,7 +5,7 @@ import pytest
 
 from service.engine.batch import Result, TokenSequence
 from service.pipeline.classify import ClassifyPipeline
-from service.pipeline.translate import TranslatePipeline
+from service.pipeline.translation.translate import TranslatePipeline
 from service.repository.manifest import Limits
 from service.repository.registry import Registry
 from service.settings import Settings
@@ -69,4 +69,13 @@ async def tiny(tiny_repository: Path) -> AsyncIterator[Tiny]:
         ClassifyPipeline(registry, settings, metrics),
         TranslatePipeline(registry, settings, metrics),
     )
+    await registry.stop()
+
+
+@pytest.fixture
+async def taggers(tiny_taggers: Path) -> AsyncIterator[Registry]:
+    settings = Settings(models_dir=tiny_taggers, device="cpu", engines_per_model=1)
+    registry = Registry(settings, make_metrics())
+    await registry.start()
+    yield registry
     await registry.stop()

@@ -4,18 +4,22 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from service.answers import (
     ClassifyOptions,
+    TagAnswer,
+    TagOptions,
     TranslateOptions,
 )
 from service.engine.batch import Result, TokenSequence
 from service.pipeline.classify import ClassifyPipeline
-from service.pipeline.documents import Document, parse_text, segment
-from service.pipeline.reader import make_reader
-from service.pipeline.translate import TranslatePipeline
+from service.pipeline.tagging.tag import TagPipeline
+from service.pipeline.translation.documents import Document, parse_text, segment
+from service.pipeline.translation.reader import make_reader
+from service.pipeline.translation.translate import TranslatePipeline
 from service.repository.registry import Registry
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
@@ -123,3 +127,9 @@ async def wait_for_step(runner: FakeRunner) -> None:
 
 def count_pending(stand: Stand) -> int:
     return sum(served.batcher.num_pending for served in stand.registry.models())
+
+
+async def tag(registry: Registry, *texts: str, **options: Any) -> TagAnswer:
+    pipeline = TagPipeline(registry, Settings(), make_metrics())
+    job = await pipeline.open_job(texts, TagOptions(**options), time.monotonic() + 20.0)
+    return await pipeline.answer_job(job)

@@ -89,7 +89,7 @@ async def test_text_in_a_script_that_no_model_reads_is_refused(stand: Stand) -> 
 async def test_text_in_a_language_that_no_classifier_reads_is_refused(
     stand: Stand, text: str, language: str
 ) -> None:
-    sentence = f"text 0 is in {language}, which no model reads; the models read en, ko; name one"
+    sentence = f"text 0 is in {language}, which no loaded model supports; the models read en, ko"
     with pytest.raises(LanguageNotSupported, match=sentence):
         await stand.classifiers.classify([text], ALL, soon())
     await stand.classifiers.classify([text], ClassifyOptions(model="film-en"), soon())

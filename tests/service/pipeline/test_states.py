@@ -19,11 +19,10 @@ from service.answers import (
 )
 from service.errors import InputTooLong, InvalidInput
 from service.pipeline.classify import ClassifyPipeline
-from service.pipeline.generate import GeneratePipeline
-from service.pipeline.source_tokens import map_spans
+from service.pipeline.generation.generate import GeneratePipeline
 from service.pipeline.states import NUM_DEFAULT_UNITS, Unit, choose_units
-from service.pipeline.tag import TagPipeline, cut_windows
-from service.pipeline.translate import TranslatePipeline
+from service.pipeline.tagging.tag import TagPipeline, cut_windows
+from service.pipeline.translation.translate import TranslatePipeline
 from service.repository.manifest import Find, Manifest, StateLayer
 from service.repository.registry import Registry
 from service.settings import Settings
@@ -295,18 +294,3 @@ def test_what_is_not_there_is_named(asked: StatesOptions, message: str) -> None:
 def test_model_without_states_says_so() -> None:
     with pytest.raises(InvalidInput, match="does not show its states"):
         choose_units(make_manifest(), ALL)
-
-
-@pytest.mark.parametrize(
-    ("edited", "original", "spans", "expected"),
-    [
-        ("a  b", "a  b", [(0, 1), (3, 4)], [(0, 1), (3, 4)]),
-        ("room #.", "room 4711.", [(0, 4), (5, 6), (6, 7)], [(0, 4), (5, 9), (9, 10)]),
-        ("b c", "- b  c", [(0, 1), (1, 1), (2, 3)], [(2, 3), (3, 3), (5, 6)]),
-        ("b", "b!", [(0, 1), (1, 1)], [(0, 1), (2, 2)]),
-    ],
-)
-def test_spans_of_an_edited_text_are_found_in_the_original(
-    edited: str, original: str, spans: list[tuple[int, int]], expected: list[tuple[int, int]]
-) -> None:
-    assert map_spans(spans, edited, original) == expected

@@ -16,7 +16,6 @@ from service.repository.registry import (
     default_engines,
     verify,
 )
-from service.repository.versions import find_versions, newest_version
 from service.settings import Settings
 from service.text.languages.detection import list_known, load_detector, restrict_detector
 from tests.fakes import (
@@ -27,18 +26,13 @@ from tests.fakes import (
     make_sequence,
     read_metric,
 )
+from tests.service.repository.copies import add_version
 
 SENTIMENT, TRANSLATION = "tiny-classification-gru", "tiny-translation-lstm"
 
 
 def make_settings(models_dir: Path, device: str = "cpu", drain_seconds: float = 5.0) -> Settings:
     return Settings(models_dir=models_dir, device=device, drain_seconds=drain_seconds)
-
-
-@pytest.fixture
-def repository(tiny_repository: Path, tmp_path: Path) -> Path:
-    """A copy that may be spoilt."""
-    return Path(shutil.copytree(tiny_repository, tmp_path / "repository"))
 
 
 @pytest.fixture
@@ -53,15 +47,6 @@ async def registry(tmp_path: Path) -> AsyncIterator[Registry]:
         registry.serve(make_model(manifest))
     yield registry
     await registry.stop()
-
-
-def add_version(repository: Path, name: str, version: str) -> Path:
-    """A copy of version 1 under another number."""
-    folder = repository / name / version
-    shutil.copytree(repository / name / "1", folder)
-    fields = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    (folder / MANIFEST).write_text(json.dumps(fields | {"version": version}), encoding="utf-8")
-    return folder
 
 
 async def test_a_model_can_ask_for_smaller_batches_than_the_server_allows(tmp_path: Path) -> None:
@@ -143,30 +128,6 @@ async def test_highest_version_is_served_by_number_not_by_spelling(repository: P
         assert registry.find_model(SENTIMENT, "classification").manifest.version == "10"
     finally:
         await registry.stop()
-
-
-def test_what_is_no_version_is_passed_over(repository: Path) -> None:
-    for place in ("draft", "2.partial"):
-        shutil.copytree(repository / SENTIMENT / "1", repository / SENTIMENT / place)
-    (repository / SENTIMENT / "3").mkdir()
-    (repository / "notes.txt").write_text("not a model", encoding="utf-8")
-
-    assert find_versions(repository) == [
-        repository / name / "1" for name in (SENTIMENT, TRANSLATION)
-    ]
-
-
-def test_newest_version_of_a_model_is_the_highest_number(repository: Path) -> None:
-    for version in ("9", "10"):
-        add_version(repository, SENTIMENT, version)
-
-    assert newest_version(repository, SENTIMENT) == repository / SENTIMENT / "10"
-    assert newest_version(repository, TRANSLATION) == repository / TRANSLATION / "1"
-
-
-def test_model_without_a_version_is_named(repository: Path) -> None:
-    with pytest.raises(ArtefactError, match="holds no model called 'nothing'"):
-        newest_version(repository, "nothing")
 
 
 @pytest.mark.parametrize("exists", [True, False])

@@ -80,7 +80,7 @@ async def close_all(workers: list[FairListener], clients: list[asyncio.StreamWri
 
 
 async def test_workers_take_turns(listener: socket.socket, open_worker: OpenWorker) -> None:
-    segments = [MetricsSegment() for _ in range(3)]  # nobody sits at the last one
+    segments = [MetricsSegment() for _ in range(3)]  # no worker has the last one
     workers = [open_worker(segments, place) for place in range(2)]
     clients = await connect(listener, 20)
     await wait_until(lambda: sum(len(worker.connections) for worker in workers) == 20)

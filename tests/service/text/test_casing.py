@@ -59,13 +59,13 @@ def test_single_word_follows_the_rest_of_its_text(
 def test_offsets_do_not_change() -> None:
     rng = random.Random(1)
     capitals = [chr(code) for code in range(sys.maxunicode) if chr(code).isupper()]
-    num_respelled = 0
+    num_normalized = 0
     for _ in range(300):
         text = " ".join(rng.choice(capitals) for _ in range(20))
         (spelled,) = normalize_caps([text])
         assert list(map(len, spelled.split(" "))) == [1] * 20
-        num_respelled += spelled != text
-    assert num_respelled > 200
+        num_normalized += spelled != text
+    assert num_normalized > 200
 
 
 def test_letter_that_is_not_a_capital_is_found_anywhere() -> None:

@@ -126,7 +126,7 @@ async def test_both_ends_learn_of_the_end() -> None:
             await one.lost.wait()
             await other.lost.wait()
         assert other.heard == ["last"]
-        other.link.send(("say", "too late"))  # nobody hears it, and nothing is raised
+        other.link.send(("say", "too late"))  # it is dropped, and nothing is raised
 
 
 def test_a_thread_may_speak_after_the_loop_has_ended() -> None:

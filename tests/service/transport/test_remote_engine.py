@@ -1,11 +1,9 @@
-"""A front end and an engine in one process, with a real connection between them."""
+"""What a front end asks of an engine, and what comes back; see `stand`."""
 
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,112 +16,29 @@ from service.engine.batch import (
     StreamState,
     TokenSequence,
 )
-from service.engine.batcher import Batcher
-from service.engine.scheduler import Scheduler
-from service.engine.states import StatesSession
-from service.engine.states_worker import ModelStates, StatesWorker
 from service.errors import (
     DeadlineExceeded,
-    InferenceFailed,
     InputTooLong,
     ModelNotReady,
     Overloaded,
 )
-from service.transport.engine_server import Engine, EngineServer
-from service.transport.mailbox import Mailbox
-from service.transport.remote_engine import (
-    HostedModel,
-    RemoteBatcher,
-    RemoteEngine,
-    RemoteStates,
-)
 from tests.fakes import (
     NEVER,
     FakeRunner,
-    FakeStates,
-    make_metrics,
     make_sequence,
     read_metric,
     shout,
     sum_ids,
 )
-
-NAME = "fake"
-MODEL = HostedModel(NAME, "1", "fp32", "cpu", 0, "digest")
-LIMITS = QueueLimits(100, 10_000, 5.0)
-
-
-@dataclass
-class EngineSide:
-    """What an engine process has."""
-
-    runner: FakeRunner
-    limits: QueueLimits
-    model: HostedModel = MODEL
-    faults: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.metrics = make_metrics()
-        scheduler = Scheduler(self.runner.free_rows, 4096)
-        self.batcher = Batcher(NAME, [self.runner], scheduler, self.limits, self.metrics)
-        self.states_worker = StatesWorker(100)
-        states = ModelStates(StatesSession(FakeStates, {}), self.states_worker)
-        engines = [Engine(self.model, self.batcher, states)]
-        self.server = EngineServer(engines, lambda: self.faults)
-
-    def start(self, mailbox: Mailbox) -> None:
-        self.batcher.start()
-        self.server.open(mailbox)
-
-    async def die(self) -> None:
-        """Ends all connections at once; what ran is of no interest any more."""
-        self.runner.gate.set()
-        self.server.close()
-        await self.batcher.stop(0.0)
-        self.states_worker.stop()
-
-
-@dataclass
-class Stand:
-    mailbox: Mailbox
-    engine_side: EngineSide
-    engine: RemoteEngine
-    batcher: RemoteBatcher
-    states: RemoteStates
-
-    @property
-    def runner(self) -> FakeRunner:
-        return self.engine_side.runner
-
-
-@asynccontextmanager
-async def run_both(
-    runner: FakeRunner | None = None, limits: QueueLimits = LIMITS
-) -> AsyncIterator[Stand]:
-    mailbox = Mailbox()
-    engine_side = EngineSide(runner or FakeRunner(), limits)
-    engine_side.start(mailbox)
-    engine = RemoteEngine(mailbox)
-    assert await engine.open() == [MODEL]
-    batcher = RemoteBatcher(NAME, 0, engine, limits, make_metrics().of_model(NAME))
-    stand = Stand(mailbox, engine_side, engine, batcher, RemoteStates(engine, 0))
-    try:
-        yield stand
-    finally:
-        await engine.stop(0.0)
-        await stand.engine_side.die()
-        mailbox.close()
-
-
-async def wait_until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20.0
-    while not condition():
-        assert time.monotonic() < deadline, "it has not come about in time"
-        await asyncio.sleep(0.005)
-
-
-async def wait_for_step(runner: FakeRunner) -> None:
-    assert await asyncio.to_thread(runner.entered.wait, 10.0)
+from tests.service.transport.stand import (
+    LIMITS,
+    MODEL,
+    NAME,
+    EngineSide,
+    run_both,
+    wait_for_step,
+    wait_until,
+)
 
 
 async def test_each_sequence_gets_its_own_answer_and_times() -> None:
@@ -135,23 +50,6 @@ async def test_each_sequence_gets_its_own_answer_and_times() -> None:
         np.testing.assert_array_equal(np.asarray(result), np.asarray(sum_ids(sequence)))
         assert sequence.arrived_at <= sequence.dispatched_at <= sequence.finished_at
         assert sequence.finished_at < time.monotonic()
-
-
-async def test_sequences_of_two_front_ends_share_a_batch() -> None:
-    async with run_both() as stand:
-        other = RemoteEngine(stand.mailbox)
-        await other.open()
-        second = RemoteBatcher(NAME, 0, other, LIMITS, make_metrics().of_model(NAME))
-        stand.runner.gate.clear()
-        futures = stand.batcher.submit([make_sequence()])
-        await wait_for_step(stand.runner)
-        futures += stand.batcher.submit([make_sequence()])
-        futures += second.submit([make_sequence()])
-        await asyncio.gather(stand.batcher.settle(), second.settle())
-        stand.runner.gate.set()
-        await asyncio.gather(*futures)
-        assert [len(batch) for batch in stand.runner.batches] == [1, 2]
-        await other.stop(0.0)
 
 
 async def test_a_refusal_comes_with_the_numbers_of_the_queue() -> None:
@@ -173,55 +71,6 @@ async def test_a_refusal_comes_with_the_numbers_of_the_queue() -> None:
             await too_long[0]
         shed = read_metric(stand.engine_side.metrics, "shed_total", model=NAME, reason="requests")
         assert shed == 1.0
-
-
-async def test_settling_does_not_wait_for_results() -> None:
-    async with run_both() as stand:
-        stand.runner.gate.clear()
-        (future,) = stand.batcher.submit([make_sequence()])
-        await asyncio.wait_for(stand.batcher.settle(), 5.0)
-        assert not future.done()
-
-
-async def test_a_cancelled_sequence_leaves_the_queue() -> None:
-    async with run_both() as stand:
-        stand.runner.gate.clear()
-        (running,) = stand.batcher.submit([make_sequence()])
-        await wait_for_step(stand.runner)
-        (queued,) = stand.batcher.submit([make_sequence()])
-        await stand.batcher.settle()
-        assert stand.engine_side.batcher.num_pending == 2
-        queued.cancel()
-        running.cancel()
-        await wait_until(lambda: stand.engine_side.batcher.num_pending == 0)
-        stand.runner.gate.set()
-        await asyncio.gather(*stand.batcher.submit([make_sequence(3)]))
-        assert [len(batch) for batch in stand.runner.batches] == [1, 1]
-
-
-async def test_a_front_end_that_dies_takes_back_what_it_asked() -> None:
-    async with run_both() as stand:
-        stand.runner.gate.clear()
-        doomed = RemoteEngine(stand.mailbox)
-        await doomed.open()
-        batcher = RemoteBatcher(NAME, 0, doomed, LIMITS, make_metrics().of_model(NAME))
-        batcher.submit([make_sequence() for _ in range(3)])
-        await batcher.settle()
-        assert stand.engine_side.batcher.num_pending == 3
-        assert stand.engine_side.server.num_front_ends == 2
-        await doomed.stop(0.0)
-        await wait_until(lambda: stand.engine_side.batcher.num_pending == 0)
-        assert stand.engine_side.server.num_front_ends == 1
-
-
-async def test_a_failed_step_fails_its_own_sequences_alone() -> None:
-    async with run_both() as stand:
-        stand.runner.failures = [RuntimeError("shapes and paths")]
-        (failing,) = stand.batcher.submit([make_sequence()])
-        with pytest.raises(InferenceFailed, match="the server's log says why"):
-            await failing
-        (working,) = stand.batcher.submit([make_sequence()])
-        assert await working is not None
 
 
 async def test_a_deadline_that_passes_in_the_queue_is_told() -> None:

@@ -7,9 +7,7 @@ import pytest
 from service.errors import InvalidInput, ModelNotFound, Overloaded
 from service.http.routes.tasks import name_model_of_address
 from tests.service.http.fakes import (
-    MANIFEST,
     FakePipeline,
-    FakeRegistry,
     ask,
     classify,
     connect,
@@ -252,7 +250,7 @@ async def test_prediction_is_cut_if_asked_for() -> None:
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [
-        (["a", "b"], "`inputs` is a pair of texts, which no model reads; send a text, or an"),
+        (["a", "b"], "`inputs` is a pair of texts, which no model supports; send a text, or an"),
         ([["a"], ["a", "b"]], "`inputs` has no array of one string at index 1"),
         ([["a"], "b"], "`inputs` has no array of one string at index 1"),
         ([["a"], [5]], "`inputs` has a number at index 0"),
@@ -264,24 +262,6 @@ async def test_bad_prediction_is_the_clients_fault(inputs: Any, message: str) ->
     response = await ask("/predict", {"inputs": inputs})
     assert response.status_code == 422
     assert response.json()["error"].startswith(message)
-
-
-async def test_bare_address_does_the_task_of_the_setting() -> None:
-    translation = {"inputs": "a", "parameters": IN_GERMAN}
-    classified = await ask("/", {"inputs": "a"}, default_task="classify")
-    translated = await ask("/", translation, default_task="translate")
-    only_loaded = await ask("/", {"inputs": "a"})
-    assert classified.json() == only_loaded.json() == [LABELS]
-    assert translated.json() == [{"translation_text": "A"}]
-
-
-async def test_bare_address_of_a_server_of_several_tasks_says_what_to_do() -> None:
-    translator = MANIFEST.model_copy(update={"name": "words", "task": "translation"})
-    registry = FakeRegistry(manifests=(MANIFEST, translator))
-    async with connect(make_app(None, registry)) as client:
-        response = await client.post("/", json={"inputs": "a"})
-    assert response.status_code == 404
-    assert "set SEQSERVE_DEFAULT_TASK" in response.json()["error"]
 
 
 BAD_BODIES: list[bytes | dict[str, Any]] = [

@@ -1,0 +1,232 @@
+"""Cuts a text into sentences as a translator reads them, with what must pass through masked."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from service.answers import Formality, TranslateOptions
+from service.engine.batch import Hypothesis, Result, SearchOptions, TokenSequence
+from service.errors import InvalidInput
+from service.pipeline.translation.sentence import (
+    DIGITS,
+    Sentence,
+    carries_some_masks,
+    find_candidates,
+)
+from service.repository.manifest import Level, Manifest, ScoreFit
+from service.repository.model import Model, check_length, new_token_limit
+from service.text.alignment import share_tags
+from service.text.markup import Node, Tag, escape_text
+from service.text.masking.masker import Masked, Masks, cut_at_placeables, mask_sentence
+from service.text.masking.terms import NO_TERMS, Terms
+from service.text.sentences import segmenter
+
+# Below this score, a word alone is read as an utterance, too: "hello" as "Hello.".
+DOUBTFUL = 0.7
+FORMALITIES: dict[Formality, Level | None] = {
+    "default": None,
+    "more": "formal",
+    "less": "casual",
+    "prefer_more": "formal",
+    "prefer_less": "casual",
+}
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Makes sentences for one model, and their sequences.
+
+    Attributes:
+        source, target: language codes.
+        text_format: of the text, `text` or `html`.
+        terms: those whose translations are given.
+        start_id: the token that starts the translations.
+        score_fit: of the direction, if the model has one.
+        like: its times and search options are those of the sentences' sequences.
+    """
+
+    model: Model
+    source: str
+    target: str
+    text_format: str
+    terms: Terms
+    start_id: int
+    score_fit: ScoreFit | None
+    like: TokenSequence
+
+    @property
+    def max_tokens(self) -> int:
+        """Of a sentence."""
+        return self.model.manifest.limits.max_input_tokens
+
+    def cut(self, node: Node) -> list[Sentence]:
+        """The sentences of a text, masked but not yet read."""
+        pairs = segmenter.split(node.text, self.source, has_lines=node.has_lines)
+        found: list[Sentence] = []
+        for sentence in share(pairs, node.tags):
+            masked = self.mask(sentence, self.model.manifest.masks)
+            found += [sentence._replace(masked=masked)] if masked else self.cut_around(sentence)
+        return found
+
+    def cut_around(self, sentence: Sentence) -> list[Sentence]:
+        """The placeables of a sentence and what is between them, each as a sentence."""
+        pieces = split_sentence(sentence, cut_at_placeables(sentence.text, self.terms))
+        return [
+            piece._replace(masked=self.mask(piece, {}) or Masked("", piece.text))
+            for piece in pieces
+        ]
+
+    def cut_in_two(self, sentence: Sentence) -> list[Sentence]:
+        """The halves of a sentence that is too long, as sentences."""
+        found: list[Sentence] = []
+        for half in split_sentence(sentence, segmenter.cut_in_two(sentence.text)):
+            masked = self.mask(half, self.model.manifest.masks)
+            found += [half._replace(masked=masked)] if masked else self.cut_around(half)
+        return found
+
+    def mask(
+        self, sentence: Sentence, masks: Masks, *, small_numbers: bool = False
+    ) -> Masked | None:
+        return mask_sentence(
+            sentence.text,
+            masks,
+            sentence.tags,
+            terms=self.terms,
+            small_numbers=small_numbers,
+            render=escape_text if self.text_format == "html" else str,
+        )
+
+    def read(self, found: Sequence[Sentence]) -> list[list[Sentence]]:
+        """Each sentence with what the model is to translate of it in a sequence.
+
+        One that is too long for the model is cut as often as it takes, and becomes several.
+
+        Raises:
+            InputTooLong: a word is too long for the model.
+        """
+        spelled = self.model.normalize_case(
+            [sentence.masked.text for sentence in found], self.source
+        )
+        encoded = self.model.encode(spelled, self.start_id)
+        read: list[list[Sentence]] = []
+        for sentence, text, input_ids in zip(found, spelled, encoded, strict=True):
+            if not input_ids:
+                read.append([sentence])
+            elif len(input_ids) > self.max_tokens and " " in sentence.masked.text:
+                read.append(list(chain.from_iterable(self.read(self.cut_in_two(sentence)))))
+            else:
+                sequence = self.make_sequence(input_ids, sentence)
+                read.append(
+                    [sentence._replace(sequence=sequence, spelled=text, target=self.target)]
+                )
+        return read
+
+    def make_sequence(self, input_ids: list[int], sentence: Sentence) -> TokenSequence:
+        """A sentence's sequence of tokens with the times and search options of its text."""
+        manifest, like = self.model.manifest, self.like
+        check_length(input_ids, self.model)
+        assert like.search is not None
+        limit = min(like.search.max_new_tokens, new_token_limit(input_ids, manifest))
+        with_attention = like.search.with_attention or bool(sentence.masked.tags)
+        search = SearchOptions(like.search.beam_size, limit, with_attention)
+        return TokenSequence(input_ids, like.arrived_at, like.deadline, search, self.start_id)
+
+    def must_read_again(self, sentence: Sentence, results: Mapping[TokenSequence, Result]) -> bool:
+        """Whether another reading could keep what no hypothesis is faithful to, or is likelier."""
+        if sentence.sequence is None or sentence.is_retry or sentence.is_plain:
+            return False
+        best = next(find_candidates(self.model, sentence, results), None)
+        return best is None or (sentence.is_bare_word and self.doubts(best.hypothesis))
+
+    def doubts(self, hypothesis: Hypothesis) -> bool:
+        fit = self.score_fit
+        return fit is not None and fit.score(hypothesis.score) < DOUBTFUL
+
+    def read_again(
+        self, sentence: Sentence, results: Mapping[TokenSequence, Result]
+    ) -> list[Sentence]:
+        """A sentence read another way.
+
+        With its small numbers masked, or cut around its masks; a word alone as an utterance.
+        """
+        if sentence.is_bare_word:
+            spelled = f"{sentence.spelled[0].upper()}{sentence.spelled[1:]}."
+            (input_ids,) = self.model.encode([spelled], self.start_id)
+            sequence = self.make_sequence(input_ids, sentence)
+            earlier = tuple(find_candidates(self.model, sentence, results))
+            return [sentence._replace(sequence=sequence, is_retry=True, earlier=earlier)]
+        masked = None
+        if DIGITS.search(sentence.masked.text) and carries_some_masks(
+            self.model, sentence, results
+        ):
+            masked = self.mask(sentence, self.model.manifest.masks, small_numbers=True)
+            found = find_candidates(self.model, sentence, results, may_drop_figures=True)
+            sentence = sentence._replace(earlier=tuple(found))
+        again = [sentence._replace(masked=masked)] if masked else self.cut_around(sentence)
+        return [each._replace(is_retry=True) for each in chain.from_iterable(self.read(again))]
+
+
+def make_reader(
+    model: Model,
+    source: str,
+    options: TranslateOptions,
+    like: TokenSequence,
+    terms: Terms = NO_TERMS,
+) -> Reader:
+    """The reader of texts in `source` for the target and the wishes of a request.
+
+    Raises:
+        InvalidInput: see `choose_start`.
+    """
+    manifest = model.manifest
+    return Reader(
+        model,
+        source,
+        options.target,
+        options.text_format,
+        terms,
+        choose_start(manifest, options),
+        manifest.score_fit(source, options.target),
+        like,
+    )
+
+
+def choose_start(manifest: Manifest, options: TranslateOptions) -> int:
+    """The start token for the target at the formality asked for.
+
+    Raises:
+        InvalidInput: the model has no levels in that language, and one is insisted on.
+    """
+    ids, target = manifest.ids, options.target
+    level = FORMALITIES[options.formality]
+    if level and level in ids.level_ids.get(target, {}):
+        return ids.level_ids[target][level]
+    if options.formality in ("more", "less"):
+        raise InvalidInput(
+            f"formality is {options.formality}, but model {manifest.name} knows no levels of "
+            f"formality in {target}; ask for prefer_{options.formality}, or leave it out"
+        )
+    return ids.start_ids[target]
+
+
+def split_sentence(sentence: Sentence, pairs: Sequence[tuple[str, str]]) -> list[Sentence]:
+    """A sentence in pieces, with its tags and the white space behind it."""
+    pieces = share(pairs, sentence.tags)
+    last = pieces[-1]
+    space_tags = [tag._replace(offset=tag.offset + len(last.space)) for tag in sentence.space_tags]
+    pieces[-1] = last._replace(
+        space=last.space + sentence.space, space_tags=[*last.space_tags, *space_tags]
+    )
+    return pieces
+
+
+def share(pairs: Sequence[tuple[str, str]], tags: Sequence[Tag]) -> list[Sentence]:
+    """Sentences from texts with the white space behind them, and the tags of each."""
+    if not tags:
+        return [Sentence(text, space, Masked("", text)) for text, space in pairs]
+    pairs = [("", ""), *pairs]  # what stands before the first sentence stands after this one
+    shared = iter(share_tags(tags, list(chain.from_iterable(pairs))))
+    return [
+        Sentence(text, space, Masked("", text), tags=next(shared), space_tags=next(shared))
+        for text, space in pairs
+    ]

@@ -1,0 +1,217 @@
+"""One sentence on its way through a translator: what the model reads, and what it makes of it.
+
+A translation is faithful if it has what must pass through unchanged. Where none of the hypotheses
+is, the sentence is cut around that and read again; if that fails too, it comes back as it was.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import regex
+
+from service.engine.batch import Hypothesis, Result, TokenSequence
+from service.repository.model import Model
+from service.text.alignment import Source, place_tags, weigh_words
+from service.text.casing import is_in_capitals
+from service.text.markup import Tag
+from service.text.masking.fixed_spaces import has_fixed_spaces, keep_fixed_spaces
+from service.text.masking.masker import LETTER, Masked, carries_masks, unmask
+from service.text.masking.number_words import says_figure
+from service.text.sentences.final_marks import match_final_marks
+
+DIGITS = regex.compile(r"\d+")
+BARE_WORD = regex.compile(r"\p{Ll}[\p{L}\p{M}'’-]*")
+REPLACEMENT = "\ufffd"
+
+
+class Candidate(NamedTuple):
+    """A faithful hypothesis, its text, and the sentence as it was read for it."""
+
+    hypothesis: Hypothesis
+    text: str
+    sentence: "Sentence"
+
+
+Choices = Mapping[TokenSequence, Candidate | None]
+"""What each sequence's translation is made of; None if no hypothesis is faithful."""
+
+
+class Sentence(NamedTuple):
+    """One sentence and the white space after it; copied if it has no sequence.
+
+    Attributes:
+        text: as it stands in the document.
+        tags: inline tags within it; the other one of a pair may be elsewhere.
+        masked: as it is to be translated.
+        spelled: the masked text as the model reads it.
+        target: the language of the translation.
+        space_tags: those before, within and after the white space.
+        is_retry: whether it was read another way before.
+        earlier: the candidates of that reading: of a bare word they may be better, of others they
+            lack figures, and are taken if this one has none.
+    """
+
+    text: str
+    space: str
+    masked: Masked
+    tags: Sequence[Tag] = ()
+    sequence: TokenSequence | None = None
+    spelled: str = ""
+    target: str = ""
+    space_tags: Sequence[Tag] = ()
+    is_retry: bool = False
+    earlier: Sequence[Candidate] = ()
+
+    @property
+    def is_in_capitals(self) -> bool:
+        """Whether its translation is to be in capitals, which the model does not see."""
+        return self.spelled != self.masked.text and is_in_capitals(self.masked.text)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether its first hypothesis is its translation, whatever that is."""
+        masked = self.masked
+        is_whole = not (masked.originals or masked.tags or DIGITS.search(masked.text))
+        return is_whole and not (self.is_bare_word or has_fixed_spaces(self.text))
+
+    @property
+    def is_bare_word(self) -> bool:
+        """Whether it is a word alone in small letters, which may be a word or a whole utterance."""
+        return BARE_WORD.fullmatch(self.masked.text) is not None and not self.masked.tags
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A sentence's translation, and its inline tags at their offsets."""
+
+    text: str
+    tags: Sequence[Tag] = ()
+
+
+def hypotheses_of(
+    results: Mapping[TokenSequence, Result], sequence: TokenSequence
+) -> list[Hypothesis]:
+    result = results[sequence]
+    assert isinstance(result, list)
+    return result
+
+
+def find_candidates(
+    model: Model,
+    sentence: Sentence,
+    results: Mapping[TokenSequence, Result],
+    *,
+    may_drop_figures: bool = False,
+) -> Iterator[Candidate]:
+    """The faithful hypotheses of a sentence that has a sequence, best first.
+
+    Those that are cut or repeat themselves are left out if there are others.
+    """
+    assert sentence.sequence is not None
+    hypotheses = hypotheses_of(results, sentence.sequence)
+    usable = [one for one in hypotheses if one.is_complete] or hypotheses
+    for one in usable:
+        text = decode(model, sentence, one)
+        if is_faithful(sentence, text, may_drop_figures=may_drop_figures):
+            yield Candidate(one, text, sentence)
+
+
+def carries_some_masks(
+    model: Model, sentence: Sentence, results: Mapping[TokenSequence, Result]
+) -> bool:
+    """Whether some hypothesis has each mask once, whatever else it lacks."""
+    assert sentence.sequence is not None
+    texts = (decode(model, sentence, one) for one in hypotheses_of(results, sentence.sequence))
+    return any(carries_masks(text, sentence.masked) for text in texts)
+
+
+def decode(model: Model, sentence: Sentence, hypothesis: Hypothesis) -> str:
+    return model.decode(hypothesis.token_ids, in_capitals=sentence.is_in_capitals)
+
+
+def is_faithful(sentence: Sentence, translation: str, *, may_drop_figures: bool = False) -> bool:
+    """Whether a translation says something, has each mask once, and the right figures."""
+    return (
+        LETTER.search(translation) is not None
+        and carries_masks(translation, sentence.masked)
+        and has_figures(
+            sentence.masked.text, translation, "" if may_drop_figures else sentence.target
+        )
+    )
+
+
+def has_figures(source: str, translation: str, language: str) -> bool:
+    """Whether each figure of the source is in the translation, as it is or as a word.
+
+    In a language whose words for figures are not known, a missing one may be a word.
+    """
+    figures = DIGITS.findall(source)
+    if not figures:
+        return True
+    wanted, found = Counter(figures), Counter(DIGITS.findall(translation))
+    missing = wanted - found
+    if missing and found - wanted:
+        return False
+    return all(says_figure(translation, figure, language) for figure in missing)
+
+
+def choose_candidates(
+    model: Model,
+    sentences: Iterable[Sentence],
+    results: Mapping[TokenSequence, Result],
+    rank: int = 0,
+) -> Choices:
+    """The candidate of a rank for each sentence that has a sequence."""
+    return {
+        sentence.sequence: choose_candidate(model, sentence, results, rank)
+        for sentence in sentences
+        if sentence.sequence
+    }
+
+
+def choose_candidate(
+    model: Model, sentence: Sentence, results: Mapping[TokenSequence, Result], rank: int
+) -> Candidate | None:
+    """The candidate of a rank, or the last before it; None if there is none."""
+    found = find_candidates(model, sentence, results)
+    if not (rank or sentence.earlier):
+        return next(found, None)
+    candidates = list(found)
+    if sentence.is_bare_word:
+        candidates += sentence.earlier
+        candidates.sort(
+            key=lambda one: (one.hypothesis.is_complete, one.hypothesis.score), reverse=True
+        )
+    candidates = candidates or list(sentence.earlier)
+    return candidates[min(rank, len(candidates) - 1)] if candidates else None
+
+
+def translate_sentence(model: Model, sentence: Sentence, choices: Choices) -> Rendered:
+    """The sentence's translation by the candidate that was chosen; itself if there is none."""
+    if sentence.sequence is None:
+        return Rendered(sentence.masked.before, sentence.tags)
+    candidate = choices[sentence.sequence]
+    if candidate is None:
+        return Rendered(sentence.text, sentence.tags)
+    hypothesis, text, sentence = candidate
+    masked = sentence.masked
+    tags: Sequence[Tag] = ()
+    if masked.tags:
+        assert hypothesis.attention is not None
+        source = Source(masked.text, model.tokenizer.spans(sentence.spelled))
+        ends = model.ends(hypothesis.token_ids, in_capitals=sentence.is_in_capitals)
+        words = weigh_words(text, ends, hypothesis.attention, len(source.spans))
+        tags = place_tags(masked.tags, source, words)
+    text, tags = unmask(*finish(text, tags, sentence), masked)
+    return Rendered(keep_fixed_spaces(sentence.text, text), tags)
+
+
+def finish(text: str, tags: Sequence[Tag], sentence: Sentence) -> tuple[str, Sequence[Tag]]:
+    """A translation with the final marks of its source, and without broken characters."""
+    if REPLACEMENT in text and REPLACEMENT not in sentence.text and not tags:
+        text = text.replace(REPLACEMENT, "")
+    finished = match_final_marks(sentence.masked.text, text)
+    shortest = min(len(text), len(finished))
+    return finished, [tag._replace(offset=min(tag.offset, shortest)) for tag in tags]

@@ -1,0 +1,327 @@
+"""What must pass through a translation unchanged, and what a request may ask of it."""
+
+from dataclasses import replace
+
+import pytest
+
+from service.answers import Delta, TranslateAnswer
+from service.engine.batch import Hypothesis, Result, TokenSequence
+from service.errors import GlossaryNotFound, InvalidInput
+from service.pipeline.translation.translate import TranslatePipeline
+from service.repository.glossaries import Glossaries, Glossary
+from service.repository.manifest import ScoreFit, SpecialIds
+from service.text.masking.masks import MASKS
+from service.text.masking.terms import Terms
+from tests.fakes import (
+    EOS_ID,
+    PAD_ID,
+    ByteTokenizer,
+    make_manifest,
+    make_model,
+    read_metric,
+    shout,
+)
+from tests.service.pipeline.stand import HTML, TO_GERMAN, MakeStand, Stand, soon, translate
+
+TOKENIZER = ByteTokenizer()
+LEVEL_IDS = {"de": {"formal": 6, "casual": 7}}
+
+
+def read(sequence: TokenSequence) -> str:
+    return TOKENIZER.decode(sequence.input_ids)
+
+
+def answer(*translations: str) -> list[Hypothesis]:
+    return [
+        Hypothesis(TOKENIZER.encode(text), -0.1 * (rank + 1))
+        for rank, text in enumerate(translations)
+    ]
+
+
+async def serve_masks(stand: Stand, **fields: object) -> Stand:
+    """The stand with a translator that knows masks."""
+    await stand.registry.find_model("words", "translation").batcher.stop(1.0)
+    manifest = make_manifest("translation", "words", masks=MASKS, **fields)
+    stand.registry.serve(make_model(manifest, stand.translator))
+    return stand
+
+
+@pytest.fixture
+async def masked(start: MakeStand) -> Stand:
+    return await serve_masks(await start())
+
+
+def list_texts(stand: Stand) -> list[str]:
+    return [read(sequence) for batch in stand.translator.batches for sequence in batch]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "read"),
+    [
+        ("hello {name}, hi!", "HELLO {name}, HI!", ["hello \ue008, hi!"]),
+        ("it costs $5.80 or 7,20 €.", "IT COSTS $5.80 OR 7,20 €.", ["it costs \ue000 or \ue001."]),
+        ("see https://a.org/b?c=1.", "SEE https://a.org/b?c=1.", ["see \ue008."]),
+        ("good job 👍", "GOOD JOB 👍", ["good job"]),
+        ("click <0>here</0>", "CLICK <0>HERE</0>", ["click here"]),
+        ("# a b\n- c", "# A B\n- C", ["a b", "c"]),
+        ("a\tb c", "A\tB C", ["a", "b c"]),
+        ("a  b\u00a0c", "A B C", ["a b c"]),
+    ],
+)
+async def test_placeables_pass_by_the_model(
+    masked: Stand, text: str, expected: str, read: list[str]
+) -> None:
+    assert await translate(masked, text) == expected
+    assert list_texts(masked) == read
+
+
+@pytest.mark.parametrize(
+    "text", ["😀", "2024", "1", "—", "...", ":)", "{x}", "https://a.org", "1.\n2."]
+)
+async def test_text_without_words_is_copied_without_the_engine(masked: Stand, text: str) -> None:
+    assert await translate(masked, text) == text
+    assert masked.translator.batches == []
+
+
+async def test_model_without_masks_reads_what_is_between_placeables(stand: Stand) -> None:
+    assert await translate(stand, "hello {name}, see a.org") == "HELLO {name}, SEE a.org"
+
+
+async def test_sentence_with_more_placeables_than_masks_is_cut_around_them(masked: Stand) -> None:
+    text = "a " + " b ".join(f"{{x{index}}}" for index in range(9))
+
+    assert await translate(masked, text) == text.replace("a ", "A ").replace(" b ", " B ")
+
+
+async def test_kept_elements_and_notes_stay_in_their_sentence(masked: Stand) -> None:
+    page = 'hello <span translate="no">%s</span>, a <!-- n -->dog<sup><a href="#">1</a></sup>'
+
+    assert await translate(masked, page, HTML) == (
+        'HELLO <span translate="no">%s</span>, A <!-- n -->DOG<sup><a href="#">1</a></sup>'
+    )
+    assert list_texts(masked) == ["hello \ue008, a dog"]
+
+
+async def test_line_end_in_a_page_is_a_space_but_not_in_preformatted_text(masked: Stand) -> None:
+    page = "<p>a b\nc</p><pre>a b\nc</pre>"
+
+    assert await translate(masked, page, HTML) == "<p>A B C</p><pre>A B\nC</pre>"
+
+
+async def test_next_hypothesis_is_taken_if_the_first_has_lost_a_mask(start: MakeStand) -> None:
+    def lose(sequence: TokenSequence) -> Result:
+        return answer("A.", "B \ue000 \ue000.", "C \ue000.")
+
+    masked = await serve_masks(await start(translate=lose))
+
+    assert await translate(masked, "it is 12:30.", replace(TO_GERMAN, beam_size=3)) == "C 12:30."
+
+
+async def test_sentence_is_read_again_around_a_mask_that_all_have_lost(start: MakeStand) -> None:
+    def lose(sequence: TokenSequence) -> Result:
+        return answer(read(sequence).upper().replace("\ue000", ""))
+
+    masked = await serve_masks(await start(translate=lose))
+
+    assert await translate(masked, "it is 12:30 now. bye.") == "IT IS 12:30 NOW. BYE."
+    assert list_texts(masked) == ["it is \ue000 now.", "bye.", "it is", "now."]
+
+
+async def test_tokens_of_the_second_reading_are_counted(start: MakeStand) -> None:
+    def lose(sequence: TokenSequence) -> Result:
+        return answer(read(sequence).upper().replace("\ue000", ""))
+
+    masked = await serve_masks(await start(translate=lose))
+    await translate(masked, "it is 12:30 now.")
+
+    def count(direction: str) -> float:
+        return read_metric(masked.metrics, "tokens_total", model="words", direction=direction)
+
+    num_read = sum(sequence.num_tokens for batch in masked.translator.batches for sequence in batch)
+    assert count("input") == num_read
+    assert count("output") == sum(len(text) for text in ("IT IS  NOW.", "IT IS", "NOW."))
+
+
+async def test_figure_that_changed_is_masked_in_the_second_reading(start: MakeStand) -> None:
+    def miscount(sequence: TokenSequence) -> Result:
+        return answer(read(sequence).upper().replace("3", "4"))
+
+    masked = await serve_masks(await start(translate=miscount))
+
+    assert await translate(masked, "i have 3 dogs.") == "I HAVE 3 DOGS."
+
+
+async def test_figure_may_become_a_word(start: MakeStand) -> None:
+    def spell(sequence: TokenSequence) -> Result:
+        return answer(read(sequence).upper().replace("3", "DREI"))
+
+    masked = await serve_masks(await start(translate=spell))
+
+    assert await translate(masked, "i have 3 dogs.") == "I HAVE DREI DOGS."
+
+
+@pytest.mark.parametrize(("again", "translation"), [("NUR \ue000", "NUR 4"), ("WEITER", "NICHTS")])
+async def test_figure_that_was_lost_is_masked_and_else_stays_lost(
+    start: MakeStand, again: str, translation: str
+) -> None:
+    masked = await serve_masks(
+        await start(
+            translate=lambda sequence: answer(again if "\ue000" in read(sequence) else "NICHTS")
+        )
+    )
+
+    assert await translate(masked, "platform 4") == translation
+    assert list_texts(masked) == ["platform 4", "platform \ue000"]
+
+
+async def test_answer_without_letters_is_replaced_by_the_text(start: MakeStand) -> None:
+    masked = await serve_masks(await start(translate=lambda _: answer(".", "", "!")))
+
+    assert await translate(masked, "hello") == "hello"
+
+
+async def test_first_hypothesis_with_letters_is_taken(start: MakeStand) -> None:
+    masked = await serve_masks(await start(translate=lambda _: answer(".", "", "Wasser.")))
+
+    assert await translate(masked, "water") == "Wasser"
+
+
+async def test_stream_gives_what_the_answer_has(start: MakeStand) -> None:
+    def lose(sequence: TokenSequence) -> Result:
+        return answer(read(sequence).upper().replace("\ue000", ""))
+
+    masked = await serve_masks(await start(translate=lose))
+    pipeline: TranslatePipeline = masked.translators
+    job = await pipeline.open_job(["hello you. it is 12:30 now. bye!"], TO_GERMAN, soon())
+
+    items = [item async for item in pipeline.stream_job(job)]
+
+    text = "".join(item.text for item in items if isinstance(item, Delta))
+    assert text == "HELLO YOU. IT IS 12:30 NOW. BYE!"
+    assert isinstance(items[-1], TranslateAnswer)
+    assert items[-1].translations[0].text == text
+
+
+async def test_terms_are_given_or_kept(masked: Stand) -> None:
+    terms = {"dog": "Mops", "Foo": "Foo"}
+    options = replace(TO_GERMAN, terms=terms)
+
+    assert await translate(masked, "the dog of Foo", options) == "THE Mops OF Foo"
+    assert await translate(masked, "Dog", options) == "Mops"
+    assert await translate(masked, "dogs", options) == "DOGS"
+
+
+async def test_terms_hold_without_masks(stand: Stand) -> None:
+    options = replace(TO_GERMAN, terms={"dog": "Mops"})
+
+    assert await translate(stand, "the dog runs", options) == "THE Mops RUNS"
+
+
+def add_glossary(stand: Stand) -> None:
+    """Terms from English to German."""
+    terms = {("en", "de"): Terms({"dog": "Mops", "cat": "Katze"})}
+    stand.registry.glossaries = Glossaries([Glossary("animals", terms)])
+
+
+async def test_terms_of_a_named_glossary_are_given(masked: Stand) -> None:
+    add_glossary(masked)
+    options = replace(TO_GERMAN, source="en-US", glossary="animals")
+
+    assert await translate(masked, "the dog", options) == "THE Mops"
+    own = replace(options, terms={"dog": "dog", "ox": "Ochse"})
+    assert await translate(masked, "dog, cat and ox", own) == "dog, Katze AND Ochse"
+    assert await translate(masked, "the dog") == "THE DOG"
+
+
+@pytest.mark.parametrize(
+    ("fields", "error", "message"),
+    [
+        ({"glossary": "plants"}, GlossaryNotFound, "no glossary is called 'plants'"),
+        ({"source": "de", "target": "en"}, GlossaryNotFound, "from de to en; it has en-de"),
+        ({"source": "auto"}, InvalidInput, "name the source"),
+    ],
+)
+async def test_glossary_that_does_not_fit_is_refused(
+    fields: dict[str, str], error: type[Exception], message: str, stand: Stand
+) -> None:
+    add_glossary(stand)
+    options = replace(TO_GERMAN, **{"glossary": "animals", **fields})  # type: ignore[arg-type]
+
+    with pytest.raises(error, match=message):
+        await translate(stand, "the dog", options)
+
+
+async def test_too_many_terms_are_refused(start: MakeStand) -> None:
+    stand = await start(max_terms=1)
+    options = replace(TO_GERMAN, terms={"a": "b", "c": "d"})
+
+    with pytest.raises(InvalidInput, match="2 terms, above the limit of 1"):
+        await translate(stand, "a", options)
+
+
+@pytest.mark.parametrize(
+    ("formality", "start_id"),
+    [("default", 4), ("more", 6), ("less", 7), ("prefer_more", 6), ("prefer_less", 7)],
+)
+async def test_formality_chooses_the_start_token(
+    start: MakeStand, formality: str, start_id: int
+) -> None:
+    ids = SpecialIds(
+        pad_id=PAD_ID, eos_id=EOS_ID, start_ids={"en": 3, "de": 4}, level_ids=LEVEL_IDS
+    )
+    masked = await serve_masks(await start(), ids=ids)
+
+    await translate(masked, "hello", replace(TO_GERMAN, formality=formality))
+
+    assert [each.start_id for batch in masked.translator.batches for each in batch] == [start_id]
+
+
+async def test_formality_is_refused_where_a_language_has_none(stand: Stand) -> None:
+    with pytest.raises(InvalidInput, match="formality is more, but model words"):
+        await translate(stand, "hello", replace(TO_GERMAN, formality="more"))
+    assert await translate(stand, "hello", replace(TO_GERMAN, formality="prefer_more")) == "HELLO"
+
+
+FIT = ScoreFit(
+    pair="en-de", slope=1.0, intercept=0.0, data="made up", num_sentences=9, threshold=45, auc=0.9
+)
+
+
+async def test_score_is_that_of_the_worst_sentence(start: MakeStand) -> None:
+    def doubt(sequence: TokenSequence) -> Result:
+        (first, *_) = shout(sequence)
+        return [replace(first, score=-2.0 if "bad" in read(sequence) else 0.0)]
+
+    masked = await serve_masks(await start(translate=doubt), score_fits=(FIT,))
+
+    found = await masked.translators.translate(
+        ["good.", "good. bad.", "12:30"], replace(TO_GERMAN, min_score=0.3), soon()
+    )
+
+    assert [each.score for each in found.translations] == pytest.approx(
+        [0.5, 0.1192, 1.0], abs=1e-4
+    )
+    assert [each.text for each in found.translations] == ["GOOD.", "good. bad.", "12:30"]
+    assert [each.is_unsure for each in found.translations] == [False, True, False]
+
+
+async def test_sentence_that_is_too_long_is_cut_between_clauses(short: Stand) -> None:
+    assert await translate(short, "a b c, d e f") == "A B C, D E F"
+    assert list_texts(short) == ["a b c,", "d e f"]
+
+
+async def test_word_alone_is_read_as_an_utterance_if_the_model_doubts_it(start: MakeStand) -> None:
+    scores = {"hello": -2.0, "Hello.": -0.1, "cat": -0.5, "Cat.": -9.0, "dog": 3.0}
+
+    def doubt(sequence: TokenSequence) -> Result:
+        (first, *_) = shout(sequence)
+        return [replace(first, score=scores[read(sequence)])]
+
+    masked = await serve_masks(await start(translate=doubt), score_fits=(FIT,))
+
+    assert [await translate(masked, text) for text in ("hello", "cat", "dog")] == [
+        "HELLO",
+        "CAT",
+        "DOG",
+    ]
+    assert list_texts(masked) == ["hello", "Hello.", "cat", "Cat.", "dog"]
