@@ -123,24 +123,24 @@ study: $(DEV_READY) ## compare vanilla RNN, GRU and LSTM, in minutes; results in
 load: $(DEV_READY) ## five minutes of load on HOST=http://..., or on a service of its own [ARGS="--slo p99=1500ms"]
 	@$(BIN)/python -m loadtests.load.run $(if $(HOST),--host $(HOST)) $(ARGS)
 
-LITSERVE := $(VENV)/litserve
-CTRANSLATE2 := $(VENV)/ctranslate2
+# Peers of the benchmark, each in an environment of its own; without it a peer is left out.
+PEERS := litserve torchserve ctranslate2
+
+.PHONY: bench-peers
+bench-peers: $(DEV_READY) ## the environments of the servers and engines that `make bench` compares with
+	@for peer in $(PEERS); do \
+	  packages=loadtests/bench/contestants/$$peer.txt; \
+	  test $(VENV)/$$peer/.ready -nt $$packages || { \
+	    echo "installing $$peer into $(VENV)/$$peer, for the comparison"; \
+	    $(BIN)/python -m venv --clear $(VENV)/$$peer && $(VENV)/$$peer/bin/python -m pip install -q \
+	      --disable-pip-version-check -c requirements.lock -r $$packages && touch $(VENV)/$$peer/.ready; \
+	  } || echo "note: $$peer cannot be installed here and is left out" >&2; \
+	done
 
 .PHONY: bench
-bench: $(DEV_READY) ## the service against its peers and its own engine, 12 minutes (ARGS=--quick: two)
-	@test -e $(LITSERVE)/.ready || { \
-	  echo "installing LitServe into $(LITSERVE), for the comparison"; \
-	  $(BIN)/python -m venv --clear $(LITSERVE) && $(LITSERVE)/bin/python -m pip install -q \
-	    --disable-pip-version-check -c requirements.lock -r loadtests/bench/contestants/litserve.txt && \
-	  touch $(LITSERVE)/.ready; } || echo "note: LitServe cannot be installed here and is left out" >&2
-	@test -e $(CTRANSLATE2)/.ready || { \
-	  echo "installing CTranslate2 into $(CTRANSLATE2), for the comparison"; \
-	  $(BIN)/python -m venv --clear $(CTRANSLATE2) && $(CTRANSLATE2)/bin/python -m pip install -q \
-	    --disable-pip-version-check -c requirements.lock -r loadtests/bench/contestants/ctranslate2.txt && \
-	  touch $(CTRANSLATE2)/.ready; } || echo "note: CTranslate2 cannot be installed here and is left out" >&2
-	@$(BIN)/python -m loadtests.bench.run \
-	  $$(test ! -e $(LITSERVE)/.ready || echo --litserve $(LITSERVE)/bin/python) \
-	  $$(test ! -e $(CTRANSLATE2)/.ready || echo --ctranslate2 $(CTRANSLATE2)/bin/python) $(ARGS)
+bench: bench-peers ## the service against its peers and its own engine, 27 minutes (ARGS=--quick: four)
+	@$(BIN)/python -m loadtests.bench.run $$(for peer in $(PEERS); do \
+	  test ! -e $(VENV)/$$peer/.ready || echo --$$peer $(VENV)/$$peer/bin/python; done) $(ARGS)
 
 .PHONY: bench-smoke
 bench-smoke: $(DEV_READY) ## show that every part of the benchmark runs, in about a minute (without wrk, those that need none)

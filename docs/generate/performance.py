@@ -8,6 +8,9 @@ from typing import Any
 from docs.generate.tables import format_cell, format_table
 
 BENCH = "loadtests/results/reference.json"
+HTTP = "loadtests/results/reference.http.json"
+OVERLOAD = "loadtests/results/reference.overload.json"
+PEER = "loadtests/results/reference.peer.json"
 TOPOLOGY = "loadtests/results/reference.topology.json"
 LOAD = "loadtests/results/reference.load.json"
 
@@ -24,26 +27,31 @@ def name_source(path: str, about: Mapping[str, Any]) -> str:
 
 
 def describe_http(root: Path) -> str:
-    """Requests per second by server and number of connections."""
-    results = read_results(root, BENCH)
+    """Requests per second and what they cost, by server and number of connections."""
+    results = read_results(root, HTTP)
     summary = results["http"]["summary"]
     levels = list(next(iter(summary.values())))
+    busy = levels[-2:]
     rows = [
         [
             name,
             *(float(found[level]["requests_per_second"]) for level in levels),
-            float(found[levels[-2]]["cpu_us"]),
+            *(float(found[level]["cpu_us"]) for level in busy),
+            "/".join(map(str, found[busy[0]]["connections"])),
         ]
         for name, found in summary.items()
     ]
-    cpu = f"CPU µs per request, c={levels[-2]}"
-    columns = ("requests per second", *(f"c={level}" for level in levels), cpu)
-    return format_table(columns, rows) + name_source(BENCH, results["about"])
+    columns = ["requests per second", *(f"c={level}" for level in levels)]
+    columns += [f"CPU µs per request, c={level}" for level in busy]
+    columns.append(f"connections by process, at worst, c={busy[0]}")
+    others = max(each["other_cpus"] for found in summary.values() for each in found.values())
+    said = f" Other programs took up to {others:.2f} of the CPUs meanwhile."
+    return format_table(columns, rows) + name_source(HTTP, results["about"]) + said
 
 
 def describe_latency(root: Path) -> str:
     """Median and 99th percentile by server and number of connections."""
-    results = read_results(root, BENCH)
+    results = read_results(root, HTTP)
     summary = results["http"]["summary"]
     levels = list(next(iter(summary.values())))
     rows = [
@@ -57,7 +65,7 @@ def describe_latency(root: Path) -> str:
         for name, found in summary.items()
     ]
     columns = ("p50 / p99, ms", *(f"c={level}" for level in levels))
-    return format_table(columns, rows) + name_source(BENCH, results["about"])
+    return format_table(columns, rows) + name_source(HTTP, results["about"])
 
 
 def describe_topologies(root: Path) -> str:
@@ -123,25 +131,26 @@ def describe_translation(root: Path) -> str:
 
 
 def describe_goals(root: Path) -> str:
-    """Every goal with its figure, met or not."""
-    results = read_results(root, BENCH)
-    goals = results["goals"]
+    """Every goal with its figure, met or not; one that several files have is the first one's."""
+    files = {path: read_results(root, path) for path in (HTTP, OVERLOAD, PEER, BENCH)}
+    found: dict[str, tuple[Mapping[str, Any], str]] = {}
+    for path, results in files.items():
+        for goal in results["goals"]:
+            found.setdefault(goal["title"], (goal, Path(path).name))
     rows = [
         [
-            goal["title"],
+            title,
             float(goal["value"]),
             f"{'at least' if goal['is_floor'] else 'at most'} {goal['goal']:g}",
             "yes" if goal["is_met"] else "no",
+            source,
         ]
-        for goal in goals
+        for title, (goal, source) in found.items()
     ]
-    num_met = sum(goal["is_met"] for goal in goals)
-    said = f"{num_met} of {len(goals)} goals are met.\n\n"
-    return (
-        said
-        + format_table(("figure", "measured", "goal", "met"), rows)
-        + name_source(BENCH, results["about"])
-    )
+    num_met = sum(goal["is_met"] for goal, _ in found.values())
+    said = f"{num_met} of {len(found)} goals are met.\n\n"
+    sources = "".join(name_source(path, results["about"]) for path, results in files.items())
+    return said + format_table(("figure", "measured", "goal", "met", "in"), rows) + sources
 
 
 def describe_load(root: Path) -> str:

@@ -1,15 +1,30 @@
 """What the service promises as ratios, computed from what the parts measured."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from loadtests.bench.contestants.servers import FLOOR, PLAIN, ours_name
+from loadtests.bench.contestants.servers import FLOOR, PLAIN, TORCHSERVE, ours_name
 from loadtests.bench.peer import OURS, PEER, peer_ratio
-from loadtests.bench.throughput import latency_ratio, overhead_ratio, throughput_ratio
+from loadtests.bench.throughput import (
+    Round,
+    balance_ratio,
+    latency_ratio,
+    overhead_ratio,
+    throughput_ratio,
+)
 from loadtests.bench.translation import short_ratio, tokens_ratio
 
 FP32, INT8 = ours_name("fp32"), ours_name("int8")
+# Connections at which throughput is judged, and how many times that of a peer it should be.
+BUSY_LEVELS = (32, 128)
+MIN_RATES = (
+    (FP32, TORCHSERVE, "", 1.2),
+    (FP32, PLAIN, "", 1.75),
+    (INT8, PLAIN, " fp32", 3.0),
+)
+MIN_BALANCE = 0.8
 # What is left of the maximum at three times of it; a refusal costs less of a translation.
 CLASSIFY_GOODPUT, TRANSLATE_GOODPUT = 0.85, 0.9
 MAX_REFUSAL_MS, MAX_GOOD_MS = 50.0, 1000.0
@@ -52,23 +67,34 @@ def find_goals(results: Mapping[str, Any]) -> list[Goal]:
     return goals
 
 
-def judge_http(rounds: Mapping[int, Sequence[Any]], ceilings: Sequence[float]) -> list[Goal]:
-    goals: list[Goal] = []
-    for level, least in ((32, 2.0), (128, 2.0)):
-        if level in rounds:
-            ratio = throughput_ratio(rounds[level], FP32, PLAIN)
-            goals.append(Goal(f"{FP32} / {PLAIN}, requests/s at c={level}", ratio, least))
-    if 128 in rounds:
-        ratio = throughput_ratio(rounds[128], INT8, PLAIN)
-        goals.append(Goal(f"{INT8} / {PLAIN} fp32, requests/s at c=128", ratio, 3.0))
+def judge_http(
+    rounds: Mapping[int, Sequence[Round]], ceilings: Mapping[str, Sequence[float]]
+) -> list[Goal]:
+    goals = [goal for level in BUSY_LEVELS for goal in judge_busy(rounds.get(level, ()), level)]
     if 1 in rounds:
         ratio = latency_ratio(rounds[1], FP32, PLAIN)
-        goals.append(Goal(f"{FP32} / {PLAIN}, p50 at c=1", ratio, 1.1, is_floor=False))
-    for level in (32, 128):
-        if level in rounds:
-            ratio = overhead_ratio(rounds[level], ceilings, FP32, FLOOR)
-            title = f"{FP32} / (HTTP floor + engine ceiling), CPU per request at c={level}"
+        goals.append(Goal(f"{FP32} / {PLAIN}, p50 at c=1", ratio, 1.0, is_floor=False))
+    for level in BUSY_LEVELS:
+        for precision, rates in ceilings.items() if level in rounds else ():
+            name = ours_name(precision)
+            ratio = overhead_ratio(rounds[level], rates, name, FLOOR)
+            title = f"{name} / (HTTP floor + engine ceiling), CPU per request at c={level}"
             goals.append(Goal(title, ratio, 1.4, is_floor=False))
+    return goals
+
+
+def judge_busy(rounds: Sequence[Round], level: int) -> list[Goal]:
+    """Requests per second against the peers that were there, and the balance of the workers."""
+    if not rounds:
+        return []
+    goals = [
+        Goal(f"{over} / {under}{note}, requests/s at c={level}", ratio, least)
+        for over, under, note, least in MIN_RATES
+        if math.isfinite(ratio := throughput_ratio(rounds, over, under))
+    ]
+    for name in (FP32, INT8):
+        title = f"{name}, connections of the idlest / the busiest worker at c={level}"
+        goals.append(Goal(title, balance_ratio(rounds, name), MIN_BALANCE))
     return goals
 
 

@@ -70,8 +70,9 @@ def find_maximum(server: Server, context: BenchContext) -> float:
     """Requests per second in closed loop, at the number of connections that suits it best."""
     server.resume()
     warm_up(server, context, MAXIMUM_LEVELS[0])
+    url = server.url(server.task_path)
     rates = [
-        run_wrk(server.url(PATH), context.bodies, level, context.plan.seconds).requests_per_second
+        run_wrk(url, context.bodies, level, context.plan.seconds).requests_per_second
         for level in MAXIMUM_LEVELS
     ]
     server.pause()
@@ -91,7 +92,7 @@ def measure_open(
             server.resume()
             warm_up(server, context, MAXIMUM_LEVELS[0])
             rate = LOAD_SHARE * maxima[server.name]
-            load = OpenLoad(rate, plan.open_seconds, seed=index)
+            load = OpenLoad(rate, plan.open_seconds, seed=index, path=server.task_path)
             found[server.name] = run_client(server, bodies, load)
             server.pause()
         rounds.append(found)

@@ -7,14 +7,16 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from loadtests.bench.contestants.servers import FLOOR, LITSERVE, PLAIN, ours_name
+from loadtests.bench.contestants.servers import FLOOR, LITSERVE, PLAIN, TORCHSERVE, ours_name
 from loadtests.measuring.figures import median
 
 LATENCIES = ("p50_ms", "p99_ms", "p99.9_ms")
 # One colour for each server in all panels.
 COLORS = {
     name: f"C{index}"
-    for index, name in enumerate((FLOOR, PLAIN, LITSERVE, ours_name("fp32"), ours_name("int8")))
+    for index, name in enumerate(
+        (FLOOR, PLAIN, LITSERVE, ours_name("fp32"), ours_name("int8"), TORCHSERVE)
+    )
 }
 
 

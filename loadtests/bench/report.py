@@ -20,7 +20,10 @@ PACKAGES = (
     *("seqserve", "onnxruntime", "onnxruntime-gpu", "tokenizers", "numpy"),
     *("fastapi", "starlette", "uvicorn", "uvloop", "httptools"),
 )
-LITSERVE_PACKAGES = ("litserve", "onnxruntime", "tokenizers", "numpy", "fastapi", "uvicorn")
+PEER_PACKAGES = (
+    *("litserve", "torchserve", "torch", "ctranslate2"),
+    *("onnxruntime", "tokenizers", "numpy", "fastapi", "uvicorn"),
+)
 LIST_VERSIONS = (
     "import json, sys\nfrom importlib import metadata\nfound = {}\n"
     "for name in sys.argv[1:]:\n"
@@ -32,7 +35,7 @@ LIST_VERSIONS = (
 MAX_OTHER_CPUS = 0.15
 
 
-def describe_run(num_cpus: int, litserve: Path | None) -> dict[str, Any]:
+def describe_run(num_cpus: int, pythons: Mapping[str, Path]) -> dict[str, Any]:
     """Machine, versions, command and date."""
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -44,15 +47,15 @@ def describe_run(num_cpus: int, litserve: Path | None) -> dict[str, Any]:
         "load_average": os.getloadavg()[0],
         "system": platform.platform(),
         "python": platform.python_version(),
-        "versions": find_versions(Path(sys.executable), PACKAGES),
-        "litserve_versions": find_versions(litserve, LITSERVE_PACKAGES) if litserve else {},
+        "versions": find_own_versions(PACKAGES),
+        "peer_versions": {
+            name: find_versions(python, PEER_PACKAGES) for name, python in pythons.items()
+        },
     }
 
 
 def find_versions(python: Path, packages: Sequence[str]) -> dict[str, str]:
-    """Versions in the environment of an interpreter."""
-    if python == Path(sys.executable):
-        return find_own_versions(packages)
+    """Versions in the environment of another interpreter."""
     done = subprocess.run(
         [str(python), "-c", LIST_VERSIONS, *packages], capture_output=True, text=True, check=True
     )
@@ -113,8 +116,9 @@ def print_peer(results: Mapping[str, Any]) -> None:
     )
 
 
-def print_http(summary: Mapping[str, Mapping[int, Mapping[str, float]]]) -> None:
+def print_http(summary: Mapping[str, Mapping[int, Mapping[str, Any]]]) -> None:
     levels = list(next(iter(summary.values())))
+    headings = ["", *(f"c={level}" for level in levels)]
     parts = []
     for title, key in (
         ("Requests per second", "requests_per_second"),
@@ -125,7 +129,12 @@ def print_http(summary: Mapping[str, Mapping[int, Mapping[str, float]]]) -> None
         ("Processors busy with neither server nor client, at worst", "other_cpus"),
     ):
         rows = [[name, *(each[level][key] for level in levels)] for name, each in summary.items()]
-        parts += [f"{title}:", format_table(["", *(f"c={level}" for level in levels)], rows)]
+        parts += [f"{title}:", format_table(headings, rows)]
+    spread = [
+        [name, *("/".join(map(str, each[level]["connections"])) for level in levels)]
+        for name, each in summary.items()
+    ]
+    parts += ["Connections by worker, at worst:", format_table(headings, spread)]
     print_section("Over HTTP, closed loop", *parts)
 
 

@@ -14,16 +14,15 @@ import argparse
 import shutil
 import signal
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from loadtests.bench.contestants.lineup import Contestants, start_contestants
+from loadtests.bench.contestants.lineup import PEERS, Contestants, start_contestants
 from loadtests.bench.decoder import find_translator, measure_decoder
-from loadtests.bench.engine import measure_ceiling, measure_engine
+from loadtests.bench.engine import measure_ceilings, measure_engine
 from loadtests.bench.generation import find_generator, measure_generation
 from loadtests.bench.open_load import LOAD_SHARE, find_maximum, measure_open, summarize_open
 from loadtests.bench.overload import WORKLOADS, measure_workloads
@@ -52,25 +51,28 @@ from loadtests.measuring.places import RESULTS
 from loadtests.measuring.processes import raise_file_limit
 from service.engine.device import available_cpus
 
+CTRANSLATE2 = "CTranslate2"
+PEER_NAMES = (*PEERS, CTRANSLATE2)
+
+Pythons = Mapping[str, Path]
+"""The interpreters of the peers' own environments; a peer without one is left out."""
+
 
 def main() -> None:
     given = parse_arguments()
     plan = make_plan(given)
-    ctranslate2 = given.ctranslate2.absolute() if given.ctranslate2 else None
-    skipped = find_missing(plan, ctranslate2) | (find_skipped(plan) if given.smoke else {})
+    pythons = find_pythons(given)
+    skipped = find_missing(plan, pythons) | (find_skipped(plan) if given.smoke else {})
     plan = plan.leave_out(skipped)
-    # not resolved: an environment's interpreter is a link to another one
-    litserve = given.litserve.absolute() if given.litserve else None
     if set(WITH_WRK) & set(plan.parts):
         require_wrk()
     # a stop is an exception: the servers, some of them standing still, are stopped on the way out
     signal.signal(signal.SIGTERM, stop)
     raise_file_limit()  # for the servers, too
-    about = describe_run(available_cpus(), litserve) | {"skipped": skipped}
+    about = describe_run(available_cpus(), pythons) | {"skipped": skipped}
     results = ResultsFile(RESULTS / f"{given.name}.json", about)
     with tempfile.TemporaryDirectory(prefix="seqserve-bench-") as scratch:
-        peers = Peers(litserve, ctranslate2)
-        run_parts(make_context(plan, Path(scratch)), peers, results)
+        run_parts(make_context(plan, Path(scratch)), pythons, results)
     print_goals(results.with_goals())
     plot_results(results.figures, RESULTS / f"{given.name}.png")
     print(f"wrote {RESULTS}/{given.name}.json and .png in {results.seconds:.0f} s")
@@ -90,37 +92,39 @@ def find_skipped(plan: BenchPlan) -> dict[str, str]:
     return skipped
 
 
-def find_missing(plan: BenchPlan, ctranslate2: Path | None) -> dict[str, str]:
+def find_pythons(given: argparse.Namespace) -> Pythons:
+    """The interpreters of the peers' own environments, of those that are given."""
+    return {
+        # not resolved: an environment's interpreter is a link to another one
+        name: python.absolute()
+        for name in PEER_NAMES
+        if (python := getattr(given, name.lower()))
+    }
+
+
+def find_missing(plan: BenchPlan, pythons: Pythons) -> dict[str, str]:
     """Finds the parts whose models or peers are not there; prints and returns why, by part."""
     reasons = {}
     if "generation" in plan.parts and not find_generator():
         reasons["generation"] = "the repository has no language model"
-    if "peer" in plan.parts and ctranslate2 is None:
+    if "peer" in plan.parts and CTRANSLATE2 not in pythons:
         reasons["peer"] = "no environment with CTranslate2 is given (--ctranslate2)"
     for part, reason in reasons.items():
         print(f"{part} is skipped: {reason}", flush=True)
     return reasons
 
 
-@dataclass(frozen=True)
-class Peers:
-    """The Pythons of the peers' own environments; None leaves a peer out."""
-
-    litserve: Path | None
-    ctranslate2: Path | None
-
-
-def run_parts(context: BenchContext, peers: Peers, results: ResultsFile) -> None:
+def run_parts(context: BenchContext, pythons: Pythons, results: ResultsFile) -> None:
     """Runs the parts of the plan in turn; each prints its tables when it is done."""
     parts = context.plan.parts
     for part, run_first in FIRST_PARTS.items():
         if part in parts:
-            run_first(context, peers, results)
+            run_first(context, pythons, results)
     if set(OVER_HTTP) & set(parts):
         with ExitStack() as stack:
             print("starting the servers", flush=True)
-            contestants = start_contestants(context, peers.litserve, stack)
-            results.figures["about"]["plain_endpoint"] = contestants.plain_endpoint
+            contestants = start_contestants(context, pythons, stack)
+            results.figures["about"]["left_out"] = contestants.left_out
             for part, compare in HTTP_PARTS.items():
                 if part in parts:
                     compare(context, contestants, results)
@@ -129,7 +133,7 @@ def run_parts(context: BenchContext, peers: Peers, results: ResultsFile) -> None
             measure(context, results)
 
 
-def run_engine(context: BenchContext, _: Peers, results: ResultsFile) -> None:
+def run_engine(context: BenchContext, _: Pythons, results: ResultsFile) -> None:
     plan = context.plan
     print("classifier's engine alone", flush=True)
     lengths = context.lengths[: plan.num_texts // 2]
@@ -138,7 +142,7 @@ def run_engine(context: BenchContext, _: Peers, results: ResultsFile) -> None:
     print_engine(found)
 
 
-def run_decoder(context: BenchContext, _: Peers, results: ResultsFile) -> None:
+def run_decoder(context: BenchContext, _: Pythons, results: ResultsFile) -> None:
     plan = context.plan
     print("translator's engine alone", flush=True)
     found = measure_decoder(plan.num_rounds, plan.num_sentences, available_cpus())
@@ -146,18 +150,17 @@ def run_decoder(context: BenchContext, _: Peers, results: ResultsFile) -> None:
     print_decoder(found)
 
 
-def run_peer(context: BenchContext, peers: Peers, results: ResultsFile) -> None:
-    plan = context.plan
-    assert peers.ctranslate2 is not None, "the part is left out without CTranslate2"
+def run_peer(context: BenchContext, pythons: Pythons, results: ResultsFile) -> None:
+    plan, python = context.plan, pythons[CTRANSLATE2]
     print("translator's engine against CTranslate2", flush=True)
-    found = measure_peer(peers.ctranslate2, plan.num_rounds, plan.num_sentences, available_cpus())
+    found = measure_peer(python, plan.num_rounds, plan.num_sentences, available_cpus())
     results.add("peer", {"model_version": find_translator().name, **found})
     print_peer(found)
 
 
 def run_http(context: BenchContext, contestants: Contestants, results: ResultsFile) -> None:
     print("over HTTP, closed loop", flush=True)
-    found = measure_http(contestants.servers, context, lambda: measure_ceiling(context))
+    found = measure_http(contestants.servers, context, lambda: measure_ceilings(context))
     summary = summarize(found["rounds"])
     results.add("http", found | {"summary": summary})
     print_http(summary)
@@ -214,7 +217,7 @@ def run_generation(context: BenchContext, results: ResultsFile) -> None:
 
 Run = Callable[[BenchContext, ResultsFile], None]
 
-FIRST_PARTS: dict[str, Callable[[BenchContext, Peers, ResultsFile], None]] = {
+FIRST_PARTS: dict[str, Callable[[BenchContext, Pythons, ResultsFile], None]] = {
     "engine": run_engine,
     "decoder": run_decoder,
     "peer": run_peer,
@@ -247,10 +250,9 @@ def parse_arguments() -> argparse.Namespace:
         action="store_true",
         help="only show that every part runs; skip those whose programs are not installed",
     )
-    parser.add_argument("--litserve", type=Path, help="python of an environment with LitServe")
-    parser.add_argument(
-        "--ctranslate2", type=Path, help="python of an environment with CTranslate2"
-    )
+    for name in PEER_NAMES:
+        help_text = f"python of an environment with {name}"
+        parser.add_argument(f"--{name.lower()}", type=Path, help=help_text)
     parser.add_argument("--name", default="bench", help="of the files in loadtests/results")
     return parser.parse_args()
 

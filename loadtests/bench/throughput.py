@@ -1,6 +1,7 @@
 """Part (b), closed loop: the service against its peers, same texts, same minute, in turns."""
 
 import json
+import threading
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -9,11 +10,14 @@ from typing import Any
 
 from loadtests.bench.plan import BenchContext
 from loadtests.clients.wrk import ClosedLoop, run_wrk
+from loadtests.measuring.connections import count_connections
 from loadtests.measuring.figures import median, median_ratio
 from loadtests.measuring.processes import OPENER, CpuAccount, Server
 
 PATH = "/classify"
 WARM_UP_SECONDS = 1
+# Before all rounds: Java compiles meanwhile what it runs often.
+FIRST_WARM_UP_SECONDS, FIRST_WARM_UP_LEVEL = 5, 32
 
 
 @dataclass(frozen=True)
@@ -24,17 +28,26 @@ class Turn:
         cpu_us: processor microseconds of the whole process tree per answered request.
         other_cpus: processors that were busy with neither server nor client; more than a few
             hundredths disturb.
+        connections: by worker, most first, when half of the time was over.
     """
 
     loop: ClosedLoop
     cpu_us: float
     other_cpus: float
+    connections: tuple[int, ...]
+
+    @property
+    def balance(self) -> float:
+        """Connections of the worker with the fewest over those of the one with the most."""
+        most = max(self.connections, default=0)
+        return min(self.connections) / most if most else 0.0
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self.loop) | {
             "requests_per_second": self.loop.requests_per_second,
             "cpu_us": self.cpu_us,
             "other_cpus": self.other_cpus,
+            "connections": self.connections,
         }
 
 
@@ -49,7 +62,7 @@ def check_answer(server: Server, body: str) -> None:
         RuntimeError: the answer is not a list of labels with scores.
     """
     request = urllib.request.Request(
-        server.url(PATH), body.encode(), {"Content-Type": "application/json"}
+        server.url(server.task_path), body.encode(), {"Content-Type": "application/json"}
     )
     with OPENER.open(request, timeout=30) as response:
         answer = json.load(response)
@@ -69,16 +82,26 @@ def bring_up(server: Server, context: BenchContext) -> None:
 
 
 def measure_turn(server: Server, bodies: Path, num_connections: int, seconds: float) -> Turn:
+    connections: list[int] = []
+    pids = server.list_pids()
+    watch = threading.Timer(
+        seconds / 2, lambda: connections.extend(count_connections(pids, server.port))
+    )
     account = CpuAccount(server)
-    loop = run_wrk(server.url(PATH), bodies, num_connections, seconds)
+    watch.start()
+    loop = run_wrk(server.url(server.task_path), bodies, num_connections, seconds)
     spent, other_cpus = account.close()
-    return Turn(loop, 1e6 * spent / max(1, loop.num_requests), other_cpus)
+    watch.join()
+    return Turn(loop, 1e6 * spent / max(1, loop.num_requests), other_cpus, tuple(connections))
 
 
-def warm_up(server: Server, context: BenchContext, num_connections: int) -> None:
+def warm_up(
+    server: Server, context: BenchContext, num_connections: int, seconds: int = WARM_UP_SECONDS
+) -> None:
     """Sends load that is not counted, unless the run is a smoke."""
     if not context.plan.is_smoke:
-        run_wrk(server.url(PATH), context.bodies, num_connections, WARM_UP_SECONDS)
+        url = server.url(server.task_path)
+        run_wrk(url, context.bodies, num_connections, seconds)
 
 
 def run_round(
@@ -104,20 +127,27 @@ def rotate(servers: Sequence[Server], by: int) -> list[Server]:
 
 
 def measure_http(
-    servers: Sequence[Server], context: BenchContext, measure_ceiling: Callable[[], float]
+    servers: Sequence[Server],
+    context: BenchContext,
+    measure_ceilings: Callable[[], Mapping[str, float]],
 ) -> dict[str, Any]:
-    """Rounds by number of connections, and in each round the engine's ceiling.
+    """Rounds by number of connections, and in each round the engine's ceilings.
 
     Args:
         servers: all of them stand still when they are given, and after.
         context: bodies, number of rounds and seconds.
-        measure_ceiling: texts per second of the engine alone.
+        measure_ceilings: texts per second of the engine's processor time, by precision.
     """
     plan = context.plan
+    for server in servers:
+        server.resume()
+        warm_up(server, context, FIRST_WARM_UP_LEVEL, FIRST_WARM_UP_SECONDS)
+        server.pause()
     rounds: dict[int, list[Round]] = {level: [] for level in plan.levels}
-    ceilings = []
+    ceilings: dict[str, list[float]] = {}
     for index in range(plan.num_rounds):
-        ceilings.append(measure_ceiling())
+        for precision, rate in measure_ceilings().items():
+            ceilings.setdefault(precision, []).append(rate)
         order = rotate(servers, index)
         for level in plan.levels:
             print(f"  round {index + 1} of {plan.num_rounds}, {level} connections", flush=True)
@@ -126,15 +156,12 @@ def measure_http(
     return {"rounds": rounds, "ceilings": ceilings}
 
 
-def choose_faster(servers: Sequence[Server], context: BenchContext) -> Server:
-    """The server with the most requests per second at 32 connections; all stand still after."""
-    found = run_round(servers, context, 32)
-    return max(servers, key=lambda server: found[server.name].loop.requests_per_second)
+def summarize(rounds: Mapping[int, Sequence[Round]]) -> dict[str, dict[int, dict[str, Any]]]:
+    """By server, then by number of connections: medians over the rounds.
 
-
-def summarize(rounds: Mapping[int, Sequence[Round]]) -> dict[str, dict[int, dict[str, float]]]:
-    """Medians over the rounds: by server, then by number of connections."""
-    summary: dict[str, dict[int, dict[str, float]]] = {}
+    Failures are added up; of other programs and of the spread of connections the worst is taken.
+    """
+    summary: dict[str, dict[int, dict[str, Any]]] = {}
     for level, level_rounds in rounds.items():
         for name in level_rounds[0]:
             turns = [each[name] for each in level_rounds]
@@ -145,6 +172,7 @@ def summarize(rounds: Mapping[int, Sequence[Round]]) -> dict[str, dict[int, dict
                 "cpu_us": median([turn.cpu_us for turn in turns]),
                 "num_failures": sum(turn.loop.num_failures for turn in turns),
                 "other_cpus": max(turn.other_cpus for turn in turns),
+                "connections": min(turns, key=lambda turn: turn.balance).connections,
             }
     return summary
 
@@ -155,6 +183,10 @@ def throughput_ratio(rounds: Sequence[Round], over: str, under: str) -> float:
 
 def latency_ratio(rounds: Sequence[Round], over: str, under: str) -> float:
     return median_ratio(rounds, over, under, lambda turn: turn.loop.p50_ms)
+
+
+def balance_ratio(rounds: Sequence[Round], name: str) -> float:
+    return median([each[name].balance for each in rounds])
 
 
 def overhead_ratio(

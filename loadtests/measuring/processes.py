@@ -28,6 +28,7 @@ class Server:
         ready_path: answers 200 when it can be asked.
         folder: where it is started.
         log: takes what it writes.
+        task_path: takes the requests that are measured.
     """
 
     def __init__(
@@ -39,8 +40,9 @@ class Server:
         ready_path: str,
         folder: Path,
         log: Path,
+        task_path: str = "",
     ) -> None:
-        self.name = name
+        self.name, self.task_path = name, task_path
         self.port = find_port()
         self.command = [part.replace("{port}", str(self.port)) for part in command]
         self._ready_path, self._log = ready_path, log
@@ -87,17 +89,21 @@ class Server:
     def resume(self) -> None:
         os.killpg(self._process.pid, signal.SIGCONT)
 
+    def list_pids(self) -> list[int]:
+        """The process that was started, and all below it."""
+        return list_tree(self._process.pid)
+
     def cpu_seconds(self) -> float:
         """Processor time of all its processes so far."""
-        return sum(read_cpu_seconds(pid) for pid in list_tree(self._process.pid))
+        return sum(read_cpu_seconds(pid) for pid in self.list_pids())
 
     def rss_bytes(self) -> int:
         """Resident memory of all its processes; what they share counts for each."""
-        return sum(read_rss_bytes(pid) for pid in list_tree(self._process.pid))
+        return sum(read_rss_bytes(pid) for pid in self.list_pids())
 
     def pss_bytes(self) -> int:
         """Memory of all its processes; each has its part of what they share."""
-        return sum(read_pss_bytes(pid) for pid in list_tree(self._process.pid))
+        return sum(read_pss_bytes(pid) for pid in self.list_pids())
 
     def stop(self) -> None:
         """Lets it end by itself, then kills the rest of its session."""

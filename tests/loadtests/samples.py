@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from loadtests.bench.contestants.servers import FLOOR, PLAIN, ours_name
+from loadtests.bench.contestants.servers import FLOOR, PLAIN, TORCHSERVE, ours_name
 from loadtests.bench.open_load import summarize_open
 from loadtests.bench.throughput import Turn, summarize
 from loadtests.bench.translation import (
@@ -14,11 +14,19 @@ from loadtests.bench.translation import (
 from loadtests.clients.wrk import ClosedLoop
 
 FP32, INT8 = ours_name("fp32"), ours_name("int8")
-__all__ = ["FLOOR", "FP32", "INT8", "PLAIN", "make_results", "make_turn"]
+CEILINGS = {"fp32": [2500.0], "int8": [6250.0]}
+__all__ = ["FLOOR", "FP32", "INT8", "PLAIN", "TORCHSERVE", "make_results", "make_turn"]
 
 
-def make_turn(rate: int, p50_ms: float, cpu_us: float, other_cpus: float = 0.0) -> Turn:
-    return Turn(ClosedLoop(rate, 1.0, p50_ms, 2 * p50_ms, 3 * p50_ms, 0), cpu_us, other_cpus)
+def make_turn(
+    rate: int,
+    p50_ms: float,
+    cpu_us: float,
+    other_cpus: float = 0.0,
+    connections: tuple[int, ...] = (16, 16),
+) -> Turn:
+    loop = ClosedLoop(rate, 1.0, p50_ms, 2 * p50_ms, 3 * p50_ms, 0)
+    return Turn(loop, cpu_us, other_cpus, connections)
 
 
 def make_results() -> dict[str, Any]:
@@ -54,7 +62,7 @@ def make_results() -> dict[str, Any]:
             "rows": {"int8|mixed|1": [800.0], "int8|mixed|16": [4000.0]},
             "parallel": {"int8|1x1|1": [800.0], "int8|2x1|1": [1500.0]},
         },
-        "http": {"rounds": rounds, "ceilings": [2500.0], "summary": summarize(rounds)},
+        "http": {"rounds": rounds, "ceilings": CEILINGS, "summary": summarize(rounds)},
         "open": {"rounds": open_rounds, "summary": summarize_open(open_rounds)},
         "overload": {FP32: make_overload()},
         "translation": {

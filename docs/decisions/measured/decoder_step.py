@@ -111,7 +111,7 @@ def main() -> None:
         for folder in map(Path, sys.argv[1:])
         for rows, beam in BATCHES
     }
-    about = describe_run(available_cpus(), None)
+    about = describe_run(available_cpus(), {})
     written = Path(__file__).with_suffix(".json")
     written.write_text(json.dumps({"about": about, "us": results}, indent=1) + "\n")
     for name, found in results.items():

@@ -1,16 +1,21 @@
 """The contestants: how each server is started, on what model."""
 
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from loadtests.bench.shape_model import ShapeModel
+from loadtests.bench.throughput import PATH
 from loadtests.measuring.places import ROOT
 from loadtests.measuring.processes import Server
 
 CONTESTANTS = "loadtests.bench.contestants"
-FLOOR, PLAIN, LITSERVE = "HTTP floor", "plain FastAPI", "LitServe"
+FLOOR, PLAIN, LITSERVE, TORCHSERVE = "HTTP floor", "plain FastAPI", "LitServe", "TorchServe"
 NUM_PLAIN_WORKERS = 2
+# An interpreter with packages of its own sees of ours only the source files.
+OTHER_ENVIRONMENT = {"PYTHONPATH": str(ROOT), "VIRTUAL_ENV": ""}
+TORCHSERVE_READY, TORCHSERVE_PATH = "/ping", "/predictions/shape"
 LIBRARY_THREADS = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 # The peers refuse nothing, so nor does ours where it is compared with them.
 PATIENCE = ("--max-queue-wait-ms", "60000", "--max-standing-wait-ms", "60000")
@@ -39,30 +44,39 @@ def start_floor(logs: Path) -> Server:
     return start(FLOOR, uvicorn_command("app_floor", 1), {}, logs)
 
 
-def start_plain(shape: ShapeModel, logs: Path, endpoint: str, name: str = PLAIN) -> Server:
-    """FastAPI and onnxruntime with a worker per processor of the reference machine.
-
-    Args:
-        shape: what it serves.
-        logs: a folder.
-        endpoint: `async def` or `def`.
-        name: what the tables call it.
-    """
-    environment = {
-        "BENCH_GRAPH": str(shape.graph),
-        "BENCH_TOKENIZER": str(shape.tokenizer),
-        "BENCH_ENDPOINT": endpoint,
-    }
-    command = uvicorn_command("app_plain", NUM_PLAIN_WORKERS)
-    return start(name, command, environment | LIBRARY_THREADS, logs)
+def start_plain(shape: ShapeModel, logs: Path) -> Server:
+    """FastAPI and onnxruntime with a worker per processor of the reference machine."""
+    return start(
+        PLAIN, uvicorn_command("app_plain", NUM_PLAIN_WORKERS), shape_variables(shape), logs
+    )
 
 
 def start_litserve(python: Path, shape: ShapeModel, logs: Path) -> Server:
-    """LitServe, by the interpreter of its own environment, which cannot import this package."""
-    command = [str(python), str(Path(__file__).with_name("app_litserve.py")), "{port}"]
-    environment = {"BENCH_GRAPH": str(shape.graph), "BENCH_TOKENIZER": str(shape.tokenizer)}
-    isolated = {"PYTHONPATH": "", "VIRTUAL_ENV": ""}
-    return start(LITSERVE, command, environment | isolated | LIBRARY_THREADS, logs)
+    """LitServe, by the interpreter of its own environment."""
+    command = [str(python), "-m", f"{CONTESTANTS}.app_litserve", "{port}"]
+    return start(LITSERVE, command, shape_variables(shape) | OTHER_ENVIRONMENT, logs)
+
+
+def start_torchserve(python: Path, shape: ShapeModel, logs: Path) -> Server:
+    """TorchServe, by the interpreter of its own environment.
+
+    Raises:
+        RuntimeError: there is no Java.
+    """
+    if shutil.which("java") is None:
+        raise RuntimeError(
+            "Java 17 is needed (Debian, Ubuntu: apt-get install openjdk-17-jre-headless)"
+        )
+    command = [str(python), "-m", f"{CONTESTANTS}.app_torchserve", "{port}"]
+    command.append(str(logs / TORCHSERVE))
+    environment = shape_variables(shape) | OTHER_ENVIRONMENT
+    return start(TORCHSERVE, command, environment, logs, TORCHSERVE_READY, TORCHSERVE_PATH)
+
+
+def shape_variables(shape: ShapeModel) -> dict[str, str]:
+    """How a peer is told what it serves."""
+    paths = {"BENCH_GRAPH": str(shape.graph), "BENCH_TOKENIZER": str(shape.tokenizer)}
+    return paths | LIBRARY_THREADS
 
 
 def uvicorn_command(module: str, num_workers: int) -> list[str]:
@@ -79,6 +93,15 @@ def start(
     command: Sequence[str],
     environment: Mapping[str, str],
     logs: Path,
+    ready_path: str = "/readyz",
+    task_path: str = PATH,
 ) -> Server:
-    log = logs / f"{name.replace(' ', '-')}.log"
-    return Server(name, command, environment, ready_path="/readyz", folder=ROOT, log=log)
+    return Server(
+        name,
+        command,
+        environment,
+        ready_path=ready_path,
+        folder=ROOT,
+        log=logs / f"{name.replace(' ', '-')}.log",
+        task_path=task_path,
+    )

@@ -9,7 +9,7 @@ from loadtests.bench.goals import (
     judge_translation,
 )
 from loadtests.bench.peer import OURS, PEER
-from tests.loadtests.samples import FLOOR, FP32, INT8, PLAIN, make_results, make_turn
+from tests.loadtests.samples import FLOOR, FP32, INT8, PLAIN, TORCHSERVE, make_results, make_turn
 
 
 def test_goals_are_floors_or_ceilings() -> None:
@@ -23,16 +23,29 @@ def test_http_is_judged_by_ratios_within_rounds() -> None:
     one_round = {
         FLOOR: make_turn(6000, 1.0, 150.0),
         PLAIN: make_turn(1000, 2.0, 1500.0),
-        FP32: make_turn(2500, 2.1, 700.0),
+        TORCHSERVE: make_turn(2000, 8.0, 700.0),
+        FP32: make_turn(2500, 2.1, 700.0, connections=(20, 12)),
         INT8: make_turn(3500, 1.5, 400.0),
     }
     rounds = {level: [one_round] * 3 for level in (1, 32, 128)}
-    values = {goal.title: goal.value for goal in judge_http(rounds, [2500.0] * 3)}
+    ceilings = {"fp32": [2500.0] * 3, "int8": [5000.0] * 3}
+    values = {goal.title: goal.value for goal in judge_http(rounds, ceilings)}
+    assert values[f"{FP32} / {TORCHSERVE}, requests/s at c=32"] == 1.25
     assert values[f"{FP32} / {PLAIN}, requests/s at c=32"] == 2.5
     assert values[f"{INT8} / {PLAIN} fp32, requests/s at c=128"] == 3.5
     assert values[f"{FP32} / {PLAIN}, p50 at c=1"] == pytest.approx(1.05)
     overhead = values[f"{FP32} / (HTTP floor + engine ceiling), CPU per request at c=128"]
     assert overhead == pytest.approx(700 / (150 + 400))
+    overhead = values[f"{INT8} / (HTTP floor + engine ceiling), CPU per request at c=32"]
+    assert overhead == pytest.approx(400 / (150 + 200))
+    assert values[f"{FP32}, connections of the idlest / the busiest worker at c=32"] == 0.6
+
+
+def test_a_peer_that_was_left_out_is_no_goal() -> None:
+    http = make_results()["http"]
+    titles = [goal.title for goal in judge_http(http["rounds"], http["ceilings"])]
+    assert any(PLAIN in title for title in titles)
+    assert not any(TORCHSERVE in title for title in titles)
 
 
 def test_overload_without_sheds_is_not_judged_by_them() -> None:

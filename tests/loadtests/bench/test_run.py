@@ -6,10 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from loadtests.bench.contestants.lineup import PEERS
 from loadtests.bench.contestants.servers import FLOOR, PLAIN, ours_name
 from loadtests.bench.overload import WORKLOADS
 from loadtests.bench.plan import PARTS, WITH_WRK, BenchPlan
-from loadtests.bench.run import find_missing, find_skipped, parse_arguments
+from loadtests.bench.run import (
+    CTRANSLATE2,
+    PEER_NAMES,
+    find_missing,
+    find_skipped,
+    parse_arguments,
+)
 from loadtests.bench.translation import CONTINUOUS, STATIC, STATIC_DROPPING
 from loadtests.measuring.places import MODELS_DIR, RESULTS, ROOT
 from service.repository.versions import newest_version
@@ -42,17 +49,21 @@ def test_without_ctranslate2_its_part_is_left_out_with_a_word(
 ) -> None:
     plan = BenchPlan(("decoder", "peer"))
 
-    assert plan.leave_out(find_missing(plan, None)).parts == ("decoder",)
+    assert plan.leave_out(find_missing(plan, {})).parts == ("decoder",)
     assert "peer is skipped: no environment with CTranslate2" in capsys.readouterr().out
-    assert find_missing(plan, Path(sys.executable)) == {}
+    assert find_missing(plan, {CTRANSLATE2: Path(sys.executable)}) == {}
 
 
 @pytest.mark.slow
 def test_every_part_runs_and_is_in_the_results(tmp_path: Path) -> None:
     name = f"smoke-{tmp_path.name}"
     command = [sys.executable, "-m", "loadtests.bench.run", "--smoke", "--name", name]
+    for peer in PEER_NAMES:  # `make bench-peers` makes their environments
+        python = Path(sys.prefix) / peer.lower() / "bin" / "python"
+        if (python.parents[1] / ".ready").exists():
+            command += [f"--{peer.lower()}", str(python)]
     # not captured: the parts that are skipped are told on the terminal
-    done = subprocess.run(command, cwd=ROOT, timeout=300, check=False)
+    done = subprocess.run(command, cwd=ROOT, timeout=600, check=False)
     written = {path.suffix: path for path in RESULTS.glob(f"{name}.*")}
     try:
         assert done.returncode == 0
@@ -72,7 +83,11 @@ def test_every_part_runs_and_is_in_the_results(tmp_path: Path) -> None:
     assert all(each["statuses"].get("200") for each in found["overload"].values())
     if shutil.which("wrk"):
         ours = {ours_name("fp32"), ours_name("int8")}
-        assert set(found["http"]["summary"]) >= {FLOOR, PLAIN} | ours
-        assert set(found["open"]["summary"]) >= {PLAIN} | ours
+        peers = set(PEERS) - set(found["about"]["left_out"])
+        assert set(found["http"]["summary"]) == {FLOOR, PLAIN} | peers | ours
+        assert set(found["open"]["summary"]) == {PLAIN} | peers | ours
+        for turns in found["http"]["summary"].values():
+            assert all(each["num_failures"] == 0 for each in turns.values())
+            assert all(sum(each["connections"]) == int(level) for level, each in turns.items())
         for part in ("fp32", "int8", "translation"):
             assert set(found["topology"][part]["summary"]) == {"replicas 1", "engine 1"}
