@@ -54,7 +54,7 @@ def measure() -> dict[int, list[Round]]:
                 stack.callback(server.stop)
                 bring_up(server, context)
                 servers.append(server)
-        rounds: dict[int, list[Round]] = measure_http(servers, context, lambda: 0.0)["rounds"]
+        rounds: dict[int, list[Round]] = measure_http(servers, context, dict)["rounds"]
         return rounds
 
 
