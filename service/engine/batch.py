@@ -96,10 +96,10 @@ class TokenSequence:
     features: tuple[float, ...] | None = None
     on_token: Callable[[int, float], bool] | None = None
     stream: StreamState | None = None
+    num_tokens: int = field(init=False)
 
-    @property
-    def num_tokens(self) -> int:
-        return len(self.input_ids)
+    def __post_init__(self) -> None:
+        self.num_tokens = len(self.input_ids)  # is asked for twenty times on the way
 
     @property
     def num_rows(self) -> int:

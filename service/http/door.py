@@ -9,15 +9,27 @@ from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from service.engine.forecast import Forecast
-from service.errors import Overloaded
+from service.errors import ModelNotFound, Overloaded, TaskNotChosen
 from service.http.context import AppContext
 from service.http.deadlines import TIMEOUT_HEADER, read_milliseconds
 from service.http.middleware import choose_id
 from service.http.problems import answer_problem, headers_of, status_of
+from service.http.routes.default import choose_task, find_task
 
 logger = logging.getLogger(__name__)
 
 Headers = Iterable[tuple[bytes, bytes]]
+# What is asked for at these addresses; at the others it depends on the models.
+TASKS = {
+    "/classify": "classify",
+    "/predict": "classify",
+    "/translate": "translate",
+    "/tag": "tag",
+    "/generate": "generate",
+    "/generate_stream": "generate",
+    "/v1/completions": "generate",
+}
+DEFAULT, MODELS = "/", "/models/"
 # While requests are refused they are too many for a line each.
 REPORT_SECONDS = 1.0
 
@@ -69,29 +81,36 @@ class Door:
 
     Args:
         context: of the app.
-
-    Attributes:
-        paths: of the tasks, as clients send them; requests for others are all let in.
     """
 
     def __init__(self, context: AppContext) -> None:
         self._context = context
         self._pipelines: dict[str, Pipeline] = {
-            "/classify": context.classify,
-            "/predict": context.classify,
-            "/translate": context.translate,
-            "/tag": context.tag,
-            "/generate": context.generate,
-            "/generate_stream": context.generate,
-            "/v1/completions": context.generate,
+            "classify": context.classify,
+            "translate": context.translate,
+            "tag": context.tag,
+            "generate": context.generate,
         }
-        prefix = context.settings.root_path
-        self.paths = {
-            (start + path).encode(): path for path in self._pipelines for start in {"", prefix}
-        }
+        prefixes = {"", context.settings.root_path}
+        paths = (DEFAULT, *TASKS)
+        self._paths = {(start + path).encode(): path for path in paths for start in prefixes}
+        self._folders = [f"{start}{MODELS}".encode() for start in prefixes]
         self._has_cors = bool(context.settings.cors_origins.strip())
         self._turns: dict[str, Turn] = {}
         self._num_refused = 0
+
+    def find_path(self, url: bytes) -> str | None:
+        """The path of a task without the server's prefix; None if it is another, or has a query.
+
+        Args:
+            url: as the client sent it.
+        """
+        if path := self._paths.get(url):
+            return path
+        for folder in self._folders:
+            if url.startswith(folder):
+                return MODELS + url.removeprefix(folder).decode("latin-1")
+        return None
 
     def find_refusal(
         self, path: str, headers: Headers, measure_age: Callable[[], float]
@@ -99,7 +118,7 @@ class Door:
         """What to answer to a request that would wait too long; None lets it in.
 
         Args:
-            path: one of the values of `paths`.
+            path: of `find_path`.
             headers: names in lower case.
             measure_age: gives the seconds since the bytes of the request arrived.
         """
@@ -124,6 +143,8 @@ class Door:
             turn.forecast.admit(age, seconds_left)
         except Overloaded as error:
             refusal = render(path, error)
+            if self._has_cors:  # which says so of every answer
+                refusal = refusal._replace(headers=refusal.headers + b"vary: Origin\r\n")
             if error.reason == "wait":
                 turn.refusal = refusal
             self._count(1)
@@ -133,9 +154,21 @@ class Door:
     def _open_turn(self, path: str) -> Turn:
         if not self._turns:
             asyncio.get_running_loop().call_soon(self._close_turns)
-        forecast = None if self._context.is_draining else self._pipelines[path].forecast_wait()
-        turn = self._turns[path] = Turn(forecast)
+        task = None if self._context.is_draining else self._find_task(path)
+        turn = Turn(self._pipelines[task].forecast_wait() if task else None)
+        self._turns[path] = turn
         return turn
+
+    def _find_task(self, path: str) -> str | None:
+        """What is asked for; None if the endpoint has to say that nothing is."""
+        try:
+            if path == DEFAULT:
+                return choose_task(self._context)
+            if path.startswith(MODELS):
+                return find_task(self._context, path.removeprefix(MODELS))
+        except (ModelNotFound, TaskNotChosen):
+            return None
+        return TASKS[path]
 
     def _close_turns(self) -> None:
         for turn in self._turns.values():

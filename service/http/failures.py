@@ -3,6 +3,7 @@
 import asyncio
 import logging
 
+from fastapi import Response
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -34,11 +35,20 @@ class FailureMiddleware:
             if not request.app.is_draining or request.status:
                 raise
             # The time to drain is over: the client is told, and the task ends as it was asked to.
-            stopped = problem_response(503, "The server is shutting down; retry the request.", {})
-            await stopped(scope, receive, send)
-        except Exception:  # whatever it is, the client gets an answer
-            logger.exception("unexpected error", extra={"request_id": request.request_id})
+            await answer_stop()(scope, receive, send)
+        except Exception as exc:  # whatever it is, the client gets an answer
+            failure = answer_failure(exc, request.request_id)
             if not request.status:
-                failure = problem_response(500, "Internal server error.", {})
                 await failure(scope, receive, send)
             request.status = 500  # of an answer that breaks off, too
+
+
+def answer_failure(error: Exception, request_id: str) -> Response:
+    """What is said of an error that nobody expects; the log has the rest."""
+    logger.error("unexpected error", exc_info=error, extra={"request_id": request_id})
+    return problem_response(500, "Internal server error.", {})
+
+
+def answer_stop() -> Response:
+    """What is said when the time to drain is over."""
+    return problem_response(503, "The server is shutting down; retry the request.", {})

@@ -49,39 +49,44 @@ class RequestContextMiddleware:
         try:
             await self.app(scope, receive, partial(self.send_tracked, request, send))
         finally:
-            self.conclude(scope, request)
+            conclude(scope, request)
 
     async def send_tracked(self, request: RequestContext, send: Send, message: Message) -> None:
         """Sends, with the request's id and, from a server that is stopping, a polite close."""
         if message["type"] == "http.response.start":
             request.status = message["status"]
-            more = [(b"x-request-id", request.request_id.encode())]
-            if self.context.is_draining:
-                more.append((b"connection", b"close"))
-            message["headers"] = [*message["headers"], *more]
+            message["headers"] = [*message["headers"], *list_own_headers(request)]
         await send(message)
 
-    def conclude(self, scope: Scope, request: RequestContext) -> None:
-        """Counts and logs one request, once. Never the text, never a key."""
-        ended_at = time.monotonic()
-        seconds, status = ended_at - request.started_at, request.status or CLIENT_CLOSED
-        if request.error is not None:
-            status = status_of(request.error)
-        model = request.model_names or NO_MODEL
-        if is_task(scope):
-            label = SEVERAL_MODELS if "," in model else model
-            self.context.metrics.count_request(label, outcome_of(status), seconds)
-        if request.trace is not None:
-            known = {"seqserve.request_id": request.request_id, "seqserve.model": model}
-            sent = None if status == CLIENT_CLOSED else status
-            request.trace.close(sent, known, request.timings, ended_at)
-        if logger.isEnabledFor(logging.INFO) and self.is_logged(status):
-            log_request(scope, request, status, seconds)
 
-    def is_logged(self, status: int) -> bool:
-        """Whether a request gets a line: all with an error do, of the others a share."""
-        ratio = self.context.settings.access_log_ratio
-        return status >= http.HTTPStatus.BAD_REQUEST or ratio == 1.0 or random.random() < ratio
+def list_own_headers(request: RequestContext) -> list[tuple[bytes, bytes]]:
+    """Of every answer: the request's id and, from a server that is stopping, a polite close."""
+    own = [(b"x-request-id", request.request_id.encode())]
+    return [*own, (b"connection", b"close")] if request.app.is_draining else own
+
+
+def conclude(scope: Scope, request: RequestContext) -> None:
+    """Counts and logs one request, once. Never the text, never a key."""
+    ended_at = time.monotonic()
+    seconds, status = ended_at - request.started_at, request.status or CLIENT_CLOSED
+    if request.error is not None:
+        status = status_of(request.error)
+    model = request.model_names or NO_MODEL
+    if is_task(scope):
+        label = SEVERAL_MODELS if "," in model else model
+        request.app.metrics.count_request(label, outcome_of(status), seconds)
+    if request.trace is not None:
+        known = {"seqserve.request_id": request.request_id, "seqserve.model": model}
+        sent = None if status == CLIENT_CLOSED else status
+        request.trace.close(sent, known, request.timings, ended_at)
+    if logger.isEnabledFor(logging.INFO) and is_logged(request.app, status):
+        log_request(scope, request, status, seconds)
+
+
+def is_logged(context: AppContext, status: int) -> bool:
+    """Whether a request gets a line: all with an error do, of the others a share."""
+    ratio = context.settings.access_log_ratio
+    return status >= http.HTTPStatus.BAD_REQUEST or ratio == 1.0 or random.random() < ratio
 
 
 def log_request(scope: Scope, request: RequestContext, status: int, seconds: float) -> None:

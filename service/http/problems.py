@@ -59,10 +59,15 @@ def status_of(error: errors.ServingError) -> int:
 
 async def answer_serving_error(request: HTTPConnection, error: Exception) -> Response:
     assert isinstance(error, errors.ServingError)
+    return answer_error(request.scope["path"], error)
+
+
+def answer_error(path: str, error: errors.ServingError) -> Response:
+    """A problem for an error; one of ours is logged."""
     status = status_of(error)
     if status == http.HTTPStatus.INTERNAL_SERVER_ERROR:
         logger.error("%s: %s", type(error).__name__, error, exc_info=error)
-    return answer_problem(request.scope["path"], status, str(error), headers_of(error))
+    return answer_problem(path, status, str(error), headers_of(error))
 
 
 def headers_of(error: errors.ServingError) -> dict[str, str]:

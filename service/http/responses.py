@@ -204,8 +204,15 @@ def reply(
     content: str | bytes,
     more_headers: Mapping[str, str] = MappingProxyType({}),
 ) -> Response:
-    """A task's answer, with what made it in the headers."""
+    """A task's answer, with what made it in the headers; the trace learns its timings."""
     find_request_context(request.scope).timings = answer.timings
+    return respond(answer, content, more_headers)
+
+
+def respond(
+    answer: Answer, content: str | bytes, more_headers: Mapping[str, str] = MappingProxyType({})
+) -> Response:
+    """A task's answer, with what made it in the headers."""
     headers = {**name_model(answer), **more_headers}
     headers["Server-Timing"] = format_timings(answer.timings)
     return Response(content, headers=headers, media_type="application/json")

@@ -1,9 +1,10 @@
 """Classification: text -> ids -> submit -> labels, with timings. Knows no HTTP."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 
-from service.answers import Classification, ClassifyAnswer, ClassifyOptions
+from service.answers import Classification, ClassifyAnswer, ClassifyOptions, States
 from service.engine.batch import Result, TokenSequence
 from service.errors import EmptyInput, InputTooLong, ModelNotFound
 from service.pipeline.attribution import Erasure, attribute, erase_each
@@ -96,22 +97,37 @@ class ClassifyPipeline(TaskPipeline):
             EmptyInput, InputTooLong, InvalidInput, LanguageNotSupported, ModelNotFound,
             DeadlineExceeded.
         """
-        arrived_at = self._clock()
+        times = (self._clock(), deadline)
+        encode = partial(self.encode_job, texts, options, times)
+        return await offload(texts, encode, deadline - times[0])
+
+    def encode_job(
+        self, texts: Sequence[str], options: ClassifyOptions, times: tuple[float, float]
+    ) -> ClassificationJob:
+        """What `open_job` does, on the calling thread.
+
+        Args:
+            texts: as there.
+            options: as there.
+            times: arrival and deadline, in monotonic seconds.
+
+        Raises:
+            As `open_job`, but for DeadlineExceeded.
+        """
         check_texts(texts, self._settings)
-
-        def encode_texts() -> list[EncodedText]:
-            chosen = self._choose_classifiers(texts, options.model)
-            return [
-                encode_text(text, served, options, (arrived_at, deadline))
-                for text, served in zip(texts, chosen, strict=True)
-            ]
-
-        encoded = await offload(texts, encode_texts, deadline - arrived_at)
+        chosen = self._choose_classifiers(texts, options.model)
+        encoded = [
+            encode_text(text, served, options, times)
+            for text, served in zip(texts, chosen, strict=True)
+        ]
         self._check_explanation(encoded)
         self._states.check(sum(each.states.num_values for each in encoded if each.states))
         work = group_by_model((each.served, [each.sequence, *each.erased]) for each in encoded)
-        times = (deadline, arrived_at, self._clock())
-        return ClassificationJob(options, encoded, work, *name_models(work), *times)
+        arrived_at, deadline = times
+        names = name_models(work)
+        return ClassificationJob(
+            options, encoded, work, *names, deadline, arrived_at, self._clock()
+        )
 
     async def answer_job(self, job: ClassificationJob) -> ClassifyAnswer:
         """Has the models of a job classify its texts.
@@ -119,14 +135,32 @@ class ClassifyPipeline(TaskPipeline):
         Raises:
             Overloaded, DeadlineExceeded, InferenceFailed, ModelNotReady.
         """
-        with Submission(job.work, job.deadline, self._clock) as submission:
+        with self.submit_job(job) as submission:
             results = await submission.results()
-        classifications = [describe_text(each, results, job.options) for each in job.encoded]
-        if job.options.states:
-            classifications = [
-                replace(found, states=await self._states.read(each.states, job.deadline))
-                for found, each in zip(classifications, job.encoded, strict=True)
-            ]
+        states = [await self._states.read(each.states, job.deadline) for each in job.encoded]
+        return self.describe_job(job, results, states)
+
+    def submit_job(self, job: ClassificationJob) -> Submission:
+        """What puts a job into the queues of its models, for `describe_job` to tell the end of."""
+        return Submission(job.work, job.deadline, self._clock)
+
+    def describe_job(
+        self,
+        job: ClassificationJob,
+        results: Mapping[TokenSequence, Result],
+        states: Sequence[States | None],
+    ) -> ClassifyAnswer:
+        """The answer of a job that is done; its stages are observed.
+
+        Args:
+            job: without its results.
+            results: of all its sequences.
+            states: of each text; None where none are asked for.
+        """
+        classifications = [
+            describe_text(each, results, job.options, shown)
+            for each, shown in zip(job.encoded, states, strict=True)
+        ]
         timings = self._observe(job, results)
         return ClassifyAnswer(job.model_names, job.model_versions, timings, classifications)
 
@@ -202,7 +236,10 @@ def encode_text(
 
 
 def describe_text(
-    encoded: EncodedText, results: Mapping[TokenSequence, Result], options: ClassifyOptions
+    encoded: EncodedText,
+    results: Mapping[TokenSequence, Result],
+    options: ClassifyOptions,
+    states: States | None,
 ) -> Classification:
     """What the results of a text's sequences say of it."""
     model, erasures = encoded.served.model, encoded.erasures
@@ -215,4 +252,5 @@ def describe_text(
         encoded.sequence.num_tokens,
         encoded.is_truncated,
         attributions,
+        states,
     )

@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import Callable, Mapping, Sequence
+from operator import sub
 from typing import TypeVar
 
 from service.answers import (
@@ -137,18 +138,16 @@ def observe_stages(
 ) -> Timings:
     """Records the stages of one request, once; all times are monotonic seconds."""
     sequences = [sequence for part in work for sequence in part.sequences]
+    dispatched_at = [sequence.dispatched_at for sequence in sequences]
+    finished_at = [sequence.finished_at for sequence in sequences]
     timings = Timings(
         tokenize_seconds=encoded_at - arrived_at,
-        queue_seconds=max(
-            (sequence.dispatched_at - encoded_at for sequence in sequences), default=0.0
-        ),
-        inference_seconds=max(
-            (sequence.finished_at - sequence.dispatched_at for sequence in sequences), default=0.0
-        ),
+        queue_seconds=max(dispatched_at, default=encoded_at) - encoded_at,
+        inference_seconds=max(map(sub, finished_at, dispatched_at), default=0.0),
         total_seconds=now - arrived_at,
         arrived_at=arrived_at,
-        dispatched_at=min((sequence.dispatched_at for sequence in sequences), default=math.inf),
-        finished_at=max((sequence.finished_at for sequence in sequences), default=math.inf),
+        dispatched_at=min(dispatched_at, default=math.inf),
+        finished_at=max(finished_at, default=math.inf),
     )
     for part in work:
         model_metrics = metrics.of_model(part.served.manifest.name)

@@ -63,16 +63,7 @@ class Submission:
         self._listener: Callable[[TokenSequence], None] | None = None
 
     def __enter__(self) -> "Submission":
-        if self._seconds_left <= 0:
-            raise DeadlineExceeded(TOO_LATE)
-        try:
-            for part in self._first_work:
-                self.add(part.served, part.sequences)
-        except BaseException:
-            self._take_back()
-            raise
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(self._seconds_left, self._give_up)
+        self.open()
         return self
 
     def __exit__(
@@ -81,7 +72,24 @@ class Submission:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._take_back()
+        self.close()
+
+    def open(self) -> None:
+        """Submits the work.
+
+        Raises:
+            DeadlineExceeded: the deadline has passed; and what `Batcher.submit` raises.
+        """
+        if self._seconds_left <= 0:
+            raise DeadlineExceeded(TOO_LATE)
+        try:
+            for part in self._first_work:
+                self.add(part.served, part.sequences)
+        except BaseException:
+            self.close()
+            raise
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(self._seconds_left, self._give_up)
 
     def add(self, served: ServedModel, sequences: list[TokenSequence]) -> None:
         """Submits further requests; raises what `Batcher.submit` raises."""
@@ -144,7 +152,9 @@ class Submission:
                 future.set_exception(DeadlineExceeded(TOO_LATE))
                 return  # `results` awaits this one first
 
-    def _take_back(self) -> None:
+    def close(self) -> None:
+        """Takes back what is not done."""
+        self._listener = None  # it may hold the submission
         if self._timer is not None:
             self._timer.cancel()
         for future in self._futures.values():

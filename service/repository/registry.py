@@ -81,6 +81,7 @@ class Registry:
         self._batchers: list[Batcher] = []
         self._served: dict[str, ServedModel] = {}
         self._by_task: dict[str, list[ServedModel]] = {}
+        self._by_language: dict[str, ServedModel] = {}  # the classifiers that answer by default
         self.glossaries = Glossaries()
         self._states_worker = StatesWorker(settings.max_queue_tokens)
         self._started = False
@@ -179,10 +180,10 @@ class Registry:
         Raises:
             ModelNotFound: there is none.
         """
-        for served in self.default_classifiers():
-            if language in served.manifest.languages:
-                return served
-        raise ModelNotFound(f"no classifier answers by default for the language {language!r}")
+        served = self._by_language.get(language)
+        if served is None:
+            raise ModelNotFound(f"no classifier answers by default for the language {language!r}")
+        return served
 
     def find_tagger(self, language: str) -> ServedModel:
         """The tagger of whole texts in a language: one that reads both ways, if there is one.
@@ -250,10 +251,7 @@ class Registry:
 
     def classified_languages(self) -> list[str]:
         """Languages that some classifier answers for by default."""
-        found: dict[str, None] = {}
-        for served in self.default_classifiers():
-            found.update(dict.fromkeys(served.manifest.languages))
-        return list(found)
+        return list(self._by_language)
 
     def tagged_languages(self) -> list[str]:
         """Languages that some tagger reads."""
@@ -313,6 +311,10 @@ class Registry:
         self._by_task[manifest.task] = [
             served for served in self.models() if served.manifest.task == manifest.task
         ]
+        self._by_language = {}
+        for each in self.default_classifiers():
+            for language in each.manifest.languages:
+                self._by_language.setdefault(language, each)
         self._metrics.model_info.labels(
             manifest.name,
             manifest.version,

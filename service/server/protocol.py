@@ -3,8 +3,9 @@
 import logging
 import select
 import sys
+import time
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import httptools
 from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, ASGISendEvent
@@ -12,9 +13,12 @@ from uvicorn._types import Scope as UvicornScope
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from service.http.context import AGE_KEY
-from service.http.door import Door
+from service.http.direct import PATH as DIRECT_PATH
+from service.http.direct import DirectClassify
+from service.http.door import Door, Refusal
 from service.server.arrival import measure_age
 from service.server.corked_transport import CorkedProtocol
+from service.server.direct_cycle import CLOSE, DirectCycle, format_headers
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +31,6 @@ WEBSOCKET_PATHS = (b"/tag/stream",)
 MAX_URL_BYTES = 65535  # httptools parses no longer one
 URL_TOO_LONG = f"The URL has more than {MAX_URL_BYTES} bytes; send the fields in the body."
 NOT_HTTP = "The request is not valid HTTP."
-CLOSE = (b"connection", b"close")
 
 
 class HttpProtocol(CorkedProtocol):
@@ -42,18 +45,22 @@ class HttpProtocol(CorkedProtocol):
     - What is not HTTP is answered with 400, without a line in the log.
     - A request that `Door` does not let in is answered as soon as its head is there, and its body
       is thrown away as it comes: it gets neither a scope nor a task.
+    - A request that `DirectClassify` takes, whose body has come with its head, gets neither, too.
 
     Args:
         door: is asked about requests for tasks.
+        direct: is asked about those that are let in; None has all answered by the app.
         arguments: of uvicorn.
     """
 
     url = b""  # until a request begins
 
-    def __init__(self, door: Door, **arguments: Any) -> None:
+    def __init__(self, door: Door, direct: DirectClassify | None, **arguments: Any) -> None:
         super().__init__(**arguments)
-        self._door = door
+        self._door, self._direct = door, direct
         self._is_refused = False  # the request that is being read
+        self._direct_body: bytes | None = None  # of the request that is being read, if it may be
+        self._head_at = 0.0
 
     def connection_made(self, transport: object) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
@@ -62,6 +69,8 @@ class HttpProtocol(CorkedProtocol):
     def data_received(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
         self._feed(data)
+        if self._direct_body is not None:  # the rest of the body may be long in coming
+            self._leave_to_app()
         is_idle = self.cycle is None or self.cycle.response_complete
         if is_idle and self.transport.get_protocol() is self:
             self._await_request()
@@ -71,32 +80,73 @@ class HttpProtocol(CorkedProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        path = self._door.paths.get(self.url)
-        if path is None or not self._refuse(path):
+        path = self._door.find_path(self.url)
+        if path is None or not self._is_plain():
+            super().on_headers_complete()
+            return
+        refusal = self._door.find_refusal(path, self.headers, self._measure_age)
+        if refusal is not None:
+            self._refuse(refusal)
+        elif path == DIRECT_PATH and self._direct and self._direct.may_take(self.headers):
+            self._direct_body, self._head_at = b"", time.monotonic()
+        else:
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        if not self._is_refused:
+        if self._direct_body is not None:
+            self._direct_body += body
+        elif not self._is_refused:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self._direct_body is not None and self._answer_directly(self._direct_body):
+            return
         # The parser takes a request with an upgrade for complete before it has seen the body.
         if not (self._is_refused or self.parser.should_upgrade()):
             super().on_message_complete()
 
-    def _refuse(self, path: str) -> bool:
-        """Answers the request whose head has been read, unless it is let in."""
-        if not self._is_plain():
-            return False
-        refusal = self._door.find_refusal(path, self.headers, self._measure_age)
-        if refusal is None:
-            return False
-        own = b"".join([b"%b: %b\r\n" % header for header in self.server_state.default_headers])
-        head = b"%b%b%b\r\n" % (STATUS_LINE[refusal.status], own, refusal.headers)
-        self.transport.write_whole(head + refusal.body)  # type: ignore[attr-defined]
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if isinstance(self.cycle, DirectCycle):
+            self.cycle.hang_up()
+
+    def write_answer(self, status: int, headers: bytes, body: bytes) -> None:
+        """Writes a whole answer.
+
+        Args:
+            status: of HTTP.
+            headers: each with its line end.
+            body: all of it.
+        """
+        head = b"%b%b\r\n" % (STATUS_LINE[status], headers)
+        self.transport.write_whole(head + body)  # type: ignore[attr-defined]
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Answers the request whose head has been read."""
+        own = format_headers(self.server_state.default_headers)
+        self.write_answer(refusal.status, own + refusal.headers, refusal.body)
         self.server_state.total_requests += 1
         self._is_refused = True
+
+    def _answer_directly(self, body: bytes) -> bool:
+        """Has the request that has been read answered, unless it is left to the app."""
+        assert self._direct is not None
+        age = cast(float, self.scope.get(AGE_KEY, 0.0))
+        exchange = self._direct.take(self.headers, body, self._head_at, age)
+        if exchange is None:
+            self._leave_to_app()
+            return False
+        self._direct_body = None
+        self.cycle = DirectCycle(self, exchange)
+        self.cycle.start()
         return True
+
+    def _leave_to_app(self) -> None:
+        """Tells uvicorn what has been read, but for the end."""
+        body, self._direct_body = self._direct_body, None
+        super().on_headers_complete()
+        if body:
+            super().on_body(body)
 
     def _is_plain(self) -> bool:
         """Whether an answer can be written at once, and another request may follow it."""
@@ -158,6 +208,7 @@ class HttpProtocol(CorkedProtocol):
 
     def _await_request(self) -> None:
         """Closes the connection if nothing arrives in time."""
+        self._unset_keepalive_if_required()
         if not self.transport.is_closing():
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler

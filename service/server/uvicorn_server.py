@@ -18,6 +18,7 @@ import uvicorn
 
 from service.http.app import SeqserveApp
 from service.http.context import AppContext
+from service.http.direct import DirectClassify
 from service.http.door import Door
 from service.server.fair_listener import FairListener
 from service.server.hangup import ends_with_terminal, has_terminal
@@ -221,10 +222,11 @@ def make_config(app: SeqserveApp, settings: Settings) -> uvicorn.Config:
     Raises:
         OSError: they cannot be used.
     """
+    protocol = partial(HttpProtocol, Door(app.context), DirectClassify(app.context))
     tls = partial(open_tls, settings.certfile, settings.keyfile) if settings.certfile else None
     return uvicorn.Config(
         app,
-        http=cast(type[asyncio.Protocol], partial(HttpProtocol, Door(app.context))),
+        http=cast(type[asyncio.Protocol], protocol),
         ws="websockets-sansio",
         ws_max_size=4 * settings.max_frame_chars,  # bytes of UTF-8
         ws_per_message_deflate=False,  # frames are short, and each connection would hold a window

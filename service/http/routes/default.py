@@ -20,20 +20,21 @@ ENDPOINTS: dict[str, Endpoint] = {
     "tag": tag,
     "generate": generate_list,
 }
-TASKS: dict[str, Endpoint] = {
-    "classification": classify,
-    "translation": translate,
-    "tagging": tag,
-    "language": generate_list,
-    "text2text": generate_list,
+# By the task of a model's manifest.
+NAMES: dict[str, str] = {
+    "classification": "classify",
+    "translation": "translate",
+    "tagging": "tag",
+    "language": "generate",
+    "text2text": "generate",
 }
-NAMED_TASKS = [task for task in TASKS if task != "translation"]
+NAMED_TASKS = [task for task in NAMES if task != "translation"]
 
 
 @default.post("/", include_in_schema=False)
 async def answer_default(request: Request) -> Response:
     """Does whatever the server does by default."""
-    return await choose_endpoint(get_context(request))(request)
+    return await ENDPOINTS[choose_task(get_context(request))](request)
 
 
 @default.post("/models/{model_name}", include_in_schema=False)
@@ -43,24 +44,27 @@ async def answer_by_model(request: Request) -> Response:
     Raises:
         ModelNotFound: there is no such model, or it is a translator, which languages choose.
     """
-    named = get_context(request).registry.find_model(
-        request.path_params["model_name"], *NAMED_TASKS
-    )
-    return await TASKS[named.manifest.task](request)
+    name = request.path_params["model_name"]
+    return await ENDPOINTS[find_task(get_context(request), name)](request)
 
 
-def choose_endpoint(context: AppContext) -> Endpoint:
-    """What answers requests that name no task.
+def find_task(context: AppContext, model_name: str) -> str:
+    """What the model does; raises what `answer_by_model` does."""
+    return NAMES[context.registry.find_model(model_name, *NAMED_TASKS).manifest.task]
+
+
+def choose_task(context: AppContext) -> str:
+    """What is done for requests that name no task.
 
     Raises:
         TaskNotChosen: the setting leaves it to the models, and they have several tasks.
     """
     chosen = context.settings.default_task
     if chosen != "auto":
-        return ENDPOINTS[chosen]
+        return chosen
     loaded = {served.manifest.task for served in context.registry.models()}
     if len(loaded) == 1:
-        return TASKS[loaded.pop()]
+        return NAMES[loaded.pop()]
     raise TaskNotChosen(
         "This server has no default task; post to /classify, /translate, /tag or /generate, or "
         "set SEQSERVE_DEFAULT_TASK."

@@ -1,6 +1,5 @@
 """The task endpoints: read the body, call the pipeline, answer."""
 
-import time
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
@@ -13,7 +12,7 @@ from service.errors import BodyTimeout, InvalidInput
 from service.http.auth import authorize
 from service.http.bodies import parse_fields, read_body
 from service.http.context import AppContext, find_request_context, get_context
-from service.http.deadlines import TIMEOUT_HEADER, read_milliseconds
+from service.http.deadlines import TIMEOUT_HEADER, choose_deadline
 from service.http.disconnect import run_watched
 from service.http.faults import describe_faults
 from service.http.openapi import document_body, document_events
@@ -295,25 +294,8 @@ def check_fields(fields: dict[str, object], model: type[BodyT]) -> BodyT:
 
 
 def find_deadline(request: Request, context: AppContext, body: TimedBody) -> float:
-    """When the answer is of no use any more, in monotonic seconds: by the shorter of both limits.
-
-    Raises:
-        InvalidInput: a limit is not a number, or above what the operator allows.
-    """
-    settings = context.settings
-    limits = [limit for limit in (body.timeout_ms, read_timeout(request)) if limit is not None]
-    timeout_ms = min(limits, default=settings.default_timeout_ms)
-    if not 1 <= timeout_ms <= settings.max_timeout_ms:
-        raise InvalidInput(f"The timeout must be 1 to {settings.max_timeout_ms} milliseconds.")
-    age = find_request_context(request.scope).age_seconds
-    return time.monotonic() - age + timeout_ms / 1000
-
-
-def read_timeout(request: Request) -> int | None:
+    """When the answer is of no use any more; see `choose_deadline`."""
     value = request.headers.get(TIMEOUT_HEADER.decode())
-    if value is None:
-        return None
-    milliseconds = read_milliseconds(value.encode("latin-1"))
-    if milliseconds is None:
-        raise InvalidInput("X-Request-Timeout-Ms must be a whole number of milliseconds.")
-    return milliseconds
+    header = None if value is None else value.encode("latin-1")
+    age = find_request_context(request.scope).age_seconds
+    return choose_deadline(context.settings, body.timeout_ms, header, age)

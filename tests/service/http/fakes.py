@@ -30,6 +30,7 @@ from service.answers import (
 )
 from service.engine.forecast import Forecast
 from service.engine.waiting_queue import WaitingQueue
+from service.errors import ModelNotFound
 from service.http.app import SeqserveApp, create_app
 from service.pipeline.classify import ClassifyPipeline
 from service.pipeline.translation.translate import TranslatePipeline
@@ -102,6 +103,12 @@ class FakeRegistry:
 
     def models(self) -> list[FakeServed]:
         return [FakeServed(manifest) for manifest in self.manifests]
+
+    def find_model(self, name: str, *tasks: str) -> FakeServed:
+        for served in self.models():
+            if served.manifest.name == name and served.manifest.task in tasks:
+                return served
+        raise ModelNotFound(f"no model is called {name!r}")
 
     def default_classifiers(self) -> list[FakeServed]:
         manifests = [each for each in self.manifests if each.task == "classification"]

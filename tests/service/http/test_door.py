@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -14,6 +14,7 @@ from service.errors import Overloaded
 from service.http.door import render
 from service.server.arrival import IS_KNOWN
 from tests.fakes import make_backlog, read_metric
+from tests.service.http.fakes import MANIFEST, FakeRegistry
 from tests.service.server.live import Live, Received, read_answer, run_live
 
 BODY = b'{"inputs": "good", "q": "good", "source": "en", "target": "de"}'
@@ -80,7 +81,7 @@ async def compare(live: Live, path: bytes, headers: bytes) -> Received:
 
 
 @pytest.mark.usefixtures("sent_at_once")
-@pytest.mark.parametrize("path", [b"/classify", b"/predict", b"/translate"])
+@pytest.mark.parametrize("path", [b"/classify", b"/predict", b"/translate", b"/", b"/models/tiny"])
 @pytest.mark.parametrize("headers", [ID, ID + b"Accept-Encoding: gzip\r\n"])
 async def test_refusal_is_that_of_the_endpoint(path: bytes, headers: bytes, live: Live) -> None:
     answer = await compare(live, path, headers)
@@ -107,6 +108,7 @@ def test_refusal_is_in_the_words_of_the_wire_that_was_spoken() -> None:
 async def test_pages_of_other_origins_can_read_refusals() -> None:
     async with run_slow(cors_origins="*") as live:
         answer = await compare(live, b"/classify", ID + b"Origin: http://elsewhere\r\n")
+        assert (await compare(live, b"/classify", ID)).headers["vary"] == "Origin"
     assert answer.headers["access-control-allow-origin"] == "*"
 
 
@@ -115,6 +117,21 @@ async def test_paths_below_a_prefix_are_refused_like_those_without() -> None:
     async with run_slow(root_path="/tools") as live:
         await compare(live, b"/tools/classify", ID)
         await compare(live, b"/classify", ID)
+        await compare(live, b"/tools/", ID)
+        await compare(live, b"/tools/models/tiny", ID)
+
+
+@pytest.mark.parametrize("path", [b"/models/other", b"/models/a/tiny", b"/models/", b"/models"])
+async def test_what_is_no_model_is_not_refused(path: bytes, live: Live) -> None:
+    assert (await ask(live, post(path))).status in (404, 405)
+
+
+async def test_server_without_a_default_task_says_so_even_if_it_is_busy() -> None:
+    async with run_slow() as live:
+        registry = cast(FakeRegistry, live.server.context.registry)
+        translator = MANIFEST.model_copy(update={"task": "translation"})
+        registry.manifests = (MANIFEST, translator)
+        assert (await ask(live, post(b"/"))).status == 404
 
 
 async def test_each_refusal_has_an_id_of_its_own(live: Live) -> None:
