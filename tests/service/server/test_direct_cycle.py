@@ -319,14 +319,11 @@ LEFT_HEADS = [
     Case("chunks", HEAD + CHUNKED + CHUNKS),
     Case("chunks with a trailer", HEAD + CHUNKED + CHUNKS[:-2] + b"X-A: b\r\n\r\n"),
     Case("no length", HEAD + JSON + b"\r\n"),
-    Case("two lengths", HEAD + JSON + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}"),
-    Case("length that is none", HEAD + JSON + b"Content-Length: x\r\n\r\n{}"),
     Case("100-continue", post(BODY, JSON + b"Expect: 100-continue\r\n"), num_answers=2),
     *(
         Case(f"method {method.decode()}", post(BODY).replace(b"POST", method, 1))
         for method in (b"GET", b"PUT", b"PATCH", b"OPTIONS", b"DELETE")
     ),
-    Case("no HTTP", b"\x16\x03\x01\r\n\r\n"),
 ]
 SEVERAL = [
     Case("two", post(BODY) * 2, is_direct=True, num_answers=2),
@@ -337,6 +334,13 @@ SEVERAL = [
     Case("good and left", post(BODY) + post(BODY, b"") + LIVEZ, is_direct=True, num_answers=3),
 ]
 CASES = [*TAKEN, *LEFT_BODIES, *LEFT_HEADS, *SEVERAL]
+# Sent whole alone: the connection is closed at the fault, and a client that still sends sees that
+# instead of the answer.
+NOT_HTTP = [
+    Case("two lengths", HEAD + JSON + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}"),
+    Case("length that is none", HEAD + JSON + b"Content-Length: x\r\n\r\n{}"),
+    Case("no HTTP", b"\x16\x03\x01\r\n\r\n"),
+]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -351,10 +355,13 @@ async def ways(tiny_repository: Path) -> AsyncIterator[list[Way]]:
 
 
 @pytest.mark.asyncio(loop_scope="module")
-@pytest.mark.parametrize("case", CASES, ids=str)
-@pytest.mark.parametrize("num_pieces", [1, 20], ids=["whole", "pieces"])
+@pytest.mark.parametrize(
+    ("case", "num_pieces"),
+    [*((case, num) for case in CASES for num in (1, 20)), *((case, 1) for case in NOT_HTTP)],
+    ids=str,
+)
 async def test_both_ways_are_alike(
-    num_pieces: int, case: Case, ways: list[Way], caplog: pytest.LogCaptureFixture
+    case: Case, num_pieces: int, ways: list[Way], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, logger="service")
     direct = ways[0].direct
