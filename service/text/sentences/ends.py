@@ -30,7 +30,7 @@ NEVER_LAST = frozenset(
 )
 # Those that a number follows.
 COUNTED = frozenset(
-    ("abb", "approx", "bd", "ca", "eq", "eqs", "fig", "figs", "kap", "nr", "pp", "vol")
+    ("abb", "approx", "bd", "ca", "eq", "eqs", "fax", "fig", "figs", "kap", "nr", "pp", "tel", "vol")
 )
 
 LAST_WORD = re.compile(r"(?:^|[^\w.])(?P<word>[^\W\d_]+)\.$")
