@@ -30,7 +30,10 @@ NEVER_LAST = frozenset(
 )
 # Those that a number follows.
 COUNTED = frozenset(
-    ("abb", "approx", "bd", "ca", "eq", "eqs", "fax", "fig", "figs", "kap", "nr", "pp", "tel", "vol")
+    (
+        *("abb", "approx", "bd", "ca", "eq", "eqs", "fax", "fig"),
+        *("figs", "kap", "nr", "pp", "tel", "vol"),
+    )
 )
 
 LAST_WORD = re.compile(r"(?:^|[^\w.])(?P<word>[^\W\d_]+)\.$")
