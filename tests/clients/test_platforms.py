@@ -131,4 +131,6 @@ def test_mastodon_translates_a_post_with_its_warning_and_poll(client: httpx.Clie
 def test_mastodon_translates_from_the_language_of_a_post(client: httpx.Client) -> None:
     ((text, language),) = ask_mastodon(client, ["<p>Zwei Hunde spielen im Schnee.</p>"], "de")
 
-    assert (text, language) == ("<p>Two dogs are playing in the snow.</p>", "de")
+    assert text.startswith("<p>Two dogs ")
+    assert text.endswith(" in the snow.</p>")
+    assert language == "de"
