@@ -17,8 +17,6 @@ MEMORY_SECONDS = 2.0
 MAX_GAP_SECONDS = 0.5
 # A queue that has not been empty for longer is not a burst.
 STANDING_SECONDS = 1.0
-# Weight of the present mean time in the engine when one more sequence has left it.
-KEEP_WORK = 0.98
 # No prediction before a queue has been observed under load for at least this long. Until then it
 # grows without a limit: at three times the maximum by twice this time.
 MIN_SECONDS_SEEN = 0.1
@@ -43,20 +41,11 @@ class QueueLimits:
     max_wait_seconds: float = math.inf
     max_standing_wait_seconds: float = math.inf
 
-    def limit_wait(self, standing_seconds: float, work_seconds: float = 0.0) -> float:
-        """The longest predicted wait for a queue.
-
-        A client waits for the work, too, so that slow work leaves less time to the queue; but
-        at least half, or a model that takes longer than the limit would have no queue at all.
-
-        Args:
-            standing_seconds: since the queue was empty.
-            work_seconds: that a sequence spends in the engine afterwards.
-        """
-        limit = self.max_wait_seconds
-        if standing_seconds >= STANDING_SECONDS:
-            limit = min(limit, self.max_standing_wait_seconds)
-        return max(limit - work_seconds, limit / 2) if work_seconds else limit
+    def limit_wait(self, standing_seconds: float) -> float:
+        """The longest predicted wait for a queue that was empty so long ago."""
+        if standing_seconds < STANDING_SECONDS:
+            return self.max_wait_seconds
+        return min(self.max_wait_seconds, self.max_standing_wait_seconds)
 
 
 class ServiceRate:
@@ -104,35 +93,18 @@ class ServiceRate:
         self._seconds *= keep
 
 
-class WorkTime:
-    """The mean time that sequences spend in the engine, with exponential forgetting.
-
-    Attributes:
-        seconds: from leaving the queue to the result; 0 until there is one.
-    """
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def observe(self, seconds: float) -> None:
-        """Notes one sequence that is done."""
-        self.seconds += (1.0 - KEEP_WORK if self.seconds else 1.0) * (seconds - self.seconds)
-
-
 @dataclass(frozen=True)
 class QueueState:
     """How much is queued for a model, and the wait predicted from it.
 
     Attributes:
         standing_seconds: since the queue was empty.
-        work_seconds: that a sequence spends in the engine afterwards, on average.
     """
 
     num_sequences: int
     num_tokens: int
     wait_seconds: float
     standing_seconds: float = 0.0
-    work_seconds: float = 0.0
 
 
 def check_admission(
@@ -166,7 +138,7 @@ def check_admission(
                 unit,
             )
     seconds_left = min((sequence.deadline for sequence in sequences), default=math.inf) - now
-    max_wait_seconds = limits.limit_wait(state.standing_seconds, state.work_seconds)
+    max_wait_seconds = limits.limit_wait(state.standing_seconds)
     check_wait(model_name, state.wait_seconds, max_wait_seconds, seconds_left=seconds_left)
 
 
@@ -194,7 +166,7 @@ def check_wait(
     if total > limit_seconds:
         raise Overloaded(
             f"the wait for model {model_name} is predicted to be {total:.1f} s, above "
-            f"the limit of {round(limit_seconds, 2):g} s; retry later",
+            f"the limit of {limit_seconds:g} s; retry later",
             wait_seconds,
             "wait" if wait_seconds > limit_seconds else "age",
         )

@@ -147,7 +147,6 @@ class Batcher:
     # --- for the engines, on whatever thread ran the step: see `worker.EngineClient` ---
 
     def finish(self, finished: list[tuple[TokenSequence, Result]]) -> None:
-        self._queue.note_finished((sequence for sequence, _ in finished), self._clock())
         self._call(self._resolve, finished)
 
     def time_step(self, arrivals: list[TokenSequence], seconds: float) -> None:

@@ -2,13 +2,12 @@
 
 import math
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from service.engine.admission import (
     QueueLimits,
     QueueState,
     ServiceRate,
-    WorkTime,
     check_admission,
 )
 from service.engine.batch import TokenSequence, padding_ratio
@@ -49,7 +48,7 @@ class WaitingQueue:
         self.model_name, self._scheduler, self._limits = model_name, scheduler, limits
         self._metrics, self._on_expired = metrics, on_expired
         self._wakes_workers = wakes_workers
-        self._rate, self._work, self._cost = ServiceRate(), WorkTime(), StepCost()
+        self._rate, self._cost = ServiceRate(), StepCost()
         self._condition = threading.Condition()
         self._cost_lock = threading.Lock()  # a fit takes too long for the one of the queue
         self._is_closed = False
@@ -67,7 +66,7 @@ class WaitingQueue:
 
     def limit_wait(self, now: float) -> float:
         """The longest predicted wait with which a sequence is admitted now."""
-        return self._limits.limit_wait(self._measure_standing(now), self._work.seconds)
+        return self._limits.limit_wait(self._measure_standing(now))
 
     def count_refusals(self, reason: str, num: int) -> None:
         self._metrics.shed_total[reason].inc(num)
@@ -136,12 +135,6 @@ class WaitingQueue:
                 self._note_dispatch(dispatch, now)
             return dispatch.sequences
 
-    def note_finished(self, sequences: Iterable[TokenSequence], now: float) -> None:
-        """Learns how long sequences are in the engine from some that are done."""
-        with self._condition:
-            for sequence in sequences:
-                self._work.observe(now - sequence.dispatched_at)
-
     def learn_cost(self, num_rows: int, length: int, seconds: float) -> None:
         """Notes what a batch took; batches are cut by what the model's own have shown."""
         with self._cost_lock:
@@ -158,7 +151,7 @@ class WaitingQueue:
     def state(self, now: float) -> QueueState:
         """How much is queued, and the wait predicted from it."""
         scheduler = self._scheduler
-        seconds = (self.predict_wait(now), self._measure_standing(now), self._work.seconds)
+        seconds = (self.predict_wait(now), self._measure_standing(now))
         return QueueState(scheduler.num_waiting, scheduler.waiting_tokens, *seconds)
 
     def _choose(self, free_rows: int, now: float) -> Dispatch:

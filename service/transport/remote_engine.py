@@ -360,7 +360,7 @@ class RemoteBatcher:
 
     def limit_wait(self, now: float) -> float:  # noqa: ARG002
         """The longest predicted wait with which a sequence is admitted."""
-        return self._limits.limit_wait(self._state.standing_seconds, self._state.work_seconds)
+        return self._limits.limit_wait(self._state.standing_seconds)
 
     def count_refusals(self, reason: str, num: int) -> None:
         self._metrics.shed_total[reason].inc(num)

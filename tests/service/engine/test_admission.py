@@ -1,6 +1,6 @@
 import pytest
 
-from service.engine.admission import QueueLimits, QueueState, ServiceRate, WorkTime, check_admission
+from service.engine.admission import QueueLimits, QueueState, ServiceRate, check_admission
 from service.errors import InputTooLong, Overloaded
 from tests.fakes import make_sequence
 
@@ -109,23 +109,3 @@ def test_what_has_room_and_time_is_let_in(wait_seconds: float) -> None:
 
 def test_deadline_that_has_passed_is_for_the_queue_to_tell() -> None:
     check_admission("tiny", [make_sequence(deadline=1.0)], QueueState(1, 1, 1.0), LIMITS, now=2.0)
-
-
-@pytest.mark.parametrize(
-    ("work_seconds", "limit"),
-    [(0.0, 0.3), (0.1, 0.2), (5.0, 0.15)],
-)
-def test_slow_work_leaves_less_of_the_limit_to_the_queue_but_at_least_half(
-    work_seconds: float, limit: float
-) -> None:
-    limits = QueueLimits(10, 100, max_wait_seconds=0.5, max_standing_wait_seconds=0.3)
-    assert limits.limit_wait(60.0, work_seconds) == pytest.approx(limit)
-
-
-def test_time_in_the_engine_is_forgotten_slowly() -> None:
-    work = WorkTime()
-    work.observe(0.2)
-    assert work.seconds == 0.2
-    for _ in range(400):
-        work.observe(0.1)
-    assert work.seconds == pytest.approx(0.1, abs=1e-3)

@@ -523,9 +523,7 @@ async def test_slow_queue_refuses_with_the_time_it_needs() -> None:
     futures = batcher.submit(sequences)
     await asyncio.gather(*futures[:10])
 
-    with pytest.raises(
-        Overloaded, match=r"predicted to be .* s, above the limit of 1.9 s"
-    ) as raised:
+    with pytest.raises(Overloaded, match=r"predicted to be .* s, above the limit of 2 s") as raised:
         batcher.submit([make_sequence(10)])
     with pytest.raises(Overloaded):
         batcher.forecast().admit()

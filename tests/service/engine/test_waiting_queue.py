@@ -159,16 +159,3 @@ def test_models_of_different_cost_get_batches_of_their_own() -> None:
     assert len(from_cheap) >= 2 * len(from_dear)
     for batches in (from_cheap, from_dear):
         assert sorted(length for batch in batches for length in batch) == list(lengths)
-
-
-def test_limit_of_the_wait_leaves_time_for_the_work() -> None:
-    queue = make_queue(QueueLimits(100, 10_000, max_wait_seconds=0.5))
-    sequence = make_sequence()
-    queue.add([sequence], now=1.0)
-    queue.wait_for_batch(FakeRunner(), FakeClock(2.0))
-    assert queue.limit_wait(2.1) == 0.5
-
-    queue.note_finished([sequence], now=2.2)
-
-    assert queue.limit_wait(2.2) == pytest.approx(0.3)
-    assert queue.state(2.2).work_seconds == pytest.approx(0.2)
