@@ -195,7 +195,7 @@ def fill_pattern(
     texts = {language: fill_slots(text, language, values) for language, text in ways.items()}
     texts["ko"] = inflect(texts["ko"], level)
     return {
-        # a sentence as it is written, which may be in small letters; an entry of a slot is no start
+        # only a slot at the start needs a capital; other sentences may be in lower case on purpose
         language: text[0].upper() + text[1:] if ways[language].startswith("{") else text
         for language, text in texts.items()
     }

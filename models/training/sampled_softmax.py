@@ -24,8 +24,8 @@ def sampled_cross_entropy(
         weight: (V, E), of the output layer.
         bias: (V), of the output layer.
         targets: (N) int64, the tokens that should be predicted.
-        num_sampled: number of tokens that are drawn; if there are no more than that outside the
-            batch, the result is exact.
+        num_sampled: number of tokens to draw; the result is exact if that is as many as the batch
+            lacks.
         label_smoothing: share of each target's probability that is spread over the vocabulary.
 
     Returns:

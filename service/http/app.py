@@ -108,8 +108,8 @@ class SeqserveApp(FastAPI):
 def build_entrance(app: ASGIApp, context: AppContext) -> ASGIApp:
     """What stands before FastAPI; the first has the last word on each answer."""
     entrance: ASGIApp = CompressionMiddleware(FailureMiddleware(FastPath(app)))
-    origins = [origin.strip() for origin in context.settings.cors_origins.split(",")]
-    if any(origins):
+    origins = context.origins
+    if origins:
         entrance = CORSMiddleware(
             entrance,
             allow_origins=origins,

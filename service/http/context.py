@@ -47,6 +47,12 @@ class AppContext:
     is_draining: bool = False
     traces: "Traces | None" = None
 
+    @property
+    def origins(self) -> list[str]:
+        """Whose pages may ask from a browser; answers have headers of CORS if there are any."""
+        origins = [origin.strip() for origin in self.settings.cors_origins.split(",")]
+        return origins if any(origins) else []
+
     def faults(self) -> list[str]:
         """Why the server should get no traffic."""
         return (["the server is stopping"] if self.is_draining else []) + self.registry.faults()

@@ -49,8 +49,7 @@ class DirectClassify:
     def __init__(self, context: AppContext) -> None:
         self._context, settings = context, context.settings
         # CORS has a header for each answer
-        has_cors = bool(settings.cors_origins.strip())
-        self._is_open = not (settings.api_keys or has_cors or context.traces)
+        self._is_open = not (settings.api_keys or context.origins or context.traces)
         self._max_body_bytes = min(MAX_BODY_BYTES, settings.max_body_bytes)
 
     def may_take(self, headers: Headers) -> bool:

@@ -95,7 +95,7 @@ class Door:
         paths = (DEFAULT, *TASKS)
         self._paths = {(start + path).encode(): path for path in paths for start in prefixes}
         self._folders = [f"{start}{MODELS}".encode() for start in prefixes]
-        self._has_cors = bool(context.settings.cors_origins.strip())
+        self._has_cors = bool(context.origins)
         self._turns: dict[str, Turn] = {}
         self._num_refused = 0
 

@@ -61,7 +61,7 @@ def start_torchserve(python: Path, shape: ShapeModel, logs: Path) -> Server:
     """TorchServe, by the interpreter of its own environment.
 
     Raises:
-        RuntimeError: there is no Java.
+        RuntimeError: Java is not installed.
     """
     if shutil.which("java") is None:
         raise RuntimeError(

@@ -1,7 +1,6 @@
 import asyncio
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import cast
 
 import pytest
@@ -9,15 +8,14 @@ import pytest
 from service.answers import (
     TranslateOptions,
 )
-from service.engine.forecast import Forecast
-from service.engine.waiting_queue import WaitingQueue
 from service.errors import (
     EmptyInput,
     InputTooLong,
 )
 from service.pipeline.intake import MAX_INLINE_CHARS, forecast_wait, offload
 from service.repository.registry import Registry
-from tests.fakes import make_backlog, read_metric
+from tests.fakes import read_metric
+from tests.service.pipeline.fakes import FakeRegistry
 from tests.service.pipeline.stand import (
     ALL,
     MakeStand,
@@ -82,40 +80,19 @@ async def test_long_document_is_translated_as_a_short_one(start: MakeStand) -> N
     assert await translate(stand, text) == text.upper()
 
 
-@dataclass
-class FakeBatcher:
-    queue: WaitingQueue
-
-    def forecast(self) -> Forecast:
-        return Forecast(self.queue, 0.0)
-
-
-@dataclass
-class FakeServed:
-    batcher: FakeBatcher
-
-
-@dataclass
-class FakeRegistry:
-    """Has a queue for each wait."""
-
-    waits: Sequence[float]
-
-    def models_of(self, *tasks: str) -> list[FakeServed]:
-        assert tasks == ("language", "text2text")
-        return [FakeServed(FakeBatcher(make_backlog(seconds))) for seconds in self.waits]
+WRITERS = ("language", "text2text")
 
 
 @pytest.mark.parametrize("waits", [[0.3], [2.0, 0.3], [0.3, 2.0]])
 def test_wait_is_that_for_the_model_that_is_soonest_free(waits: list[float]) -> None:
-    forecast = forecast_wait(cast(Registry, FakeRegistry(waits)), ("language", "text2text"))
+    forecast = forecast_wait(cast(Registry, FakeRegistry(waits, WRITERS)), WRITERS)
 
     assert forecast is not None
     assert forecast.wait_seconds == pytest.approx(0.3, rel=0.05)
 
 
 def test_without_a_model_there_is_no_wait() -> None:
-    assert forecast_wait(cast(Registry, FakeRegistry([])), ("language", "text2text")) is None
+    assert forecast_wait(cast(Registry, FakeRegistry([], WRITERS)), WRITERS) is None
 
 
 async def test_timings_add_up(stand: Stand) -> None:

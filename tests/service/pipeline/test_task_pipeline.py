@@ -1,12 +1,10 @@
 """What all pipelines refuse before a body is read, and what they record once it is answered."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, cast
 
 import pytest
 
-from service.engine.forecast import Forecast
 from service.errors import Overloaded
 from service.pipeline.submission import ModelBatch
 from service.pipeline.task_pipeline import TaskPipeline
@@ -14,7 +12,6 @@ from service.repository.registry import Registry, ServedModel
 from service.settings import Settings
 from tests.fakes import (
     FakeClock,
-    make_backlog,
     make_manifest,
     make_metrics,
     make_model,
@@ -22,38 +19,15 @@ from tests.fakes import (
     read_metric,
     sum_ids,
 )
+from tests.service.pipeline.fakes import FakeRegistry
 
 
 class SlowTask(TaskPipeline):
     tasks: ClassVar[tuple[str, ...]] = ("classification",)
 
 
-@dataclass
-class FakeBatcher:
-    wait_seconds: float
-
-    def forecast(self) -> Forecast:
-        return Forecast(make_backlog(self.wait_seconds), 0.0)
-
-
-@dataclass
-class FakeServed:
-    batcher: FakeBatcher
-
-
-@dataclass
-class FakeRegistry:
-    """Has a queue for each wait, of models of one task."""
-
-    waits: Sequence[float]
-
-    def models_of(self, *tasks: str) -> list[FakeServed]:
-        assert tasks == SlowTask.tasks
-        return [FakeServed(FakeBatcher(seconds)) for seconds in self.waits]
-
-
 def make_pipeline(*waits: float) -> SlowTask:
-    return SlowTask(cast(Registry, FakeRegistry(waits)), Settings(), make_metrics())
+    return SlowTask(cast(Registry, FakeRegistry(waits, SlowTask.tasks)), Settings(), make_metrics())
 
 
 def test_a_request_is_refused_if_no_model_of_the_task_would_take_it() -> None:
@@ -77,7 +51,9 @@ class FakeJob:
 
 def test_a_job_is_recorded_once_with_its_stages_and_tokens() -> None:
     metrics = make_metrics()
-    pipeline = SlowTask(cast(Registry, FakeRegistry(())), Settings(), metrics, FakeClock(9.0))
+    pipeline = SlowTask(
+        cast(Registry, FakeRegistry((), SlowTask.tasks)), Settings(), metrics, FakeClock(9.0)
+    )
     sequence = make_sequence(4)
     sequence.dispatched_at, sequence.finished_at = 3.5, 6.5
     served = cast(ServedModel, make_model(make_manifest()))
