@@ -15,8 +15,8 @@ from loadtests.bench.contestants.runners import find_runners
 from loadtests.bench.engine import list_layouts
 from loadtests.measuring.places import MODELS_DIR
 from service.engine.batch import Result, TokenSequence
-from service.engine.device import Device
 from service.engine.runner import Runner, run_sequences
+from service.engine.runtime.device import Device
 from service.repository.loader import load_model
 from service.repository.model import LoadedModel, make_sequences
 from service.repository.versions import newest_version

@@ -15,9 +15,9 @@ from loadtests.bench.shape_model import ShapeModel
 from loadtests.measuring.figures import median
 from service.arrays import Array
 from service.engine.batch import TokenSequence
-from service.engine.device import Device
-from service.engine.scheduler import Scheduler
-from service.engine.session import OnnxSession
+from service.engine.runtime.device import Device
+from service.engine.runtime.session import OnnxSession
+from service.engine.scheduling.scheduler import Scheduler
 from service.repository.manifest import Precision
 
 CEILING_BATCH = 32

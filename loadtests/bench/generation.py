@@ -16,8 +16,8 @@ from typing import Any
 
 from loadtests.measuring.places import MODELS_DIR
 from service.engine.batch import Generation, SamplingOptions, TokenSequence
-from service.engine.device import Device
 from service.engine.runner import run_sequences
+from service.engine.runtime.device import Device
 from service.errors import ArtefactError
 from service.repository.loader import load_model
 from service.repository.manifest import Precision, read_manifest

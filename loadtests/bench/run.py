@@ -49,7 +49,7 @@ from loadtests.bench.translation import measure_translation, summarize_translati
 from loadtests.clients.wrk import MISSING, require_wrk
 from loadtests.measuring.places import RESULTS
 from loadtests.measuring.processes import raise_file_limit
-from service.engine.device import available_cpus
+from service.engine.runtime.device import available_cpus
 
 CTRANSLATE2 = "CTranslate2"
 PEER_NAMES = (*PEERS, CTRANSLATE2)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple, Protocol
 
-from service.engine.forecast import Forecast
+from service.engine.scheduling.forecast import Forecast
 from service.errors import ModelNotFound, Overloaded, TaskNotChosen
 from service.http.context import AppContext
 from service.http.deadlines import TIMEOUT_HEADER, read_milliseconds

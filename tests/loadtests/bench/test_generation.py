@@ -15,7 +15,7 @@ from loadtests.bench.generation import (
     make_texts,
     measure_generation,
 )
-from service.engine.device import Device
+from service.engine.runtime.device import Device
 from service.repository.goldens import answer_golden
 from service.repository.loader import load_model
 from service.repository.manifest import read_manifest

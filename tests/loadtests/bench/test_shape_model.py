@@ -12,8 +12,8 @@ from loadtests.bench.shape_model import (
     find_tokenizer,
     make_shape,
 )
-from service.engine.device import Device
 from service.engine.runner import run_sequences
+from service.engine.runtime.device import Device
 from service.repository.loader import load_model
 from service.repository.manifest import MANIFEST, TOKENIZER, Precision
 from service.repository.model import LoadedModel, make_sequences

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from service.arrays import FloatArray
-from service.engine.states import StatesSession
+from service.engine.hidden_states.states import StatesSession
 from service.errors import DeadlineExceeded, Overloaded
 
 TOO_LATE = "the deadline passed before the states were read; allow more time or ask for less text"

@@ -4,8 +4,8 @@ from collections import Counter
 import pytest
 
 from service.engine.batch import TokenSequence
-from service.engine.scheduler import MAX_AGE_SECONDS, Scheduler
-from service.engine.step_cost import PRIOR_ROWS_PER_POSITION
+from service.engine.scheduling.scheduler import MAX_AGE_SECONDS, Scheduler
+from service.engine.scheduling.step_cost import PRIOR_ROWS_PER_POSITION
 from tests.fakes import NEVER, make_sequence
 
 

@@ -11,8 +11,8 @@ import onnxruntime
 
 from service.arrays import Array
 from service.engine.batch import LENGTHS_ON_HOST
-from service.engine.device import Device
-from service.engine.session import OnnxSession
+from service.engine.runtime.device import Device
+from service.engine.runtime.session import OnnxSession
 from service.errors import InferenceFailed
 
 EAGER = -1

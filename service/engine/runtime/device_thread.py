@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any, Protocol, TypeVar
 
-from service.engine.device import Device
+from service.engine.runtime.device import Device
 
 Result = TypeVar("Result")
 

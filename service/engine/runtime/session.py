@@ -8,8 +8,8 @@ import numpy as np
 import onnxruntime
 
 from service.arrays import Array
-from service.engine.device import CPU_PROVIDER, CUDA_PROVIDER, Device
-from service.engine.device_thread import thread_of
+from service.engine.runtime.device import CPU_PROVIDER, CUDA_PROVIDER, Device
+from service.engine.runtime.device_thread import thread_of
 from service.errors import ArtefactError, DeviceUnavailable, InferenceFailed
 
 
@@ -74,7 +74,7 @@ class OnnxSession:
 
     @property
     def native(self) -> onnxruntime.InferenceSession:
-        """The runtime's own session, for `service.engine.binding`."""
+        """The runtime's own session, for `service.engine.runtime.binding`."""
         return self._session
 
     @property

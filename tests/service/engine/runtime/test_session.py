@@ -6,8 +6,8 @@ import onnxruntime
 import pytest
 
 from service.arrays import Array
-from service.engine.device import Device, resolve_device
-from service.engine.session import OnnxSession
+from service.engine.runtime.device import Device, resolve_device
+from service.engine.runtime.session import OnnxSession
 from service.errors import ArtefactError, DeviceUnavailable, InferenceFailed
 
 CPU = Device("cpu")

@@ -7,8 +7,8 @@ import pytest
 
 from service.arrays import Array
 from service.engine.batch import StreamState, TokenSequence
+from service.engine.classification.tagger import StreamTaggerRunner, TaggerRunner
 from service.engine.runner import run_sequences
-from service.engine.tagger import StreamTaggerRunner, TaggerRunner
 from service.errors import InferenceFailed
 from tests.fakes import NEVER, PAD_ID, FakeSession
 

@@ -3,7 +3,7 @@
 import math
 from typing import Protocol
 
-from service.engine.admission import check_wait
+from service.engine.scheduling.admission import check_wait
 from service.errors import Overloaded
 
 

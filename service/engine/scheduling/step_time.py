@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from service.engine.batch import TokenSequence
-from service.engine.step_cost import PRIOR_ROWS_PER_POSITION
+from service.engine.scheduling.step_cost import PRIOR_ROWS_PER_POSITION
 
 # The longest step that the event loop may run itself. At three times the maximum full batches in
 # float32 take 20 to 40 ms; on a thread of their own they and the loop kept each other waiting, and

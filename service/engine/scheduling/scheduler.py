@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import Literal
 
 from service.engine.batch import TokenSequence
-from service.engine.step_cost import BatchOverhead
+from service.engine.scheduling.step_cost import BatchOverhead
 
 # A sequence that has been queued for this long leads, whatever the deadlines of later ones.
 MAX_AGE_SECONDS = 1.0

@@ -1,4 +1,4 @@
-from service.engine.step_time import SHORT_SECONDS, StepTimeEstimator
+from service.engine.scheduling.step_time import SHORT_SECONDS, StepTimeEstimator
 from tests.fakes import make_sequence
 
 

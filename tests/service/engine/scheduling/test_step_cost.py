@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from service.engine.step_cost import FIT_INTERVAL, MAX_RISE, BatchOverhead, StepCost
+from service.engine.scheduling.step_cost import FIT_INTERVAL, MAX_RISE, BatchOverhead, StepCost
 
 PRIOR = BatchOverhead()
 

@@ -1,6 +1,6 @@
 import pytest
 
-from service.engine.forecast import Forecast
+from service.engine.scheduling.forecast import Forecast
 from service.errors import Overloaded
 from tests.fakes import make_backlog, make_metrics, make_sequence, read_metric
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import onnxruntime
 import pytest
 
-from service.engine.device import Device, available_cpus, resolve_device
+from service.engine.runtime.device import Device, available_cpus, resolve_device
 from service.errors import DeviceUnavailable
 
 HAS_CUDA = "CUDAExecutionProvider" in onnxruntime.get_available_providers()

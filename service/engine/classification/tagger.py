@@ -7,8 +7,8 @@ import numpy as np
 
 from service.arrays import FloatArray
 from service.engine.batch import Result, TokenSequence
-from service.engine.classifier import ClassifierRunner
-from service.engine.session import Session
+from service.engine.classification.classifier import ClassifierRunner
+from service.engine.runtime.session import Session
 
 
 class TaggerRunner(ClassifierRunner):

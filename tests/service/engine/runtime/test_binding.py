@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.engine.binding import OnnxBoundSession, OnnxMemory
-from service.engine.device import Device
-from service.engine.session import OnnxSession
+from service.engine.runtime.binding import OnnxBoundSession, OnnxMemory
+from service.engine.runtime.device import Device
+from service.engine.runtime.session import OnnxSession
 from service.errors import InferenceFailed
 
 CPU = Device("cpu")

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from service.arrays import Array
-from service.engine.states import StatesSession
-from service.engine.states_worker import StatesWorker
+from service.engine.hidden_states.states import StatesSession
+from service.engine.hidden_states.states_worker import StatesWorker
 from service.errors import DeadlineExceeded, Overloaded
 from tests.fakes import FakeStates
 

@@ -1,6 +1,11 @@
 import pytest
 
-from service.engine.admission import QueueLimits, QueueState, ServiceRate, check_admission
+from service.engine.scheduling.admission import (
+    QueueLimits,
+    QueueState,
+    ServiceRate,
+    check_admission,
+)
 from service.errors import InputTooLong, Overloaded
 from tests.fakes import make_sequence
 

@@ -5,7 +5,7 @@ import pytest
 
 from service.arrays import Array
 from service.engine.batch import TokenSequence
-from service.engine.classifier import ClassifierRunner
+from service.engine.classification.classifier import ClassifierRunner
 from service.errors import InferenceFailed
 from tests.fakes import PAD_ID, FakeSession, make_sequence
 

@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from service.engine.device import Device
-from service.engine.device_thread import CallersThread, OwnThread, find_thread, thread_of
+from service.engine.runtime.device import Device
+from service.engine.runtime.device_thread import CallersThread, OwnThread, find_thread, thread_of
 
 
 def test_a_cpu_is_used_on_the_callers_thread() -> None:

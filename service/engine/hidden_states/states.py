@@ -10,7 +10,7 @@ import numpy as np
 
 from service.arrays import FloatArray
 from service.engine.batch import pad_rows
-from service.engine.session import Session
+from service.engine.runtime.session import Session
 
 
 class StatesSession:

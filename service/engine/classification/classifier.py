@@ -4,7 +4,7 @@ import time
 
 from service.arrays import FloatArray
 from service.engine.batch import Result, TokenSequence, pad_sequences
-from service.engine.session import Session
+from service.engine.runtime.session import Session
 
 
 class ClassifierRunner:

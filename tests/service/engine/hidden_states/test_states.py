@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from service.arrays import Array
-from service.engine.states import StatesSession
+from service.engine.hidden_states.states import StatesSession
 from tests.fakes import FakeSession
 
 
