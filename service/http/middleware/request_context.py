@@ -12,10 +12,11 @@ from urllib.parse import quote
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.http.context import AGE_KEY, SCOPE_KEY, AppContext, RequestContext
-from service.http.problems import CLIENT_CLOSED, outcome_of, status_of
+from service.http.responses.problems import CLIENT_CLOSED, outcome_of, status_of
 from service.telemetry.metrics import NO_MODEL
 
-logger = logging.getLogger(__name__)
+# The lines of all requests are by this name, which is the room's.
+logger = logging.getLogger(__package__)
 
 TASK_PATHS = frozenset(
     {

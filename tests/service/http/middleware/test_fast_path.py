@@ -5,8 +5,8 @@ import pytest
 from starlette.responses import PlainTextResponse
 
 from service.http.app import SeqserveApp
-from service.http.fast_path import FastPath
-from service.http.middleware import RequestContextMiddleware
+from service.http.middleware.fast_path import FastPath
+from service.http.middleware.request_context import RequestContextMiddleware
 from tests.service.http.fakes import connect, make_app
 
 

@@ -16,8 +16,8 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
 from service.errors import EmptyInput, InputTooLong, InvalidInput
-from service.http.codings import open_decoder
-from service.http.faults import kind_of
+from service.http.requests.codings import open_decoder
+from service.http.requests.faults import kind_of
 
 FORM, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
 MAX_FORM_FIELDS = 1000

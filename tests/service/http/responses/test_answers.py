@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from service.http.responses import format_timings
+from service.http.responses.answers import format_timings
 from tests.service.http.fakes import TIMINGS, FakePipeline, ask
 
 

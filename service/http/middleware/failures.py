@@ -8,7 +8,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.http.context import find_request_context
-from service.http.problems import CLIENT_CLOSED, problem_response
+from service.http.responses.problems import CLIENT_CLOSED, problem_response
 
 logger = logging.getLogger(__name__)
 

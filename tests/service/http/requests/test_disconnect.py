@@ -5,7 +5,7 @@ import pytest
 from starlette.requests import ClientDisconnect
 from starlette.types import Message
 
-from service.http.disconnect import run_watched
+from service.http.requests.disconnect import run_watched
 from tests.service.http.fakes import (
     FakePipeline,
     hang_up_during,

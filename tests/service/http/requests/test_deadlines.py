@@ -3,7 +3,7 @@ import time
 import pytest
 
 from service.errors import InvalidInput
-from service.http.deadlines import MAX_DIGITS, choose_deadline, read_milliseconds
+from service.http.requests.deadlines import MAX_DIGITS, choose_deadline, read_milliseconds
 from service.settings import Settings
 
 

@@ -2,7 +2,7 @@ import json
 from typing import Any
 
 from service.errors import DeadlineExceeded, InvalidInput
-from service.http.sse import format_event
+from service.http.responses.sse import format_event
 from tests.service.http.fakes import FakeJob, FakePipeline, ask
 
 

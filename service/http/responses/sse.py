@@ -9,7 +9,7 @@ from contextlib import aclosing
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from service.http.disconnect import run_watched
+from service.http.requests.disconnect import run_watched
 
 
 def format_event(name: str, data: str) -> bytes:

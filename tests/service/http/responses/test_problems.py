@@ -1,7 +1,7 @@
 import pytest
 
 from service import errors
-from service.http.problems import STATUSES, outcome_of, status_of
+from service.http.responses.problems import STATUSES, outcome_of, status_of
 from service.telemetry.metrics import OUTCOMES
 from tests.service.http.fakes import FakePipeline, classify, connect, make_app
 

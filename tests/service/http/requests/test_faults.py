@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from service.http.faults import describe_faults, fault, kind_of
+from service.http.requests.faults import describe_faults, fault, kind_of
 
 
 def refuse_nonsense(value: object) -> object:

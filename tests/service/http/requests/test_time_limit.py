@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from service.http.time_limit import TimeLimit
+from service.http.requests.time_limit import TimeLimit
 
 
 async def test_block_in_time_is_left_alone() -> None:

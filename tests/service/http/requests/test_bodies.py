@@ -5,7 +5,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 
 from service.errors import EmptyInput, InputTooLong, InvalidInput
-from service.http.bodies import MAX_DISCARDED_BYTES, parse_body, parse_fields, read_body
+from service.http.requests.bodies import MAX_DISCARDED_BYTES, parse_body, parse_fields, read_body
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"

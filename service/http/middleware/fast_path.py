@@ -5,7 +5,7 @@ from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service import errors
-from service.http.problems import answer_serving_error
+from service.http.responses.problems import answer_serving_error
 from service.http.routes.completions import completions
 from service.http.routes.default import default
 from service.http.routes.generation import generation

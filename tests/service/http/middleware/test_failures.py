@@ -4,8 +4,8 @@ from typing import Any
 import httpx
 import pytest
 
-from service.http.failures import FailureMiddleware
-from service.http.middleware import RequestContextMiddleware
+from service.http.middleware.failures import FailureMiddleware
+from service.http.middleware.request_context import RequestContextMiddleware
 from tests.service.http.fakes import (
     FakePipeline,
     classify,

@@ -9,7 +9,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.errors import InvalidInput, UnsupportedCoding
-from service.http.faults import safe_name
+from service.http.requests.faults import safe_name
 
 READ_CODINGS = "gzip, deflate"
 MIN_COMPRESSED_BYTES = 1024

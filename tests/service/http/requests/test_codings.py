@@ -8,7 +8,7 @@ import pytest
 from starlette.datastructures import Headers
 
 from service.errors import InvalidInput, UnsupportedCoding
-from service.http.codings import PlainDecoder, ZlibDecoder, open_decoder
+from service.http.requests.codings import PlainDecoder, ZlibDecoder, open_decoder
 from tests.service.http.fakes import FakePipeline, connect, make_app
 
 BODY = json.dumps({"inputs": "good"}).encode()

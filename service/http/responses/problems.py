@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
 from service import errors
-from service.http.codings import READ_CODINGS
+from service.http.requests.codings import READ_CODINGS
 from service.http.schemas import Problem
 from service.http.wires.openai import CompletionProblem, describe_error
 

@@ -29,6 +29,7 @@ from service.answers import (
 )
 from service.errors import ServingError
 from service.http.context import find_request_context
+from service.http.responses.sse import format_event
 from service.http.schemas import (
     AlignedSentence,
     DetailsShown,
@@ -36,7 +37,6 @@ from service.http.schemas import (
     PipelineTranslation,
     TranslateResponse,
 )
-from service.http.sse import format_event
 
 T = TypeVar("T")
 
