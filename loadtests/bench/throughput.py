@@ -1,8 +1,6 @@
 """Part (b), closed loop: the service against its peers, same texts, same minute, in turns."""
 
-import json
 import threading
-import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,9 +10,8 @@ from loadtests.bench.plan import BenchContext
 from loadtests.clients.wrk import ClosedLoop, run_wrk
 from loadtests.measuring.connections import count_connections
 from loadtests.measuring.figures import median, median_ratio
-from loadtests.measuring.processes import OPENER, CpuAccount, Server
+from loadtests.measuring.processes import CpuAccount, Server
 
-PATH = "/classify"
 WARM_UP_SECONDS = 1
 # Before all rounds: Java compiles meanwhile what it runs often.
 FIRST_WARM_UP_SECONDS, FIRST_WARM_UP_LEVEL = 5, 32
@@ -53,32 +50,6 @@ class Turn:
 
 Round = dict[str, Turn]
 """The turns of one round at one number of connections, by server."""
-
-
-def check_answer(server: Server, body: str) -> None:
-    """Sends one request, so that no server is measured on errors.
-
-    Raises:
-        RuntimeError: the answer is not a list of labels with scores.
-    """
-    request = urllib.request.Request(
-        server.url(server.task_path), body.encode(), {"Content-Type": "application/json"}
-    )
-    with OPENER.open(request, timeout=30) as response:
-        answer = json.load(response)
-    try:
-        scores = [float(label["score"]) for label in answer[0]]
-    except (IndexError, KeyError, TypeError) as exc:
-        raise RuntimeError(f"{server.name} gives no labels: {answer}") from exc
-    if not 0.99 < sum(scores) < 1.01:
-        raise RuntimeError(f"{server.name} gives scores that are not probabilities: {scores}")
-
-
-def bring_up(server: Server, context: BenchContext) -> None:
-    """Waits until it answers as it should, and lets it stand still."""
-    server.wait_ready()
-    check_answer(server, context.probe)
-    server.pause()
 
 
 def measure_turn(server: Server, bodies: Path, num_connections: int, seconds: float) -> Turn:

@@ -8,12 +8,12 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from loadtests.bench.contestants.lineup import bring_up
 from loadtests.bench.contestants.servers import PATIENCE, start_ours
 from loadtests.bench.decoder import find_translator
 from loadtests.bench.plan import BenchContext
 from loadtests.bench.throughput import (
     Round,
-    bring_up,
     measure_turn,
     rotate,
     summarize,
