@@ -18,7 +18,7 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from loadtests.bench.report import describe_run
+from loadtests.bench.reporting.report import describe_run
 from service.engine.runtime.device import available_cpus
 from service.engine.search.paged_memory import PagedMemory
 

@@ -19,7 +19,7 @@ from loadtests.bench.contestants.servers import (
     start_torchserve,
 )
 from loadtests.bench.plan import BenchContext
-from loadtests.bench.shape_model import ShapeModel
+from loadtests.bench.workloads.shape_model import ShapeModel
 from loadtests.measuring.processes import OPENER, Server, enlist
 
 PEERS: dict[str, Callable[[Path, ShapeModel, Path], Server]] = {

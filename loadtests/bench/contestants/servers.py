@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from loadtests.bench.shape_model import ShapeModel
+from loadtests.bench.workloads.shape_model import ShapeModel
 from loadtests.measuring.places import ROOT
 from loadtests.measuring.processes import Server
 

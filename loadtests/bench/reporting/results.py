@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from loadtests.bench.goals import find_goals
+from loadtests.bench.reporting.goals import find_goals
 from loadtests.measuring.tables import write_json
 
 

@@ -1,8 +1,14 @@
 import numpy as np
 import pytest
 
-from loadtests.bench.lengths import MAX_TOKENS, MIN_TOKENS, draw_lengths, find_words, make_texts
-from loadtests.bench.shape_model import find_tokenizer
+from loadtests.bench.workloads.lengths import (
+    MAX_TOKENS,
+    MIN_TOKENS,
+    draw_lengths,
+    find_words,
+    make_texts,
+)
+from loadtests.bench.workloads.shape_model import find_tokenizer
 from service.text.tokenizer import Tokenizer
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from loadtests.bench.contestants.servers import PATH
+from loadtests.bench.parts.throughput import rotate, warm_up
 from loadtests.bench.plan import BenchContext
-from loadtests.bench.throughput import rotate, warm_up
 from loadtests.clients.open_loop import READY
 from loadtests.clients.wrk import run_wrk
 from loadtests.measuring.figures import median

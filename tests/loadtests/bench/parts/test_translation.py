@@ -1,6 +1,6 @@
 from prometheus_client import generate_latest
 
-from loadtests.bench.translation import count_output_tokens
+from loadtests.bench.parts.translation import count_output_tokens
 from tests.fakes import make_metrics
 
 

@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from loadtests.bench.captions import draw_counts, make_sentences
 from loadtests.bench.contestants.runners import find_runners
-from loadtests.bench.engine import list_layouts
+from loadtests.bench.parts.engine import list_layouts
+from loadtests.bench.workloads.captions import draw_counts, make_sentences
 from loadtests.measuring.places import MODELS_DIR
 from service.engine.batch import Result, TokenSequence
 from service.engine.runner import Runner, run_sequences

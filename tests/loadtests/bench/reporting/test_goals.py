@@ -1,6 +1,7 @@
 import pytest
 
-from loadtests.bench.goals import (
+from loadtests.bench.parts.peer import OURS, PEER
+from loadtests.bench.reporting.goals import (
     Goal,
     find_goals,
     judge_http,
@@ -8,7 +9,6 @@ from loadtests.bench.goals import (
     judge_peer,
     judge_translation,
 )
-from loadtests.bench.peer import OURS, PEER
 from tests.loadtests.samples import FLOOR, FP32, INT8, PLAIN, TORCHSERVE, make_results, make_turn
 
 

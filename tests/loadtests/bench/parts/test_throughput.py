@@ -1,4 +1,4 @@
-from loadtests.bench.throughput import rotate, summarize
+from loadtests.bench.parts.throughput import rotate, summarize
 from tests.loadtests.samples import FP32, make_turn
 
 

@@ -2,7 +2,7 @@ import math
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from loadtests.bench.topologies import count_batches, list_rows, read_figure
+from loadtests.bench.parts.topologies import count_batches, list_rows, read_figure
 from service.telemetry.metrics import Metrics
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from loadtests.bench.captions import KINDS, draw_counts, make_kind, make_sentences
+from loadtests.bench.workloads.captions import KINDS, draw_counts, make_kind, make_sentences
 from service.repository.model import LoadedModel
 from service.text.sentences import segmenter
 from tests.fakes import make_manifest, make_model

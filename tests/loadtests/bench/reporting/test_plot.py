@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from loadtests.bench.plot import plot_results
+from loadtests.bench.reporting.plot import plot_results
 from tests.loadtests.samples import make_results
 
 PNG = b"\x89PNG"

@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from loadtests.bench.results import ResultsFile
+from loadtests.bench.reporting.results import ResultsFile
 from tests.loadtests.samples import make_results
 
 

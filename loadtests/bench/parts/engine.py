@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from loadtests.bench.plan import BenchContext
-from loadtests.bench.shape_model import ShapeModel
+from loadtests.bench.workloads.shape_model import ShapeModel
 from loadtests.measuring.figures import median
 from service.arrays import Array
 from service.engine.batch import TokenSequence

@@ -10,16 +10,16 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from loadtests.bench.contestants.lineup import bring_up
 from loadtests.bench.contestants.servers import PATIENCE, start_ours
-from loadtests.bench.decoder import find_translator
-from loadtests.bench.plan import BenchContext
-from loadtests.bench.throughput import (
+from loadtests.bench.parts.decoder import find_translator
+from loadtests.bench.parts.throughput import (
     Round,
     measure_turn,
     rotate,
     summarize,
     warm_up,
 )
-from loadtests.bench.translation import Contest, link_translator, run_load, write_bodies
+from loadtests.bench.parts.translation import Contest, link_translator, run_load, write_bodies
+from loadtests.bench.plan import BenchContext
 from loadtests.measuring.figures import median
 from loadtests.measuring.processes import OPENER, Server, enlist
 

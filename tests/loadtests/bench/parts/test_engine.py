@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from loadtests.bench.engine import (
+from loadtests.bench.parts.engine import (
     list_layouts,
     make_batches,
     padding_factor,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.bench.generation import (
+from loadtests.bench.parts.generation import (
     CONTINUOUS,
     ROWS,
     STATIC,
@@ -20,8 +20,8 @@ from service.repository.goldens import answer_golden
 from service.repository.loader import load_model
 from service.repository.manifest import read_manifest
 
-LANGUAGES = Path(__file__).parents[2] / "service" / "tiny_languages"
-SHAKESPEARE = Path(__file__).parents[3] / "models" / "repository" / "shakespeare-en" / "1"
+LANGUAGES = Path(__file__).parents[3] / "service" / "tiny_languages"
+SHAKESPEARE = Path(__file__).parents[4] / "models" / "repository" / "shakespeare-en" / "1"
 
 
 def test_generator_is_one_that_takes_no_condition(tmp_path: Path) -> None:

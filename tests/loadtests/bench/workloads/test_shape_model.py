@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from loadtests.bench.lengths import draw_lengths, make_texts
-from loadtests.bench.shape_model import (
+from loadtests.bench.workloads.lengths import draw_lengths, make_texts
+from loadtests.bench.workloads.shape_model import (
     DONOR,
     EMBEDDING_SIZE,
     HIDDEN_SIZE,

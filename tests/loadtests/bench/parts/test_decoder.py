@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from loadtests.bench.decoder import TRANSLATOR, find_translator
+from loadtests.bench.parts.decoder import TRANSLATOR, find_translator
 from service.repository.manifest import MANIFEST
 
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from loadtests.bench.topologies import list_rows
+from loadtests.bench.parts.topologies import list_rows
 from loadtests.measuring.figures import median
 from loadtests.measuring.machine import find_own_versions, read_commit, read_cpu_model
 from loadtests.measuring.tables import format_table

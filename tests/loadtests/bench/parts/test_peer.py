@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.bench.peer import CTranslate2, PeerError
+from loadtests.bench.parts.peer import CTranslate2, PeerError
 
 ANSWERS = """#!{python}
 import json, sys

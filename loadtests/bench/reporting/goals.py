@@ -6,15 +6,15 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from loadtests.bench.contestants.servers import FLOOR, PLAIN, TORCHSERVE, ours_name
-from loadtests.bench.peer import OURS, PEER, peer_ratio
-from loadtests.bench.throughput import (
+from loadtests.bench.parts.peer import OURS, PEER, peer_ratio
+from loadtests.bench.parts.throughput import (
     Round,
     balance_ratio,
     latency_ratio,
     overhead_ratio,
     throughput_ratio,
 )
-from loadtests.bench.translation import short_ratio, tokens_ratio
+from loadtests.bench.parts.translation import short_ratio, tokens_ratio
 
 FP32, INT8 = ours_name("fp32"), ours_name("int8")
 # Connections at which throughput is judged, and how many times that of a peer it should be.

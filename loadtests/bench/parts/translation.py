@@ -12,11 +12,11 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from loadtests.bench.captions import draw_counts, make_kind, make_sentences
 from loadtests.bench.contestants.servers import PATIENCE, start, start_ours
-from loadtests.bench.decoder import TARGET, find_translator, load_translator
+from loadtests.bench.parts.decoder import TARGET, find_translator, load_translator
+from loadtests.bench.parts.throughput import rotate
 from loadtests.bench.plan import BenchContext, BenchPlan
-from loadtests.bench.throughput import rotate
+from loadtests.bench.workloads.captions import draw_counts, make_kind, make_sentences
 from loadtests.measuring.figures import median, median_ratio
 from loadtests.measuring.places import ROOT
 from loadtests.measuring.processes import OPENER, Server, enlist

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from loadtests.bench.decoder import (
+from loadtests.bench.parts.decoder import (
     TARGET,
     choose_share,
     count_tokens,
@@ -15,12 +15,12 @@ from loadtests.bench.decoder import (
     make_mixes,
     time_sentences,
 )
-from loadtests.bench.engine import list_layouts
+from loadtests.bench.parts.engine import list_layouts
 from loadtests.measuring.figures import median
 from service.engine.runner import run_sequences
 from service.repository.model import LoadedModel, make_sequences
 
-SCRIPT = Path(__file__).parent / "contestants" / "transformer.py"
+SCRIPT = Path(__file__).parents[1] / "contestants" / "transformer.py"
 OURS, PEER = "seqserve int8", "CTranslate2 int8"
 PEER_ROWS = (1, 16, 64)
 PRECISION = "int8"

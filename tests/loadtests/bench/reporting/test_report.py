@@ -1,4 +1,4 @@
-from loadtests.bench.report import find_other_cpus, pivot
+from loadtests.bench.reporting.report import find_other_cpus, pivot
 from tests.loadtests.samples import make_results
 
 
