@@ -34,7 +34,7 @@ from service.http.routes.operations import discovery, operations
 from service.http.routes.pages import pages
 from service.http.routes.streams import streams
 from service.http.routes.tasks import tasks
-from service.http.schemas import Problem
+from service.http.schemas.problem import Problem
 from service.http.wires.openai import CompletionProblem
 from service.pipeline.classify import ClassifyPipeline
 from service.pipeline.generation.generate import GeneratePipeline

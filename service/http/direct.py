@@ -21,7 +21,7 @@ from service.http.requests.codings import ASKS_FOR_GZIP, MIN_COMPRESSED_BYTES
 from service.http.requests.deadlines import TIMEOUT_HEADER, choose_deadline
 from service.http.responses.answers import name_truncation, respond, show_classifications
 from service.http.responses.problems import answer_error
-from service.http.schemas import ClassifyRequest
+from service.http.schemas.classify import ClassifyRequest
 from service.pipeline.classify import ClassificationJob
 from service.pipeline.intake import MAX_INLINE_CHARS
 

@@ -12,12 +12,26 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from service.http.schemas import REQUESTS, Body, Problem, TranslationEvent
+from service.http.schemas.bodies import Body
+from service.http.schemas.classify import ClassifyRequest
+from service.http.schemas.detect import DetectRequest
+from service.http.schemas.predict import PredictRequest
+from service.http.schemas.problem import Problem
+from service.http.schemas.tag import TagRequest
+from service.http.schemas.translate import TranslateRequest, TranslationEvent
 from service.http.wires.openai import CompletionProblem, CompletionRequest
 from service.http.wires.tgi import DataEvent, GenerateRequest
 from service.settings import Settings
 
-BODIES: tuple[type[Body], ...] = (*REQUESTS, GenerateRequest, CompletionRequest)
+BODIES: tuple[type[Body], ...] = (
+    TranslateRequest,
+    ClassifyRequest,
+    PredictRequest,
+    DetectRequest,
+    TagRequest,
+    GenerateRequest,
+    CompletionRequest,
+)
 EVENT_MODELS: tuple[type[BaseModel], ...] = (TranslationEvent, DataEvent)
 
 # `authorize` looks at the key, which may be in the body, too.

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from service.http.schemas import ClassifyParameters, ClassifyRequest, TranslateRequest
+from service.http.schemas.classify import ClassifyParameters, ClassifyRequest
+from service.http.schemas.translate import TranslateRequest
 from service.settings import unknown_variables
 from service.telemetry.metrics import OUTCOMES, REASONS, REFUSALS, STAGES
 

@@ -18,7 +18,7 @@ from fastapi import FastAPI, Request, Response
 
 from service.http.requests.bodies import parse_fields, read_body
 from service.http.routes.tasks import check_fields
-from service.http.schemas import ClassifyRequest
+from service.http.schemas.classify import ClassifyRequest
 
 CALLS, ROUNDS = 3000, 9
 BODY = b'{"inputs": "a delight from start to finish"}'

@@ -30,13 +30,10 @@ from service.answers import (
 from service.errors import ServingError
 from service.http.context import find_request_context
 from service.http.responses.sse import format_event
-from service.http.schemas import (
-    AlignedSentence,
-    DetailsShown,
-    DetectedLanguage,
-    PipelineTranslation,
-    TranslateResponse,
-)
+from service.http.schemas.details import DetailsShown
+from service.http.schemas.detect import DetectedLanguage
+from service.http.schemas.pipeline_translate import PipelineTranslation
+from service.http.schemas.translate import AlignedSentence, TranslateResponse
 
 T = TypeVar("T")
 

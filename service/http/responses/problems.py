@@ -10,7 +10,7 @@ from starlette.requests import HTTPConnection
 
 from service import errors
 from service.http.requests.codings import READ_CODINGS
-from service.http.schemas import Problem
+from service.http.schemas.problem import Problem
 from service.http.wires.openai import CompletionProblem, describe_error
 
 logger = logging.getLogger(__name__)

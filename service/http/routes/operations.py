@@ -7,24 +7,24 @@ from pydantic import BaseModel
 from service.errors import ModelNotFound, ModelNotReady
 from service.http.context import get_context
 from service.http.metrics import MetricsResponse
-from service.http.schemas import (
-    ClassifierInfo,
-    ClassifierLabels,
+from service.http.schemas.languages import (
     FrontendLanguages,
     FrontendSettings,
     GlossaryDirection,
     GlossaryInfo,
     LanguageInfo,
     LanguageName,
+)
+from service.http.schemas.models import (
     ModelCondition,
     ModelInfo,
     ModelStates,
-    ProbeStatus,
     QualityFigure,
-    ServerInfo,
     ShownFind,
     ShownLayer,
 )
+from service.http.schemas.predict import ClassifierInfo, ClassifierLabels, ServerInfo
+from service.http.schemas.probes import ProbeStatus
 from service.repository.manifest import Condition, Manifest
 from service.repository.registry import ServedModel
 

@@ -33,23 +33,13 @@ from service.http.responses.answers import (
     show_translations,
 )
 from service.http.responses.sse import EventResponse
-from service.http.schemas import (
-    Body,
-    ClassifyRequest,
-    DetailedClassification,
-    DetailedTagging,
-    DetectedLanguage,
-    DetectRequest,
-    LabelledScore,
-    PipelineTranslateRequest,
-    PredictRequest,
-    TaggedEntity,
-    TagRequest,
-    TimedBody,
-    TranslateRequest,
-    TranslateResponse,
-    TranslationEvent,
-)
+from service.http.schemas.bodies import Body, TimedBody
+from service.http.schemas.classify import ClassifyRequest, DetailedClassification, LabelledScore
+from service.http.schemas.detect import DetectedLanguage, DetectRequest
+from service.http.schemas.pipeline_translate import PipelineTranslateRequest
+from service.http.schemas.predict import PredictRequest
+from service.http.schemas.tag import DetailedTagging, TaggedEntity, TagRequest
+from service.http.schemas.translate import TranslateRequest, TranslateResponse, TranslationEvent
 from service.settings import Settings
 
 # A short text could be in dozens of languages, a little.

@@ -11,16 +11,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from service.answers import Finish, GeneratedText, GenerateOptions, Prompt, TokenDelta
 from service.http.requests.faults import fault, kind_of
-from service.http.schemas import (
-    Flag,
-    ModelName,
-    Parameters,
-    PositiveCount,
-    Problem,
-    TimedBody,
-    list_texts,
-    refuse_bool,
-)
+from service.http.schemas.bodies import Parameters, TimedBody
+from service.http.schemas.fields import Flag, ModelName, PositiveCount, list_texts, refuse_bool
+from service.http.schemas.problem import Problem
 from service.http.wires.tgi import ConditionFeatures, ConditionLabel, Positive, Seed, Stop, TopP
 
 FINISH_REASONS: dict[Finish, str] = {"eos": "stop", "stop": "stop", "length": "length"}

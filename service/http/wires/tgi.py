@@ -19,17 +19,9 @@ from service.answers import (
 )
 from service.errors import ServingError
 from service.http.requests.faults import fault
-from service.http.schemas import (
-    Flag,
-    ModelName,
-    Parameters,
-    PositiveCount,
-    StatesShown,
-    TimedBody,
-    WantedDetails,
-    find_states,
-    refuse_bool,
-)
+from service.http.schemas.bodies import Parameters, TimedBody
+from service.http.schemas.details import StatesShown, WantedDetails, find_states
+from service.http.schemas.fields import Flag, ModelName, PositiveCount, refuse_bool
 
 Stop = Annotated[str, Field(min_length=1, max_length=200)]
 Seed = Annotated[int, Field(ge=0, lt=2**64), BeforeValidator(refuse_bool)]

@@ -13,7 +13,9 @@ from loadtests.load.bodies import (
     find_pairs,
     parse_mix,
 )
-from service.http.schemas import ClassifyRequest, TagRequest, TranslateRequest
+from service.http.schemas.classify import ClassifyRequest
+from service.http.schemas.tag import TagRequest
+from service.http.schemas.translate import TranslateRequest
 from service.http.wires.tgi import GenerateRequest
 
 PAIRS = [("en", "de"), ("ko", "en")]

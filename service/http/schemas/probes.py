@@ -1,0 +1,7 @@
+"""Answers of the probes, such as GET /livez."""
+
+from pydantic import BaseModel
+
+
+class ProbeStatus(BaseModel):
+    status: str
