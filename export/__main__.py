@@ -12,7 +12,7 @@ from export.evaluate import check_tests, evaluate_version
 from export.graphs.states import MIN_OPSET, add_states
 from export.more_precisions import add_precisions
 from export.parity.check import ParityError
-from export.publish import export_run
+from export.torch_run import export_run
 from export.wrap import WrapOptions, wrap_classifier
 from models.card import CURVES, write_card
 from models.training.runs import positive

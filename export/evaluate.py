@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from export.publish import export_run
 from export.quality.answers import measure_answers
 from export.quality.conditions import find_judge, judge_conditions
 from export.quality.everyday import (
@@ -24,6 +23,7 @@ from export.quality.formality import judge_formality
 from export.quality.perplexity import measure_texts
 from export.quality.score_fit import describe_fits, fit_scores
 from export.quality.translate import translate_texts
+from export.torch_run import export_run
 from models.config import RunConfig, SourceConfig, read_run_config
 from models.training.data.sources import Row, index_labels, read_source, read_text
 from models.training.data.texts import read_rows

@@ -19,8 +19,9 @@ from export.graphs.host_lengths import split_lengths
 from export.graphs.layers import Weights
 from export.graphs.networks import NEVER
 from export.graphs.placement import find_constants
+from export.graphs.runs import build_slot_graphs
 from export.graphs.states import add_states
-from export.publish import build_slot_graphs, describe_files, open_scratch
+from export.publish import describe_files, open_scratch
 from models.networks.gates import Matrix, restore_gates
 from service.engine.runtime.device import Device
 from service.errors import ArtefactError

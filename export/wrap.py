@@ -13,12 +13,7 @@ import onnx
 import tokenizers
 
 from export.graphs.builder import graph_file
-from export.publish import (
-    claim_folder,
-    describe_files,
-    open_scratch,
-    publish_folder,
-)
+from export.publish import claim_folder, describe_files, open_scratch, publish_folder
 from service.arrays import Array
 from service.engine.runtime.device import Device
 from service.engine.runtime.session import OnnxSession, Session

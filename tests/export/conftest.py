@@ -12,7 +12,7 @@ from torch import Tensor
 
 from export.graphs.builder import save_graphs
 from export.graphs.networks import build_decoder, build_encoder
-from export.publish import export_run
+from export.torch_run import export_run
 from models.config import RunConfig
 from models.networks.seq2seq import Seq2Seq
 from models.networks.tagger import PAD_ID, StreamTagger
@@ -192,3 +192,11 @@ def tiny_translator(
         return translator
 
     return make
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }

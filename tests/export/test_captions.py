@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from export.publish import export_run
+from export.torch_run import export_run
 from models.synthesis.digits import write_digits
 from models.train import main
 from models.training.data.texts import read_rows

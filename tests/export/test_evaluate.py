@@ -15,8 +15,8 @@ from export.evaluate import (
     evaluate_version,
     read_tests,
 )
-from export.publish import export_run
 from export.quality.answers import answer_texts, measure_answers, sum_losses
+from export.torch_run import export_run
 from models.config import SourceConfig, dump_config, parse_config
 from models.training.runs import read_run
 from models.training.tasks.task import build_task

@@ -8,8 +8,9 @@ import pytest
 
 from export.__main__ import main
 from export.graphs.placement import find_misplaced
+from export.graphs.runs import build_graphs
 from export.more_precisions import add_precisions, fold_constants, read_decoder
-from export.publish import build_graphs, export_run
+from export.torch_run import export_run
 from service.arrays import Array
 from service.engine.batch import Generation
 from service.engine.runner import run_sequences

@@ -14,7 +14,8 @@ from export.graphs.half import to_half
 from export.graphs.placement import find_capture_hazards, find_misplaced
 from export.graphs.slot_beams import Ranking, build_beams_join, build_slot_beams
 from export.parity.check import ParityError
-from export.publish import check_run, export_run
+from export.parity.runs import check_run
+from export.torch_run import export_run
 from loadtests.gpu.fake_device import FakeDevice, FakeSession
 from models.config import Cell
 from service.engine.batch import SearchOptions, TokenSequence

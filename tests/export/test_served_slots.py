@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from export.graphs.builder import save_graphs
-from export.publish import export_run
+from export.torch_run import export_run
 from loadtests.gpu.fake_device import FakeDevice, FakeSession, RuleError
 from models.config import Cell
 from service.engine.batch import Hypothesis, SearchOptions, TokenSequence

@@ -10,7 +10,7 @@ from onnx import TensorProto
 from export.graphs.builder import GraphBuilder, save_graphs
 from export.graphs.half import LARGEST, to_half
 from export.graphs.host_lengths import split_lengths
-from export.publish import build_graphs
+from export.graphs.runs import build_graphs
 from service.arrays import Array
 from service.engine.runtime.device import Device
 from service.engine.runtime.session import OnnxSession

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from export.graphs.builder import save_graphs
 from export.graphs.host_lengths import ON_HOST, split_lengths
 from export.graphs.placement import RECURRENT
-from export.publish import build_graphs
+from export.graphs.runs import build_graphs
 from loadtests.gpu.fake_device import FakeDevice, FakeSession, RuleError
 from models.config import Cell
 from service.engine.batch import LENGTHS_ON_HOST, Batch

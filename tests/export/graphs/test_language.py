@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from export.graphs.builder import save_graphs
+from export.graphs.runs import build_graphs
 from export.parity.check import ParityError
-from export.publish import build_graphs, check_graphs
+from export.parity.runs import check_graphs
 from models.config import Cell, RunConfig
 from models.networks.language_model import LanguageModel
 from models.training.runs import Run

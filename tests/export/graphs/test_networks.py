@@ -9,7 +9,7 @@ from onnx import TensorProto
 
 from export.graphs.builder import OPSET, GraphBuilder, save_graphs
 from export.graphs.networks import build_decoder, find_best, select
-from export.publish import build_graphs
+from export.graphs.runs import build_graphs
 from models.networks.seq2seq import Seq2Seq
 from models.training.runs import Run
 from service.engine.batch import SearchOptions, TokenSequence

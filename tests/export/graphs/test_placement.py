@@ -8,8 +8,8 @@ from onnx import TensorProto, helper
 from export.graphs.builder import GraphBuilder
 from export.graphs.half import to_half
 from export.graphs.placement import find_capture_hazards, find_constants, find_misplaced, read_table
+from export.graphs.runs import build_graphs
 from export.graphs.slots import build_slot_decoder, build_slot_join
-from export.publish import build_graphs
 from models.config import Cell
 from service.repository.loader import PREFERENCE
 from service.repository.manifest import Precision

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from export.__main__ import main
 from export.graphs.builder import GraphBuilder, graph_file
 from export.graphs.networks import FLOAT
+from export.graphs.runs import build_graphs
 from export.graphs.states import derive_states
-from export.publish import build_graphs, export_run
+from export.torch_run import export_run
 from models.networks.encoder import BidirectionalLayer
 from models.training.runs import Run
 from service.arrays import Array, FloatArray

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from export.graphs.builder import save_graphs
+from export.graphs.runs import build_graphs
 from export.parity.check import ParityError
-from export.publish import build_graphs, check_graphs
+from export.parity.runs import check_graphs
 from models.networks.seq2seq import Seq2Seq, translate_greedily
 from models.training.runs import Run
 from service.engine.batch import Generation, SamplingOptions, TokenSequence

@@ -7,9 +7,10 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
+from export.graphs.runs import build_graphs
 from export.parity.check import BATCH_SIZES, ParityError, make_batches, round_weights
 from export.parity.comparison import Comparison
-from export.publish import build_graphs, check_graphs, check_run
+from export.parity.runs import check_graphs, check_run
 from models.networks.gates import GATE_ORDER
 from models.training.runs import Run
 from service.engine.runtime.device import Device, resolve_device

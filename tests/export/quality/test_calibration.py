@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from export.publish import export_run
 from export.quality.calibration import find_temperature, fit_temperature, set_temperature
+from export.torch_run import export_run
 from models.networks.classifier import Classifier
 from service.engine.runtime.device import Device
 from service.repository.goldens import answer_golden

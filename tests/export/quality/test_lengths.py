@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from export.publish import export_run
 from export.quality.lengths import Lengths, fit_new_tokens, measure_limits, read_lengths
+from export.torch_run import export_run
 from models.config import RunConfig, SourceConfig
 from service.repository.manifest import TOKENIZER, Limits, read_manifest
 from service.repository.model import new_token_limit

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from export.publish import export_run
+from export.torch_run import export_run
 from loadtests.gpu.prepare import prepare
 from tests.export.conftest import tiny_repository_runs
 from tests.models.tiny_runs import samples, tiny_config, tiny_run

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from export.publish import export_run
+from export.torch_run import export_run
 from models.networks.gates import reorder_gates, restore_gates
 from models.training.initial import BY_TOKEN, load_initial, read_version
 from models.training.runs import read_run
