@@ -2,21 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from typing import TypeAlias
 
 from service.answers import Classification, ClassifyAnswer, ClassifyOptions, States
 from service.engine.batch import Result, TokenSequence
 from service.errors import EmptyInput, InputTooLong, ModelNotFound
 from service.pipeline.attribution import Erasure, attribute, erase_each
-from service.pipeline.intake import (
-    check_texts,
-    choose_languages,
-    offload,
-)
+from service.pipeline.intake import choose_languages
+from service.pipeline.label_pipeline import LabelJob, LabelPipeline
 from service.pipeline.labels import rank_labels
 from service.pipeline.states import Reading, StatesPlan, make_tokens, plan_states
-from service.pipeline.submission import ModelBatch, Submission, group_by_model, name_models
-from service.pipeline.task_pipeline import TaskPipeline
 from service.repository.manifest import SENTIMENT
 from service.repository.model import check_length
 from service.repository.registry import ServedModel
@@ -43,32 +38,18 @@ class EncodedText:
     states: StatesPlan | None
 
     @property
+    def sequences(self) -> list[TokenSequence]:
+        return [self.sequence, *self.erased]
+
+    @property
     def erased(self) -> list[TokenSequence]:
         return [each.rest for each in self.erasures or [] if each.rest]
 
 
-@dataclass(frozen=True)
-class ClassificationJob:
-    """Texts on their way through the classifiers.
-
-    Attributes:
-        encoded: the texts, in their order.
-        work: their sequences by model.
-        model_names, model_versions: of the models that will answer, comma-separated.
-        deadline, arrived_at, encoded_at: monotonic seconds.
-    """
-
-    options: ClassifyOptions
-    encoded: list[EncodedText]
-    work: list[ModelBatch]
-    model_names: str
-    model_versions: str
-    deadline: float
-    arrived_at: float
-    encoded_at: float
+ClassificationJob: TypeAlias = LabelJob[ClassifyOptions, EncodedText]
 
 
-class ClassifyPipeline(TaskPipeline):
+class ClassifyPipeline(LabelPipeline[ClassifyOptions, EncodedText, ClassifyAnswer]):
     """Labels texts with the classifiers of a registry."""
 
     tasks = ("classification",)
@@ -88,81 +69,29 @@ class ClassifyPipeline(TaskPipeline):
         """
         return await self.answer_job(await self.open_job(texts, options, deadline))
 
-    async def open_job(
-        self, texts: Sequence[str], options: ClassifyOptions, deadline: float
-    ) -> ClassificationJob:
-        """Checks and encodes texts, and chooses their models; nothing is submitted yet.
-
-        Raises:
-            EmptyInput, InputTooLong, InvalidInput, LanguageNotSupported, ModelNotFound,
-            DeadlineExceeded.
-        """
-        times = (self._clock(), deadline)
-        encode = partial(self.encode_job, texts, options, times)
-        return await offload(texts, encode, deadline - times[0])
-
-    def encode_job(
-        self, texts: Sequence[str], options: ClassifyOptions, times: tuple[float, float]
-    ) -> ClassificationJob:
-        """What `open_job` does, on the calling thread.
-
-        Args:
-            texts: as there.
-            options: as there.
-            times: arrival and deadline, in monotonic seconds.
-
-        Raises:
-            As `open_job`, but for DeadlineExceeded.
-        """
-        check_texts(texts, self._settings)
-        chosen = self._choose_classifiers(texts, options.model)
-        encoded = [
-            encode_text(text, served, options, times)
-            for text, served in zip(texts, chosen, strict=True)
-        ]
-        self._check_explanation(encoded)
-        self._states.check(sum(each.states.num_values for each in encoded if each.states))
-        work = group_by_model((each.served, [each.sequence, *each.erased]) for each in encoded)
-        arrived_at, deadline = times
-        names = name_models(work)
-        return ClassificationJob(
-            options, encoded, work, *names, deadline, arrived_at, self._clock()
-        )
-
-    async def answer_job(self, job: ClassificationJob) -> ClassifyAnswer:
-        """Has the models of a job classify its texts.
-
-        Raises:
-            Overloaded, DeadlineExceeded, InferenceFailed, ModelNotReady.
-        """
-        with self.submit_job(job) as submission:
-            results = await submission.results()
-        states = [await self._states.read(each.states, job.deadline) for each in job.encoded]
-        return self.describe_job(job, results, states)
-
-    def submit_job(self, job: ClassificationJob) -> Submission:
-        """What puts a job into the queues of its models, for `describe_job` to tell the end of."""
-        return Submission(job.work, job.deadline, self._clock)
-
     def describe_job(
         self,
         job: ClassificationJob,
         results: Mapping[TokenSequence, Result],
         states: Sequence[States | None],
     ) -> ClassifyAnswer:
-        """The answer of a job that is done; its stages are observed.
-
-        Args:
-            job: without its results.
-            results: of all its sequences.
-            states: of each text; None where none are asked for.
-        """
         classifications = [
             describe_text(each, results, job.options, shown)
             for each, shown in zip(job.encoded, states, strict=True)
         ]
         timings = self._observe(job, results)
         return ClassifyAnswer(job.model_names, job.model_versions, timings, classifications)
+
+    def _encode_texts(
+        self, texts: Sequence[str], options: ClassifyOptions, times: tuple[float, float]
+    ) -> list[EncodedText]:
+        chosen = self._choose_classifiers(texts, options.model)
+        encoded = [
+            encode_text(text, served, options, times)
+            for text, served in zip(texts, chosen, strict=True)
+        ]
+        self._check_explanation(encoded)
+        return encoded
 
     def _check_explanation(self, encoded: Sequence[EncodedText]) -> None:
         """Refuses what would take too long to explain, or would never fit the queue.

@@ -1,24 +1,19 @@
 """Tagging: text -> ids -> windows -> submit -> a label for each token. Knows no HTTP."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from service.answers import TagAnswer, Tagging, TagOptions
+from service.answers import States, TagAnswer, Tagging, TagOptions
 from service.engine.batch import Result, TokenSequence
 from service.errors import EmptyInput, InvalidInput, ModelNotFound
-from service.pipeline.intake import (
-    check_texts,
-    choose_languages,
-    offload,
-)
+from service.pipeline.intake import choose_languages
+from service.pipeline.label_pipeline import LabelJob, LabelPipeline
 from service.pipeline.states import Reading, StatesPlan, make_tokens, plan_states
-from service.pipeline.submission import ModelBatch, Submission, group_by_model, name_models
 from service.pipeline.tagging.entities import find_entities
 from service.pipeline.tagging.pieces import locate_tokens, make_pieces, render_text
-from service.pipeline.task_pipeline import TaskPipeline
 from service.repository.registry import ServedModel
 from service.text.tags import SPACE
 
@@ -56,66 +51,35 @@ class EncodedText:
         return [sequence for _, sequence in self.windows]
 
 
-@dataclass(frozen=True)
-class TaggingJob:
-    """Texts on their way through the taggers; see `ClassificationJob`."""
-
-    options: TagOptions
-    encoded: list[EncodedText]
-    work: list[ModelBatch]
-    model_names: str
-    model_versions: str
-    deadline: float
-    arrived_at: float
-    encoded_at: float
+TaggingJob: TypeAlias = LabelJob[TagOptions, EncodedText]
 
 
-class TagPipeline(TaskPipeline):
+class TagPipeline(LabelPipeline[TagOptions, EncodedText, TagAnswer]):
     """Labels the tokens of texts with the taggers of a registry."""
 
     tasks = ("tagging",)
 
-    async def open_job(
-        self, texts: Sequence[str], options: TagOptions, deadline: float
-    ) -> TaggingJob:
-        """Checks and encodes texts, and chooses their models; nothing is submitted yet.
-
-        Raises:
-            EmptyInput, InputTooLong, InvalidInput, LanguageNotSupported, ModelNotFound,
-            DeadlineExceeded.
-        """
-        arrived_at = self._clock()
-        check_texts(texts, self._settings)
-
-        def encode_texts() -> list[EncodedText]:
-            chosen = self._choose_taggers(texts, options.model)
-            return [
-                encode_text(text, served, options, (arrived_at, deadline))
-                for text, served in zip(texts, chosen, strict=True)
-            ]
-
-        encoded = await offload(texts, encode_texts, deadline - arrived_at)
-        self._states.check(sum(each.states.num_values for each in encoded if each.states))
-        work = group_by_model((each.served, each.sequences) for each in encoded)
-        times = (deadline, arrived_at, self._clock())
-        return TaggingJob(options, encoded, work, *name_models(work), *times)
-
-    async def answer_job(self, job: TaggingJob) -> TagAnswer:
-        """Has the models of a job label its texts.
-
-        Raises:
-            Overloaded, InputTooLong, DeadlineExceeded, InferenceFailed, ModelNotReady.
-        """
-        with Submission(job.work, job.deadline, self._clock) as submission:
-            results = await submission.results()
-        taggings = [describe_text(each, results, job.options) for each in job.encoded]
-        if job.options.states:
-            taggings = [
-                replace(found, states=await self._states.read(each.states, job.deadline))
-                for found, each in zip(taggings, job.encoded, strict=True)
-            ]
+    def describe_job(
+        self,
+        job: TaggingJob,
+        results: Mapping[TokenSequence, Result],
+        states: Sequence[States | None],
+    ) -> TagAnswer:
+        taggings = [
+            describe_text(each, results, job.options, shown)
+            for each, shown in zip(job.encoded, states, strict=True)
+        ]
         timings = self._observe(job, results)
         return TagAnswer(job.model_names, job.model_versions, timings, taggings)
+
+    def _encode_texts(
+        self, texts: Sequence[str], options: TagOptions, times: tuple[float, float]
+    ) -> list[EncodedText]:
+        chosen = self._choose_taggers(texts, options.model)
+        return [
+            encode_text(text, served, options, times)
+            for text, served in zip(texts, chosen, strict=True)
+        ]
 
     def _choose_taggers(self, texts: Sequence[str], model_name: str | None) -> list[ServedModel]:
         if model_name is not None:
@@ -197,7 +161,10 @@ def cut_windows(num_tokens: int, size: int) -> Iterator[Window]:
 
 
 def describe_text(
-    encoded: EncodedText, results: Mapping[TokenSequence, Result], options: TagOptions
+    encoded: EncodedText,
+    results: Mapping[TokenSequence, Result],
+    options: TagOptions,
+    states: States | None,
 ) -> Tagging:
     """What the results of a text's windows say of it."""
     model = encoded.served.model
@@ -210,4 +177,4 @@ def describe_text(
     labels = model.manifest.labels
     entities = find_entities(encoded.text, pieces, labels, options.aggregation, options.ignored)
     rendered = render_text(encoded.text, pieces, labels) if options.render else None
-    return Tagging(entities, rendered)
+    return Tagging(entities, rendered, states)
