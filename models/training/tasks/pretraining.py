@@ -27,6 +27,7 @@ from models.training.data.sources import (
     pad_ids,
     read_source,
 )
+from models.training.sampled_softmax import Candidates, sampled_cross_entropy
 from models.training.vocabulary.subwords import PAD
 from service.text.tokenizer import Tokenizer
 
@@ -67,9 +68,9 @@ class LanguageModel(nn.Module):
         readout = torch.cat([self.ahead(ahead[:, :-1][mask]), self.back(back[:, 1:][mask])])
         return readout, torch.cat([input_ids[:, 1:][mask], input_ids[:, :-1][mask]])
 
-    def logits(self, readout: Tensor, candidates: Tensor) -> Tensor:
-        """Scores candidates: (N, E) and token ids (C) -> (N, C)."""
-        return linear(readout, self.embedding.weight[candidates], self.output_bias[candidates])
+    def logits(self, readout: Tensor) -> Tensor:
+        """Scores all tokens: (N, E) -> (N, V)."""
+        return linear(readout, self.embedding.weight, self.output_bias)
 
 
 class PretrainingTask:
@@ -115,29 +116,31 @@ class PretrainingTask:
     def loss(self, model: nn.Module, examples: Sequence[Example], device: torch.device) -> Tensor:
         """Computes the cross entropy over the tokens of the batch, a sample of the vocabulary.
 
-        Importance sampling (Bengio and Senecal 2003): a token is weighted by the inverse of its
-        probability of being in a batch of this size. A softmax over all tokens would cost ten times
-        the encoder.
+        A softmax over all tokens would cost ten times the encoder. The probability of a token to be
+        in a batch of this size is that of its share of the texts.
         """
         assert isinstance(model, LanguageModel)
         input_ids, lengths = pad_ids([example.input_ids for example in examples], self.pad_id)
         readout, token_ids = model(input_ids.to(device), lengths.to(device))
-        candidates, targets = token_ids.unique(return_inverse=True)
-        frequencies = self._frequencies.to(device)[candidates]
-        chances = -torch.expm1(int(lengths.sum()) * torch.log1p(-frequencies))
-        logits = model.logits(readout, candidates).float() - chances.log()
-        return cross_entropy(logits, targets)
+        candidates, labels = token_ids.unique(return_inverse=True)
+        shares = self._frequencies.to(device)[candidates]
+        chances = -torch.expm1(int(lengths.sum()) * torch.log1p(-shares))
+        return sampled_cross_entropy(
+            readout,
+            model.embedding.weight,
+            model.output_bias,
+            Candidates(candidates, 1.0 / chances, labels),
+        )
 
     @torch.inference_mode()
     def validate(self, model: nn.Module, device: torch.device) -> dict[str, float]:
         """Measures perplexity over the whole vocabulary, averaged over both directions."""
         assert isinstance(model, LanguageModel)
-        vocabulary = torch.arange(self.config.model.vocab_size, device=device)
         total, count = 0.0, 0
         for batch in bucket_batches([len(ids) for ids in self._valid], VALID_BATCH_TOKENS):
             input_ids, lengths = pad_ids([self._valid[index] for index in batch], self.pad_id)
             readout, token_ids = model(input_ids.to(device), lengths.to(device))
-            logits = model.logits(readout, vocabulary).float()
+            logits = model.logits(readout).float()
             total += float(cross_entropy(logits, token_ids, reduction="sum"))
             count += len(token_ids)
         return {"score": -total / count, "perplexity": math.exp(total / count)}

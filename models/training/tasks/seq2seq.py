@@ -23,7 +23,7 @@ from models.training.data.sources import (
     read_source,
     sample_weighted,
 )
-from models.training.sampled_softmax import sampled_cross_entropy
+from models.training.sampled_softmax import draw_candidates, sampled_cross_entropy
 from models.training.vocabulary.subwords import EOS, PAD, drop_merges, start_token
 from service.text.tokenizer import Tokenizer
 
@@ -96,12 +96,12 @@ class Seq2SeqTask(ABC):
             )
         *inputs, outputs = self._pad(examples, device)
         real = outputs != self.pad_id
+        weight, bias = model.embedding.weight, model.output_bias
         return sampled_cross_entropy(
             model.readout(*inputs)[real],
-            model.embedding.weight,
-            model.output_bias,
-            outputs[real],
-            training.sampled_tokens,
+            weight,
+            bias,
+            draw_candidates(outputs[real], len(bias), training.sampled_tokens),
             training.label_smoothing,
         )
 

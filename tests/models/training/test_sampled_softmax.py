@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, linear
 
-from models.training.sampled_softmax import sampled_cross_entropy
+from models.training.sampled_softmax import Candidates, draw_candidates, sampled_cross_entropy
 
 VOCAB, SIZE, ROWS = 900, 16, 60
 Inputs = tuple[Tensor, Tensor, Tensor, Tensor]
@@ -31,12 +31,19 @@ def find_exact_loss(inputs: Inputs, label_smoothing: float) -> Tensor:
     return cross_entropy(logits, targets, label_smoothing=label_smoothing)
 
 
+def estimate_loss(inputs: Inputs, num_sampled: int, label_smoothing: float = 0.0) -> Tensor:
+    *layer, targets = inputs
+    return sampled_cross_entropy(
+        *layer, draw_candidates(targets, len(layer[-1]), num_sampled), label_smoothing
+    )
+
+
 @pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
 def test_loss_and_gradients_are_exact_if_all_tokens_are_drawn(
     inputs: Inputs, label_smoothing: float
 ) -> None:
     expected = find_exact_loss(inputs, label_smoothing)
-    loss = sampled_cross_entropy(*inputs, num_sampled=VOCAB, label_smoothing=label_smoothing)
+    loss = estimate_loss(inputs, VOCAB, label_smoothing)
 
     assert float(loss.detach()) == pytest.approx(float(expected.detach()), rel=1e-5)
     gradients = torch.autograd.grad(loss, inputs[:3])
@@ -49,10 +56,7 @@ def test_loss_and_gradients_are_estimates_if_some_are_drawn(
     inputs: Inputs, label_smoothing: float
 ) -> None:
     torch.manual_seed(2)
-    draws = [
-        sampled_cross_entropy(*inputs, num_sampled=300, label_smoothing=label_smoothing)
-        for _ in range(200)
-    ]
+    draws = [estimate_loss(inputs, 300, label_smoothing) for _ in range(200)]
     mean = torch.stack(draws).mean()
     expected = find_exact_loss(inputs, label_smoothing)
 
@@ -67,4 +71,13 @@ def test_every_token_may_be_a_target() -> None:
     readout, weight, bias = torch.randn(5, 4), torch.randn(5, 4), torch.zeros(5)
     inputs = (readout, weight, bias, torch.arange(5))
     expected = find_exact_loss(inputs, 0.0)
-    assert float(sampled_cross_entropy(*inputs, num_sampled=3)) == pytest.approx(float(expected))
+    assert float(estimate_loss(inputs, 3)) == pytest.approx(float(expected))
+
+
+def test_token_counts_for_as_many_as_it_stands_for() -> None:
+    readout, weight, bias = torch.randn(2, 4), torch.randn(3, 4), torch.zeros(3)
+    candidates = Candidates(torch.tensor([2, 0]), torch.tensor([1.0, 5.0]), torch.tensor([0, 0]))
+    five_times = weight[[2, 0, 0, 0, 0, 0]]
+    expected = cross_entropy(linear(readout, five_times), candidates.labels)
+    loss = sampled_cross_entropy(readout, weight, bias, candidates)
+    assert float(loss) == pytest.approx(float(expected))
