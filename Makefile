@@ -193,6 +193,10 @@ test-serve: $(VENV)/.created ## the tests of service/ in an environment of its o
 	  touch $(SERVE_VENV)/.ready; }
 	OMP_NUM_THREADS=1 $(SERVE_VENV)/bin/python -m pytest -q $(FAST) tests/service $(ARGS)
 
+.PHONY: serve-smoke
+serve-smoke: $(DEV_READY) ## start `make serve` and send its first request, as the README prints them, in seconds
+	$(PYTEST) -m slow -rs tests/integration/test_quick_start.py $(ARGS)
+
 CLIENTS_VENV := .venv-clients
 
 CLIENTS_READY := $(CLIENTS_VENV)/.ready
