@@ -38,8 +38,8 @@ from models.training.metrics import (
 from models.training.tasks.tagging import LabelledText, encode_texts, measure_labels
 from models.training.tasks.task import CHECKS
 from service.engine.batch import TokenSequence
-from service.engine.device import Device, available_cpus
 from service.engine.runner import run_sequences
+from service.engine.runtime.device import Device, available_cpus
 from service.repository.loader import load_model
 from service.repository.manifest import PAIRED, Quality, ScoreFit, read_manifest, write_manifest
 from service.repository.model import LoadedModel, make_sequences

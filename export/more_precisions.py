@@ -22,7 +22,7 @@ from export.graphs.placement import find_constants
 from export.graphs.states import add_states
 from export.publish import build_slot_graphs, describe_files, open_scratch
 from models.networks.gates import Matrix, restore_gates
-from service.engine.device import Device
+from service.engine.runtime.device import Device
 from service.errors import ArtefactError
 from service.repository.goldens import check_goldens
 from service.repository.loader import load_model

@@ -34,12 +34,12 @@ from models.card import CURVES, write_card
 from models.networks.classifier import Classifier
 from models.networks.seq2seq import Seq2Seq
 from models.training.runs import Run, read_run
-from service.engine.binding import OnnxBoundSession, OnnxMemory
-from service.engine.device import Device
-from service.engine.device_thread import thread_of
+from service.engine.runtime.binding import OnnxBoundSession, OnnxMemory
+from service.engine.runtime.device import Device
+from service.engine.runtime.device_thread import thread_of
+from service.engine.runtime.session import OnnxSession
 from service.engine.search.decoder_session import DecoderSession
 from service.engine.search.translator import TranslatorRunner
-from service.engine.session import OnnxSession
 from service.errors import ArtefactError
 from service.repository.defaults import check_defaults
 from service.repository.goldens import agrees, answer_golden, check_goldens

@@ -20,8 +20,8 @@ from export.publish import (
     publish_folder,
 )
 from service.arrays import Array
-from service.engine.device import Device
-from service.engine.session import OnnxSession, Session
+from service.engine.runtime.device import Device
+from service.engine.runtime.session import OnnxSession, Session
 from service.errors import ArtefactError, InferenceFailed
 from service.repository.manifest import (
     TOKENIZER,

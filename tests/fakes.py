@@ -7,12 +7,12 @@ import numpy as np
 from prometheus_client import CollectorRegistry
 
 from service.arrays import Array, FloatArray
-from service.engine.admission import QueueLimits
 from service.engine.batch import Hypothesis, Result, SearchOptions, TokenSequence
-from service.engine.device import Device
+from service.engine.hidden_states.states import StatesSession
 from service.engine.runner import Runner
-from service.engine.scheduler import Scheduler
-from service.engine.states import StatesSession
+from service.engine.runtime.device import Device
+from service.engine.scheduling.admission import QueueLimits
+from service.engine.scheduling.scheduler import Scheduler
 from service.engine.waiting_queue import WaitingQueue
 from service.repository.manifest import (
     FileEntry,

@@ -21,9 +21,9 @@ from models.networks.seq2seq import Seq2Seq
 from models.training.tasks.task import Network
 from service.arrays import Array, IntArray
 from service.engine.batch import Batch
+from service.engine.runtime.session import Session
 from service.engine.search.decoder_session import STATES
 from service.engine.search.paged_memory import PagedMemory
-from service.engine.session import Session
 from service.repository.manifest import Parity, Precision, Role
 from service.repository.model import softmax
 

@@ -10,8 +10,8 @@ from models.networks.encoder import State
 from models.networks.language_model import LanguageModel
 from service.arrays import Array
 from service.engine.batch import Batch
+from service.engine.runtime.session import Session
 from service.engine.search.decoder_session import STATES
-from service.engine.session import Session
 from service.repository.manifest import Role
 from service.repository.model import softmax
 

@@ -8,8 +8,8 @@ import torch
 from export.parity.comparison import SEED, Comparison, Probabilities, pick
 from models.networks.tagger import PAD_ID, StreamTagger, Tagger
 from service.engine.batch import Batch
+from service.engine.runtime.session import Session
 from service.engine.search.decoder_session import STATES
-from service.engine.session import Session
 from service.repository.manifest import Role
 from service.repository.model import softmax
 

@@ -11,8 +11,8 @@ from models.config import RunConfig
 from models.training.data.sources import read_source
 from models.training.metrics import Figure
 from service.engine.batch import Generation, SamplingOptions, TokenSequence
-from service.engine.device import Device, available_cpus
 from service.engine.runner import run_sequences
+from service.engine.runtime.device import Device, available_cpus
 from service.repository.loader import load_model
 from service.repository.manifest import Manifest, read_manifest
 from service.repository.model import LoadedModel, make_sequences

@@ -24,15 +24,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from loadtests.bench.contestants.servers import ours_name, start_ours
-from loadtests.bench.decoder import find_translator
-from loadtests.bench.goals import find_goals
-from loadtests.bench.open_load import OpenLoad, run_client
+from loadtests.bench.contestants.servers import PATH, ours_name, start_ours
+from loadtests.bench.parts.decoder import find_translator
+from loadtests.bench.parts.open_load import OpenLoad, run_client
+from loadtests.bench.parts.translation import CONTESTS, link_translator, write_bodies
+from loadtests.bench.parts.translation import PATH as TRANSLATE_PATH
 from loadtests.bench.plan import BenchContext, BenchPlan, make_context
-from loadtests.bench.report import print_goals, print_overload
-from loadtests.bench.throughput import PATH
-from loadtests.bench.translation import CONTESTS, link_translator, write_bodies
-from loadtests.bench.translation import PATH as TRANSLATE_PATH
+from loadtests.bench.reporting.goals import find_goals
+from loadtests.bench.reporting.report import print_goals, print_overload
 from loadtests.measuring.machine import describe_machine
 from loadtests.measuring.places import RESULTS, ROOT
 from loadtests.measuring.processes import (

@@ -5,8 +5,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from loadtests.bench.lengths import draw_lengths, make_texts
-from loadtests.bench.shape_model import ShapeModel, make_shape
+from loadtests.bench.workloads.lengths import draw_lengths, make_texts
+from loadtests.bench.workloads.shape_model import ShapeModel, make_shape
 from service.repository.manifest import Precision
 from service.text.tokenizer import Tokenizer
 

@@ -21,15 +21,18 @@ from types import FrameType
 from typing import Any
 
 from loadtests.bench.contestants.lineup import PEERS, Contestants, start_contestants
-from loadtests.bench.decoder import find_translator, measure_decoder
-from loadtests.bench.engine import measure_ceilings, measure_engine
-from loadtests.bench.generation import find_generator, measure_generation
-from loadtests.bench.open_load import LOAD_SHARE, find_maximum, measure_open, summarize_open
 from loadtests.bench.overload import WORKLOADS, measure_workloads
-from loadtests.bench.peer import measure_peer
+from loadtests.bench.parts.decoder import find_translator, measure_decoder
+from loadtests.bench.parts.engine import measure_ceilings, measure_engine
+from loadtests.bench.parts.generation import find_generator, measure_generation
+from loadtests.bench.parts.open_load import LOAD_SHARE, find_maximum, measure_open, summarize_open
+from loadtests.bench.parts.peer import measure_peer
+from loadtests.bench.parts.throughput import measure_http, summarize
+from loadtests.bench.parts.topologies import measure_topologies
+from loadtests.bench.parts.translation import measure_translation, summarize_translation
 from loadtests.bench.plan import OVER_HTTP, PARTS, WITH_WRK, BenchContext, BenchPlan, make_context
-from loadtests.bench.plot import plot_results
-from loadtests.bench.report import (
+from loadtests.bench.reporting.plot import plot_results
+from loadtests.bench.reporting.report import (
     describe_run,
     print_decoder,
     print_engine,
@@ -42,14 +45,11 @@ from loadtests.bench.report import (
     print_topologies,
     print_translation,
 )
-from loadtests.bench.results import ResultsFile
-from loadtests.bench.throughput import measure_http, summarize
-from loadtests.bench.topologies import measure_topologies
-from loadtests.bench.translation import measure_translation, summarize_translation
+from loadtests.bench.reporting.results import ResultsFile
 from loadtests.clients.wrk import MISSING, require_wrk
 from loadtests.measuring.places import RESULTS
 from loadtests.measuring.processes import raise_file_limit
-from service.engine.device import available_cpus
+from service.engine.runtime.device import available_cpus
 
 CTRANSLATE2 = "CTranslate2"
 PEER_NAMES = (*PEERS, CTRANSLATE2)

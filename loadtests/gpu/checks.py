@@ -16,9 +16,9 @@ from loadtests.gpu.trial import Findings, Trial, list_precisions
 from loadtests.measuring.machine import describe_machine
 from service.arrays import FloatArray
 from service.engine.batch import Result, SearchOptions, TokenSequence
-from service.engine.device import CPU_PROVIDER, CUDA_PROVIDER, Device
 from service.engine.runner import Runner, run_sequences
-from service.engine.session import OnnxSession
+from service.engine.runtime.device import CPU_PROVIDER, CUDA_PROVIDER, Device
+from service.engine.runtime.session import OnnxSession
 from service.errors import ServingError
 from service.repository.goldens import check_goldens
 from service.repository.loader import load_model

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from service.arrays import Array
-from service.engine.binding import (
+from service.engine.runtime.binding import (
     EAGER,
     HOST_INPUTS,
     Binding,
@@ -27,7 +27,7 @@ from service.engine.binding import (
     OnnxArray,
     OnnxMemory,
 )
-from service.engine.device import Device
+from service.engine.runtime.device import Device
 from service.errors import InferenceFailed
 
 Places = dict[str, tuple[int, tuple[int, ...]]]

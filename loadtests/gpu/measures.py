@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from sacrebleu import corpus_bleu
 
-from loadtests.bench.captions import draw_counts, make_sentences
+from loadtests.bench.workloads.captions import draw_counts, make_sentences
 from loadtests.gpu.slots import Slotted, open_slots
 from loadtests.gpu.texts import list_texts, prepare_sequences
 from loadtests.gpu.trial import PAIRS, Findings, Trial, list_precisions

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from loadtests.gpu.fake_device import FakeDevice, FakeSession
 from loadtests.gpu.trial import Trial
-from service.engine.binding import OnnxBoundSession
-from service.engine.device import Device
-from service.engine.device_thread import CallersThread, DeviceThread, thread_of
+from service.engine.runtime.binding import OnnxBoundSession
+from service.engine.runtime.device import Device
+from service.engine.runtime.device_thread import CallersThread, DeviceThread, thread_of
+from service.engine.runtime.session import OnnxSession
 from service.engine.search.translator import TranslatorRunner
-from service.engine.session import OnnxSession
 from service.engine.slots.session import SlotSession
 from service.engine.slots.translator import SlotTranslatorRunner
 from service.repository.loader import CAPTURED, bind_slots, load_model, make_slot_runner

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from service.engine.device import Device, resolve_device
+from service.engine.runtime.device import Device, resolve_device
 from service.repository.loader import PREFERENCE
 from service.repository.manifest import Manifest, Precision, read_manifest
 from service.repository.versions import find_versions

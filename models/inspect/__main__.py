@@ -16,7 +16,7 @@ from models.inspect.picture import Panel, draw_panels
 from models.inspect.samples import Sample, has_states, list_units, make_samples, read_texts
 from models.inspect.search import choose_units, measure_choices
 from models.training.runs import positive
-from service.engine.device import Device
+from service.engine.runtime.device import Device
 from service.errors import ServingError
 from service.repository.loader import load_model
 from service.repository.manifest import Find, read_manifest, write_manifest

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from models.training.data.sources import Row, index_labels, limit_rows, read_split, write_split
-from service.engine.device import Device
 from service.engine.runner import run_sequences
+from service.engine.runtime.device import Device
 from service.repository.loader import load_model
 from service.repository.model import LoadedModel, make_sequences
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from models.training.data.sources import read_split, write_split
-from service.engine.device import Device
 from service.engine.runner import run_sequences
+from service.engine.runtime.device import Device
 from service.repository.loader import load_model
 from service.repository.model import LoadedModel, make_sequences
 

@@ -1,4 +1,4 @@
-"""The speech level of a sentence, by simple rules: the ending in Korean, du or Sie in German.
+"""The speech level of a sentence, by simple rules: Korean endings, German pronouns and requests.
 
 Korean has four that are common (Sohn 1999, "The Korean Language", section 9.3): formal polite
 합니다, polite 해요, plain 한다, casual 해.
@@ -7,6 +7,7 @@ Korean has four that are common (Sohn 1999, "The Korean Language", section 9.3):
 import re
 from collections.abc import Callable
 
+from models.training.german_imperatives import has_familiar_request
 from service.repository.manifest import Level
 
 LEVELS: dict[str, tuple[Level, ...]] = {
@@ -62,7 +63,8 @@ def judge_korean(text: str) -> Level | None:
 
 
 def judge_german(text: str) -> Level | None:
-    is_casual, is_formal = bool(GERMAN_CASUAL.search(text)), bool(GERMAN_FORMAL.search(text))
+    is_formal = bool(GERMAN_FORMAL.search(text))
+    is_casual = bool(GERMAN_CASUAL.search(text)) or has_familiar_request(text)
     if is_casual == is_formal:
         return None
     return "casual" if is_casual else "formal"

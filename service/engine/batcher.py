@@ -7,11 +7,11 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from service.engine.admission import QueueLimits, QueueState
 from service.engine.batch import Result, TokenSequence
-from service.engine.forecast import Forecast
 from service.engine.runner import Runner
-from service.engine.scheduler import Scheduler
+from service.engine.scheduling.admission import QueueLimits, QueueState
+from service.engine.scheduling.forecast import Forecast
+from service.engine.scheduling.scheduler import Scheduler
 from service.engine.waiting_queue import WaitingQueue
 from service.engine.worker import Clock, EngineLoop, InlineWorker, Worker
 from service.errors import DeadlineExceeded, InferenceFailed, ModelNotReady, ServingError

@@ -4,16 +4,16 @@ import math
 import threading
 from collections.abc import Callable
 
-from service.engine.admission import (
+from service.engine.batch import TokenSequence, padding_ratio
+from service.engine.runner import Runner
+from service.engine.scheduling.admission import (
     QueueLimits,
     QueueState,
     ServiceRate,
     check_admission,
 )
-from service.engine.batch import TokenSequence, padding_ratio
-from service.engine.runner import Runner
-from service.engine.scheduler import Dispatch, Scheduler
-from service.engine.step_cost import StepCost
+from service.engine.scheduling.scheduler import Dispatch, Scheduler
+from service.engine.scheduling.step_cost import StepCost
 from service.errors import Overloaded
 from service.telemetry.metrics import ModelMetrics
 

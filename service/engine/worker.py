@@ -7,7 +7,7 @@ from typing import Protocol
 
 from service.engine.batch import Result, TokenSequence
 from service.engine.runner import Runner
-from service.engine.step_time import StepTimeEstimator
+from service.engine.scheduling.step_time import StepTimeEstimator
 from service.engine.waiting_queue import QueueClosed, WaitingQueue
 
 Clock = Callable[[], float]

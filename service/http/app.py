@@ -18,15 +18,15 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service import errors
-from service.http.codings import CompressionMiddleware
 from service.http.context import AppContext
-from service.http.failures import FailureMiddleware
-from service.http.fast_path import FastPath
 from service.http.metrics import make_metrics_app
-from service.http.middleware import RequestContextMiddleware
+from service.http.middleware.failures import FailureMiddleware
+from service.http.middleware.fast_path import FastPath
+from service.http.middleware.prefix import PrefixMiddleware
+from service.http.middleware.request_context import RequestContextMiddleware
 from service.http.openapi import complete_document, document_errors, name_operation
-from service.http.prefix import PrefixMiddleware
-from service.http.problems import answer_http_error, answer_serving_error
+from service.http.requests.codings import CompressionMiddleware
+from service.http.responses.problems import answer_http_error, answer_serving_error
 from service.http.routes.completions import completions
 from service.http.routes.default import default
 from service.http.routes.generation import generation

@@ -13,14 +13,14 @@ from pydantic_core import to_json
 
 from service.engine.batch import TokenSequence
 from service.errors import ServingError
-from service.http.bodies import parse_json
-from service.http.codings import ASKS_FOR_GZIP, MIN_COMPRESSED_BYTES
 from service.http.context import AppContext, RequestContext
-from service.http.deadlines import TIMEOUT_HEADER, choose_deadline
-from service.http.failures import answer_failure, answer_stop
-from service.http.middleware import choose_id, conclude, list_own_headers
-from service.http.problems import answer_error
-from service.http.responses import name_truncation, respond, show_classifications
+from service.http.middleware.failures import answer_failure, answer_stop
+from service.http.middleware.request_context import choose_id, conclude, list_own_headers
+from service.http.requests.bodies import parse_json
+from service.http.requests.codings import ASKS_FOR_GZIP, MIN_COMPRESSED_BYTES
+from service.http.requests.deadlines import TIMEOUT_HEADER, choose_deadline
+from service.http.responses.answers import name_truncation, respond, show_classifications
+from service.http.responses.problems import answer_error
 from service.http.schemas import ClassifyRequest
 from service.pipeline.classify import ClassificationJob
 from service.pipeline.intake import MAX_INLINE_CHARS

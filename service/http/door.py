@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple, Protocol
 
-from service.engine.forecast import Forecast
+from service.engine.scheduling.forecast import Forecast
 from service.errors import ModelNotFound, Overloaded, TaskNotChosen
 from service.http.context import AppContext
-from service.http.deadlines import TIMEOUT_HEADER, read_milliseconds
-from service.http.middleware import choose_id
-from service.http.problems import answer_problem, headers_of, status_of
+from service.http.middleware.request_context import choose_id
+from service.http.requests.deadlines import TIMEOUT_HEADER, read_milliseconds
+from service.http.responses.problems import answer_problem, headers_of, status_of
 from service.http.routes.default import choose_task, find_task
 
 logger = logging.getLogger(__name__)

@@ -26,7 +26,7 @@ from service.answers import (
     TagOptions,
     TranslateOptions,
 )
-from service.http.faults import fault, kind_of
+from service.http.requests.faults import fault, kind_of
 
 
 def check_texts(value: object) -> object:

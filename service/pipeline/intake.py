@@ -11,7 +11,7 @@ from service.answers import (
     Timings,
 )
 from service.engine.batch import Defect, Generation, Result, TokenSequence
-from service.engine.forecast import Forecast
+from service.engine.scheduling.forecast import Forecast
 from service.errors import (
     DeadlineExceeded,
     EmptyInput,

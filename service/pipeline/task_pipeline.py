@@ -6,7 +6,7 @@ from typing import ClassVar, Protocol
 
 from service.answers import Timings
 from service.engine.batch import Result, TokenSequence
-from service.engine.forecast import Forecast
+from service.engine.scheduling.forecast import Forecast
 from service.pipeline.intake import forecast_wait, observe_stages, observe_tokens
 from service.pipeline.states import StatesReader
 from service.pipeline.submission import ModelBatch

@@ -9,22 +9,22 @@ import numpy as np
 
 from service.arrays import FloatArray
 from service.engine.batch import LENGTHS_ON_HOST
-from service.engine.binding import BoundSession, DeviceMemory, OnnxBoundSession, OnnxMemory
-from service.engine.classifier import ClassifierRunner
-from service.engine.device import Device
-from service.engine.device_thread import DeviceThread, thread_of
+from service.engine.classification.classifier import ClassifierRunner
+from service.engine.classification.tagger import StreamTaggerRunner, TaggerRunner
 from service.engine.generation.generator import GeneratorRunner
 from service.engine.generation.generator_session import GeneratorSession
+from service.engine.hidden_states.states import StatesSession
 from service.engine.runner import Runner
+from service.engine.runtime.binding import BoundSession, DeviceMemory, OnnxBoundSession, OnnxMemory
+from service.engine.runtime.device import Device
+from service.engine.runtime.device_thread import DeviceThread, thread_of
+from service.engine.runtime.session import OnnxSession
 from service.engine.search.decoder_session import DecoderSession
 from service.engine.search.translator import TranslatorRunner
 from service.engine.search.writer_session import WriterSession
-from service.engine.session import OnnxSession
 from service.engine.slots.buckets import list_buckets
 from service.engine.slots.session import Graphs, SlotSession
 from service.engine.slots.translator import SlotGroup, SlotTranslatorRunner
-from service.engine.states import StatesSession
-from service.engine.tagger import StreamTaggerRunner, TaggerRunner
 from service.errors import ArtefactError, DeviceUnavailable
 from service.repository.manifest import (
     SLOT_JOINS,

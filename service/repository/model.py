@@ -9,9 +9,9 @@ import numpy as np
 
 from service.arrays import FloatArray
 from service.engine.batch import SamplingOptions, SearchOptions, TokenSequence
-from service.engine.device import Device
+from service.engine.hidden_states.states import StatesSession
 from service.engine.runner import Runner
-from service.engine.states import StatesSession
+from service.engine.runtime.device import Device
 from service.errors import InputTooLong
 from service.repository.manifest import GENERATIVE, Manifest, Precision
 from service.text import casing

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from service.engine.admission import QueueLimits
 from service.engine.batcher import Batcher
-from service.engine.device import Device, available_cpus, resolve_device
-from service.engine.scheduler import Scheduler
+from service.engine.hidden_states.states_worker import ModelStates, StatesWorker
+from service.engine.runtime.device import Device, available_cpus, resolve_device
+from service.engine.scheduling.admission import QueueLimits
+from service.engine.scheduling.scheduler import Scheduler
 from service.engine.slots.translator import SlotTranslatorRunner
-from service.engine.states_worker import ModelStates, StatesWorker
 from service.errors import ArtefactError, ModelNotFound, ServingError
 from service.repository.defaults import check_defaults
 from service.repository.glossaries import Glossaries, read_glossaries

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from service.engine.device import Device
+from service.engine.runtime.device import Device
 from service.errors import ArtefactError
 from service.repository.loader import load_tokenizer
 from service.repository.manifest import MANIFEST, TOKENIZER, check_files, read_manifest

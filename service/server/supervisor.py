@@ -16,7 +16,7 @@ from multiprocessing.connection import wait
 from types import FrameType
 from typing import Any
 
-from service.engine.device import available_cpus, may_use_gpu
+from service.engine.runtime.device import available_cpus, may_use_gpu
 from service.server.backoff import BootBackoff
 from service.server.engine_process import run_engine
 from service.server.hangup import ends_with_terminal, has_terminal

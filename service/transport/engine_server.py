@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from service.engine.batch import Result, TokenSequence
 from service.engine.batcher import Batcher
-from service.engine.states_worker import ModelStates
+from service.engine.hidden_states.states_worker import ModelStates
 from service.errors import InferenceFailed, ServingError
 from service.transport.link import Handler, Link
 from service.transport.mailbox import Mailbox

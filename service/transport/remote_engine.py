@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from service.arrays import FloatArray
-from service.engine.admission import QueueLimits, QueueState
 from service.engine.batch import Generation, Result, TokenSequence
-from service.engine.forecast import Forecast
-from service.engine.states_worker import TOO_LATE
+from service.engine.hidden_states.states_worker import TOO_LATE
+from service.engine.scheduling.admission import QueueLimits, QueueState
+from service.engine.scheduling.forecast import Forecast
 from service.errors import DeadlineExceeded, ModelNotReady, Overloaded, ServingError
 from service.telemetry.metrics import ModelMetrics
 from service.transport.link import HIGH_WATER_BYTES, Handler, Link
@@ -43,7 +43,7 @@ class HostedModel(NamedTuple):
 
     Attributes:
         precision: of its graphs.
-        device_kind, device_index: see `service.engine.device.Device`.
+        device_kind, device_index: see `service.engine.runtime.device.Device`.
         digest: of its manifest.
     """
 
@@ -384,7 +384,7 @@ class RemoteStates:
     async def read(
         self, input_ids: Sequence[int], features: Sequence[float] | None, seconds_left: float
     ) -> dict[str, FloatArray]:
-        """See `service.engine.states_worker.StatesWorker.read`.
+        """See `service.engine.hidden_states.states_worker.StatesWorker.read`.
 
         Raises:
             ModelNotReady: there is no engine, or it has ended; and what is raised there.

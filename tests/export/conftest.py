@@ -19,10 +19,10 @@ from models.networks.tagger import PAD_ID, StreamTagger
 from models.training.runs import Run, read_run
 from models.training.trainer import BEST
 from models.training.vocabulary.subwords import EOS
-from service.engine.device import Device
+from service.engine.runtime.device import Device
+from service.engine.runtime.session import OnnxSession
 from service.engine.search.decoder_session import DecoderSession
 from service.engine.search.translator import TranslatorRunner
-from service.engine.session import OnnxSession
 from service.repository.manifest import TOKENIZER
 from service.text.tokenizer import Tokenizer
 from tests.models.tiny_runs import samples, tiny_config, tiny_run

@@ -10,8 +10,8 @@ from models.train import main
 from models.training.data.texts import read_rows
 from models.training.runs import read_run
 from service.engine.batch import Generation, SamplingOptions, TokenSequence
-from service.engine.device import Device
 from service.engine.runner import run_sequences
+from service.engine.runtime.device import Device
 from service.repository.loader import load_model
 from service.repository.model import LoadedModel
 

@@ -20,7 +20,7 @@ from export.quality.answers import answer_texts, measure_answers, sum_losses
 from models.config import SourceConfig, dump_config, parse_config
 from models.training.runs import read_run
 from models.training.tasks.task import build_task
-from service.engine.device import Device
+from service.engine.runtime.device import Device
 from service.repository.loader import load_model
 from service.repository.manifest import Quality, read_manifest
 from tests.export.conftest import FolderMaker

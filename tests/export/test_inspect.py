@@ -10,8 +10,8 @@ import pytest
 from models.card import CARD, FINDS
 from models.inspect.__main__ import main
 from models.inspect.samples import cut_text, make_samples, read_prefixes, read_texts
-from service.engine.device import Device
 from service.engine.runner import run_sequences
+from service.engine.runtime.device import Device
 from service.repository.loader import load_model
 from service.repository.manifest import read_manifest
 from service.repository.model import make_sequences

@@ -12,8 +12,8 @@ from export.more_precisions import add_precisions, fold_constants, read_decoder
 from export.publish import build_graphs, export_run
 from service.arrays import Array
 from service.engine.batch import Generation
-from service.engine.device import Device
 from service.engine.runner import run_sequences
+from service.engine.runtime.device import Device
 from service.engine.slots.translator import SlotTranslatorRunner
 from service.errors import ArtefactError
 from service.repository.loader import load_model

@@ -29,7 +29,7 @@ from models.train import prepare_run
 from models.training.runs import read_run
 from models.training.tasks.task import build_model
 from models.training.trainer import BEST, LAST
-from service.engine.device import Device
+from service.engine.runtime.device import Device
 from service.errors import ArtefactError
 from service.repository.goldens import answer_golden, check_goldens
 from service.repository.loader import load_model

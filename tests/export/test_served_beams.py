@@ -18,11 +18,11 @@ from export.publish import check_run, export_run
 from loadtests.gpu.fake_device import FakeDevice, FakeSession
 from models.config import Cell
 from service.engine.batch import SearchOptions, TokenSequence
-from service.engine.binding import EAGER, OnnxBoundSession
-from service.engine.device import Device
-from service.engine.device_thread import CallersThread
 from service.engine.runner import run_sequences
-from service.engine.session import OnnxSession
+from service.engine.runtime.binding import EAGER, OnnxBoundSession
+from service.engine.runtime.device import Device
+from service.engine.runtime.device_thread import CallersThread
+from service.engine.runtime.session import OnnxSession
 from service.engine.slots.buckets import Bucket
 from service.engine.slots.session import Graphs, SlotSession
 from service.engine.slots.translator import SlotGroup, SlotTranslatorRunner

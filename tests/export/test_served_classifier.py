@@ -8,8 +8,8 @@ import torch
 
 from models.networks.classifier import Classifier
 from models.training.runs import read_run
-from service.engine.device import Device
 from service.engine.runner import run_sequences
+from service.engine.runtime.device import Device
 from service.repository.loader import load_model
 from service.repository.manifest import Precision
 from service.repository.model import make_sequences

@@ -13,12 +13,12 @@ from export.publish import export_run
 from loadtests.gpu.fake_device import FakeDevice, FakeSession, RuleError
 from models.config import Cell
 from service.engine.batch import Hypothesis, SearchOptions, TokenSequence
-from service.engine.binding import EAGER, OnnxBoundSession, OnnxMemory
-from service.engine.device import Device, resolve_device
-from service.engine.device_thread import CallersThread, DeviceThread, OwnThread
 from service.engine.runner import run_sequences
+from service.engine.runtime.binding import EAGER, OnnxBoundSession, OnnxMemory
+from service.engine.runtime.device import Device, resolve_device
+from service.engine.runtime.device_thread import CallersThread, DeviceThread, OwnThread
+from service.engine.runtime.session import OnnxSession
 from service.engine.search.translator import TranslatorRunner
-from service.engine.session import OnnxSession
 from service.engine.slots.buckets import Bucket
 from service.engine.slots.session import Graphs, SlotSession
 from service.engine.slots.translator import SlotGroup, SlotTranslatorRunner

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from service.engine.batch import StreamState, TokenSequence
-from service.engine.device import Device
 from service.engine.runner import run_sequences
+from service.engine.runtime.device import Device
 from service.repository.loader import load_model
 from service.repository.manifest import Precision
 from service.repository.model import LoadedModel, make_sequences, softmax

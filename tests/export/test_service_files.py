@@ -71,5 +71,5 @@ def test_gather_graph_in_git_is_what_the_builder_makes(tmp_path: Path) -> None:
     graph.output(graph.op("Shape", rows), "count", TensorProto.INT64, [1])
     save_graphs({"gather.onnx": graph.build()}, tmp_path)
 
-    kept, made = SERVICE_TESTS / "engine" / "gather.onnx", tmp_path / "gather.onnx"
+    kept, made = SERVICE_TESTS / "engine" / "runtime" / "gather.onnx", tmp_path / "gather.onnx"
     assert kept.read_bytes() == made.read_bytes(), f"renew it: cp {made} {kept}"

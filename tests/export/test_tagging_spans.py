@@ -10,8 +10,8 @@ from export.__main__ import main as export
 from models.synthesis.slots import make_date, make_price
 from models.train import main as train
 from models.training.data.labelled_spans import Span
-from service.engine.device import Device
 from service.engine.runner import run_sequences
+from service.engine.runtime.device import Device
 from service.pipeline.tagging.entities import find_entities
 from service.pipeline.tagging.pieces import locate_tokens, make_pieces
 from service.repository.loader import load_model

@@ -18,7 +18,7 @@ from tokenizers import models, pre_tokenizers, processors
 
 from export.wrap import WrapOptions, find_pad_id, wrap_classifier
 from models.card import BROUGHT, CARD
-from service.engine.device import Device
+from service.engine.runtime.device import Device
 from service.errors import ArtefactError
 from service.http.app import create_app
 from service.repository.loader import load_model

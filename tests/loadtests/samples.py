@@ -3,9 +3,9 @@
 from typing import Any
 
 from loadtests.bench.contestants.servers import FLOOR, PLAIN, TORCHSERVE, ours_name
-from loadtests.bench.open_load import summarize_open
-from loadtests.bench.throughput import Turn, summarize
-from loadtests.bench.translation import (
+from loadtests.bench.parts.open_load import summarize_open
+from loadtests.bench.parts.throughput import Turn, summarize
+from loadtests.bench.parts.translation import (
     CONTINUOUS,
     STATIC,
     STATIC_DROPPING,

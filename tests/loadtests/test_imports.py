@@ -21,7 +21,7 @@ names = [each.name for each in pkgutil.walk_packages(loadtests.__path__, "loadte
 for name in names:
     if not name.startswith(PROGRAMS):
         importlib.import_module(name)
-print("imported", "loadtests.bench.shape_model" in sys.modules)
+print("imported", "loadtests.bench.workloads.shape_model" in sys.modules)
 """
 
 

@@ -12,8 +12,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from service.engine.admission import QueueLimits, QueueState, ServiceRate, check_admission
 from service.engine.batch import TokenSequence
+from service.engine.scheduling.admission import (
+    QueueLimits,
+    QueueState,
+    ServiceRate,
+    check_admission,
+)
 from service.errors import Overloaded
 
 CALLS, ROUNDS = 20_000, 9

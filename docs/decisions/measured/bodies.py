@@ -16,7 +16,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 
-from service.http.bodies import parse_fields, read_body
+from service.http.requests.bodies import parse_fields, read_body
 from service.http.routes.tasks import check_fields
 from service.http.schemas import ClassifyRequest
 

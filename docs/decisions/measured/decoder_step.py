@@ -18,8 +18,8 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from loadtests.bench.report import describe_run
-from service.engine.device import available_cpus
+from loadtests.bench.reporting.report import describe_run
+from service.engine.runtime.device import available_cpus
 from service.engine.search.paged_memory import PagedMemory
 
 BATCHES = ((1, 1), (4, 1), (16, 1), (64, 1), (2, 2), (4, 2), (16, 2), (64, 2))  # rows and beam

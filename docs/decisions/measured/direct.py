@@ -13,9 +13,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from loadtests.bench.contestants.lineup import bring_up
 from loadtests.bench.contestants.servers import PATIENCE, start
+from loadtests.bench.parts.throughput import Round, measure_http
 from loadtests.bench.plan import BenchContext, BenchPlan, make_context
-from loadtests.bench.throughput import Round, bring_up, measure_http
 from loadtests.measuring.figures import median, median_ratio
 from loadtests.measuring.machine import read_commit, read_cpu_model
 from loadtests.measuring.processes import Server

@@ -16,10 +16,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from loadtests.bench.captions import make_sentences
-from loadtests.bench.decoder import TARGET, count_tokens, find_translator, load_translator
+from loadtests.bench.parts.decoder import TARGET, count_tokens, find_translator, load_translator
+from loadtests.bench.workloads.captions import make_sentences
 from service.engine.batch import TokenSequence
-from service.engine.scheduler import Scheduler
+from service.engine.scheduling.scheduler import Scheduler
 from service.engine.search.translator import TranslatorRunner
 from service.repository.model import make_sequences
 

@@ -21,8 +21,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from loadtests.measuring.machine import read_commit, read_cpu_model
 from service.arrays import Array
-from service.engine.device import Device
-from service.engine.session import OnnxSession
+from service.engine.runtime.device import Device
+from service.engine.runtime.session import OnnxSession
 
 SIZE, LENGTH, ROUNDS = 256, 18, 15
 ROWS = (1, 2, 4, 8, 16, 32)

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from service.engine.batch import TokenSequence
-from service.engine.scheduler import Scheduler
-from service.engine.step_cost import BatchOverhead
+from service.engine.scheduling.scheduler import Scheduler
+from service.engine.scheduling.step_cost import BatchOverhead
 
 QUEUED, QUEUES, ROUNDS = 32, 2000 // 32, 9
 MAX_BATCH_TOKENS = 4096

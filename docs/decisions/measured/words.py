@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from loadtests.bench.lengths import draw_lengths, make_texts
-from loadtests.bench.shape_model import find_tokenizer
+from loadtests.bench.workloads.lengths import draw_lengths, make_texts
+from loadtests.bench.workloads.shape_model import find_tokenizer
 from loadtests.measuring.machine import read_commit, read_cpu_model
 from service.text.tokenizer import Tokenizer
 

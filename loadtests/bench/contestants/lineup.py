@@ -1,5 +1,7 @@
 """Starts all contestants of the comparison over HTTP, and keeps them standing still."""
 
+import json
+import urllib.request
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -17,9 +19,8 @@ from loadtests.bench.contestants.servers import (
     start_torchserve,
 )
 from loadtests.bench.plan import BenchContext
-from loadtests.bench.shape_model import ShapeModel
-from loadtests.bench.throughput import bring_up
-from loadtests.measuring.processes import Server, enlist
+from loadtests.bench.workloads.shape_model import ShapeModel
+from loadtests.measuring.processes import OPENER, Server, enlist
 
 PEERS: dict[str, Callable[[Path, ShapeModel, Path], Server]] = {
     LITSERVE: start_litserve,
@@ -74,6 +75,32 @@ def bring(start: Callable[[], Server], context: BenchContext, stack: ExitStack) 
     server = enlist(start(), stack)
     bring_up(server, context)
     return server
+
+
+def bring_up(server: Server, context: BenchContext) -> None:
+    """Waits until it answers as it should, and lets it stand still."""
+    server.wait_ready()
+    check_answer(server, context.probe)
+    server.pause()
+
+
+def check_answer(server: Server, body: str) -> None:
+    """Sends one request, so that no server is measured on errors.
+
+    Raises:
+        RuntimeError: the answer is not a list of labels with scores.
+    """
+    request = urllib.request.Request(
+        server.url(server.task_path), body.encode(), {"Content-Type": "application/json"}
+    )
+    with OPENER.open(request, timeout=30) as response:
+        answer = json.load(response)
+    try:
+        scores = [float(label["score"]) for label in answer[0]]
+    except (IndexError, KeyError, TypeError) as exc:
+        raise RuntimeError(f"{server.name} gives no labels: {answer}") from exc
+    if not 0.99 < sum(scores) < 1.01:
+        raise RuntimeError(f"{server.name} gives scores that are not probabilities: {scores}")
 
 
 def require_python(name: str, pythons: Mapping[str, Path]) -> Path:

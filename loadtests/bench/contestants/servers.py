@@ -5,12 +5,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from loadtests.bench.shape_model import ShapeModel
-from loadtests.bench.throughput import PATH
+from loadtests.bench.workloads.shape_model import ShapeModel
 from loadtests.measuring.places import ROOT
 from loadtests.measuring.processes import Server
 
 CONTESTANTS = "loadtests.bench.contestants"
+# Of the task that is compared.
+PATH = "/classify"
 FLOOR, PLAIN, LITSERVE, TORCHSERVE = "HTTP floor", "plain FastAPI", "LitServe", "TorchServe"
 NUM_PLAIN_WORKERS = 2
 # An interpreter with packages of its own sees of ours only the source files.

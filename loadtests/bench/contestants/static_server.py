@@ -18,8 +18,8 @@ from loadtests.bench.contestants.runners import wrap_runners
 from service.arrays import Array
 from service.engine.batch import Result, TokenSequence
 from service.engine.runner import Runner
+from service.engine.runtime.session import Session
 from service.engine.search.translator import TranslatorRunner
-from service.engine.session import Session
 from service.http.app import create_app
 from service.repository.model import LoadedModel
 from service.repository.registry import Registry

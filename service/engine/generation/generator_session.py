@@ -11,7 +11,7 @@ import numpy as np
 
 from service.arrays import FloatArray, IntArray
 from service.engine.batch import TokenSequence, pad_rows
-from service.engine.session import Session
+from service.engine.runtime.session import Session
 
 
 class GeneratorSession:

@@ -11,8 +11,8 @@ import numpy as np
 
 from service.arrays import Array, FloatArray, IntArray
 from service.engine.batch import TokenSequence, pad_sequences
+from service.engine.runtime.session import Session
 from service.engine.search.paged_memory import PagedMemory
-from service.engine.session import Session
 
 STATES = ("hidden", "cell")
 

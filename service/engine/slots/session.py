@@ -13,7 +13,7 @@ import numpy as np
 
 from service.arrays import Array, IntArray
 from service.engine.batch import TokenSequence, pad_sequences
-from service.engine.binding import (
+from service.engine.runtime.binding import (
     EAGER,
     HOST_INPUTS,
     Binding,
@@ -22,8 +22,8 @@ from service.engine.binding import (
     DeviceMemory,
     OnnxMemory,
 )
-from service.engine.device import Device
-from service.engine.device_thread import DeviceThread
+from service.engine.runtime.device import Device
+from service.engine.runtime.device_thread import DeviceThread
 from service.engine.slots.buckets import Bucket
 from service.errors import InferenceFailed
 

@@ -10,11 +10,11 @@ from service.answers import GenerateAnswer, TokenDelta
 from service.errors import ModelNotFound, ServingError
 from service.http.context import find_request_context, get_context
 from service.http.openapi import document_body, document_events
-from service.http.problems import status_of
-from service.http.responses import reply
+from service.http.responses.answers import reply
+from service.http.responses.problems import status_of
+from service.http.responses.sse import format_data
 from service.http.routes.generation import StreamWire, stream
 from service.http.routes.tasks import find_deadline, perform, receive
-from service.http.sse import format_data
 from service.http.wires.openai import (
     Completion,
     CompletionRequest,

@@ -19,7 +19,8 @@ from service.answers import (
 from service.errors import ServingError
 from service.http.context import find_request_context, get_context
 from service.http.openapi import document_body, document_events
-from service.http.responses import name_model, reply
+from service.http.responses.answers import name_model, reply
+from service.http.responses.sse import EventResponse, format_data
 from service.http.routes.tasks import (
     check_fields,
     find_deadline,
@@ -27,7 +28,6 @@ from service.http.routes.tasks import (
     receive,
     receive_fields,
 )
-from service.http.sse import EventResponse, format_data
 from service.http.wires.tgi import (
     DataEvent,
     GenerateRequest,

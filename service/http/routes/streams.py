@@ -7,9 +7,9 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect, status
 from pydantic_core import to_json
 
 from service.errors import InputTooLong, InvalidInput, Overloaded, ServingError
-from service.http.auth import authorize
 from service.http.context import AppContext
-from service.http.problems import answer_serving_error
+from service.http.requests.auth import authorize
+from service.http.responses.problems import answer_serving_error
 from service.pipeline.tagging.tag_stream import Pace, StreamedLabels, TagStream
 from service.settings import Settings
 

@@ -9,14 +9,15 @@ from pydantic_core import to_json
 
 from service.answers import ClassifyAnswer, Started, TranslateOptions
 from service.errors import BodyTimeout, InvalidInput
-from service.http.auth import authorize
-from service.http.bodies import parse_fields, read_body
 from service.http.context import AppContext, find_request_context, get_context
-from service.http.deadlines import TIMEOUT_HEADER, choose_deadline
-from service.http.disconnect import run_watched
-from service.http.faults import describe_faults
 from service.http.openapi import document_body, document_events
-from service.http.responses import (
+from service.http.requests.auth import authorize
+from service.http.requests.bodies import parse_fields, read_body
+from service.http.requests.deadlines import TIMEOUT_HEADER, choose_deadline
+from service.http.requests.disconnect import run_watched
+from service.http.requests.faults import describe_faults
+from service.http.requests.time_limit import TimeLimit
+from service.http.responses.answers import (
     DETECTIONS,
     PIPELINE_TRANSLATIONS,
     json_response,
@@ -31,6 +32,7 @@ from service.http.responses import (
     show_taggings,
     show_translations,
 )
+from service.http.responses.sse import EventResponse
 from service.http.schemas import (
     Body,
     ClassifyRequest,
@@ -48,8 +50,6 @@ from service.http.schemas import (
     TranslateResponse,
     TranslationEvent,
 )
-from service.http.sse import EventResponse
-from service.http.time_limit import TimeLimit
 from service.settings import Settings
 
 # A short text could be in dozens of languages, a little.

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from service.answers import Finish, GeneratedText, GenerateOptions, Prompt, TokenDelta
-from service.http.faults import fault, kind_of
+from service.http.requests.faults import fault, kind_of
 from service.http.schemas import (
     Flag,
     ModelName,

@@ -18,7 +18,7 @@ from service.answers import (
     TokenDelta,
 )
 from service.errors import ServingError
-from service.http.faults import fault
+from service.http.requests.faults import fault
 from service.http.schemas import (
     Flag,
     ModelName,

@@ -6,8 +6,8 @@ import pytest
 from onnx import TensorProto
 
 from export.graphs.builder import ALIGNMENT, EXTERNAL_BYTES, GraphBuilder, save_graphs
-from service.engine.device import Device
-from service.engine.session import OnnxSession
+from service.engine.runtime.device import Device
+from service.engine.runtime.session import OnnxSession
 
 LARGE = np.arange(EXTERNAL_BYTES, dtype=np.float32)
 

@@ -12,8 +12,8 @@ from export.graphs.half import LARGEST, to_half
 from export.graphs.host_lengths import split_lengths
 from export.publish import build_graphs
 from service.arrays import Array
-from service.engine.device import Device
-from service.engine.session import OnnxSession
+from service.engine.runtime.device import Device
+from service.engine.runtime.session import OnnxSession
 from service.repository.manifest import SLOT_ROLES
 from tests.export.conftest import RunMaker
 

@@ -14,9 +14,9 @@ from export.publish import build_graphs
 from loadtests.gpu.fake_device import FakeDevice, FakeSession, RuleError
 from models.config import Cell
 from service.engine.batch import LENGTHS_ON_HOST, Batch
-from service.engine.binding import HOST_INPUTS, OnnxBoundSession, OnnxMemory
-from service.engine.device import Device
-from service.engine.session import OnnxSession
+from service.engine.runtime.binding import HOST_INPUTS, OnnxBoundSession, OnnxMemory
+from service.engine.runtime.device import Device
+from service.engine.runtime.session import OnnxSession
 from service.repository.manifest import Role
 from tests.export.conftest import RunMaker
 

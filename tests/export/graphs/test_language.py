@@ -14,8 +14,8 @@ from export.publish import build_graphs, check_graphs
 from models.config import Cell, RunConfig
 from models.networks.language_model import LanguageModel
 from models.training.runs import Run
-from service.engine.device import Device
-from service.engine.session import OnnxSession
+from service.engine.runtime.device import Device
+from service.engine.runtime.session import OnnxSession
 from service.repository.loader import find_state_shapes
 from service.repository.manifest import Precision, Role
 from tests.export.conftest import RunMaker

@@ -14,8 +14,8 @@ from export.graphs.quantize import quantize_columns
 from models.config import Cell
 from models.networks.encoder import BidirectionalLayer, build_layer
 from service.arrays import Array
-from service.engine.device import Device
-from service.engine.session import OnnxSession
+from service.engine.runtime.device import Device
+from service.engine.runtime.session import OnnxSession
 from service.repository.manifest import Precision
 
 CELLS: Sequence[Cell] = ("lstm", "gru", "rnn")

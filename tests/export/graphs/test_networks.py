@@ -13,12 +13,12 @@ from export.publish import build_graphs
 from models.networks.seq2seq import Seq2Seq
 from models.training.runs import Run
 from service.engine.batch import SearchOptions, TokenSequence
-from service.engine.device import Device
 from service.engine.runner import run_sequences
+from service.engine.runtime.device import Device
+from service.engine.runtime.session import OnnxSession
 from service.engine.search.decoder_session import STATES, DecoderSession
 from service.engine.search.paged_memory import PagedMemory
 from service.engine.search.translator import TranslatorRunner
-from service.engine.session import OnnxSession
 from service.repository.manifest import Precision, Role
 from tests.export.conftest import RunMaker
 

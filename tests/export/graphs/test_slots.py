@@ -14,9 +14,9 @@ from export.graphs.slots import PADDING, build_slot_decoder, build_slot_join, na
 from models.config import Cell
 from service.arrays import Array, IntArray
 from service.engine.batch import TokenSequence, pad_sequences
-from service.engine.device import Device
+from service.engine.runtime.device import Device
+from service.engine.runtime.session import OnnxSession
 from service.engine.search.decoder_session import STATES
-from service.engine.session import OnnxSession
 from service.repository.manifest import Precision
 from tests.export.conftest import TinyTranslator
 from tests.service.engine.search.test_translator import make_sentence, translate

@@ -19,9 +19,9 @@ from export.publish import build_graphs, export_run
 from models.networks.encoder import BidirectionalLayer
 from models.training.runs import Run
 from service.arrays import Array, FloatArray
-from service.engine.device import Device
-from service.engine.session import OnnxSession
-from service.engine.states import StatesSession
+from service.engine.hidden_states.states import StatesSession
+from service.engine.runtime.device import Device
+from service.engine.runtime.session import OnnxSession
 from service.repository.loader import load_model
 from service.repository.manifest import READERS, Precision, read_manifest, write_manifest
 from tests.export.conftest import FolderMaker, RunMaker

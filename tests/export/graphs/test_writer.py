@@ -12,12 +12,12 @@ from export.publish import build_graphs, check_graphs
 from models.networks.seq2seq import Seq2Seq, translate_greedily
 from models.training.runs import Run
 from service.engine.batch import Generation, SamplingOptions, TokenSequence
-from service.engine.device import Device
 from service.engine.generation.generator import GeneratorRunner
 from service.engine.runner import run_sequences
+from service.engine.runtime.device import Device
+from service.engine.runtime.session import OnnxSession
 from service.engine.search.decoder_session import DecoderSession
 from service.engine.search.writer_session import WriterSession
-from service.engine.session import OnnxSession
 from service.repository.manifest import Precision
 from tests.export.conftest import RunMaker
 

@@ -12,7 +12,7 @@ from export.parity.comparison import Comparison
 from export.publish import build_graphs, check_graphs, check_run
 from models.networks.gates import GATE_ORDER
 from models.training.runs import Run
-from service.engine.device import Device, resolve_device
+from service.engine.runtime.device import Device, resolve_device
 from service.repository.manifest import Parity, Precision, Role
 from tests.export.conftest import RunMaker
 

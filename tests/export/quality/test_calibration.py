@@ -7,7 +7,7 @@ from torch.nn.functional import cross_entropy
 from export.publish import export_run
 from export.quality.calibration import find_temperature, fit_temperature, set_temperature
 from models.networks.classifier import Classifier
-from service.engine.device import Device
+from service.engine.runtime.device import Device
 from service.repository.goldens import answer_golden
 from service.repository.loader import load_model
 from service.repository.manifest import read_manifest

@@ -9,7 +9,7 @@ import pytest
 
 from export.quality.everyday import has_words, judge_labels, judge_translations
 from models.training.data.held_out import EVERYDAY, read_everyday
-from service.engine.device import Device
+from service.engine.runtime.device import Device
 from service.repository.loader import load_model
 from service.repository.model import LoadedModel
 from service.repository.versions import newest_version

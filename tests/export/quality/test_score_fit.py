@@ -5,7 +5,7 @@ import pytest
 
 from export.quality.score_fit import area_under_curve, describe_fits, fit_logistic, fit_scores
 from models.config import read_run_config
-from service.engine.device import Device
+from service.engine.runtime.device import Device
 from service.repository.loader import load_model
 from tests.export.conftest import FolderMaker
 

@@ -9,6 +9,7 @@ import pytest
 from loadtests.bench.contestants.lineup import PEERS
 from loadtests.bench.contestants.servers import FLOOR, PLAIN, ours_name
 from loadtests.bench.overload import WORKLOADS
+from loadtests.bench.parts.translation import CONTINUOUS, STATIC, STATIC_DROPPING
 from loadtests.bench.plan import PARTS, WITH_WRK, BenchPlan
 from loadtests.bench.run import (
     CTRANSLATE2,
@@ -17,7 +18,6 @@ from loadtests.bench.run import (
     find_skipped,
     parse_arguments,
 )
-from loadtests.bench.translation import CONTINUOUS, STATIC, STATIC_DROPPING
 from loadtests.measuring.places import MODELS_DIR, RESULTS, ROOT
 from service.repository.versions import newest_version
 

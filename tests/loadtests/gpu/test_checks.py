@@ -12,8 +12,8 @@ from export.graphs.placement import find_host_nodes
 from loadtests.gpu.checks import compare_models, judge_parity, judge_placement
 from loadtests.gpu.trial import list_precisions
 from service.engine.batch import Result, TokenSequence
-from service.engine.device import Device
-from service.engine.session import OnnxSession
+from service.engine.runtime.device import Device
+from service.engine.runtime.session import OnnxSession
 from service.repository.loader import load_model
 from service.repository.manifest import Role, read_manifest
 from service.repository.model import LoadedModel

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from loadtests.gpu.fake_device import FakeArray, FakeDevice, FakeSession, RuleError
-from service.engine.binding import (
+from service.engine.runtime.binding import (
     EAGER,
     Binding,
     BoundSession,
@@ -15,12 +15,12 @@ from service.engine.binding import (
     OnnxBoundSession,
     OnnxMemory,
 )
-from service.engine.device import Device
-from service.engine.session import OnnxSession
+from service.engine.runtime.device import Device
+from service.engine.runtime.session import OnnxSession
 from tests.threads import call_elsewhere
 
 CPU = Device("cpu")
-GRAPH = Path(__file__).parents[2] / "service" / "engine" / "gather.onnx"
+GRAPH = Path(__file__).parents[2] / "service" / "engine" / "runtime" / "gather.onnx"
 """table (N, 2) float32 and rows (R) int64 -> chosen (R, 2), count (1)."""
 
 

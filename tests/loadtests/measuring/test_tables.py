@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.bench.goals import Goal
+from loadtests.bench.reporting.goals import Goal
 from loadtests.measuring.tables import clean, format_cell, format_table, write_json
 from tests.loadtests.samples import FP32, make_results
 

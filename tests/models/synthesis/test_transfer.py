@@ -3,7 +3,7 @@ from collections import Counter
 from pathlib import Path
 
 from models.synthesis.transfer import choose_rows, score_translations
-from service.engine.device import Device
+from service.engine.runtime.device import Device
 from service.repository.loader import load_model
 from service.repository.versions import newest_version
 

@@ -64,6 +64,17 @@ GERMAN: list[tuple[str, Level | None]] = [
     ("Geben Sie mir bitte Ihren Stift.", "formal"),
     ("Ich danke Ihnen.", "formal"),
     ("Guten Tag, haben Sie Ihre Karte dabei?", "formal"),
+    # the verb alone
+    ("Grüß Claudia von mir.", "casual"),
+    ("Bitte erzähl meiner Schwester nichts.", "casual"),
+    ("Vergiss es!", "casual"),
+    ("Sammle die Blätter ein.", "casual"),
+    ("Komm, lass uns gehen!", "casual"),
+    ("Nehmen Sie nach dem Essen eine Tablette.", "formal"),
+    ("Suche ich das Richtige?", None),
+    ("Glaube ich nicht.", None),
+    ("Acht Äpfel, bitte.", None),
+    ("Vergiss", None),
     # she or they
     ("Sie ist nett.", None),
     ("„Sie kommt“, sagte er.", None),

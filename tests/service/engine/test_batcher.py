@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from service.engine.admission import QueueLimits
 from service.engine.batch import Result, TokenSequence
 from service.engine.batcher import Batcher
-from service.engine.scheduler import Scheduler
+from service.engine.scheduling.admission import QueueLimits
+from service.engine.scheduling.scheduler import Scheduler
 from service.errors import (
     DeadlineExceeded,
     InferenceFailed,

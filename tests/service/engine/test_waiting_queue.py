@@ -3,10 +3,10 @@ import threading
 
 import pytest
 
-from service.engine.admission import QueueLimits
 from service.engine.batch import TokenSequence
-from service.engine.scheduler import Scheduler
-from service.engine.step_cost import FIT_INTERVAL
+from service.engine.scheduling.admission import QueueLimits
+from service.engine.scheduling.scheduler import Scheduler
+from service.engine.scheduling.step_cost import FIT_INTERVAL
 from service.engine.waiting_queue import QueueClosed, WaitingQueue
 from service.errors import Overloaded
 from service.telemetry.metrics import Metrics

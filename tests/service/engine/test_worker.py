@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from service.engine.admission import QueueLimits
 from service.engine.batch import Result, TokenSequence
-from service.engine.scheduler import Scheduler
+from service.engine.scheduling.admission import QueueLimits
+from service.engine.scheduling.scheduler import Scheduler
 from service.engine.waiting_queue import WaitingQueue
 from service.engine.worker import GATHER_TURNS, EngineLoop, InlineWorker, Worker
 from tests.fakes import FakeClock, FakeRunner, make_metrics, make_sequence

@@ -28,7 +28,7 @@ from service.answers import (
     TranslateOptions,
     Translation,
 )
-from service.engine.forecast import Forecast
+from service.engine.scheduling.forecast import Forecast
 from service.engine.waiting_queue import WaitingQueue
 from service.errors import ModelNotFound
 from service.http.app import SeqserveApp, create_app

@@ -2,7 +2,7 @@ from fastapi import Request
 from starlette.types import Message, Receive, Scope, Send
 
 from service.http.context import RequestContext, find_request_context
-from service.http.middleware import RequestContextMiddleware
+from service.http.middleware.request_context import RequestContextMiddleware
 from tests.service.http.fakes import connect, make_app
 
 

@@ -9,9 +9,9 @@ import pytest
 from pydantic_core import to_json
 
 from service.http.app import create_app
-from service.http.codings import MIN_COMPRESSED_BYTES
 from service.http.context import AppContext
 from service.http.direct import DirectClassify, Headers
+from service.http.requests.codings import MIN_COMPRESSED_BYTES
 from service.pipeline.classify import ClassifyPipeline
 from service.repository.registry import Registry
 from service.settings import Settings

@@ -7,8 +7,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from service.http.app import create_app
-from service.http.codings import MIN_COMPRESSED_BYTES
 from service.http.metrics import MetricsResponse, make_metrics_app
+from service.http.requests.codings import MIN_COMPRESSED_BYTES
 from service.settings import Settings
 from tests.service.http.fakes import connect, fetch, make_app
 

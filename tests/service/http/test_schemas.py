@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from service.http.faults import describe_faults
+from service.http.requests.faults import describe_faults
 from service.http.schemas import (
     Body,
     ClassifyRequest,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from service.engine.forecast import Forecast
+from service.engine.scheduling.forecast import Forecast
 from tests.fakes import make_backlog
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.engine.device import Device
+from service.engine.runtime.device import Device
 from service.errors import ArtefactError, InferenceFailed
 from service.repository.goldens import answer_golden, check_goldens
 from service.repository.loader import load_model

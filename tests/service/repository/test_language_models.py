@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from service.engine.device import Device
-from service.engine.session import OnnxSession
+from service.engine.runtime.device import Device
+from service.engine.runtime.session import OnnxSession
 from service.errors import ArtefactError
 from service.repository.goldens import answer_golden, check_goldens
 from service.repository.loader import find_state_shapes, load_model

@@ -5,9 +5,9 @@ import pytest
 
 from service.arrays import FloatArray
 from service.engine.batch import SearchOptions, TokenSequence
-from service.engine.device import Device
 from service.engine.runner import run_sequences
-from service.engine.session import OnnxSession
+from service.engine.runtime.device import Device
+from service.engine.runtime.session import OnnxSession
 from service.errors import ArtefactError, DeviceUnavailable
 from service.repository.loader import choose_precision, load_model, open_for_capture
 from service.repository.manifest import Graph, Manifest, Precision

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.engine.device import Device
+from service.engine.runtime.device import Device
 from service.repository.loader import load_model
 from service.repository.manifest import Limits
 from service.repository.model import make_sequences, new_token_limit, softmax

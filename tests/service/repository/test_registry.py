@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from service.engine.device import Device
+from service.engine.runtime.device import Device
 from service.errors import ArtefactError, DeviceUnavailable, ModelNotFound, ModelNotReady
 from service.repository.manifest import MANIFEST, Limits
 from service.repository.registry import (

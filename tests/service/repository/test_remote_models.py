@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from service.engine.device import Device
+from service.engine.runtime.device import Device
 from service.errors import ArtefactError
 from service.repository.loader import load_model
 from service.repository.manifest import MANIFEST, TOKENIZER

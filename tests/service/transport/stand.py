@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from service.engine.admission import QueueLimits
 from service.engine.batcher import Batcher
-from service.engine.scheduler import Scheduler
-from service.engine.states import StatesSession
-from service.engine.states_worker import ModelStates, StatesWorker
+from service.engine.hidden_states.states import StatesSession
+from service.engine.hidden_states.states_worker import ModelStates, StatesWorker
+from service.engine.scheduling.admission import QueueLimits
+from service.engine.scheduling.scheduler import Scheduler
 from service.transport.engine_server import Engine, EngineServer
 from service.transport.mailbox import Mailbox
 from service.transport.remote_engine import (

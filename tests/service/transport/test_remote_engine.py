@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from service.engine.admission import QueueLimits
 from service.engine.batch import (
     Generation,
     Result,
@@ -16,6 +15,7 @@ from service.engine.batch import (
     StreamState,
     TokenSequence,
 )
+from service.engine.scheduling.admission import QueueLimits
 from service.errors import (
     DeadlineExceeded,
     InputTooLong,

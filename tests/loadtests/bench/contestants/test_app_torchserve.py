@@ -6,7 +6,7 @@ import pytest
 
 from loadtests.bench.contestants.app_torchserve import MODEL, Handler, write_settings
 from loadtests.bench.contestants.servers import TORCHSERVE_PATH
-from loadtests.bench.shape_model import make_shape
+from loadtests.bench.workloads.shape_model import make_shape
 
 
 def test_a_batch_of_bodies_is_answered_in_order(

@@ -4,7 +4,7 @@ import pytest
 
 from loadtests.bench.contestants.lineup import require_python
 from loadtests.bench.contestants.servers import LITSERVE, TORCHSERVE, start_torchserve
-from loadtests.bench.shape_model import ShapeModel
+from loadtests.bench.workloads.shape_model import ShapeModel
 
 
 def test_a_peer_without_an_environment_is_left_out_with_a_word(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 import pytest
 
 from loadtests.bench.contestants.split_classifier import GROUP_SIZE, SplitClassifier
-from loadtests.bench.shape_model import ShapeModel, make_shape
+from loadtests.bench.workloads.shape_model import ShapeModel, make_shape
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from service.engine.batch import Generation, SamplingOptions, TokenSequence
-from service.engine.device import Device
 from service.engine.runner import Runner, run_sequences
+from service.engine.runtime.device import Device
 from service.errors import InferenceFailed
 from service.repository.loader import load_model
 from service.repository.manifest import Precision

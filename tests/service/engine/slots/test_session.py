@@ -11,8 +11,8 @@ import pytest
 
 from service.arrays import Array
 from service.engine.batch import TokenSequence
-from service.engine.binding import EAGER, DeviceArray
-from service.engine.device_thread import CallersThread
+from service.engine.runtime.binding import EAGER, DeviceArray
+from service.engine.runtime.device_thread import CallersThread
 from service.engine.slots.buckets import Bucket
 from service.engine.slots.session import PADDING, Graphs, SlotSession, fill_shape
 from service.errors import InferenceFailed

@@ -13,7 +13,7 @@ from service.answers import (
     TranslateOptions,
     Translation,
 )
-from service.engine.forecast import Forecast
+from service.engine.scheduling.forecast import Forecast
 from service.errors import DeadlineExceeded, InvalidInput, ModelNotFound, Overloaded
 from service.pipeline.translation.pivot import join_halves, join_timings
 from service.pipeline.translation.translate import check_onward

@@ -1,0 +1,25 @@
+from pathlib import Path
+
+from loadtests.bench.reporting.plot import plot_results
+from tests.loadtests.samples import make_results
+
+PNG = b"\x89PNG"
+
+
+def test_all_parts_make_one_picture(tmp_path: Path) -> None:
+    path = tmp_path / "run.png"
+    plot_results(make_results(), path)
+    assert path.read_bytes().startswith(PNG)
+
+
+def test_parts_that_were_not_run_are_left_out(tmp_path: Path) -> None:
+    whole, part = tmp_path / "whole.png", tmp_path / "part.png"
+    results = make_results()
+    plot_results(results, whole)
+    plot_results({name: results[name] for name in ("about", "http")}, part)
+    assert part.stat().st_size < whole.stat().st_size
+
+
+def test_run_without_parts_has_no_picture(tmp_path: Path) -> None:
+    plot_results({"about": {}}, tmp_path / "none.png")
+    assert not (tmp_path / "none.png").exists()
