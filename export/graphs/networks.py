@@ -51,11 +51,10 @@ def build_classifier(
     outputs, _ = encode_steps(  # (B, T, 2H)
         layers, weights, cell, num_layers, embedded, lengths, residual=residual
     )
-    mask = graph.op("Unsqueeze", length_mask(graph, input_ids, lengths), graph.ints(2))  # (B, T, 1)
     counts = graph.op("Unsqueeze", graph.op("Cast", lengths, to=FLOAT), graph.ints(1))  # (B, 1)
     mean = graph.op("Div", graph.op("ReduceSum", outputs, graph.ints(1), keepdims=0), counts)
-    lowest = graph.weight("lowest", np.array(np.finfo(np.float32).min, dtype=np.float32))
-    peak = graph.op("ReduceMax", graph.op("Where", mask, outputs, lowest), axes=[1], keepdims=0)
+    sunk = sink_padding(graph, outputs, length_mask(graph, input_ids, lengths))
+    peak = graph.op("ReduceMax", sunk, axes=[1], keepdims=0)
     pooled = graph.op("Concat", mean, peak, axis=-1)  # (B, 4H)
     logits = layers.linear("output", pooled, weights["output.weight"], weights["output.bias"])
     graph.output(logits, "logits", FLOAT, ["B", "C"])
@@ -236,24 +235,36 @@ def encode_steps(
 ) -> tuple[str, str]:
     """Encodes (T, B, E): outputs (B, T, 2H), zero beyond each length, final states (B, 2H)."""
     graph = layers.graph
-    outputs = embedded
+    inputs, outputs, final = embedded, "", ""  # outputs: (T, 2, B, H)
     lengths32 = graph.op("Cast", lengths, to=INT32)
-    final = ""
     for index in range(num_layers):
         prefix = f"encoder.layers.{index}"
         directions: list[Weights] = [
             select(weights, f"{prefix}.{way}_layer") for way in ("forward", "backward")
         ]
-        both, last, *_ = layers.recurrent(f"encoder.{index}", cell, outputs, directions, lengths32)
-        both = graph.op("Transpose", both, perm=[0, 2, 1, 3])  # (T, B, 2, H)
-        new = graph.op("Reshape", both, graph.ints(0, 0, -1))  # (T, B, 2H)
+        if index:
+            turned = graph.op("Transpose", outputs, perm=[0, 2, 1, 3])  # (T, B, 2, H)
+            inputs = graph.op("Reshape", turned, graph.ints(0, 0, -1))  # (T, B, 2H)
+        new, last, *_ = layers.recurrent(f"encoder.{index}", cell, inputs, directions, lengths32)
         adds = residual and index > 0
         outputs = graph.op("Add", outputs, new) if adds else new
         final = graph.op("Add", final, last) if adds else last
     final = graph.op(
         "Reshape", graph.op("Transpose", final, perm=[1, 0, 2]), graph.ints(0, -1)
     )  # (B, 2H)
-    return graph.op("Transpose", outputs, perm=[1, 0, 2]), final
+    outputs = graph.op("Transpose", outputs, perm=[2, 0, 1, 3])  # (B, T, 2, H)
+    return graph.op("Reshape", outputs, graph.ints(0, 0, -1)), final
+
+
+def sink_padding(graph: GraphBuilder, outputs: str, mask: str) -> str:
+    """Puts outputs (B, T, 2H) that are zero beyond a mask (B, T) below all others there.
+
+    onnxruntime takes two to four times as long to choose by a mask (B, T, 1) as to add one.
+    """
+    lowest = graph.weight("lowest", np.array(np.finfo(np.float32).min, dtype=np.float32))
+    nothing = graph.weight("nothing", np.array(0.0, dtype=np.float32))
+    steps = graph.op("Unsqueeze", mask, graph.ints(2))  # (B, T, 1)
+    return graph.op("Add", outputs, graph.op("Where", steps, nothing, lowest))
 
 
 def length_mask(graph: GraphBuilder, input_ids: str, lengths: str) -> str:

@@ -1,7 +1,14 @@
 -- What wrk sends: the bodies of a file, one a line, over and over; and the line that it prints at the end.
 -- WRK_BODIES names the file. One thread only: each thread would begin at the first body.
+-- Each request has new words in the places of those that new_words.py marks.
 
 local requests, position = {}, 0
+math.randomseed(os.time())
+
+local function make_word()
+  local random = math.random
+  return string.char(113, 122, random(97, 122), random(97, 122), random(97, 122))
+end
 
 function init(arguments)
   for body in io.lines(os.getenv("WRK_BODIES")) do
@@ -11,7 +18,8 @@ end
 
 function request()
   position = position % #requests + 1
-  return requests[position]
+  local request = requests[position]:gsub("%f[%w]qz%l%l%l%f[%W]", make_word)
+  return request
 end
 
 function done(summary, latency, all)

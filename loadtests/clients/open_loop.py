@@ -11,6 +11,7 @@ in the kernel, unseen by the server's admission.
 
 import argparse
 import json
+import random
 import sys
 import time
 from array import array
@@ -29,6 +30,7 @@ from loadtests.clients.http_client import (
     format_request,
     is_usable,
 )
+from loadtests.clients.new_words import renew_words
 from loadtests.measuring.figures import percentile
 from loadtests.measuring.processes import raise_file_limit
 
@@ -64,7 +66,7 @@ class OpenLoop:
     def __init__(
         self, port: int, requests: Sequence[bytes], due: Sequence[float], max_connections: int
     ) -> None:
-        self._requests, self._due = requests, due
+        self._requests, self._due, self._rng = requests, due, random.Random()
         self._max_connections = max_connections
         self._client = Client(port, self._take_answer)
         self._is_warming, self._num_warmed = True, 0
@@ -124,7 +126,8 @@ class OpenLoop:
 
     def _send(self, connection: Connection, index: int) -> None:
         self.sent_at[index] = time.monotonic() - self._started
-        self._client.send(connection, self._requests[index % len(self._requests)], index)
+        request = renew_words(self._requests[index % len(self._requests)], self._rng)
+        self._client.send(connection, request, index)
 
     def _take_answer(self, connection: Connection, index: int, status: int) -> None:
         if self._is_warming:

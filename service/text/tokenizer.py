@@ -11,6 +11,7 @@ import tokenizers
 from tokenizers import normalizers
 
 from service.errors import ArtefactError, InvalidInput
+from service.text.word_encoder import WordEncoder, reads_words_apart
 
 LONE_SURROGATE = "the text contains half of a surrogate pair; send complete pairs"
 SOFT_HYPHEN = "\u00ad"  # where a word may be broken; no part of its spelling
@@ -29,6 +30,7 @@ class Tokenizer:
         backend.no_truncation()
         backend.encode_special_tokens = True
         self._backend = backend
+        self._words: WordEncoder | None = None
 
     @classmethod
     def load(cls, path: Path) -> "Tokenizer":
@@ -54,6 +56,8 @@ class Tokenizer:
         if squeeze_spaces:
             any_space = tokenizers.Regex(r"\s+")
             steps += [normalizers.Replace(any_space, " "), normalizers.Strip()]
+            if reads_words_apart(self._backend):
+                self._words = WordEncoder(self._backend)
         own = self._backend.normalizer
         self._backend.normalizer = normalizers.Sequence([*steps, own] if own else steps)
 
@@ -75,7 +79,7 @@ class Tokenizer:
             InvalidInput: the text holds a lone surrogate, which has no UTF-8 form.
         """
         try:
-            return self._backend.encode(text).ids
+            return self._words.encode(text) if self._words else self._backend.encode(text).ids
         except TypeError as exc:  # how tokenizers rejects a str without a UTF-8 form
             raise InvalidInput(LONE_SURROGATE) from exc
 

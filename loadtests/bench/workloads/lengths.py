@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from loadtests.clients.new_words import make_word
 from loadtests.load.texts import REVIEWS
 from service.text.tokenizer import Tokenizer
 
@@ -12,6 +13,7 @@ SEED = 11
 MIN_TOKENS, MAX_TOKENS = 5, 60
 # Of a log-normal distribution: with the bounds above it gives a mean of 18 tokens.
 MEDIAN_TOKENS, SPREAD = 15.4, 0.58
+NEW_WORDS = 1 / 8  # of all words
 
 
 def draw_lengths(num_texts: int, seed: int = SEED) -> NDArray[np.int64]:
@@ -22,10 +24,24 @@ def draw_lengths(num_texts: int, seed: int = SEED) -> NDArray[np.int64]:
 
 
 def make_texts(tokenizer: Tokenizer, lengths: Sequence[int], seed: int = SEED) -> list[str]:
-    """A text for each length, that many tokens long, of words from reviews."""
+    """A text for each length, that many tokens long, of words from reviews and some new ones."""
     words = find_words(tokenizer)
     rng = np.random.default_rng(seed)
-    return [" ".join(rng.choice(words, length)) for length in lengths]
+    return [make_text(tokenizer, words, length, rng) for length in lengths]
+
+
+def make_text(
+    tokenizer: Tokenizer, words: Sequence[str], num_tokens: int, rng: np.random.Generator
+) -> str:
+    """A text of words that are one token each, and of new words, see `clients.new_words`."""
+    text: list[str] = []
+    while num_tokens:
+        word = make_word(rng) if rng.random() < NEW_WORDS else str(rng.choice(words))
+        length = len(tokenizer.encode(word))
+        if length <= num_tokens:
+            text.append(word)
+            num_tokens -= length
+    return " ".join(text)
 
 
 def find_words(tokenizer: Tokenizer) -> list[str]:

@@ -1,0 +1,98 @@
+"""Measures what remembered words save a server: `python docs/decisions/measured/words_served.py`.
+
+Servers of the same model that encode texts word by word and as a whole, in int8 and float32, are
+measured in turn by wrk; the others stand still meanwhile. Ratios are of neighbouring turns. Prints
+the medians and writes them to words_served.json beside itself.
+"""
+
+import json
+import os
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from loadtests.bench.contestants.lineup import bring_up
+from loadtests.bench.contestants.servers import PATIENCE, start
+from loadtests.bench.parts.throughput import Round, measure_http
+from loadtests.bench.plan import BenchContext, BenchPlan, make_context
+from loadtests.measuring.figures import median, median_ratio
+from loadtests.measuring.machine import read_commit, read_cpu_model
+from loadtests.measuring.processes import Server
+from service.cli import main as run_command
+from service.repository.manifest import Precision
+from service.text import tokenizer
+
+PLAN = BenchPlan(("http",), num_rounds=5, seconds=1, levels=(32, 128))
+WAYS = ("words", "whole")
+PRECISIONS: tuple[Precision, ...] = ("int8", "fp32")
+
+
+def serve(way: str, arguments: list[str]) -> int:
+    """`seqserve serve`, with remembered words or without them."""
+    if way == "whole":
+        vars(tokenizer)["reads_words_apart"] = lambda _backend: False
+    return run_command(["serve", *arguments])
+
+
+def start_server(way: str, precision: Precision, context: BenchContext) -> Server:
+    models_dir = context.shapes[precision].models_dir
+    command = [sys.executable, __file__, "serve", way, "--port", "{port}", "--device", "cpu"]
+    command += ["--models-dir", str(models_dir), "--precision", precision, "--workers", "2"]
+    command += ["--log-level", "warning", *PATIENCE]
+    return start(f"{way} {precision}", command, {}, context.folder)
+
+
+def measure() -> dict[int, list[Round]]:
+    """Rounds by number of connections."""
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        context = make_context(PLAN, Path(folder))
+        servers = []
+        for precision in PRECISIONS:
+            for way in WAYS:
+                server = start_server(way, precision, context)
+                stack.callback(server.stop)
+                bring_up(server, context)
+                servers.append(server)
+        rounds: dict[int, list[Round]] = measure_http(servers, context, dict)["rounds"]
+        return rounds
+
+
+def compare(rounds: list[Round], precision: Precision) -> dict[str, Any]:
+    """Medians of both ways at one number of connections, and their ratios."""
+    words, whole = names = [f"{way} {precision}" for way in WAYS]
+    cpu_us = {name: median([each[name].cpu_us for each in rounds]) for name in names}
+    return {
+        "cpu_us": cpu_us,
+        "cpu_us_ratio": median_ratio(rounds, words, whole, lambda turn: turn.cpu_us),
+        "requests_per_second_ratio": median_ratio(
+            rounds, words, whole, lambda turn: turn.loop.requests_per_second
+        ),
+        "num_failures": sum(each[name].loop.num_failures for each in rounds for name in names),
+    }
+
+
+def main() -> None:
+    rounds = measure()
+    report = {
+        "commit": read_commit(),
+        "cpu_model": read_cpu_model(),
+        "num_cpus": os.cpu_count(),
+        "other_cpus": max(
+            turn.other_cpus for found in rounds.values() for each in found for turn in each.values()
+        ),
+        "connections": {
+            level: {precision: compare(found, precision) for precision in PRECISIONS}
+            for level, found in rounds.items()
+        },
+    }
+    text = json.dumps(report, indent=1)
+    Path(__file__).with_suffix(".json").write_text(text + "\n", encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["serve"]:
+        sys.exit(serve(sys.argv[2], sys.argv[3:]))
+    main()
