@@ -375,7 +375,7 @@ def test_concurrent_requests_share_batches(client: httpx.Client) -> None:
 
 PLANETS = "Mercury, Venus, Earth, Mars, Jupiter, Saturn, Uranus, Neptune, Pluto."
 WORDS = "very very very very very very very very very very very very very very good"
-ROWS = "Hjkl hjkl ghjk fghj dfgh sdfg asdf lkjh kjhg jhgf hgfd gfds fdsa"
+ROWS = "Hjkl hjkl ghjk fghj dfgh sdfg asdf lkjh kjhg jhgf hgfd gfds fdsa asdf sdfg dfgh fghj ghjk"
 
 
 @pytest.mark.parametrize("beam_size", [1, 2, 4])
