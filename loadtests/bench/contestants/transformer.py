@@ -22,7 +22,7 @@ import numpy as np
 from ctranslate2.specs import TransformerSpec
 
 WIDTH, INNER, HEADS = 256, 1024, 4
-LAYERS = 3, 2  # of encoder and decoder
+LAYERS = 7, 2  # of encoder and decoder, for as many parameters as the shipped translator has
 MAX_POSITIONS = 512
 SPECIAL = ["<unk>", "<s>", "</s>"]
 Lengths = list[list[int]]
