@@ -6,11 +6,14 @@ same took a quarter to a half more.
 
 import errno
 import os
+import random
 import re
 import select
 import socket
 import time
 from collections.abc import Callable
+
+from loadtests.clients.new_words import renew_words
 
 HEAD_END = b"\r\n\r\n"
 CONTENT_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
@@ -49,6 +52,7 @@ class Client:
         self._port, self._on_answer = port, on_answer
         self._epoll = select.epoll()
         self._connections: dict[int, Connection] = {}
+        self._rng = random.Random()
 
     @property
     def num_connections(self) -> int:
@@ -76,7 +80,7 @@ class Client:
 
         Args:
             connection: idle.
-            request: all of it.
+            request: all of it; goes out with other new words, see `new_words`.
             tag: not negative.
         """
         connection.tag, connection.received = tag, b""
@@ -84,7 +88,7 @@ class Client:
             connection.unsent = request
             return
         try:
-            sent = connection.socket.send(request)
+            sent = connection.socket.send(renew_words(request, self._rng))
         except OSError:
             sent = 0  # the server closed it: `wait` sees that, too, and tells of it
         if 0 < sent < len(request):

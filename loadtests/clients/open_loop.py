@@ -11,7 +11,6 @@ in the kernel, unseen by the server's admission.
 
 import argparse
 import json
-import random
 import sys
 import time
 from array import array
@@ -30,7 +29,6 @@ from loadtests.clients.http_client import (
     format_request,
     is_usable,
 )
-from loadtests.clients.new_words import renew_words
 from loadtests.measuring.figures import percentile
 from loadtests.measuring.processes import raise_file_limit
 
@@ -66,7 +64,7 @@ class OpenLoop:
     def __init__(
         self, port: int, requests: Sequence[bytes], due: Sequence[float], max_connections: int
     ) -> None:
-        self._requests, self._due, self._rng = requests, due, random.Random()
+        self._requests, self._due = requests, due
         self._max_connections = max_connections
         self._client = Client(port, self._take_answer)
         self._is_warming, self._num_warmed = True, 0
@@ -126,8 +124,7 @@ class OpenLoop:
 
     def _send(self, connection: Connection, index: int) -> None:
         self.sent_at[index] = time.monotonic() - self._started
-        request = renew_words(self._requests[index % len(self._requests)], self._rng)
-        self._client.send(connection, request, index)
+        self._client.send(connection, self._requests[index % len(self._requests)], index)
 
     def _take_answer(self, connection: Connection, index: int, status: int) -> None:
         if self._is_warming:

@@ -1,61 +1,14 @@
 """The load clients against a real socket: a server that counts, and answers as it is told."""
 
-import threading
 import time
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import ClassVar
 
 import pytest
 
 from loadtests.clients.closed_loop import ClosedLoop, Group, describe_group
 from loadtests.clients.http_client import FAILED, Client, format_request, read_status
+from loadtests.clients.new_words import NEW_WORD
 from loadtests.clients.open_loop import OpenLoop, describe_run, draw_arrivals
-
-BODY = b'{"a": 1}'
-STATUSES = {b"shed": 429, b"broken": 500}
-
-
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    bodies: ClassVar[list[bytes]] = []
-    paths: ClassVar[list[str]] = []
-
-    def do_GET(self) -> None:
-        self.paths.append(self.path)
-        self.send_response(200)
-        self.send_header("content-length", "0")
-        self.end_headers()
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.bodies.append(body)
-        if body == b"hang up":
-            self.close_connection = True
-            return
-        self.send_response(STATUSES.get(body, 200))
-        self.send_header("content-length", str(len(BODY)))
-        self.end_headers()
-        self.wfile.write(BODY)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-class Server(ThreadingHTTPServer):
-    request_queue_size = 128
-
-
-@pytest.fixture
-def port() -> Iterator[int]:
-    Handler.bodies.clear()
-    Handler.paths.clear()
-    with Server(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield server.server_port
-        server.shutdown()
-        thread.join()
+from tests.loadtests.clients.recorder import Handler, Server
 
 
 def run_open(
@@ -98,6 +51,17 @@ def test_open_loop_sends_the_bodies_in_turn(port: int) -> None:
     found = describe_run(run, due)
     assert (found["num_ok"], found["num_shed"], found["num_failures"]) == (20, 10, 0)
     assert found["statuses"] == {"200": 20, "429": 10}
+
+
+def test_each_request_has_new_words_of_its_own(port: int) -> None:
+    run_open(port, ["good qzabc film"], 30)
+    groups = [Group("all", 1, [format_request("/x", "good qzabc film")])]
+    num_of_open_loop = len(Handler.bodies)
+    ClosedLoop(port, groups, warm_up_seconds=0.0, seconds=0.3, tail_seconds=0.0).run()
+    for bodies in (Handler.bodies[:num_of_open_loop], Handler.bodies[num_of_open_loop:]):
+        words = [body.split()[1] for body in bodies]
+        assert all(map(NEW_WORD.fullmatch, words))
+        assert len(set(words)) > len(words) / 2 > 1
 
 
 def test_latency_counts_from_when_a_request_was_due(port: int) -> None:

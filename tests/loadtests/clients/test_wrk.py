@@ -1,15 +1,12 @@
 import json
 import shutil
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from loadtests.clients.new_words import NEW_WORD
 from loadtests.clients.wrk import MISSING, SCRIPT, parse_wrk, require_wrk, run_wrk
+from tests.loadtests.clients.recorder import Handler
 
 REPORT = """Running 2s test @ http://127.0.0.1:8000/classify
   1 threads and 32 connections
@@ -53,43 +50,13 @@ def test_missing_wrk_is_named_with_its_package(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.skipif(not shutil.which("wrk"), reason="wrk is not installed")
-def test_each_request_has_new_words_of_its_own(tmp_path: Path) -> None:
+def test_each_request_has_new_words_of_its_own(port: int, tmp_path: Path) -> None:
     bodies = tmp_path / "bodies.jsonl"
     bodies.write_text('{"inputs": "good qzabc film"}\n{"inputs": "bad"}\n', encoding="utf-8")
-    with recorder() as (url, received):
-        loop = run_wrk(url, bodies, 1, 1)
+    loop = run_wrk(f"http://127.0.0.1:{port}/", bodies, 1, 1)
     assert loop.num_failures == 0
-    texts = [json.loads(body)["inputs"] for body in received]
+    texts = [json.loads(body)["inputs"] for body in Handler.bodies]
     assert "bad" in texts
     words = [text.removeprefix("good ").removesuffix(" film") for text in texts if text != "bad"]
-    assert all(NEW_WORD.fullmatch(word.encode()) for word in words)
+    assert all(map(NEW_WORD.fullmatch, (word.encode() for word in words)))
     assert len(set(words)) > min(len(words), 1000) / 2
-
-
-@contextmanager
-def recorder() -> Iterator[tuple[str, list[bytes]]]:
-    """A server that answers {} to everything; its URL and the bodies that it gets."""
-    received: list[bytes] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            received.append(self.rfile.read(int(self.headers["Content-Length"])))
-            self.send_response(200)
-            self.send_header("Content-Length", "2")
-            self.end_headers()
-            self.wfile.write(b"{}")
-
-        def log_message(self, *_: object) -> None:
-            """Says nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/", received
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
