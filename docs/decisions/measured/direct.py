@@ -8,25 +8,20 @@ turns. Prints the medians and writes them to direct.json beside itself.
 import json
 import os
 import sys
-import tempfile
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from loadtests.bench.contestants.lineup import bring_up
-from loadtests.bench.contestants.servers import PATIENCE, start
-from loadtests.bench.parts.throughput import Round, measure_http
-from loadtests.bench.plan import BenchContext, BenchPlan, make_context
+from docs.decisions.measured.ways import PRECISIONS, measure_ways
+from loadtests.bench.parts.throughput import Round
+from loadtests.bench.plan import BenchPlan
 from loadtests.measuring.figures import median, median_ratio
 from loadtests.measuring.machine import read_commit, read_cpu_model
-from loadtests.measuring.processes import Server
 from service.cli import main as run_command
 from service.repository.manifest import Precision
 from service.server import uvicorn_server
 
 PLAN = BenchPlan(("http",), num_rounds=8, seconds=1)
 WAYS = ("direct", "endpoint")
-PRECISIONS: tuple[Precision, ...] = ("int8", "fp32")
 
 
 def serve(way: str, arguments: list[str]) -> int:
@@ -34,29 +29,6 @@ def serve(way: str, arguments: list[str]) -> int:
     if way == "endpoint":
         vars(uvicorn_server)["DirectClassify"] = lambda _context: None
     return run_command(["serve", *arguments])
-
-
-def start_server(way: str, precision: Precision, context: BenchContext) -> Server:
-    models_dir = context.shapes[precision].models_dir
-    command = [sys.executable, __file__, "serve", way, "--port", "{port}", "--device", "cpu"]
-    command += ["--models-dir", str(models_dir), "--precision", precision]
-    command += ["--log-level", "warning", *PATIENCE]
-    return start(f"{way} {precision}", command, {}, context.folder)
-
-
-def measure() -> dict[int, list[Round]]:
-    """Rounds by number of connections."""
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        context = make_context(PLAN, Path(folder))
-        servers = []
-        for precision in PRECISIONS:
-            for way in WAYS:
-                server = start_server(way, precision, context)
-                stack.callback(server.stop)
-                bring_up(server, context)
-                servers.append(server)
-        rounds: dict[int, list[Round]] = measure_http(servers, context, dict)["rounds"]
-        return rounds
 
 
 def compare(rounds: list[Round], precision: Precision) -> dict[str, Any]:
@@ -84,7 +56,7 @@ def compare(rounds: list[Round], precision: Precision) -> dict[str, Any]:
 
 
 def main() -> None:
-    rounds = measure()
+    rounds = measure_ways(__file__, WAYS, PLAN)
     report = {
         "commit": read_commit(),
         "cpu_model": read_cpu_model(),
