@@ -211,6 +211,9 @@ CLIENTS_READY := $(CLIENTS_VENV)/.ready
 clients: $(CLIENTS_READY) ## third-party clients, and generated ones, against a real server (skipped if their program is missing)
 	$(CLIENTS_VENV)/bin/python -m pytest -rs -p no:schemathesis -p no:hypothesispytest tests/clients $(ARGS)
 
+.PHONY: clients-setup
+clients-setup: $(CLIENTS_READY)
+
 $(CLIENTS_READY): $(VENV)/.created pyproject.toml requirements.lock tests/clients/package.json
 	@echo "installing seqserve[cpu,clients] and pytest into $(CLIENTS_VENV)"
 	@$(BIN)/python -m venv --clear $(CLIENTS_VENV)
