@@ -151,7 +151,8 @@ bench-smoke: $(DEV_READY) ## show that every part of the benchmark runs, in abou
 # The tests' models are tiny: on two busy cores torch took 148 s with two threads for what took 35 s with one.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest
 FAST := -m "not slow and not gpu and not image"
-SIDE_BY_SIDE := -n auto --dist loadfile --no-loadscope-reorder
+BY_FILE := --dist loadfile --no-loadscope-reorder
+SIDE_BY_SIDE := -n auto $(BY_FILE)
 # Its storms of requests share the machine with their server alone. The other tests run side by side, first
 # those with servers, which wait a good deal.
 WITH_LOAD := tests/integration/test_load.py
@@ -206,10 +207,12 @@ serve-smoke: $(DEV_READY) ## start `make serve` and send its first request, as t
 CLIENTS_VENV := .venv-clients
 
 CLIENTS_READY := $(CLIENTS_VENV)/.ready
+LONGEST_CLIENT := tests/clients/test_schemathesis.py
 
 .PHONY: clients
 clients: $(CLIENTS_READY) ## third-party clients, and generated ones, against a real server (skipped if their program is missing)
-	$(CLIENTS_VENV)/bin/python -m pytest -rs -p no:schemathesis -p no:hypothesispytest tests/clients $(ARGS)
+	$(CLIENTS_VENV)/bin/python -m pytest -rs -n 2 $(BY_FILE) -p no:schemathesis -p no:hypothesispytest \
+	  $(LONGEST_CLIENT) $(filter-out $(LONGEST_CLIENT),$(sort $(wildcard tests/clients/test_*.py))) $(ARGS)
 
 .PHONY: clients-setup
 clients-setup: $(CLIENTS_READY)
@@ -218,7 +221,7 @@ $(CLIENTS_READY): $(VENV)/.created pyproject.toml requirements.lock tests/client
 	@echo "installing seqserve[cpu,clients] and pytest into $(CLIENTS_VENV)"
 	@$(BIN)/python -m venv --clear $(CLIENTS_VENV)
 	@$(CLIENTS_VENV)/bin/python -m pip install -q --disable-pip-version-check -c requirements.lock \
-	  -e ".[cpu,clients]" httpx pytest pytest-asyncio
+	  -e ".[cpu,clients]" httpx pytest pytest-asyncio pytest-xdist
 	@mkdir $(CLIENTS_VENV)/javascript && cp tests/clients/package.json $(CLIENTS_VENV)/javascript
 	@npm install --silent --no-audit --no-fund --prefix $(CLIENTS_VENV)/javascript || \
 	  echo "note: npm cannot install the clients in JavaScript, which are left out" >&2
