@@ -7,7 +7,8 @@ math.randomseed(os.time())
 
 local function make_word()
   local random = math.random
-  return string.char(113, 122, random(97, 122), random(97, 122), random(97, 122))
+  return string.char(113, 122, random(97, 122), random(97, 122), random(97, 122),
+    random(97, 122))
 end
 
 function init(arguments)
@@ -18,7 +19,7 @@ end
 
 function request()
   position = position % #requests + 1
-  local request = requests[position]:gsub("%f[%w]qz%l%l%l%f[%W]", make_word)
+  local request = requests[position]:gsub("%f[%w]qz%l%l%l%l%f[%W]", make_word)
   return request
 end
 

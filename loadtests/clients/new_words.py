@@ -12,7 +12,8 @@ import string
 import numpy as np
 
 MARK = "qz"  # no other word of the texts begins with it
-LETTERS, NUM_LETTERS = list(string.ascii_lowercase), 3  # after the mark
+LETTERS = list(string.ascii_lowercase)
+NUM_LETTERS = 4  # after the mark: more words than a server remembers
 # As in cycle.lua.
 NEW_WORD = re.compile(rf"\b{MARK}[a-z]{{{NUM_LETTERS}}}\b".encode())
 

@@ -54,8 +54,8 @@ def test_open_loop_sends_the_bodies_in_turn(port: int) -> None:
 
 
 def test_each_request_has_new_words_of_its_own(port: int) -> None:
-    run_open(port, ["good qzabc film"], 30)
-    groups = [Group("all", 1, [format_request("/x", "good qzabc film")])]
+    run_open(port, ["good qzabcd film"], 30)
+    groups = [Group("all", 1, [format_request("/x", "good qzabcd film")])]
     num_of_open_loop = len(Handler.bodies)
     ClosedLoop(port, groups, warm_up_seconds=0.0, seconds=0.3, tail_seconds=0.0).run()
     for bodies in (Handler.bodies[:num_of_open_loop], Handler.bodies[num_of_open_loop:]):

@@ -11,7 +11,7 @@ def test_words_of_both_generators_are_known_again() -> None:
 
 
 def test_new_words_are_replaced_and_nothing_else() -> None:
-    request = b'POST /classify HTTP/1.1\r\n\r\n{"inputs": "good qzabc film qzdefg, qzxyz"}'
+    request = b'POST /classify HTTP/1.1\r\n\r\n{"inputs": "good qzabcd film qzdefgh, qzxyzw"}'
     renewed = renew_words(request, random.Random(1))
     assert len(renewed) == len(request)
     parts, old = renewed.split(), request.split()

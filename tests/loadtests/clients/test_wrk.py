@@ -52,7 +52,7 @@ def test_missing_wrk_is_named_with_its_package(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.skipif(not shutil.which("wrk"), reason="wrk is not installed")
 def test_each_request_has_new_words_of_its_own(port: int, tmp_path: Path) -> None:
     bodies = tmp_path / "bodies.jsonl"
-    bodies.write_text('{"inputs": "good qzabc film"}\n{"inputs": "bad"}\n', encoding="utf-8")
+    bodies.write_text('{"inputs": "good qzabcd film"}\n{"inputs": "bad"}\n', encoding="utf-8")
     loop = run_wrk(f"http://127.0.0.1:{port}/", bodies, 1, 1)
     assert loop.num_failures == 0
     texts = [json.loads(body)["inputs"] for body in Handler.bodies]
