@@ -81,6 +81,8 @@ class TranslateOptions:
         source: language code, or `auto`.
         alternatives: other translations wanted; the beam is at least one wider.
         attention: give the alignment weights.
+        rerank: choose among the hypotheses by how well the source follows from each, too; None: if
+            the model can.
         formality: how the listener is addressed, by DeepL's names; `prefer` takes what there is.
         terms: translations that are given, by term of the source.
         glossary: name of further ones; empty for none. What `terms` has, too, is as it says.
@@ -95,6 +97,7 @@ class TranslateOptions:
     beam_size: int | None = None
     max_new_tokens: int | None = None
     attention: bool = False
+    rerank: bool | None = None
     formality: Formality = "default"
     terms: Mapping[str, str] = field(default_factory=dict)
     glossary: str = ""

@@ -146,6 +146,12 @@ def add_translate(commands: "Commands") -> None:
     parser.add_argument("--target", required=True, help="language code")
     parser.add_argument("--format", choices=["text", "html"], default="text")
     parser.add_argument("--beam-size", type=positive, help="hypotheses kept; 1 is greedy")
+    parser.add_argument(
+        "--rerank",
+        action=argparse.BooleanOptionalAction,
+        default=argparse.SUPPRESS,
+        help="whether to choose among them by how well the source follows from each, too",
+    )
     parser.add_argument("--max-new-tokens", type=positive, dest="new_tokens")
     parser.add_argument("--alternatives", type=positive, default=0, help="default none")
     parser.set_defaults(run=run_translate)

@@ -232,7 +232,14 @@ class Settings(BaseSettings):
         Field(
             ge=1, le=64, description="Beam of a request that names none; 1 is greedy and fastest."
         ),
-    ] = 2
+    ] = 4
+    rerank: Annotated[
+        bool,
+        Field(
+            description="Choose among the hypotheses of a beam by how well the source follows "
+            "from each, unless a request says otherwise; slower and more faithful."
+        ),
+    ] = True
     max_alternatives: Annotated[
         int,
         Field(
@@ -484,7 +491,8 @@ class Settings(BaseSettings):
             raise ValueError("keyfile needs certfile")
         if self.default_timeout_ms > self.max_timeout_ms:
             raise ValueError("default_timeout_ms must not be above max_timeout_ms")
-        if self.default_beam_size > self.max_beam_size:
+        is_given = "default_beam_size" in self.model_fields_set
+        if is_given and self.default_beam_size > self.max_beam_size:
             raise ValueError("default_beam_size must not be above max_beam_size")
         if self.default_generated_tokens > self.max_generated_tokens:
             raise ValueError("default_generated_tokens must not be above max_generated_tokens")

@@ -216,6 +216,8 @@ def make_manifest(task: str = "classification", name: str = "fake", **fields: ob
     """A manifest that passes its own checks; no file is behind it."""
     roles = ["classifier"] if task == "classification" else ["encoder", "decoder"]
     roles += ["states"] if fields.get("states") else []
+    ids = fields.get("ids")
+    roles += ["scorer"] if isinstance(ids, SpecialIds) and ids.neutral_ids else []
     files = [*(f"{role}.onnx" for role in roles), "tokenizer.json"]
     defaults: dict[str, object] = {
         "name": name,

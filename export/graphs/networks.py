@@ -1,6 +1,7 @@
 """Builds the graphs of our models: classifier, encoder, and one decoder step with top-k."""
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import onnx
@@ -80,6 +81,41 @@ def build_encoder(
     layers = LayerBuilder(graph, precision, linear_before_reset)
     input_ids = graph.input("input_ids", INT64, ["N", "S"])
     lengths = graph.input("lengths", INT64, ["N"])
+    memory = encode_memory(layers, weights, cell, num_layers, input_ids, lengths, residual=residual)
+    keys = graph.op("Transpose", memory.keys, perm=[0, 2, 1])
+    graph.output(keys, "keys", FLOAT, ["N", "A", "S"])
+    graph.output(memory.values, "values", FLOAT, ["N", "S", "M"])
+    for name, part in zip(("hidden", "cell"), memory.states, strict=False):
+        graph.output(part, name, FLOAT, [2, "N", "H"])
+    return graph.build()
+
+
+class Memory(NamedTuple):
+    """What the decoder has of encoded texts.
+
+    Attributes:
+        keys: (N, S, A).
+        values: (N, S, M).
+        states: its first ones, hidden and, for lstm, cell, each (2, N, H).
+    """
+
+    keys: str
+    values: str
+    states: list[str]
+
+
+def encode_memory(
+    layers: LayerBuilder,
+    weights: Weights,
+    cell: str,
+    num_layers: int,
+    input_ids: str,
+    lengths: str,
+    *,
+    residual: bool,
+) -> Memory:
+    """Encodes ids (N, S) of lengths (N); keys and values at padding are undefined."""
+    graph = layers.graph
     embedded = embed_steps(layers, weights, input_ids)
     outputs, final_states = encode_steps(
         layers, weights, cell, num_layers, embedded, lengths, residual=residual
@@ -96,16 +132,12 @@ def build_encoder(
         "Tanh",
         layers.linear("bridge", final_states, decoder["bridge.weight"], decoder["bridge.bias"]),
     )
-    state_names = ["hidden", "cell"] if cell == "lstm" else ["hidden"]
-    hidden_size = decoder["bridge.weight"].shape[0] // (2 * len(state_names))
+    num_states = 2 if cell == "lstm" else 1
+    hidden_size = decoder["bridge.weight"].shape[0] // (2 * num_states)
     states = graph.op("Reshape", bridge, graph.ints(0, -1, hidden_size))  # (N, 2 or 4, H)
     states = graph.op("Transpose", states, perm=[1, 0, 2])
-    parts = graph.ops("Split", states, num_outputs=len(state_names), axis=0)
-    graph.output(graph.op("Transpose", keys, perm=[0, 2, 1]), "keys", FLOAT, ["N", "A", "S"])
-    graph.output(values, "values", FLOAT, ["N", "S", "M"])
-    for name, part in zip(state_names, parts, strict=True):
-        graph.output(part, name, FLOAT, [2, "N", "H"])
-    return graph.build()
+    parts = graph.ops("Split", states, num_outputs=num_states, axis=0)
+    return Memory(keys, values, parts)
 
 
 def build_decoder(

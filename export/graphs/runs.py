@@ -14,6 +14,7 @@ from export.graphs.language import (
 )
 from export.graphs.layers import Weights
 from export.graphs.networks import build_classifier, build_decoder, build_encoder
+from export.graphs.scorer import build_scorer
 from export.graphs.slot_beams import build_beams_join, build_slot_beams
 from export.graphs.slots import build_slot_decoder, build_slot_join, name_states
 from export.graphs.taggers import tagging_graphs
@@ -54,6 +55,7 @@ def translator_graphs(
     return {
         "encoder": encoder_graph(run, weights, precision, linear_before_reset),
         "decoder": decoder_graph(run, weights, precision, linear_before_reset),
+        "scorer": scorer_graph(run, weights, precision, linear_before_reset),
     }
 
 
@@ -90,10 +92,23 @@ def decoder_graph(
         run.forbidden_ids,
         precision,
         linear_before_reset,
-        # hidden states are below 1
-        memory_bound=float(model.encoder_layers if model.residual else 1),
+        memory_bound=memory_bound(run),
         is_writer=is_writer,
     )
+
+
+def scorer_graph(
+    run: Run, weights: Weights, precision: Precision, linear_before_reset: int
+) -> onnx.ModelProto:
+    model = run.config.model
+    sizes = (model.cell, model.encoder_layers, precision, linear_before_reset)
+    bound = memory_bound(run)
+    return build_scorer(weights, *sizes, residual=model.residual, memory_bound=bound)
+
+
+def memory_bound(run: Run) -> float:
+    """The largest magnitude of the encoder's outputs; hidden states are below 1."""
+    return float(run.config.model.encoder_layers if run.config.model.residual else 1)
 
 
 def language_graphs(
@@ -152,4 +167,9 @@ def roles_of(run: Run, precision: Precision) -> tuple[Role, ...]:
 def roles_in_any(run: Run) -> tuple[Role, ...]:
     config = run.config
     has_condition = config.condition is not None
-    return list_roles(config.task, config.model.lookahead, has_condition=has_condition)
+    return list_roles(
+        config.task,
+        config.model.lookahead,
+        has_condition=has_condition,
+        has_scorer=config.task == "translation",
+    )

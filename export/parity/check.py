@@ -14,6 +14,7 @@ import torch
 from export.graphs.quantize import quantize_columns
 from export.parity.comparison import NUM_STEPS, SEED, Comparison, Probabilities, pick
 from export.parity.generators import compare_generator
+from export.parity.scorers import compare_scorer
 from export.parity.taggers import compare_tagger
 from models.networks.classifier import Classifier
 from models.networks.language_model import LanguageModel
@@ -98,6 +99,8 @@ def check_parity(
                 compare_generator(reference, sessions, batch, forbidden_ids, comparison)
             elif isinstance(reference, Seq2Seq):
                 compare_translator(reference, sessions, batch, forbidden_ids, comparison)
+                if "scorer" in sessions:
+                    compare_scorer(reference, sessions["scorer"], batch, comparison)
             else:
                 compare_tagger(reference, sessions, batch, comparison)
         check_figures(comparison, tolerance, f"{precision} on {provider} differs from {name}")

@@ -55,6 +55,9 @@ def find_paired_roles(config: RunConfig, tokenizer: Tokenizer) -> Roles:
             language: start_id(language, DEFAULT_LEVELS.get(language))
             for language in config.languages
         },
+        neutral_ids={language: start_id(language, None) for language in config.languages}
+        if config.task == "translation"
+        else {},
         level_ids={
             language: {level: start_id(language, level) for level in levels}
             for language, levels in LEVELS.items()

@@ -21,11 +21,14 @@ class SearchOptions:
         beam_size: hypotheses kept; 1 is greedy.
         max_new_tokens: tokens after which a hypothesis ends even without eos.
         with_attention: keep the attention weights of each step.
+        source_start_id: the token that starts a translation into the source's language; the
+            complete hypotheses are then reranked by how well the source follows from each.
     """
 
     beam_size: int = 1
     max_new_tokens: int = 256
     with_attention: bool = False
+    source_start_id: int | None = None
 
 
 @dataclass

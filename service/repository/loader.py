@@ -20,6 +20,7 @@ from service.engine.runtime.device import Device
 from service.engine.runtime.device_thread import DeviceThread, thread_of
 from service.engine.runtime.session import OnnxSession
 from service.engine.search.decoder_session import DecoderSession
+from service.engine.search.reranker import Reranker
 from service.engine.search.translator import TranslatorRunner
 from service.engine.search.writer_session import WriterSession
 from service.engine.slots.buckets import list_buckets
@@ -92,6 +93,7 @@ INPUTS: dict[Role, set[str]] = {
     "slot_beams_4": BEAMS,
     "slot_join": SLOTS | JOINING,
     "slot_join_beams": SLOTS | JOINING | {"totals", "new_totals", "beams"},
+    "scorer": READ | {"target_ids"},
     "states": READ | {*STATE_NAMES},
 }
 OUTPUTS: dict[Role, set[str]] = {
@@ -111,6 +113,7 @@ OUTPUTS: dict[Role, set[str]] = {
     "slot_beams_4": RANKED,
     "slot_join": {"next_keys", "next_values", "next_padding", *NEXT_SLOTS},
     "slot_join_beams": {"next_keys", "next_values", "next_padding", "next_totals", *NEXT_SLOTS},
+    "scorer": {"scores"},
     "states": set(),  # those of the layers that the manifest lists
 }
 
@@ -223,7 +226,9 @@ def make_classifier(ids: SpecialIds, sessions: Sessions, max_rows: int) -> Runne
 def make_translator(ids: SpecialIds, sessions: Sessions, max_rows: int) -> Runner:
     assert ids.eos_id is not None, "the manifest of a translation model has an eos_id"
     session = DecoderSession(sessions["encoder"], sessions["decoder"], ids.pad_id)
-    return TranslatorRunner(session, ids.eos_id, max_rows)
+    scorer = sessions.get("scorer")
+    reranker = Reranker(scorer, ids.pad_id, ids.eos_id) if scorer else None
+    return TranslatorRunner(session, ids.eos_id, max_rows, reranker)
 
 
 def add_slots(

@@ -47,6 +47,7 @@ Role = Literal[
     "slot_beams_3",
     "slot_beams_4",
     "slot_join_beams",
+    "scorer",
     "states",
 ]
 
@@ -114,15 +115,21 @@ Lookahead = Annotated[int, Field(ge=0, le=4)]
 
 
 def list_roles(
-    task: str, lookahead: int | None = None, *, has_condition: bool = False
+    task: str,
+    lookahead: int | None = None,
+    *,
+    has_condition: bool = False,
+    has_scorer: bool = False,
 ) -> tuple[Role, ...]:
-    """The graphs that answer; a model with a condition, or for text as it comes in, has one more.
+    """The graphs that answer.
 
-    That of the states is besides these.
+    A model with a condition, one for text as it comes in, and one that reranks have one more. That
+    of the states is besides these.
     """
     condition: tuple[Role, ...] = ("conditioner",) if has_condition else ()
     step: tuple[Role, ...] = () if lookahead is None else ("stream_tagger",)
-    return (*ROLES[task], *condition, *step)
+    scorer: tuple[Role, ...] = ("scorer",) if has_scorer else ()
+    return (*ROLES[task], *condition, *step, *scorer)
 
 
 class Part(BaseModel):
@@ -161,6 +168,8 @@ class SpecialIds(Part):
         start_ids: the token that starts a translation, by target language.
         level_ids: the same for a translation at a speech level, by target language and level. It
             stands at the end of the source, too, in the place of eos.
+        neutral_ids: the token that starts a text at no level in particular, by language; of models
+            that rerank their translations.
         bos_id: the token before the first one of a language model's text.
     """
 
@@ -169,6 +178,7 @@ class SpecialIds(Part):
     bos_id: int | None = None
     start_ids: dict[Language, int] = {}
     level_ids: dict[Language, dict[Level, int]] = {}
+    neutral_ids: dict[Language, int] = {}
 
     def end_id(self, start_id: int | None) -> int | None:
         """The token that ends the source of a translation that starts with `start_id`."""
@@ -435,6 +445,8 @@ class Manifest(Part):
                 raise ValueError(
                     f"precision {precision} has graphs {', '.join(found)}, needs {', '.join(roles)}"
                 )
+        if self.has_scorer and set(self.ids.neutral_ids) != set(self.languages):
+            raise ValueError("a version with a scorer needs a neutral id of each language")
         return self
 
     @model_validator(mode="after")
@@ -459,7 +471,17 @@ class Manifest(Part):
     @property
     def roles(self) -> tuple[Role, ...]:
         """The graphs that answer, in each precision; see `list_roles`."""
-        return list_roles(self.task, self.lookahead, has_condition=self.condition is not None)
+        return list_roles(
+            self.task,
+            self.lookahead,
+            has_condition=self.condition is not None,
+            has_scorer=self.has_scorer,
+        )
+
+    @property
+    def has_scorer(self) -> bool:
+        """Whether a translator can rerank its translations."""
+        return self.task == "translation" and any(graph.role == "scorer" for graph in self.graphs)
 
     def has_slots(self, precision: Precision) -> bool:
         """Whether a translator can decode in slots in a precision."""

@@ -66,7 +66,7 @@ def pack_sequence(sequence: TokenSequence) -> Packed:
         sequence.arrived_at,
         sequence.deadline,
         sequence.start_id,
-        search and (search.beam_size, search.max_new_tokens, search.with_attention),
+        search and tuple(vars(search).values()),
         sampling and tuple(vars(sampling).values()),
         sequence.features,
         stream and pack_arrays(stream.states),

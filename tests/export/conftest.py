@@ -12,6 +12,7 @@ from torch import Tensor
 
 from export.graphs.builder import save_graphs
 from export.graphs.networks import build_decoder, build_encoder
+from export.graphs.scorer import build_scorer
 from export.torch_run import export_run
 from models.config import RunConfig
 from models.networks.seq2seq import Seq2Seq
@@ -22,6 +23,7 @@ from models.training.vocabulary.subwords import EOS
 from service.engine.runtime.device import Device
 from service.engine.runtime.session import OnnxSession
 from service.engine.search.decoder_session import DecoderSession
+from service.engine.search.reranker import Reranker
 from service.engine.search.translator import TranslatorRunner
 from service.repository.manifest import TOKENIZER
 from service.text.tokenizer import Tokenizer
@@ -156,12 +158,13 @@ class TinyTranslator:
     first_free_id: int = 5
 
     def make_runner(self, max_rows: int = 64) -> TranslatorRunner:
-        encoder, decoder = (
+        encoder, decoder, scorer = (
             OnnxSession(self.folder / f"{role}.onnx", Device("cpu"))
-            for role in ("encoder", "decoder")
+            for role in ("encoder", "decoder", "scorer")
         )
         session = DecoderSession(encoder, decoder, self.pad_id)
-        return TranslatorRunner(session, self.eos_id, max_rows)
+        reranker = Reranker(scorer, self.pad_id, self.eos_id)
+        return TranslatorRunner(session, self.eos_id, max_rows, reranker)
 
 
 @pytest.fixture(scope="session")
@@ -187,6 +190,7 @@ def tiny_translator(
         graphs = {
             "encoder.onnx": build_encoder(weights, cell, model.config.encoder_layers, "fp32"),
             "decoder.onnx": build_decoder(weights, cell, forbidden_ids, "fp32"),
+            "scorer.onnx": build_scorer(weights, cell, model.config.encoder_layers, "fp32"),
         }
         save_graphs(graphs, translator.folder)
         return translator

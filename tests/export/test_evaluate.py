@@ -132,9 +132,9 @@ def test_bleu_and_chrf_of_both_directions_and_decodings(
     assert found == [
         (pair, decoding, metric)
         for pair in ("en-ko", "ko-en")
-        for decoding in ("greedy", "beam 2")
+        for decoding in ("greedy", "beam 4")
         for metric in ("bleu", "chrf", *(["bleu-lc"] if pair == "ko-en" else []))
-    ] + [("en-ko", "beam 2", "right"), ("ko-en", "beam 2", "right")]
+    ] + [("en-ko", "beam 4", "right"), ("ko-en", "beam 4", "right")]
     signatures = {figure.pair: figure.signature for figure in quality if figure.metric == "bleu"}
     assert "tok:char" in signatures["en-ko"]
     assert "tok:13a" in signatures["ko-en"]

@@ -7,9 +7,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+from export.graphs.scorer import LOWEST
 from models.config import Cell
 from service.arrays import FloatArray
-from service.engine.batch import TokenSequence
+from service.engine.batch import Hypothesis, TokenSequence
+from service.engine.search.reranker import SOURCE_WEIGHT
 from tests.export.conftest import TinyTranslator
 from tests.service.engine.search.test_translator import (
     SCORE_TOLERANCE,
@@ -155,3 +157,72 @@ def test_real_attention_rows_sum_to_one(tiny_translator: MakeTranslator) -> None
     assert attention is not None
     assert attention.shape[1] == 4
     assert attention.sum(axis=1) == pytest.approx(1.0, abs=1e-5)
+
+
+def ask_back(sequence: TokenSequence, source_start_id: int | None) -> TokenSequence:
+    """The sentence, ended with eos as served, to be reranked or not."""
+    copy = copy_sequence(sequence)
+    assert copy.search is not None
+    copy.search = replace(copy.search, source_start_id=source_start_id)
+    return copy
+
+
+def score_by_torch(
+    translator: TinyTranslator, sequence: TokenSequence, hypothesis: Hypothesis, start_id: int
+) -> float:
+    """Both scores, by the definition."""
+    read = torch.tensor([[*hypothesis.token_ids, translator.eos_id]])
+    wanted = torch.tensor([[start_id, *sequence.input_ids[:-1], translator.eos_id]])
+    with torch.inference_mode():
+        logits = translator.model(read, torch.tensor([read.shape[1]]), wanted[:, :-1])
+    scores = logits.log_softmax(dim=-1)[0].gather(1, wanted[0, 1:, None]).clamp(min=LOWEST)
+    return hypothesis.score + SOURCE_WEIGHT * float(scores.mean())
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_reranked_hypotheses_are_in_the_order_of_both_scores(
+    tiny_translator: MakeTranslator, cell: Cell
+) -> None:
+    translator = tiny_translator(cell)
+    start_id = translator.start_id
+    plain = [
+        ask_back(sequence, None)
+        for sequence in random_sequences(translator, range(2, 22), beam_size=4)
+    ]
+    for sequence in plain:
+        sequence.input_ids[-1] = translator.eos_id
+    asked = [ask_back(sequence, start_id) for sequence in plain]
+    arrivals = {3 * step: [sequence] for step, sequence in enumerate(asked)}
+
+    found = run_staggered(translator.make_runner(), arrivals)
+
+    unranked = translate(plain, translator.make_runner())
+    num_moved = 0
+    for sequence, before in zip(asked, unranked, strict=True):
+        result = found[sequence]
+        assert {tuple(each.token_ids) for each in result} == {
+            tuple(each.token_ids) for each in before
+        }
+        complete = [each for each in result if each.is_complete]
+        scores = [score_by_torch(translator, sequence, each, start_id) for each in complete]
+        assert scores == pytest.approx(sorted(scores, reverse=True), abs=1e-4)
+        num_moved += result[0].token_ids != before[0].token_ids
+    assert num_moved > 0, "nothing was reranked"
+
+
+def test_streamed_tokens_are_those_of_the_reranked_translation(
+    tiny_translator: MakeTranslator,
+) -> None:
+    translator = tiny_translator("lstm")
+    given: dict[TokenSequence, list[int]] = {}
+    asked = [
+        ask_back(sequence, translator.start_id)
+        for sequence in random_sequences(translator, range(2, 22), beam_size=4)
+    ]
+    for sequence in asked:
+        sequence.on_tokens = given.setdefault(sequence, []).extend
+
+    results = translate(asked, translator.make_runner())
+
+    for sequence, result in zip(asked, results, strict=True):
+        assert given[sequence] == result[0].token_ids

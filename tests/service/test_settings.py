@@ -97,6 +97,10 @@ def test_default_above_its_limit_is_refused(overrides: dict[str, Any]) -> None:
         load_settings(overrides)
 
 
+def test_a_lower_limit_lowers_the_default_beam() -> None:
+    assert load_settings({"max_beam_size": 2}).max_beam_size == 2
+
+
 def test_every_fault_has_its_line() -> None:
     with pytest.raises(SettingsError) as caught:
         load_settings({"port": -1, "max_texts": 0})

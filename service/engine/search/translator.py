@@ -3,10 +3,12 @@
 All sentences of one beam size advance together, as arrays (`beams`).
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from service.arrays import BoolArray, FloatArray, IntArray
-from service.engine.batch import Defect, Hypothesis, Result, TokenSequence
+from service.engine.batch import Defect, Hypothesis, TokenSequence
 from service.engine.search.beams import (
     BeamGroup,
     Continuations,
@@ -20,6 +22,7 @@ from service.engine.search.beams import (
 )
 from service.engine.search.decoder_session import DecoderOutputs, DecoderSession
 from service.engine.search.repetition import MAX_PERIOD
+from service.engine.search.reranker import Ended, Reranker
 
 # A hypothesis loops if its last LOOP_TOKENS tokens repeat a period of at most MAX_PERIOD; checked
 # every LOOP_INTERVAL steps.
@@ -40,10 +43,17 @@ class TranslatorRunner:
         session: of the model's graphs; the runner's own.
         eos_id: ends a translation.
         max_rows: live hypotheses at a time.
+        reranker: of the sentences that ask for it; without one, they are not reranked.
     """
 
-    def __init__(self, session: DecoderSession, eos_id: int, max_rows: int) -> None:
-        self.session = session
+    def __init__(
+        self,
+        session: DecoderSession,
+        eos_id: int,
+        max_rows: int,
+        reranker: Reranker | None = None,
+    ) -> None:
+        self.session, self._reranker = session, reranker
         self._eos_id, self._max_rows = eos_id, max_rows
         self.reset()
 
@@ -70,7 +80,7 @@ class TranslatorRunner:
     def num_running(self) -> int:
         return sum(len(group.sentences) for group in self._groups)
 
-    def step(self, arrivals: list[TokenSequence]) -> list[tuple[TokenSequence, Result]]:
+    def step(self, arrivals: list[TokenSequence]) -> list[Ended]:
         """Lets arrivals join, advances all sentences by one token, returns those that ended.
 
         Raises:
@@ -87,13 +97,31 @@ class TranslatorRunner:
         outputs = self._decode()
         # all groups read the outputs before a sentence that leaves moves pages and rows
         ended = [self._advance(group, outputs) for group in self._groups]
-        results: list[tuple[TokenSequence, Result]] = []
+        sentences: list[RunningSequence] = []
         for group, places in zip(self._groups, ended, strict=True):
-            sentences = [group.sentences[place] for place in places]
-            results += [(sentence.sequence, rank_hypotheses(sentence)) for sentence in sentences]
+            sentences += [group.sentences[place] for place in places]
             self._remove(group, places)
         self._compact()
-        return results
+        return self._finish(sentences)
+
+    def rerank(self, ended: list[Ended]) -> list[Ended]:
+        """The results with the best hypothesis of each sentence first.
+
+        Raises:
+            InferenceFailed: the runtime refused or broke.
+        """
+        return self._reranker.rerank(ended) if self._reranker and ended else ended
+
+    def _finish(self, sentences: Sequence[RunningSequence]) -> list[Ended]:
+        """The results of sentences that have ended; those that stream get the rest of theirs."""
+        ended: list[Ended] = [(each.sequence, rank_hypotheses(each)) for each in sentences]
+        ended = self.rerank(ended)
+        for sentence, (sequence, result) in zip(sentences, ended, strict=True):
+            if sequence.on_tokens and isinstance(result, list):
+                rest = result[0].token_ids[sentence.num_given :]
+                if rest:
+                    sequence.on_tokens(rest)
+        return ended
 
     def _join(self, arrivals: list[TokenSequence]) -> None:
         handles, first_row = self.session.encode(arrivals)
@@ -239,15 +267,14 @@ class TranslatorRunner:
         )
 
     def _emit_stable_prefix(self, group: BeamGroup, ended: set[int]) -> None:
-        """Passes on the tokens that all hypotheses which may still win have in common."""
+        """Passes on the tokens that all hypotheses which may still win have in common.
+
+        Of sentences that have ended, the rest follows when their best hypothesis is chosen.
+        """
         for place, sentence in enumerate(group.sentences):
-            if sentence.sequence.on_tokens is None:
+            if sentence.sequence.on_tokens is None or place in ended:
                 continue
-            if place in ended:
-                token_ids = rank_hypotheses(sentence)[0].token_ids[sentence.num_given :]
-            else:
-                token_ids = self._find_stable_prefix(group, place)
-            if token_ids:
+            if token_ids := self._find_stable_prefix(group, place):
                 sentence.num_given += len(token_ids)
                 sentence.sequence.on_tokens(token_ids)
 

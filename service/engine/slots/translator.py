@@ -165,10 +165,12 @@ class SlotTranslatorRunner:
         if others or self.paged.num_running:
             finished += self.paged.step(others)
         most = 0
+        ended_in_slots: list[tuple[TokenSequence, Result]] = []
         for size, group in self.groups.items():
             ended, num_steps = group.step(in_slots[size])
-            finished += ended
+            ended_in_slots += ended
             most = max(most, num_steps)
+        finished += self.paged.rerank(ended_in_slots)
         self._num_steps += most
         if arrivals:
             self._next_join = self._num_steps + JOIN_INTERVAL

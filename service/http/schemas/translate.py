@@ -52,6 +52,13 @@ class TranslateRequest(TimedBody):
         PositiveCount | None, Field(description="the most tokens that a sentence may have")
     ] = None
     attention: Annotated[Flag, Field(description="true for the alignment weights")] = False
+    rerank: Annotated[
+        Flag | None,
+        Field(
+            description="whether to choose among the hypotheses by how well the source follows "
+            "from each, too; slower and more faithful"
+        ),
+    ] = None
     formality: Annotated[
         Formality,
         Field(
@@ -102,6 +109,7 @@ class TranslateRequest(TimedBody):
             beam_size=self.beam_size,
             max_new_tokens=self.max_new_tokens,
             attention=self.attention,
+            rerank=self.rerank,
             formality=self.formality,
             terms={term: term for term in self.keep} | self.own_glossary,
             glossary=self.glossary if isinstance(self.glossary, str) else "",

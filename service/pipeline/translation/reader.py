@@ -41,6 +41,7 @@ class Reader:
         text_format: of the text, `text` or `html`.
         terms: those whose translations are given.
         start_id: the token that starts the translations.
+        source_start_id: of texts in the source language, if translations are to be reranked.
         score_fit: of the direction, if the model has one.
         like: its times and search options are those of the sentences' sequences.
     """
@@ -51,6 +52,7 @@ class Reader:
     text_format: str
     terms: Terms
     start_id: int
+    source_start_id: int | None
     score_fit: ScoreFit | None
     like: TokenSequence
 
@@ -128,7 +130,7 @@ class Reader:
         assert like.search is not None
         limit = min(like.search.max_new_tokens, new_token_limit(input_ids, manifest))
         with_attention = like.search.with_attention or bool(sentence.masked.tags)
-        search = SearchOptions(like.search.beam_size, limit, with_attention)
+        search = SearchOptions(like.search.beam_size, limit, with_attention, self.source_start_id)
         return TokenSequence(input_ids, like.arrived_at, like.deadline, search, self.start_id)
 
     def must_read_again(self, sentence: Sentence, results: Mapping[TokenSequence, Result]) -> bool:
@@ -176,7 +178,7 @@ def make_reader(
     """The reader of texts in `source` for the target and the wishes of a request.
 
     Raises:
-        InvalidInput: see `choose_start`.
+        InvalidInput: see `choose_start` and `choose_source_start`.
     """
     manifest = model.manifest
     return Reader(
@@ -186,6 +188,7 @@ def make_reader(
         options.text_format,
         terms,
         choose_start(manifest, options),
+        choose_source_start(manifest, source, options),
         manifest.score_fit(source, options.target),
         like,
     )
@@ -207,6 +210,22 @@ def choose_start(manifest: Manifest, options: TranslateOptions) -> int:
             f"formality in {target}; ask for prefer_{options.formality}, or leave it out"
         )
     return ids.start_ids[target]
+
+
+def choose_source_start(manifest: Manifest, source: str, options: TranslateOptions) -> int | None:
+    """The start token of texts in the source language; None if nothing is to be reranked.
+
+    Raises:
+        InvalidInput: that is insisted on, and the model cannot.
+    """
+    if options.rerank is False or not manifest.has_scorer:
+        if options.rerank:
+            raise InvalidInput(
+                f"rerank is true, but model {manifest.name} has no graph to rerank with; leave it "
+                "out, or export the model again"
+            )
+        return None
+    return manifest.ids.neutral_ids[source]
 
 
 def split_sentence(sentence: Sentence, pairs: Sequence[tuple[str, str]]) -> list[Sentence]:

@@ -112,6 +112,8 @@ class TranslatePipeline(TaskPipeline):
         check_texts(texts, self._settings, may_be_blank=any(map(str.strip, texts)))
         self._check_terms(options)
         options = self._resolve_codes(options)
+        if options.rerank is None and not self._settings.rerank:
+            options = replace(options, rerank=False)
         return await self._open_texts(texts, options, self._find_terms(options), deadline)
 
     async def _open_texts(

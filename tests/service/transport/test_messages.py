@@ -41,7 +41,9 @@ def send(packed: Packed) -> Packed:
     "sequence",
     [
         PLAIN,
-        replace(PLAIN, search=SearchOptions(4, 30, with_attention=True), start_id=3),
+        replace(
+            PLAIN, search=SearchOptions(4, 30, with_attention=True, source_start_id=7), start_id=3
+        ),
         replace(PLAIN, sampling=SamplingOptions(9, 0.7, 5, 0.9, 1.1, 2**64 - 1, 2)),
         replace(PLAIN, sampling=SamplingOptions(), features=(0.5, -1.0)),
     ],

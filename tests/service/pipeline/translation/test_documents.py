@@ -134,7 +134,7 @@ async def test_page_without_text_is_copied_without_the_engine(stand: Stand) -> N
 
 
 async def test_alternatives_are_further_hypotheses_without_repetition(stand: Stand) -> None:
-    options = TranslateOptions("en", "de", alternatives=2)
+    options = TranslateOptions("en", "de", beam_size=2, alternatives=2)
 
     answer = await stand.translators.translate(["one. two."], options, soon())
 

@@ -282,6 +282,34 @@ async def test_formality_is_refused_where_a_language_has_none(stand: Stand) -> N
     assert await translate(stand, "hello", replace(TO_GERMAN, formality="prefer_more")) == "HELLO"
 
 
+@pytest.mark.parametrize(
+    ("setting", "wish", "source_start_id"),
+    [(True, None, 5), (True, False, None), (False, None, None), (False, True, 5)],
+)
+async def test_translations_are_reranked_unless_said_otherwise(
+    start: MakeStand, setting: bool, wish: bool | None, source_start_id: int | None
+) -> None:
+    ids = SpecialIds(
+        pad_id=PAD_ID,
+        eos_id=EOS_ID,
+        start_ids={"en": 3, "de": 4},
+        neutral_ids={"en": 5, "de": 4},
+    )
+    masked = await serve_masks(await start(rerank=setting), ids=ids)
+
+    await translate(masked, "hello", replace(TO_GERMAN, rerank=wish))
+
+    ((sequence,),) = masked.translator.batches
+    assert sequence.search is not None
+    assert sequence.search.source_start_id == source_start_id
+
+
+async def test_reranking_is_refused_where_a_model_cannot(stand: Stand) -> None:
+    with pytest.raises(InvalidInput, match="rerank is true, but model words has no graph"):
+        await translate(stand, "hello", replace(TO_GERMAN, rerank=True))
+    assert await translate(stand, "hello", replace(TO_GERMAN, rerank=False)) == "HELLO"
+
+
 FIT = ScoreFit(
     pair="en-de", slope=1.0, intercept=0.0, data="made up", num_sentences=9, threshold=45, auc=0.9
 )
