@@ -151,8 +151,13 @@ bench-smoke: $(DEV_READY) ## show that every part of the benchmark runs, in abou
 # The tests' models are tiny: on two busy cores torch took 148 s with two threads for what took 35 s with one.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest
 FAST := -m "not slow and not gpu and not image"
-# Their servers share the machine with the test alone; the tests before them run side by side.
-WITH_SERVERS := tests/integration
+BY_FILE := --dist loadfile --no-loadscope-reorder
+SIDE_BY_SIDE := -n auto $(BY_FILE)
+# Its storms of requests share the machine with their server alone. The other tests run side by side, first
+# those with servers, which wait a good deal.
+WITH_LOAD := tests/integration/test_load.py
+OTHERS := tests/integration $(filter-out $(addprefix tests/,clients integration service __pycache__),\
+  $(patsubst %/,%,$(wildcard tests/*/)))
 
 .PHONY: fmt
 fmt: $(DEV_READY) ## format, and fix what can be fixed
@@ -175,10 +180,12 @@ types: $(DEV_READY) ## mypy --strict
 imports: $(DEV_READY) ## the import contracts
 	$(BIN)/lint-imports
 
+# Coverage costs every server a third of its start, so it is measured where it is gated: tests/service alone.
 .PHONY: test
 test: $(DEV_READY) ## the tests, with the coverage gate
-	$(PYTEST) $(FAST) -n auto --dist loadfile $(addprefix --ignore=,tests/clients $(WITH_SERVERS)) --cov --cov-report= $(ARGS)
-	$(PYTEST) $(FAST) $(WITH_SERVERS) --cov --cov-append --cov-fail-under=85 $(ARGS)
+	$(PYTEST) $(FAST) $(SIDE_BY_SIDE) tests/service --cov --cov-fail-under=85 $(ARGS)
+	$(PYTEST) $(FAST) $(SIDE_BY_SIDE) $(OTHERS) --ignore=$(WITH_LOAD) $(ARGS)
+	$(PYTEST) $(FAST) $(WITH_LOAD) $(ARGS)
 
 # What a machine that only serves has, and what pytest needs; never torch, never onnx.
 SERVE_VENV := .venv-serve
@@ -200,16 +207,21 @@ serve-smoke: $(DEV_READY) ## start `make serve` and send its first request, as t
 CLIENTS_VENV := .venv-clients
 
 CLIENTS_READY := $(CLIENTS_VENV)/.ready
+LONGEST_CLIENT := tests/clients/test_schemathesis.py
 
 .PHONY: clients
 clients: $(CLIENTS_READY) ## third-party clients, and generated ones, against a real server (skipped if their program is missing)
-	$(CLIENTS_VENV)/bin/python -m pytest -rs -p no:schemathesis -p no:hypothesispytest tests/clients $(ARGS)
+	$(CLIENTS_VENV)/bin/python -m pytest -rs -n 2 $(BY_FILE) -p no:schemathesis -p no:hypothesispytest \
+	  $(LONGEST_CLIENT) $(filter-out $(LONGEST_CLIENT),$(sort $(wildcard tests/clients/test_*.py))) $(ARGS)
+
+.PHONY: clients-setup
+clients-setup: $(CLIENTS_READY)
 
 $(CLIENTS_READY): $(VENV)/.created pyproject.toml requirements.lock tests/clients/package.json
 	@echo "installing seqserve[cpu,clients] and pytest into $(CLIENTS_VENV)"
 	@$(BIN)/python -m venv --clear $(CLIENTS_VENV)
 	@$(CLIENTS_VENV)/bin/python -m pip install -q --disable-pip-version-check -c requirements.lock \
-	  -e ".[cpu,clients]" httpx pytest pytest-asyncio
+	  -e ".[cpu,clients]" httpx pytest pytest-asyncio pytest-xdist
 	@mkdir $(CLIENTS_VENV)/javascript && cp tests/clients/package.json $(CLIENTS_VENV)/javascript
 	@npm install --silent --no-audit --no-fund --prefix $(CLIENTS_VENV)/javascript || \
 	  echo "note: npm cannot install the clients in JavaScript, which are left out" >&2

@@ -137,7 +137,7 @@ class TrainingConfig:
         masked: share of the pairs whose common placeables are masked, see
             `models.training.data.masking` (translation only).
         levelled: share of the pairs whose start token tells the speech level of the translation,
-            see `models.training.speech_level` (translation only).
+            see `service.text.levels.speech_level` (translation only).
         relevelled: share of the polite Korean translations that are rewritten as casual or formal
             ones, where a rule is sure of it.
         bpe_dropout: probability of skipping a merge of the tokenizer, in sources and targets

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from export.quality.everyday import read_direction
 from export.quality.translate import translate_texts
 from models.training.metrics import Figure
-from models.training.speech_level import level_of
 from service.answers import Formality, TranslateOptions
 from service.pipeline.translation.reader import FORMALITIES
 from service.repository.model import LoadedModel
+from service.text.levels.speech_level import level_of
 
 ASKED: tuple[Formality, ...] = ("more", "less")
 

@@ -43,7 +43,6 @@ from loadtests.measuring.processes import (
 from loadtests.measuring.tables import write_json
 
 OVERLOAD = 3.0
-LEVELS = (32, 128)
 WATCH_SECONDS = 0.5
 CLOSED_LOOP = "loadtests.clients.closed_loop"
 CLASSIFIERS, TRANSLATOR = ("fp32", "int8"), "translation int8"
@@ -76,7 +75,7 @@ def make_workloads(context: BenchContext, names: Sequence[str]) -> list[Workload
     if TRANSLATOR in names:
         contest = CONTESTS[-1]
         models_dir = link_translator(find_translator(), context.folder / "overloaded-translator")
-        bodies, *_ = write_bodies(contest, context.folder)
+        bodies, *_ = write_bodies(contest, context)
         workloads.append(
             Workload(TRANSLATOR, models_dir, contest.precision, TRANSLATE_PATH, bodies)
         )
@@ -134,7 +133,7 @@ def find_maximum(server: Server, workload: Workload, plan: BenchPlan) -> dict[st
     Raises:
         RuntimeError: the client failed, or the server answered nothing well.
     """
-    turns = [run_closed(server, workload, level, plan) for level in LEVELS]
+    turns = [run_closed(server, workload, level, plan) for level in plan.maximum_levels]
     best = max(turns, key=lambda turn: turn["maximum_per_second"])
     if not best["maximum_per_second"]:
         raise RuntimeError(f"{server.name} answered nothing well:\n{server.read_log()}")

@@ -31,6 +31,8 @@ class BenchPlan:
         timeout_ms: deadline that overload's requests carry; 0 for none.
         num_texts: different ones to classify; the engine alone takes half of them.
         num_sentences: different ones that the engine alone translates.
+        num_served_sentences: different ones of each kind that servers translate.
+        maximum_levels: numbers of connections at which a server's maximum is looked for.
         num_contests: precisions and beams in which translation is compared.
         num_front_ends: processes that take requests, with which topologies are compared.
         num_overload_connections: made before overload begins; more are made when all are busy.
@@ -44,6 +46,8 @@ class BenchPlan:
     timeout_ms: int = 0
     num_texts: int = 512
     num_sentences: int = 96
+    num_served_sentences: int = 512
+    maximum_levels: tuple[int, ...] = (32, 128)
     num_contests: int = 3
     num_front_ends: tuple[int, ...] = (1, 2, 4)
     num_overload_connections: int = 2000
@@ -60,6 +64,8 @@ class BenchPlan:
             levels=self.levels[:1],
             num_texts=16,
             num_sentences=4,
+            num_served_sentences=32,
+            maximum_levels=self.maximum_levels[:1],
             num_contests=1,
             num_front_ends=self.num_front_ends[:1],
             num_overload_connections=100,

@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from models.config import RunConfig
-from models.training.speech_level import DEFAULT_LEVELS, LEVELS
 from models.training.vocabulary.subwords import EOS, PAD, read_vocabulary, start_token, start_tokens
 from models.training.vocabulary.text_subwords import BOS, UNK
-from service.repository.manifest import Level, SpecialIds
+from service.repository.manifest import SpecialIds
+from service.text.levels.speech_level import DEFAULT_LEVELS, LEVELS, Level
 from service.text.tokenizer import Tokenizer
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from service.errors import ArtefactError
+from service.text.levels.speech_level import Level
 from service.text.masking.placeables import Kind
 
 HEADLINE_METRICS = (
@@ -26,9 +27,6 @@ SENTIMENT = "sentiment"
 Precision = Literal["fp32", "fp16", "w8", "int8"]
 """fp32: plain. fp16: float16, for GPUs. w8: int8 weights, float32 arithmetic, any device.
 int8: int8 arithmetic, CPU."""
-
-Level = Literal["formal", "polite", "casual", "plain"]
-"""How a speaker addresses the listener; see `models.training.speech_level`."""
 
 Role = Literal[
     "classifier",

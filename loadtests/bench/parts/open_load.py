@@ -18,7 +18,6 @@ from loadtests.measuring.places import ROOT
 from loadtests.measuring.processes import Server
 
 LOAD_SHARE = 0.6
-MAXIMUM_LEVELS = (32, 128)
 CLIENT = "loadtests.clients.open_loop"
 
 
@@ -70,11 +69,11 @@ def run_client(
 def find_maximum(server: Server, context: BenchContext) -> float:
     """Requests per second in closed loop, at the number of connections that suits it best."""
     server.resume()
-    warm_up(server, context, MAXIMUM_LEVELS[0])
+    warm_up(server, context, context.plan.maximum_levels[0])
     url = server.url(server.task_path)
     rates = [
         run_wrk(url, context.bodies, level, context.plan.seconds).requests_per_second
-        for level in MAXIMUM_LEVELS
+        for level in context.plan.maximum_levels
     ]
     server.pause()
     return max(rates)
@@ -91,7 +90,7 @@ def measure_open(
         found = {}
         for server in rotate(servers, index):
             server.resume()
-            warm_up(server, context, MAXIMUM_LEVELS[0])
+            warm_up(server, context, context.plan.maximum_levels[0])
             rate = LOAD_SHARE * maxima[server.name]
             load = OpenLoad(rate, plan.open_seconds, seed=index, path=server.task_path)
             found[server.name] = run_client(server, bodies, load)

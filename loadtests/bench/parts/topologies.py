@@ -99,7 +99,7 @@ def measure_classification(servers: Sequence[Server], context: BenchContext) -> 
 
 def measure_translations(servers: Sequence[Server], context: BenchContext) -> dict[str, Any]:
     """Sentences of mixed lengths in closed loop; medians of the rounds."""
-    mixed, _, _ = write_bodies(GREEDY, context.folder)
+    mixed, _, _ = write_bodies(GREEDY, context)
     rounds: list[dict[str, Any]] = []
     for index in range(context.plan.num_rounds):
         found: dict[str, Any] = {}

@@ -25,7 +25,6 @@ PATH = "/translate"
 CONTINUOUS, STATIC = "continuous", "static"
 STATIC_DROPPING = "static, ended rows dropped"
 NUM_CONNECTIONS, NUM_SHORT = 32, 1
-NUM_TEXTS = 512
 TAIL_SECONDS = 0.3
 CLIENT = "loadtests.clients.closed_loop"
 STATIC_SERVER = "loadtests.bench.contestants.static_server"
@@ -93,7 +92,7 @@ def start_servers(models_dir: Path, precision: str, logs: Path, stack: ExitStack
 def run_contest(
     servers: Sequence[Server], contest: Contest, context: BenchContext
 ) -> list[dict[str, Any]]:
-    mixed, short, long = write_bodies(contest, context.folder)
+    mixed, short, long = write_bodies(contest, context)
     loads = {
         "mixed": [f"all:{NUM_CONNECTIONS}:{mixed}"],
         "among_long": [
@@ -114,20 +113,20 @@ def run_contest(
     return rounds
 
 
-def write_bodies(contest: Contest, folder: Path) -> tuple[Path, Path, Path]:
+def write_bodies(contest: Contest, context: BenchContext) -> tuple[Path, Path, Path]:
     """Bodies of the mixed load, of short and of long sentences."""
-    model = load_translator(contest.precision, 1)
+    model, num_texts = load_translator(contest.precision, 1), context.plan.num_served_sentences
     texts = {
-        "mixed": make_sentences(model, draw_counts(NUM_TEXTS)),
-        "short": make_kind(model, "short", NUM_TEXTS),
-        "long": make_kind(model, "long", NUM_TEXTS),
+        "mixed": make_sentences(model, draw_counts(num_texts)),
+        "short": make_kind(model, "short", num_texts),
+        "long": make_kind(model, "long", num_texts),
     }
     fields: dict[str, Any] = {"source": "en", "target": TARGET}
     if contest.beam_size is not None:
         fields["beam_size"] = contest.beam_size
     paths = []
     for kind, sentences in texts.items():
-        path = folder / f"{kind}-{contest.beam_size}.jsonl"
+        path = context.folder / f"{kind}-{contest.beam_size}.jsonl"
         lines = [json.dumps({"q": sentence} | fields) + "\n" for sentence in sentences]
         path.write_text("".join(lines), encoding="utf-8")
         paths.append(path)

@@ -11,9 +11,8 @@ from collections.abc import Callable, Sequence
 from models.config import RunConfig
 from models.training.data.relevel import make_casual, make_formal
 from models.training.data.sources import Pair
-from models.training.speech_level import LEVELS, level_of
 from models.training.vocabulary.subwords import start_token
-from service.repository.manifest import Level
+from service.text.levels.speech_level import LEVELS, Level, level_of
 from service.text.tokenizer import Tokenizer
 
 REWRITERS: dict[Level, Callable[[str], str | None]] = {

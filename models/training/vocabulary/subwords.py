@@ -13,7 +13,7 @@ import torch
 from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
 from torch import Tensor
 
-from models.training.speech_level import LEVELS
+from service.text.levels.speech_level import LEVELS
 from service.text.masking.masks import ALL_MASKS
 from service.text.tokenizer import Tokenizer
 

@@ -13,9 +13,10 @@ from service.pipeline.translation.sentence import (
     carries_some_masks,
     find_candidates,
 )
-from service.repository.manifest import Level, Manifest, ScoreFit
+from service.repository.manifest import Manifest, ScoreFit
 from service.repository.model import Model, check_length, new_token_limit
 from service.text.alignment import share_tags
+from service.text.levels.speech_level import Level
 from service.text.markup import Node, Tag, escape_text
 from service.text.masking.masker import Masked, Masks, cut_at_placeables, mask_sentence
 from service.text.masking.terms import NO_TERMS, Terms
@@ -41,6 +42,7 @@ class Reader:
         text_format: of the text, `text` or `html`.
         terms: those whose translations are given.
         start_id: the token that starts the translations.
+        level: that they should have, if one was asked for and the model knows it.
         source_start_id: of texts in the source language, if translations are to be reranked.
         score_fit: of the direction, if the model has one.
         like: its times and search options are those of the sentences' sequences.
@@ -52,6 +54,7 @@ class Reader:
     text_format: str
     terms: Terms
     start_id: int
+    level: Level | None
     source_start_id: int | None
     score_fit: ScoreFit | None
     like: TokenSequence
@@ -119,7 +122,11 @@ class Reader:
             else:
                 sequence = self.make_sequence(input_ids, sentence)
                 read.append(
-                    [sentence._replace(sequence=sequence, spelled=text, target=self.target)]
+                    [
+                        sentence._replace(
+                            sequence=sequence, spelled=text, target=self.target, level=self.level
+                        )
+                    ]
                 )
         return read
 
@@ -187,15 +194,15 @@ def make_reader(
         options.target,
         options.text_format,
         terms,
-        choose_start(manifest, options),
+        *choose_start(manifest, options),
         choose_source_start(manifest, source, options),
         manifest.score_fit(source, options.target),
         like,
     )
 
 
-def choose_start(manifest: Manifest, options: TranslateOptions) -> int:
-    """The start token for the target at the formality asked for.
+def choose_start(manifest: Manifest, options: TranslateOptions) -> tuple[int, Level | None]:
+    """The start token for the target, and the level, at the formality asked for.
 
     Raises:
         InvalidInput: the model has no levels in that language, and one is insisted on.
@@ -203,13 +210,13 @@ def choose_start(manifest: Manifest, options: TranslateOptions) -> int:
     ids, target = manifest.ids, options.target
     level = FORMALITIES[options.formality]
     if level and level in ids.level_ids.get(target, {}):
-        return ids.level_ids[target][level]
+        return ids.level_ids[target][level], level
     if options.formality in ("more", "less"):
         raise InvalidInput(
             f"formality is {options.formality}, but model {manifest.name} knows no levels of "
             f"formality in {target}; ask for prefer_{options.formality}, or leave it out"
         )
-    return ids.start_ids[target]
+    return ids.start_ids[target], None
 
 
 def choose_source_start(manifest: Manifest, source: str, options: TranslateOptions) -> int | None:

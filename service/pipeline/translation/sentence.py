@@ -15,6 +15,7 @@ from service.engine.batch import Hypothesis, Result, TokenSequence
 from service.repository.model import Model
 from service.text.alignment import Source, place_tags, weigh_words
 from service.text.casing import is_in_capitals
+from service.text.levels.speech_level import Level, level_of
 from service.text.markup import Tag
 from service.text.masking.fixed_spaces import has_fixed_spaces, keep_fixed_spaces
 from service.text.masking.masker import LETTER, Masked, carries_masks, unmask
@@ -48,6 +49,7 @@ class Sentence(NamedTuple):
         spelled: the masked text as the model reads it.
         target: the language of the translation.
         space_tags: those before, within and after the white space.
+        level: that its translation should have, if one was asked for.
         is_retry: whether it was read another way before.
         earlier: the candidates of that reading: of a bare word they may be better, of others they
             lack figures, and are taken if this one has none.
@@ -60,6 +62,7 @@ class Sentence(NamedTuple):
     sequence: TokenSequence | None = None
     spelled: str = ""
     target: str = ""
+    level: Level | None = None
     space_tags: Sequence[Tag] = ()
     is_retry: bool = False
     earlier: Sequence[Candidate] = ()
@@ -73,7 +76,7 @@ class Sentence(NamedTuple):
     def is_plain(self) -> bool:
         """Whether its first hypothesis is its translation, whatever that is."""
         masked = self.masked
-        is_whole = not (masked.originals or masked.tags or DIGITS.search(masked.text))
+        is_whole = not (self.level or masked.originals or masked.tags or DIGITS.search(masked.text))
         return is_whole and not (self.is_bare_word or has_fixed_spaces(self.text))
 
     @property
@@ -107,15 +110,28 @@ def find_candidates(
 ) -> Iterator[Candidate]:
     """The faithful hypotheses of a sentence that has a sequence, best first.
 
-    Those that are cut or repeat themselves are left out if there are others.
+    Those that are cut or repeat themselves are left out if there are others, and those at another
+    level than the one asked for come last.
     """
     assert sentence.sequence is not None
     hypotheses = hypotheses_of(results, sentence.sequence)
     usable = [one for one in hypotheses if one.is_complete] or hypotheses
+    elsewhere: list[Candidate] = []
     for one in usable:
         text = decode(model, sentence, one)
         if is_faithful(sentence, text, may_drop_figures=may_drop_figures):
-            yield Candidate(one, text, sentence)
+            candidate = Candidate(one, text, sentence)
+            if is_at_level(sentence, text):
+                yield candidate
+            else:
+                elsewhere.append(candidate)
+    yield from elsewhere
+
+
+def is_at_level(sentence: Sentence, translation: str) -> bool:
+    """Whether a translation is at the level asked for, or tells none."""
+    level = sentence.level and level_of(translation, sentence.target)
+    return level in (None, sentence.level)
 
 
 def carries_some_masks(
@@ -180,10 +196,12 @@ def choose_candidate(
         return next(found, None)
     candidates = list(found)
     if sentence.is_bare_word:
-        candidates += sentence.earlier
-        candidates.sort(
-            key=lambda one: (one.hypothesis.is_complete, one.hypothesis.score), reverse=True
+        readings = [each for each in (candidates, sentence.earlier) if each]
+        readings.sort(
+            key=lambda each: (each[0].hypothesis.is_complete, each[0].hypothesis.score),
+            reverse=True,
         )
+        candidates = [candidate for each in readings for candidate in each]
     candidates = candidates or list(sentence.earlier)
     return candidates[min(rank, len(candidates) - 1)] if candidates else None
 

@@ -13,4 +13,6 @@ def test_smoke_is_shorter_than_quick_and_leaves_no_part_out() -> None:
     assert smoke.parts == PARTS
     assert smoke.num_texts < quick.num_texts
     assert smoke.overload_seconds < quick.overload_seconds
+    assert smoke.num_served_sentences < quick.num_served_sentences
+    assert len(smoke.maximum_levels) < len(quick.maximum_levels)
     assert smoke.num_contests == 1

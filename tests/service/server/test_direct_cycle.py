@@ -102,12 +102,12 @@ async def run_way(app: SeqserveApp, *, is_direct: bool) -> AsyncIterator[Way]:
     with usual_signals():
         server = GracefulServer(config, app.context, 0.0, is_listening.set)
         task = asyncio.create_task(serve_app(app, server, listener))
-        await asyncio.wait_for(is_listening.wait(), 20.0)
+        await asyncio.wait_for(is_listening.wait(), 120.0)
         way = Way(app, server, listener.getsockname()[1], direct)
         yield way
         await way.hang_up()
         server.should_exit = True
-        await asyncio.wait_for(asyncio.gather(task, return_exceptions=True), 20.0)
+        await asyncio.wait_for(asyncio.gather(task, return_exceptions=True), 120.0)
 
 
 @dataclass(frozen=True)
@@ -436,7 +436,7 @@ async def compare(
         finally:
             gate.is_open.set()
             await way.hang_up()
-        async with asyncio.timeout(5.0):
+        async with asyncio.timeout(60.0):
             while served.batcher.num_pending:  # type: ignore[union-attr] # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         await asyncio.sleep(0.05)
@@ -458,7 +458,7 @@ async def send(way: Way, data: bytes) -> tuple[asyncio.StreamReader, asyncio.Str
 
 async def wait_queued(way: Way, num: int) -> None:
     queue = way.app.context.registry.find_classifier("ko").batcher
-    async with asyncio.timeout(5.0):
+    async with asyncio.timeout(60.0):
         while queue.queue_state(0.0).num_sequences != num:  # type: ignore[union-attr] # noqa: ASYNC110
             await asyncio.sleep(0.01)
 

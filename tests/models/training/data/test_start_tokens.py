@@ -7,8 +7,8 @@ import pytest
 from models.config import RunConfig
 from models.training.data.sources import Pair
 from models.training.data.start_tokens import SpeechLevels
-from models.training.speech_level import level_of
 from models.training.vocabulary.subwords import train_tokenizer
+from service.text.levels.speech_level import level_of
 from service.text.tokenizer import Tokenizer
 
 POLITE = Pair("I go to school.", "밥을 먹어요.", 1)

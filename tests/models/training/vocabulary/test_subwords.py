@@ -8,7 +8,6 @@ import pytest
 import tokenizers
 import torch
 
-from models.training.speech_level import LEVELS
 from models.training.vocabulary.subwords import (
     BYTES,
     EOS,
@@ -19,6 +18,7 @@ from models.training.vocabulary.subwords import (
     train_tokenizer,
     transfer_rows,
 )
+from service.text.levels.speech_level import LEVELS
 from service.text.masking.masks import ALL_MASKS
 from service.text.tokenizer import Tokenizer
 

@@ -276,6 +276,32 @@ async def test_formality_chooses_the_start_token(
     assert [each.start_id for batch in masked.translator.batches for each in batch] == [start_id]
 
 
+@pytest.mark.parametrize(
+    ("formality", "found", "expected"),
+    [
+        ("more", ["Kannst du das?", "Können Sie das?"], "Können Sie das?"),
+        ("prefer_less", ["Können Sie das?", "Kannst du das?"], "Kannst du das?"),
+        ("default", ["Kannst du das?", "Können Sie das?"], "Kannst du das?"),
+        ("more", ["Geht das?", "Können Sie das?"], "Geht das?"),  # tells no level
+        ("more", ["Kannst du das?", "Willst du das?"], "Kannst du das?"),
+    ],
+)
+async def test_hypotheses_at_the_level_asked_for_come_first(
+    start: MakeStand, formality: str, found: list[str], expected: str
+) -> None:
+    ids = SpecialIds(
+        pad_id=PAD_ID, eos_id=EOS_ID, start_ids={"en": 3, "de": 4}, level_ids=LEVEL_IDS
+    )
+    stand = await serve_masks(await start(translate=lambda _: answer(*found)), ids=ids)
+    options = replace(TO_GERMAN, formality=formality, alternatives=1)
+
+    result = await stand.translators.translate(["can you?"], options, soon())
+
+    (translation,) = result.translations
+    assert translation.text == expected
+    assert translation.alternatives == [each for each in found if each != expected]
+
+
 async def test_formality_is_refused_where_a_language_has_none(stand: Stand) -> None:
     with pytest.raises(InvalidInput, match="formality is more, but model words"):
         await translate(stand, "hello", replace(TO_GERMAN, formality="more"))

@@ -6,9 +6,12 @@ Korean has four that are common (Sohn 1999, "The Korean Language", section 9.3):
 
 import re
 from collections.abc import Callable
+from typing import Literal
 
-from models.training.german_imperatives import has_familiar_request
-from service.repository.manifest import Level
+from service.text.levels.german_imperatives import has_familiar_request
+
+Level = Literal["formal", "polite", "casual", "plain"]
+"""How a speaker addresses the listener."""
 
 LEVELS: dict[str, tuple[Level, ...]] = {
     "ko": ("formal", "polite", "casual", "plain"),

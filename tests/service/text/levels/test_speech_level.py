@@ -1,7 +1,6 @@
 import pytest
 
-from models.training.speech_level import DEFAULT_LEVELS, JUDGES, LEVELS, level_of
-from service.repository.manifest import Level
+from service.text.levels.speech_level import DEFAULT_LEVELS, JUDGES, LEVELS, Level, level_of
 
 KOREAN: list[tuple[str, Level | None]] = [
     ("저는 학생입니다.", "formal"),
