@@ -196,11 +196,10 @@ def pad_sequences(sequences: Sequence[TokenSequence], pad_id: int) -> Batch:
 
 def pad_rows(rows: Sequence[Sequence[int]], pad_id: int) -> Batch:
     """Pads rows of token ids to one batch, in the same order."""
-    lengths = np.array([len(row) for row in rows], dtype=np.int64)
-    input_ids = np.full((len(rows), int(lengths.max())), pad_id, dtype=np.int64)
-    for padded, row in zip(input_ids, rows, strict=True):
-        padded[: len(row)] = row
-    return Batch(input_ids, lengths)
+    lengths = [len(row) for row in rows]
+    padding = [pad_id] * max(lengths)
+    padded = [[*row, *padding[len(row) :]] for row in rows]
+    return Batch(np.array(padded, dtype=np.int64), np.array(lengths, dtype=np.int64))
 
 
 def padding_ratio(sequences: Sequence[TokenSequence]) -> float:

@@ -81,6 +81,9 @@ class ClassifyParameters(Switches, LabelParameters):
     """All parameters of a classification."""
 
 
+NO_PARAMETERS = ClassifyParameters()
+
+
 class ClassifyRequest(TimedBody, Switches):
     """Hugging Face's body; `text` is accepted for `inputs`."""
 
@@ -89,7 +92,7 @@ class ClassifyRequest(TimedBody, Switches):
         ClassifyParameters,
         Field(
             description="an object of parameters",
-            default_factory=ClassifyParameters,
+            default_factory=lambda: NO_PARAMETERS,  # a default would be in the documentation
         ),
     ]
 

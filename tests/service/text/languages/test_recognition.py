@@ -1,7 +1,14 @@
 import pytest
 
+from service.text.languages import recognition
 from service.text.languages.detection import detect, find_foreign
-from service.text.languages.recognition import recognize, weigh_word
+from service.text.languages.recognition import (
+    MIN_EVIDENCE,
+    REMEMBERED_WORDS,
+    Evidence,
+    recognize,
+    weigh_word,
+)
 
 SERVED = ("en", "de", "ko")
 
@@ -73,3 +80,58 @@ def test_nothing_is_recognized_where_nothing_is_served() -> None:
 def test_a_word_weighs_for_its_language_and_more_against_others() -> None:
     assert 0 < weigh_word("this", "en", "latin") <= 3.0
     assert weigh_word("nicht", "en", "latin") < -3.0
+
+
+@pytest.fixture
+def weighed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The words that were weighed; each weighs as much as the number that it spells."""
+    words: list[str] = []
+
+    def weigh(word: str, _code: str, _script: str) -> float:
+        words.append(word)
+        return float(word)
+
+    monkeypatch.setattr(recognition, "weigh_word", weigh)
+    return words
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ([], False),
+        (["3", "3"], True),
+        (["3", "2.9"], False),
+        (["3", "3", "3", "-3"], True),
+        (["3", "3", "3", "-3.1"], False),
+        (["-6", "3", "3", "3", "3"], True),
+        (["2"], False),
+    ],
+)
+def test_evidence_is_enough_if_its_sum_is(
+    weighed: list[str], words: list[str], expected: bool
+) -> None:
+    evidence = Evidence("en", "latin")
+    assert (sum(map(float, words)) >= MIN_EVIDENCE) is expected
+    assert evidence.is_enough(words) is expected
+    assert set(weighed) <= set(words)
+    assert evidence.is_enough(words) is expected  # what was remembered says the same
+
+
+@pytest.mark.parametrize("known", [["3", "2.9", "2.8", "2.7", "2.6"], ["2.9", "-6", "-5.9"]])
+def test_a_new_word_that_changes_nothing_is_not_weighed(
+    weighed: list[str], known: list[str]
+) -> None:
+    evidence = Evidence("en", "latin")
+    for word in known:
+        evidence._weigh(word)
+    weighed.clear()
+    evidence.is_enough([*known, "0.5"])
+    assert weighed == []
+
+
+def test_words_that_are_asked_for_are_not_forgotten(weighed: list[str]) -> None:
+    evidence = Evidence("en", "latin")
+    for number in range(3 * REMEMBERED_WORDS):
+        evidence.is_enough(["3", "3", f"0.{number}"])
+    assert weighed.count("3") <= 2
+    assert len(evidence._recent) + len(evidence._older) <= REMEMBERED_WORDS
