@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 PAGES = ("README.md", "docs/index.md", "docs/quick-start.md", "docs/api.md")
 COMMANDS = [(page, *example) for page in PAGES for example in read_examples(ROOT / page)]
-SENTENCE = "Ein Mann fährt mit dem Fahrrad die Straße hinunter."
+SENTENCE = "Ein Mann fährt auf einem Fahrrad die Straße entlang."
 KEY = "a-key"
 
 
