@@ -374,7 +374,7 @@ def test_concurrent_requests_share_batches(client: httpx.Client) -> None:
 # --- translations that are cut or loop ---
 
 PLANETS = "Mercury, Venus, Earth, Mars, Jupiter, Saturn, Uranus, Neptune, Pluto."
-WORDS = "very very very very very very very very very very very very very very good"
+WORDS = "very " * 18 + "good"
 ROWS = "Hjkl hjkl ghjk fghj dfgh sdfg asdf lkjh kjhg jhgf hgfd gfds fdsa asdf sdfg dfgh fghj ghjk"
 
 

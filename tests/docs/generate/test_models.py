@@ -12,7 +12,7 @@ def test_a_translator_shows_the_figure_of_every_search() -> None:
     quality = describe_quality(ROOT)
 
     assert "| greedy |" in quality
-    assert "| beam 2 |" in quality
+    assert "| beam 4 |" in quality
     assert "| translation-en-de | Multi30k test_2016_flickr | en-de | BLEU |" in quality
 
 
