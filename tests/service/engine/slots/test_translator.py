@@ -11,6 +11,7 @@ import pytest
 
 from service.arrays import Array, IntArray
 from service.engine.batch import TokenSequence
+from service.engine.search.reranker import Ended
 from service.engine.search.translator import JOIN_AT_ONCE, JOIN_INTERVAL, TranslatorRunner
 from service.engine.slots.buckets import BEAM_STEPS, Bucket
 from service.engine.slots.session import SlotSession
@@ -66,14 +67,26 @@ class FakeSlots:
         return {"tokens": tokens, "scores": np.zeros(tokens.shape, np.float32)}
 
 
+class PagedRunner(FakeRunner):
+    """Reranks nothing, and notes what it is given."""
+
+    def __init__(self, max_rows: int) -> None:
+        super().__init__(max_rows=max_rows)
+        self.reranked: list[TokenSequence] = []
+
+    def rerank(self, ended: list[Ended]) -> list[Ended]:
+        self.reranked += [sequence for sequence, _ in ended]
+        return ended
+
+
 def make_runner(max_rows: int = 32) -> tuple[SlotTranslatorRunner, dict[int, FakeSlots]]:
-    """A runner with slots for greedy decoding and beams of two; it pages in a `FakeRunner`."""
+    """A runner with slots for greedy decoding and beams of two; it pages in a `PagedRunner`."""
     slots = {size: FakeSlots(size) for size in (1, 2)}
     groups = {
         size: SlotGroup(cast(SlotSession, each), BUCKETS, size, EOS_ID)
         for size, each in slots.items()
     }
-    paged = FakeRunner(max_rows=max_rows)
+    paged = PagedRunner(max_rows)
     return SlotTranslatorRunner(groups, cast(TranslatorRunner, paged), max_rows), slots
 
 
@@ -89,6 +102,19 @@ def run(
     while runner.num_running:
         found += runner.step([])
     return {sequence: result[0].token_ids for sequence, result in found if isinstance(result, list)}
+
+
+def test_what_slots_gave_is_reranked_and_what_was_paged_is_not_again() -> None:
+    runner, _ = make_runner()
+    in_slots, paged = (
+        [make_sequence(3), make_sequence(2, beam_size=2)],
+        make_sequence(3, beam_size=3),
+    )
+
+    run(runner, [*in_slots, paged])
+
+    assert paged_batches(runner) == [[paged]]
+    assert set(cast(PagedRunner, runner.paged).reranked) == set(in_slots)
 
 
 def test_each_sentence_gets_what_its_own_slot_gave() -> None:
