@@ -100,7 +100,9 @@ def check_parity(
             elif isinstance(reference, Seq2Seq):
                 compare_translator(reference, sessions, batch, forbidden_ids, comparison)
                 if "scorer" in sessions:
-                    compare_scorer(reference, sessions["scorer"], batch, comparison)
+                    compare_scorer(
+                        reference, sessions["scorer"], batch, forbidden_ids[0], comparison
+                    )
             else:
                 compare_tagger(reference, sessions, batch, comparison)
         check_figures(comparison, tolerance, f"{precision} on {provider} differs from {name}")

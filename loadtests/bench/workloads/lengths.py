@@ -14,6 +14,8 @@ MIN_TOKENS, MAX_TOKENS = 5, 60
 # Of a log-normal distribution: with the bounds above it gives a mean of 18 tokens.
 MEDIAN_TOKENS, SPREAD = 15.4, 0.58
 NEW_WORDS = 1 / 8  # of all words
+# Drawn more often than that, since those that are too long for the rest of a text are left out.
+NEW_WORD_CHANCE = 1 / 6
 
 
 def draw_lengths(num_texts: int, seed: int = SEED) -> NDArray[np.int64]:
@@ -36,7 +38,7 @@ def make_text(
     """A text of words that are one token each, and of new words, see `clients.new_words`."""
     text: list[str] = []
     while num_tokens:
-        word = make_word(rng) if rng.random() < NEW_WORDS else str(rng.choice(words))
+        word = make_word(rng) if rng.random() < NEW_WORD_CHANCE else str(rng.choice(words))
         length = len(tokenizer.encode(word))
         if length <= num_tokens:
             text.append(word)

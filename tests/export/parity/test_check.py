@@ -298,6 +298,7 @@ def test_intact_graphs_pass_the_same_check(random_run: RunMaker) -> None:
 
 
 def edit_tensor(graphs: Graphs, name: str, edit: Callable[[np.ndarray], np.ndarray]) -> None:
+    """Edits the only tensor of the name in the graphs."""
     (tensor,) = [
         tensor
         for graph in graphs.values()
@@ -328,6 +329,16 @@ def test_wrong_weights_are_caught_in_int8(
     check_run(run, "int8", CPU)
 
     graphs = build_graphs(run, "int8")
-    edit_tensor(graphs, name, lambda values: values * factor)
+    answering = {role: graph for role, graph in graphs.items() if role != "scorer"}
+    edit_tensor(answering, name, lambda values: values * factor)
+    with pytest.raises(ParityError, match="int8 on cpu differs"):
+        check_graphs(run, graphs, "int8", CPU)
+
+
+@pytest.mark.parametrize("name", ["output.scales", "encoder.0.input.levels", "top.input.levels"])
+def test_wrong_weights_of_the_scorer_alone_are_caught(name: str, random_run: RunMaker) -> None:
+    run = random_run("translation", "lstm", 0.5)
+    graphs = build_graphs(run, "int8")
+    edit_tensor({"scorer": graphs["scorer"]}, name, lambda values: values * 0.5)
     with pytest.raises(ParityError, match="int8 on cpu differs"):
         check_graphs(run, graphs, "int8", CPU)
