@@ -14,8 +14,9 @@ MIN_TOKENS, MAX_TOKENS = 5, 60
 # Of a log-normal distribution: with the bounds above it gives a mean of 18 tokens.
 MEDIAN_TOKENS, SPREAD = 15.4, 0.58
 NEW_WORDS = 1 / 8  # of all words
-# Drawn more often than that, since those that are too long for the rest of a text are left out.
-NEW_WORD_CHANCE = 1 / 6
+# A text of new words alone would be in no language. They are drawn more often where they may stand,
+# since those that are too long for the rest of a text are left out, too.
+KNOWN_BEFORE_NEW, NEW_WORD_CHANCE = 2, 1 / 4
 
 
 def draw_lengths(num_texts: int, seed: int = SEED) -> NDArray[np.int64]:
@@ -37,8 +38,12 @@ def make_text(
 ) -> str:
     """A text of words that are one token each, and of new words, see `clients.new_words`."""
     text: list[str] = []
+    known = set(words)
     while num_tokens:
-        word = make_word(rng) if rng.random() < NEW_WORD_CHANCE else str(rng.choice(words))
+        before = text[-KNOWN_BEFORE_NEW:]
+        may_be_new = len(before) == KNOWN_BEFORE_NEW and known.issuperset(before)
+        is_new = may_be_new and rng.random() < NEW_WORD_CHANCE
+        word = make_word(rng) if is_new else str(rng.choice(words))
         length = len(tokenizer.encode(word))
         if length <= num_tokens:
             text.append(word)
