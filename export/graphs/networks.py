@@ -194,16 +194,14 @@ def build_decoder(
     embedded = layers.embed(
         "embedding", graph.op("Unsqueeze", token_ids, graph.ints(0)), weights["embedding.weight"]
     )
-    # bounds of the decoder's inputs: a context is a mean of the encoder's outputs and of words
-    word_bound = float(np.abs(weights["embedding.weight"]).max())
-    bound = max(memory_bound, EMBEDDING_SCALE * word_bound)
+    bound = bound_inputs(weights, memory_bound)
     bottom = layers.step(
         "bottom",
         cell,
         embedded,
         select(decoder, "bottom"),
         [layer[0] for layer in states],
-        word_bound,
+        bound_words(weights),
     )
     context, attention = _attend(layers, decoder, bottom[0], rows, keys, values)
     top_inputs = graph.op("Concat", bottom[0], context, axis=-1)  # (1, R, H + M)
@@ -213,17 +211,9 @@ def build_decoder(
     features = graph.op(
         "Squeeze", graph.op("Concat", top[0], context, axis=-1), graph.ints(0)
     )  # (R, H + M)
-    readout = graph.op(
-        "Tanh",
-        layers.linear(
-            "readout", features, decoder["readout.weight"], decoder["readout.bias"], bound
-        ),
-    )
     bias = weights["output_bias"].copy()
     bias[list(forbidden_ids)] = NEVER
-    logits = layers.linear(
-        "output", readout, weights["embedding.weight"], bias, bound=1.0
-    )  # (R, V)
+    logits = find_logits(layers, weights, features, bias, bound)  # (R, V)
     if is_writer:
         graph.output(logits, "logits", FLOAT, ["R", "V"])
     else:
@@ -239,6 +229,46 @@ def build_decoder(
         state = graph.op("Concat", bottom[index], top[index], axis=0)  # (2, R, H)
         graph.output(state, f"next_{name}", FLOAT, [2, "R", "H"])
     return graph.build()
+
+
+def bound_words(weights: Weights) -> float:
+    """The largest magnitude of an embedded token."""
+    return float(np.abs(weights["embedding.weight"]).max())
+
+
+def bound_inputs(weights: Weights, memory_bound: float) -> float:
+    """The largest magnitude of what the decoder's upper layers read.
+
+    A context is a mean of the encoder's outputs, up to `memory_bound`, and of words.
+    """
+    return max(memory_bound, EMBEDDING_SCALE * bound_words(weights))
+
+
+def find_logits(
+    layers: LayerBuilder, weights: Weights, features: str, bias: Matrix, bound: float
+) -> str:
+    """The logits (..., V) of features (..., H + M) that are up to `bound`, and a bias (V)."""
+    decoder = select(weights, "decoder")
+    products = layers.linear(
+        "readout", features, decoder["readout.weight"], decoder["readout.bias"], bound
+    )
+    readout = layers.graph.op("Tanh", products)
+    return layers.linear("output", readout, weights["embedding.weight"], bias, bound=1.0)
+
+
+def check_sharpness(decoder: Mapping[str, Matrix]) -> Matrix:
+    """The sharpness of the attention.
+
+    Raises:
+        ValueError: sums of exponentials could overflow.
+    """
+    sharpness = decoder["attention.sharpness"]
+    if not abs(float(sharpness)) <= MAX_SHARPNESS:
+        raise ValueError(
+            f"the sharpness of the attention is {float(sharpness):.1f}; beyond {MAX_SHARPNESS} the "
+            "sums of the graph would overflow"
+        )
+    return sharpness
 
 
 def embed_steps(layers: LayerBuilder, weights: Weights, input_ids: str) -> str:
@@ -336,12 +366,7 @@ def _attend(
     of tokens only, so that the rest of a page needs no mask.
     """
     graph = layers.graph
-    sharpness = decoder["attention.sharpness"]
-    if not abs(float(sharpness)) <= MAX_SHARPNESS:
-        raise ValueError(
-            f"the sharpness of the attention is {float(sharpness):.1f}; beyond {MAX_SHARPNESS} the "
-            "sums of the graph would overflow"
-        )
+    sharpness = check_sharpness(decoder)
     attention_size, query_size = decoder["attention.query.weight"].shape
     memory_size = decoder["readout.weight"].shape[1] - query_size
     query = layers.linear("query", queries, decoder["attention.query.weight"], bound=1.0)

@@ -8,19 +8,20 @@ from export.graphs.layers import LayerBuilder, Weights
 from export.graphs.networks import (
     FLOAT,
     INT64,
-    MAX_SHARPNESS,
+    bound_inputs,
+    check_sharpness,
     embed_steps,
     encode_memory,
+    find_logits,
     length_mask,
     normalize,
     select,
 )
-from models.networks.seq2seq import EMBEDDING_SCALE
+from export.graphs.slots import PADDING
 from service.repository.manifest import Precision
 
 # A token that no translation has, and that a source may have, counts as one that is very unlikely.
 LOWEST = -30.0
-PADDING = -1e4
 
 
 def build_scorer(
@@ -62,7 +63,6 @@ def build_scorer(
     wanted = graph.op("Slice", target_ids, axis, graph.ints(np.iinfo(np.int64).max), axis)
     embedded = embed_steps(layers, weights, fed)  # (T, N, E)
     bottom = run_layer(layers, "bottom", cell, embedded, decoder, [part[0] for part in states])
-    bound = max(memory_bound, EMBEDDING_SCALE * float(np.abs(weights["embedding.weight"]).max()))
     context = attend(
         layers, decoder, bottom, memory.keys, memory.values, length_mask(graph, input_ids, lengths)
     )  # (N, T, M)
@@ -70,15 +70,8 @@ def build_scorer(
     top_inputs = graph.op("Concat", bottom, context_steps, axis=-1)
     top = run_layer(layers, "top", cell, top_inputs, decoder, [part[1] for part in states])
     features = graph.op("Concat", top, context_steps, axis=-1)  # (T, N, H + M)
-    readout = graph.op(
-        "Tanh",
-        layers.linear(
-            "readout", features, decoder["readout.weight"], decoder["readout.bias"], bound
-        ),
-    )
-    logits = layers.linear(
-        "output", readout, weights["embedding.weight"], weights["output_bias"], bound=1.0
-    )  # (T, N, V)
+    bound = bound_inputs(weights, memory_bound)
+    logits = find_logits(layers, weights, features, weights["output_bias"], bound)  # (T, N, V)
     chosen = graph.op(
         "GatherElements",
         graph.op("LogSoftmax", logits, axis=-1),
@@ -112,11 +105,7 @@ def attend(
     Keys are (N, S, A), values (N, S, M), the mask (N, S).
     """
     graph = layers.graph
-    sharpness = decoder["attention.sharpness"]
-    if not abs(float(sharpness)) <= MAX_SHARPNESS:
-        raise ValueError(
-            f"the sharpness of the attention is {float(sharpness):.1f}, beyond {MAX_SHARPNESS}"
-        )
+    sharpness = check_sharpness(decoder)
     query = layers.linear("query", queries, decoder["attention.query.weight"], bound=1.0)
     unit = graph.op("Transpose", normalize(graph, query), perm=[1, 0, 2])  # (N, T, A)
     cosines = graph.op("MatMul", unit, graph.op("Transpose", keys, perm=[0, 2, 1]))

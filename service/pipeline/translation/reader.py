@@ -225,14 +225,13 @@ def choose_source_start(manifest: Manifest, source: str, options: TranslateOptio
     Raises:
         InvalidInput: that is insisted on, and the model cannot.
     """
-    if options.rerank is False or not manifest.has_scorer:
-        if options.rerank:
-            raise InvalidInput(
-                f"rerank is true, but model {manifest.name} has no graph to rerank with; leave it "
-                "out, or export the model again"
-            )
-        return None
-    return manifest.ids.neutral_ids[source]
+    if options.rerank and not manifest.has_scorer:
+        raise InvalidInput(
+            f"rerank is true, but model {manifest.name} has no graph to rerank with; leave it out, "
+            "or export the model again"
+        )
+    is_wanted = manifest.has_scorer and options.rerank is not False
+    return manifest.ids.neutral_ids[source] if is_wanted else None
 
 
 def split_sentence(sentence: Sentence, pairs: Sequence[tuple[str, str]]) -> list[Sentence]:

@@ -1,5 +1,6 @@
 """The graph that scores whole translations agrees with torch, and adds no weights to a version."""
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from export.parity.check import round_weights
 from models.networks.seq2seq import Seq2Seq
 from service.engine.runtime.device import Device
 from service.engine.runtime.session import OnnxSession
-from service.repository.manifest import Precision
+from service.repository.manifest import Precision, Role
 from tests.export.conftest import RunMaker
 
 LENGTHS = [9, 1, 4, 7, 2]
@@ -88,13 +89,11 @@ def test_scorer_has_the_weights_of_encoder_and_decoder(
 ) -> None:
     graphs = build_graphs(random_run("translation", "lstm"), precision)
     sizes = {}
-    for roles in (["encoder", "decoder"], ["encoder", "decoder", "scorer"]):
+    groups: list[list[Role]] = [["encoder", "decoder"], ["encoder", "decoder", "scorer"]]
+    for roles in groups:
         folder = tmp_path / str(len(roles))
         folder.mkdir()
-        copies = {}
-        for role in roles:
-            copies[f"{role}.onnx"] = type(graphs["scorer"])()
-            copies[f"{role}.onnx"].CopyFrom(graphs[role])  # type: ignore[index]
+        copies = {f"{role}.onnx": copy.deepcopy(graphs[role]) for role in roles}
         save_graphs(copies, folder)
         sizes[len(roles)] = (folder / "weights.bin").stat().st_size
 
