@@ -191,10 +191,17 @@ def choose_candidate(
     model: Model, sentence: Sentence, results: Mapping[TokenSequence, Result], rank: int
 ) -> Candidate | None:
     """The candidate of a rank, or the last before it; None if there is none."""
-    found = find_candidates(model, sentence, results)
     if not (rank or sentence.earlier):
-        return next(found, None)
-    candidates = list(found)
+        return next(find_candidates(model, sentence, results), None)
+    candidates = list_candidates(model, sentence, results)
+    return candidates[min(rank, len(candidates) - 1)] if candidates else None
+
+
+def list_candidates(
+    model: Model, sentence: Sentence, results: Mapping[TokenSequence, Result]
+) -> list[Candidate]:
+    """As `find_candidates`, with those of an earlier reading."""
+    candidates = list(find_candidates(model, sentence, results))
     if sentence.is_bare_word:
         readings = [each for each in (candidates, sentence.earlier) if each]
         readings.sort(
@@ -202,8 +209,7 @@ def choose_candidate(
             reverse=True,
         )
         candidates = [candidate for each in readings for candidate in each]
-    candidates = candidates or list(sentence.earlier)
-    return candidates[min(rank, len(candidates) - 1)] if candidates else None
+    return candidates or list(sentence.earlier)
 
 
 def translate_sentence(model: Model, sentence: Sentence, choices: Choices) -> Rendered:
