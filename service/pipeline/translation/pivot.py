@@ -2,7 +2,7 @@
 
 The likeliest translation into the pivot language does not always lead to the best end. Several of
 each sentence go on, and of all that come of them the one is taken whose two halves together have
-the most merit: an n-best list of the pivot (Utiyama and Isahara 2007, section 3.2).
+the most merit: an n-best list of the pivot (Utiyama and Isahara 2007).
 """
 
 import math
