@@ -19,6 +19,7 @@ from service.text.alignment import share_tags
 from service.text.levels.speech_level import Level
 from service.text.markup import Node, Tag, escape_text
 from service.text.masking.masker import Masked, Masks, cut_at_placeables, mask_sentence
+from service.text.masking.spelled_numbers import find_spelled_numbers
 from service.text.masking.terms import NO_TERMS, Terms
 from service.text.sentences import segmenter
 
@@ -92,12 +93,14 @@ class Reader:
     def mask(
         self, sentence: Sentence, masks: Masks, *, small_numbers: bool = False
     ) -> Masked | None:
+        spelled = find_spelled_numbers(sentence.text, self.source) if small_numbers else ()
         return mask_sentence(
             sentence.text,
             masks,
             sentence.tags,
             terms=self.terms,
             small_numbers=small_numbers,
+            spelled=spelled,
             render=escape_text if self.text_format == "html" else str,
         )
 
@@ -120,14 +123,15 @@ class Reader:
             elif len(input_ids) > self.max_tokens and " " in sentence.masked.text:
                 read.append(list(chain.from_iterable(self.read(self.cut_in_two(sentence)))))
             else:
-                sequence = self.make_sequence(input_ids, sentence)
-                read.append(
-                    [
-                        sentence._replace(
-                            sequence=sequence, spelled=text, target=self.target, level=self.level
-                        )
-                    ]
+                numbers = find_spelled_numbers(sentence.masked.text, self.source)
+                sentence = sentence._replace(
+                    sequence=self.make_sequence(input_ids, sentence),
+                    spelled=text,
+                    numbers=[each.value for each in numbers],
+                    target=self.target,
+                    level=self.level,
                 )
+                read.append([sentence])
         return read
 
     def make_sequence(self, input_ids: list[int], sentence: Sentence) -> TokenSequence:
@@ -156,22 +160,26 @@ class Reader:
     ) -> list[Sentence]:
         """A sentence read another way.
 
-        With its small numbers masked, or cut around its masks; a word alone as an utterance.
+        With small numbers and those in words masked, or cut around its masks; a word alone as an
+        utterance.
         """
-        if sentence.is_bare_word:
+        if sentence.is_bare_word and not sentence.numbers:
             spelled = f"{sentence.spelled[0].upper()}{sentence.spelled[1:]}."
             (input_ids,) = self.model.encode([spelled], self.start_id)
             sequence = self.make_sequence(input_ids, sentence)
             earlier = tuple(find_candidates(self.model, sentence, results))
             return [sentence._replace(sequence=sequence, is_retry=True, earlier=earlier)]
         masked = None
-        if DIGITS.search(sentence.masked.text) and carries_some_masks(
-            self.model, sentence, results
-        ):
+        has_numbers = sentence.numbers or DIGITS.search(sentence.masked.text)
+        if has_numbers and carries_some_masks(self.model, sentence, results):
             masked = self.mask(sentence, self.model.manifest.masks, small_numbers=True)
             found = find_candidates(self.model, sentence, results, may_drop_figures=True)
             sentence = sentence._replace(earlier=tuple(found))
-        again = [sentence._replace(masked=masked)] if masked else self.cut_around(sentence)
+        again = (
+            [sentence._replace(masked=masked, sequence=None)]
+            if masked
+            else self.cut_around(sentence)
+        )
         return [each._replace(is_retry=True) for each in chain.from_iterable(self.read(again))]
 
 

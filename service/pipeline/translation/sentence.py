@@ -20,6 +20,7 @@ from service.text.markup import Tag
 from service.text.masking.fixed_spaces import has_fixed_spaces, keep_fixed_spaces
 from service.text.masking.masker import LETTER, Masked, carries_masks, unmask
 from service.text.masking.number_words import says_figure
+from service.text.masking.spelled_numbers import says_number
 from service.text.sentences.final_marks import match_final_marks
 
 DIGITS = regex.compile(r"\d+")
@@ -47,6 +48,7 @@ class Sentence(NamedTuple):
         tags: inline tags within it; the other one of a pair may be elsewhere.
         masked: as it is to be translated.
         spelled: the masked text as the model reads it.
+        numbers: those in words whose values its translation must have.
         target: the language of the translation.
         space_tags: those before, within and after the white space.
         level: that its translation should have, if one was asked for.
@@ -61,6 +63,7 @@ class Sentence(NamedTuple):
     tags: Sequence[Tag] = ()
     sequence: TokenSequence | None = None
     spelled: str = ""
+    numbers: Sequence[int] = ()
     target: str = ""
     level: Level | None = None
     space_tags: Sequence[Tag] = ()
@@ -76,7 +79,8 @@ class Sentence(NamedTuple):
     def is_plain(self) -> bool:
         """Whether its first hypothesis is its translation, whatever that is."""
         masked = self.masked
-        is_whole = not (self.level or masked.originals or masked.tags or DIGITS.search(masked.text))
+        has_numbers = bool(self.numbers) or DIGITS.search(masked.text)
+        is_whole = not (self.level or masked.originals or masked.tags or has_numbers)
         return is_whole and not (self.is_bare_word or has_fixed_spaces(self.text))
 
     @property
@@ -148,14 +152,19 @@ def decode(model: Model, sentence: Sentence, hypothesis: Hypothesis) -> str:
 
 
 def is_faithful(sentence: Sentence, translation: str, *, may_drop_figures: bool = False) -> bool:
-    """Whether a translation says something, has each mask once, and the right figures."""
+    """Whether a translation says something, has each mask once, and the right numbers."""
     return (
         LETTER.search(translation) is not None
         and carries_masks(translation, sentence.masked)
         and has_figures(
             sentence.masked.text, translation, "" if may_drop_figures else sentence.target
         )
+        and (may_drop_figures or has_numbers(sentence, translation))
     )
+
+
+def has_numbers(sentence: Sentence, translation: str) -> bool:
+    return all(says_number(translation, each, sentence.target) for each in sentence.numbers)
 
 
 def has_figures(source: str, translation: str, language: str) -> bool:

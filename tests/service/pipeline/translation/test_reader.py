@@ -174,6 +174,37 @@ async def test_figure_that_was_lost_is_masked_and_else_stays_lost(
     assert list_texts(masked) == ["platform 4", "platform \ue000"]
 
 
+async def test_hypothesis_with_the_number_in_words_is_taken(start: MakeStand) -> None:
+    masked = await serve_masks(
+        await start(translate=lambda _: answer("Zweihundert Leute", "Dreihundertzwei Leute"))
+    )
+
+    assert await translate(masked, "three hundred two people") == "Dreihundertzwei Leute"
+
+
+@pytest.mark.parametrize(
+    ("again", "translation"), [("NUR \ue000 VON \ue001", "NUR 350 VON 12"), ("WEITER", "NICHTS")]
+)
+async def test_number_in_words_that_was_lost_is_masked_and_else_stays_lost(
+    start: MakeStand, again: str, translation: str
+) -> None:
+    masked = await serve_masks(
+        await start(
+            translate=lambda sequence: answer(again if "\ue000" in read(sequence) else "NICHTS")
+        )
+    )
+
+    assert await translate(masked, "three hundred fifty of 12 people") == translation
+    assert list_texts(masked) == ["three hundred fifty of 12 people", "\ue000 of \ue001 people"]
+
+
+async def test_number_in_words_alone_is_shown_in_figures(start: MakeStand) -> None:
+    masked = await serve_masks(await start(translate=lambda _: answer("NICHTS")))
+    options = replace(TO_GERMAN, source="de", target="en")
+
+    assert await translate(masked, "dreihundertfünfzig", options) == "350"
+
+
 async def test_answer_without_letters_is_replaced_by_the_text(start: MakeStand) -> None:
     masked = await serve_masks(await start(translate=lambda _: answer(".", "", "!")))
 
