@@ -76,12 +76,18 @@ class Sentence(NamedTuple):
         return self.spelled != self.masked.text and is_in_capitals(self.masked.text)
 
     @property
+    def is_lowered(self) -> bool:
+        """Whether its translation begins with a capital that the model does not see."""
+        return self.spelled[:1].islower() and self.masked.text[:1].isupper()
+
+    @property
     def is_plain(self) -> bool:
         """Whether its first hypothesis is its translation, whatever that is."""
         masked = self.masked
         has_numbers = bool(self.numbers) or DIGITS.search(masked.text)
         is_whole = not (self.level or masked.originals or masked.tags or has_numbers)
-        return is_whole and not (self.is_bare_word or has_fixed_spaces(self.text))
+        is_spelled_otherwise = self.is_bare_word or self.is_lowered
+        return is_whole and not (is_spelled_otherwise or has_fixed_spaces(self.text))
 
     @property
     def is_bare_word(self) -> bool:
@@ -242,7 +248,9 @@ def translate_sentence(model: Model, sentence: Sentence, choices: Choices) -> Re
 
 
 def finish(text: str, tags: Sequence[Tag], sentence: Sentence) -> tuple[str, Sequence[Tag]]:
-    """A translation with the final marks of its source, and without broken characters."""
+    """A translation with the capital and marks of its source, and without broken characters."""
+    if sentence.is_lowered:
+        text = text[:1].upper() + text[1:]
     if REPLACEMENT in text and REPLACEMENT not in sentence.text and not tags:
         text = text.replace(REPLACEMENT, "")
     finished = match_final_marks(sentence.masked.text, text)
