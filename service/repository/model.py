@@ -74,6 +74,10 @@ class Model:
         capitalised, as_it_is = self._count_tokens(word.capitalize())
         return capitalised == 1 < as_it_is
 
+    def is_split(self, word: str) -> bool:
+        """Whether a word is several tokens."""
+        return len(self.tokenizer.encode(word)) > 1
+
     def _count_tokens(self, word: str) -> tuple[int, int]:
         """Of a word as it is, and in small letters."""
         as_it_is, in_lower = self.tokenizer.encode_batch([word, word.lower()])

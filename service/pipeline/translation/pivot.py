@@ -91,7 +91,7 @@ def group_pieces(sentences: Iterable[Sentence]) -> list[list[Sentence]]:
 
 def is_piece(sentence: Sentence) -> bool:
     is_copied = sentence.sequence is None and bool(sentence.text.strip())
-    return is_copied or (sentence.is_retry and not sentence.is_bare_word)
+    return is_copied or (sentence.is_retry and not sentence.earlier)
 
 
 def list_ways(

@@ -16,6 +16,7 @@ from service.pipeline.translation.sentence import (
 from service.repository.manifest import Manifest, ScoreFit
 from service.repository.model import Model, check_length, new_token_limit
 from service.text.alignment import share_tags
+from service.text.casing import NOUN_CAPITALS
 from service.text.levels.speech_level import Level
 from service.text.markup import Node, Tag, escape_text
 from service.text.masking.masker import Masked, Masks, cut_at_placeables, mask_sentence
@@ -23,8 +24,8 @@ from service.text.masking.spelled_numbers import find_spelled_numbers
 from service.text.masking.terms import NO_TERMS, Terms
 from service.text.sentences import segmenter
 
-# Below this score, a word alone is read as an utterance, too: "hello" as "Hello.".
-DOUBTFUL = 0.7
+# Below this score, a word alone is read in another way, too: "hello" as "Hello.".
+DOUBTFUL = 0.85
 FORMALITIES: dict[Formality, Level | None] = {
     "default": None,
     "more": "formal",
@@ -149,7 +150,16 @@ class Reader:
         if sentence.sequence is None or sentence.is_retry or sentence.is_plain:
             return False
         best = next(find_candidates(self.model, sentence, results), None)
-        return best is None or (sentence.is_bare_word and self.doubts(best.hypothesis))
+        return best is None or (self.has_other_spelling(sentence) and self.doubts(best.hypothesis))
+
+    def has_other_spelling(self, sentence: Sentence) -> bool:
+        """Whether it is a word alone that could be read otherwise.
+
+        One with a capital could not if that is a noun's, or if the vocabulary has the word so.
+        """
+        if not sentence.is_bare_word or sentence.spelled[0].islower():
+            return sentence.is_bare_word
+        return self.source not in NOUN_CAPITALS and self.model.is_split(sentence.spelled)
 
     def doubts(self, hypothesis: Hypothesis) -> bool:
         fit = self.score_fit
@@ -160,15 +170,20 @@ class Reader:
     ) -> list[Sentence]:
         """A sentence read another way.
 
-        With small numbers and those in words masked, or cut around its masks; a word alone as an
-        utterance.
+        With small numbers and those in words masked, or cut around its masks; a word alone in small
+        letters as an utterance, one with a capital in small letters.
         """
-        if sentence.is_bare_word and not sentence.numbers:
-            spelled = f"{sentence.spelled[0].upper()}{sentence.spelled[1:]}."
+        if self.has_other_spelling(sentence) and not sentence.numbers:
+            first, rest = sentence.spelled[0], sentence.spelled[1:]
+            spelled = f"{first.lower()}{rest}" if first.isupper() else f"{first.upper()}{rest}."
             (input_ids,) = self.model.encode([spelled], self.start_id)
             sequence = self.make_sequence(input_ids, sentence)
             earlier = tuple(find_candidates(self.model, sentence, results))
-            return [sentence._replace(sequence=sequence, is_retry=True, earlier=earlier)]
+            return [
+                sentence._replace(
+                    sequence=sequence, spelled=spelled, is_retry=True, earlier=earlier
+                )
+            ]
         masked = None
         has_numbers = sentence.numbers or DIGITS.search(sentence.masked.text)
         if has_numbers and carries_some_masks(self.model, sentence, results):

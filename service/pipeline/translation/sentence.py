@@ -24,7 +24,7 @@ from service.text.masking.spelled_numbers import says_number
 from service.text.sentences.final_marks import match_final_marks
 
 DIGITS = regex.compile(r"\d+")
-BARE_WORD = regex.compile(r"\p{Ll}[\p{L}\p{M}'’-]*")
+BARE_WORD = regex.compile(r"\p{L}[\p{Ll}\p{M}'’-]+")
 REPLACEMENT = "\ufffd"
 
 
@@ -91,7 +91,7 @@ class Sentence(NamedTuple):
 
     @property
     def is_bare_word(self) -> bool:
-        """Whether it is a word alone in small letters, which may be a word or a whole utterance."""
+        """Whether it is a word alone, not in capitals, which may be a whole utterance."""
         return BARE_WORD.fullmatch(self.masked.text) is not None and not self.masked.tags
 
 

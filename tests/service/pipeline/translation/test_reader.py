@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from service.answers import Delta, TranslateAnswer
+from service.answers import Delta, TranslateAnswer, TranslateOptions
 from service.engine.batch import Hypothesis, Result, TokenSequence
 from service.errors import GlossaryNotFound, InvalidInput
 from service.pipeline.translation.translate import TranslatePipeline
@@ -410,3 +410,30 @@ async def test_word_alone_is_read_as_an_utterance_if_the_model_doubts_it(start: 
         "DOG",
     ]
     assert list_texts(masked) == ["hello", "Hello.", "cat", "Cat.", "dog"]
+
+
+async def test_word_alone_with_a_capital_is_read_in_small_letters_if_the_model_doubts_it(
+    start: MakeStand,
+) -> None:
+    scores = {"Onion": -2.0, "onion": -0.1, "Cat": -0.5, "cat": -9.0, "Dog": 3.0}
+
+    def doubt(sequence: TokenSequence) -> Result:
+        text = read(sequence)
+        return [Hypothesis(TOKENIZER.encode(f"{text[:2]}-{text[2:]}"), scores[text])]
+
+    masked = await serve_masks(await start(translate=doubt), score_fits=(FIT,))
+
+    texts = ("Onion", "Cat", "Dog")
+    assert [await translate(masked, text) for text in texts] == ["On-ion", "Ca-t", "Do-g"]
+    assert list_texts(masked) == ["Onion", "onion", "Cat", "cat", "Dog"]
+
+
+async def test_noun_alone_is_read_as_it_is(start: MakeStand) -> None:
+    fit = FIT.model_copy(update={"pair": "de-en"})
+    masked = await serve_masks(
+        await start(translate=lambda _: [Hypothesis(TOKENIZER.encode("onion"), -9.0)]),
+        score_fits=(fit,),
+    )
+
+    assert await translate(masked, "Zwiebel", TranslateOptions("de", "en")) == "onion"
+    assert list_texts(masked) == ["Zwiebel"]
