@@ -71,12 +71,7 @@ class Model:
 
     def knows_name(self, word: str) -> bool:
         """Whether a word in small letters is a single token with a capital alone: "berlin"."""
-        capitalised, as_it_is = self._count_tokens(word.capitalize())
-        return capitalised == 1 < as_it_is
-
-    def is_split(self, word: str) -> bool:
-        """Whether a word is several tokens."""
-        return len(self.tokenizer.encode(word)) > 1
+        return self.tokenizer.has_word(word.capitalize()) and not self.tokenizer.has_word(word)
 
     def _count_tokens(self, word: str) -> tuple[int, int]:
         """Of a word as it is, and in small letters."""

@@ -159,7 +159,9 @@ class Reader:
         """
         if not sentence.is_bare_word or sentence.spelled[0].islower():
             return sentence.is_bare_word
-        return self.source not in NOUN_CAPITALS and self.model.is_split(sentence.spelled)
+        return self.source not in NOUN_CAPITALS and not self.model.tokenizer.has_word(
+            sentence.spelled
+        )
 
     def doubts(self, hypothesis: Hypothesis) -> bool:
         fit = self.score_fit
