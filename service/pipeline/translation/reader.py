@@ -19,8 +19,9 @@ from service.text.alignment import share_tags
 from service.text.casing import NOUN_CAPITALS
 from service.text.levels.speech_level import Level
 from service.text.markup import Node, Tag, escape_text
+from service.text.masking.half_hours import find_half_hours
 from service.text.masking.masker import Masked, Masks, cut_at_placeables, mask_sentence
-from service.text.masking.spelled_numbers import find_spelled_numbers
+from service.text.masking.spelled_numbers import SpelledNumber, find_spelled_numbers
 from service.text.masking.terms import NO_TERMS, Terms
 from service.text.sentences import segmenter
 
@@ -94,7 +95,7 @@ class Reader:
     def mask(
         self, sentence: Sentence, masks: Masks, *, small_numbers: bool = False
     ) -> Masked | None:
-        spelled = find_spelled_numbers(sentence.text, self.source) if small_numbers else ()
+        spelled = self.find_spelled(sentence.text) if small_numbers else ()
         return mask_sentence(
             sentence.text,
             masks,
@@ -104,6 +105,13 @@ class Reader:
             spelled=spelled,
             render=escape_text if self.text_format == "html" else str,
         )
+
+    def find_spelled(self, text: str) -> list[SpelledNumber]:
+        """The numbers and half hours that a text has in words."""
+        return [
+            *find_half_hours(text, self.source),
+            *find_spelled_numbers(text, self.source),
+        ]
 
     def read(self, found: Sequence[Sentence]) -> list[list[Sentence]]:
         """Each sentence with what the model is to translate of it in a sequence.
@@ -124,11 +132,11 @@ class Reader:
             elif len(input_ids) > self.max_tokens and " " in sentence.masked.text:
                 read.append(list(chain.from_iterable(self.read(self.cut_in_two(sentence)))))
             else:
-                numbers = find_spelled_numbers(sentence.masked.text, self.source)
+                numbers = self.find_spelled(sentence.masked.text)
                 sentence = sentence._replace(
                     sequence=self.make_sequence(input_ids, sentence),
                     spelled=text,
-                    numbers=[each.value for each in numbers],
+                    numbers=[each.figures for each in numbers],
                     target=self.target,
                     level=self.level,
                 )

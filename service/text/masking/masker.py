@@ -95,7 +95,7 @@ def mask_sentence(
     given = {each.start: each.translation for each in found}
     named = [Placeable(each.start, each.end, "name") for each in found]
     numbers = [each for each in spelled if is_free(each, named)]
-    given |= {each.start: str(each.value) for each in numbers}
+    given |= {each.start: each.figures for each in numbers}
     named += [Placeable(each.start, each.end, "number") for each in numbers]
     placeables = find_all(sentence, named, small_numbers=small_numbers)
     if not has_letters(sentence, placeables):

@@ -19,11 +19,11 @@ SIZES = {"": 1, "thousand": 1000, "tausend": 1000, "천": 1000, "만": 10_000}
 
 
 class SpelledNumber(NamedTuple):
-    """A stretch of a text, `text[start:end]`, that says a number."""
+    """A stretch of a text, `text[start:end]`, that says what these figures say."""
 
     start: int
     end: int
-    value: int
+    figures: str
 
 
 def number_words(words: str, first: int = 1, step: int = 1) -> dict[str, int]:
@@ -202,29 +202,34 @@ LANGUAGES: Final[Mapping[str, Language]] = {
 }
 
 
-def find_all(text: str, language: str) -> Iterator[tuple[str, SpelledNumber]]:
+def find_all(text: str, language: str) -> Iterator[tuple[regex.Match[str], int]]:
+    """The matches of a text, with the values of their group "number"."""
     rules = LANGUAGES.get(language)
     if rules and rules.hint.search(text):
         for match in rules.pattern.finditer(text):
-            if words := match["number"]:
-                yield words, SpelledNumber(*match.span("number"), rules.count(match))
+            if match["number"]:
+                yield match, rules.count(match)
 
 
 def find_spelled_numbers(text: str, language: str) -> list[SpelledNumber]:
     """The numbers in words that a text in a language has; none if the language is not known."""
     return [
-        number
-        for words, number in find_all(text, language)
-        if number.value in NUMBERS and words.lower() not in LANGUAGES[language].round_words
+        SpelledNumber(*match.span("number"), str(value))
+        for match, value in find_all(text, language)
+        if value in NUMBERS and match["number"].lower() not in LANGUAGES[language].round_words
     ]
 
 
-def says_number(text: str, value: int, language: str) -> bool:
-    """Whether a text has a number, in figures or in words; true where that cannot be told."""
+def says_number(text: str, figures: str, language: str) -> bool:
+    """Whether a text has a number, in figures or in words.
+
+    True for a language whose words are not known.
+    """
     if language not in LANGUAGES:
         return True
+    wanted = int(figures)
     said = (read_figures(match) for match in FIGURES.finditer(text))
-    return value in said or any(found.value == value for _, found in find_all(text, language))
+    return wanted in said or any(value == wanted for _, value in find_all(text, language))
 
 
 def read_figures(match: regex.Match[str]) -> int:

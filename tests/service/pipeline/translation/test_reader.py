@@ -198,6 +198,16 @@ async def test_number_in_words_that_was_lost_is_masked_and_else_stays_lost(
     assert list_texts(masked) == ["three hundred fifty of 12 people", "\ue000 of \ue001 people"]
 
 
+@pytest.mark.parametrize("text", ["um halb drei", "um halb 3"])
+async def test_half_hour_is_not_an_hour_off(start: MakeStand, text: str) -> None:
+    def misread(sequence: TokenSequence) -> Result:
+        return answer("at half past 3", f"at {read(sequence)[3:]}")
+
+    masked = await serve_masks(await start(translate=misread))
+
+    assert await translate(masked, text, TranslateOptions("de", "en")) == "at 2:30"
+
+
 async def test_number_in_words_alone_is_shown_in_figures(start: MakeStand) -> None:
     masked = await serve_masks(await start(translate=lambda _: answer("NICHTS")))
     options = replace(TO_GERMAN, source="de", target="en")

@@ -191,7 +191,7 @@ def test_other_marks_within_a_word_are_taken_out(text: str) -> None:
 
 
 def test_numbers_in_words_give_way_to_terms() -> None:
-    spelled = [SpelledNumber(0, 10, 21), SpelledNumber(20, 30, 32)]
+    spelled = [SpelledNumber(0, 10, "21"), SpelledNumber(20, 30, "32")]
 
     masked = mask(
         "twenty-one dogs and thirty-two cats", terms=Terms({"and thirty-two": "&"}), spelled=spelled
