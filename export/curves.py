@@ -7,6 +7,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from models.pictures import save_picture
 from models.training.trainer import HISTORY, read_history
 from service.repository.manifest import HEADLINE_METRICS
 
@@ -28,7 +29,7 @@ def draw_curves(run_folder: Path, path: Path) -> None:
         scores.plot(*points, marker="o", label=name)
     scores.legend(fontsize="small")
     finish(scores, "Validation", len(records))
-    figure.savefig(path, dpi=80, metadata={"Software": None})
+    save_picture(figure, path, dpi=80)
 
 
 def loss_points(records: Sequence[Mapping[str, Any]]) -> Points:

@@ -62,4 +62,4 @@ def fill_page(text: str, root: Path) -> str:
 def build_openapi() -> str:
     """The OpenAPI document of the service; no models are loaded for it."""
     document = create_app(Settings()).openapi()
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from loadtests.load.recorder import LATE, LATENCY, STAGES
+from models.pictures import save_picture
 
 PERCENTILES = ("p50", "p95", "p99")
 
@@ -33,7 +34,7 @@ def plot_load(results: Mapping[str, Any], path: Path) -> None:
     finish(course, "seconds")
     about = results["about"]
     figure.suptitle(f"{about['cpu_model']}, {about['num_cpus']} processors, {about['date']}")
-    figure.savefig(path, dpi=110)
+    save_picture(figure, path, dpi=110)
 
 
 def list_loads(results: Mapping[str, Any]) -> list[float]:

@@ -37,8 +37,32 @@ def format_cell(value: object) -> str:
 
 def write_json(results: Mapping[str, Any], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(clean(results), indent=1, ensure_ascii=False)
-    path.write_text(text + "\n", encoding="utf-8")
+    path.write_text(lay_out(clean(results)) + "\n", encoding="utf-8")
+
+
+def lay_out(value: Any, line: str = "\n") -> str:
+    """Writes JSON with a line for each list and object that holds no further ones.
+
+    Args:
+        value: as `clean` returns it.
+        line: what begins a line at this depth.
+    """
+    if not has_parts(value):
+        return json.dumps(value, ensure_ascii=False)
+    inner = line + " "
+    if isinstance(value, list):
+        parts = [lay_out(each, inner) for each in value]
+        return f"[{inner}{f',{inner}'.join(parts)}{line}]"
+    parts = [
+        f"{json.dumps(key, ensure_ascii=False)}: {lay_out(each, inner)}"
+        for key, each in value.items()
+    ]
+    return f"{{{inner}{f',{inner}'.join(parts)}{line}}}"
+
+
+def has_parts(value: Any) -> bool:
+    inside = value.values() if isinstance(value, dict) else value
+    return isinstance(value, dict | list) and any(isinstance(x, dict | list) for x in inside)
 
 
 def clean(value: Any) -> Any:

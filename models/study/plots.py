@@ -7,7 +7,10 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from models.pictures import save_picture
+
 GRADIENTS, RECALL = "gradients.png", "recall.png"
+DPI = 80
 # Below this, float32 has no digits left beside the gradients of other states.
 SMALLEST = 1e-12
 
@@ -24,7 +27,7 @@ def draw_gradients(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
         axis.set_xlabel("steps back")
         finish(axis, "At the start" if when == "start" else "After training")
     figure.axes[0].set_ylabel("gradient, 1 = last state")
-    save(figure, path)
+    save_picture(figure, path, dpi=DPI)
 
 
 def draw_recall(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
@@ -41,14 +44,10 @@ def draw_recall(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     axis.set_xlabel("steps between symbol and question")
     axis.set_ylabel("share recalled")
     finish(axis, "Recall")
-    save(figure, path)
+    save_picture(figure, path, dpi=DPI)
 
 
 def finish(axis: Axes, title: str) -> None:
     axis.set_title(title)
     axis.grid(alpha=0.3)
     axis.legend(fontsize="small")
-
-
-def save(figure: Figure, path: Path) -> None:
-    figure.savefig(path, dpi=80, metadata={"Software": None})

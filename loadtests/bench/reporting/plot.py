@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from loadtests.bench.contestants.servers import FLOOR, LITSERVE, PLAIN, TORCHSERVE, ours_name
 from loadtests.measuring.figures import median
+from models.pictures import save_picture
 
 LATENCIES = ("p50_ms", "p99_ms", "p99.9_ms")
 # One colour for each server in all panels.
@@ -35,7 +36,7 @@ def plot_results(results: Mapping[str, Any], path: Path) -> None:
         axis.set_visible(False)
     about = results["about"]
     figure.suptitle(f"{about['cpu_model']}, {about['num_cpus']} processors, {about['date']}")
-    figure.savefig(path, dpi=110)
+    save_picture(figure, path, dpi=110)
 
 
 def draw_engine(axis: Axes, results: Mapping[str, Any]) -> None:
@@ -67,7 +68,7 @@ def draw_lines(axis: Axes, figures: Mapping[str, Sequence[float]]) -> None:
 def draw_http(axis: Axes, results: Mapping[str, Any]) -> None:
     levels: list[int] = []
     for name, by_level in results["http"]["summary"].items():
-        levels = list(by_level)
+        levels = [int(level) for level in by_level]  # text in a results file
         rates = [each["requests_per_second"] for each in by_level.values()]
         axis.plot(levels, rates, marker="o", label=name, color=COLORS[name])
     scale_by_doubling(axis, levels)

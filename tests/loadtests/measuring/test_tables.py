@@ -34,5 +34,20 @@ def test_json_is_valid_whatever_was_measured(tmp_path: Path) -> None:
     assert found["http"]["rounds"]["32"][0][FP32]["requests_per_second"] == 2000.0
 
 
+def test_a_list_or_object_of_plain_values_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    write_json({"about": {"cpu": "é", "cpus": 2}, "rows": [[1, 2], {}], "empty": []}, path)
+    assert path.read_text(encoding="utf-8").splitlines() == [
+        "{",
+        ' "about": {"cpu": "é", "cpus": 2},',
+        ' "rows": [',
+        "  [1, 2],",
+        "  {}",
+        " ],",
+        ' "empty": []',
+        "}",
+    ]
+
+
 def test_clean_shortens_numbers() -> None:
     assert clean((1.23456789, [0.1])) == [1.23457, [0.1]]
