@@ -6,6 +6,7 @@ stands behind them: <마음에 들다 안>. The options are
 
 - adj: an adjective; without it, a verb,
 - past, future, ?, 시, and 안, 못 or 않다 for the negation: see `korean.conjugate`,
+- 규칙 or 러: the class of a homograph, see `korean`: <나무 밑에 묻다 규칙>, <산에 이르다 러>,
 - a connective, such as 고: the sentence goes on.
 
 <이다> is the copula, negated by 아니; with adj, so is the end of a word: <감동적이다 adj>.
@@ -14,7 +15,16 @@ stands behind them: <마음에 들다 안>. The options are
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from models.synthesis.korean import Level, Negation, Tense, Verb, conjugate, end_plain, join_copula
+from models.synthesis.korean import (
+    Irregularity,
+    Level,
+    Negation,
+    Tense,
+    Verb,
+    conjugate,
+    end_plain,
+    join_copula,
+)
 from service.text.korean.particles import choose_particle
 
 PARTICLE = re.compile(r"\[([가-힣]+)\]")
@@ -36,7 +46,8 @@ FAMILIAR = {
 
 NEGATIONS: Mapping[str, Negation] = {"안": "안", "못": "못", "않다": "지 않다"}
 TENSES: Mapping[str, Tense] = {"past": "past", "future": "future"}
-MARKS = {"?", "시", "adj", "아니"}
+CLASSES: Mapping[str, Irregularity] = {"규칙": "", "러": "러"}
+MARKS = {"?", "시", "adj", "아니", *CLASSES}
 Connective = Callable[[Verb], str]
 CONNECTIVES: Mapping[str, Connective] = {
     "고": lambda verb: verb.attach("고"),
@@ -97,7 +108,8 @@ def form_predicate(before: str, predicate: str, level: Level) -> str:
             if connective
             else end_copula(noun, options, level)
         )
-    verb = Verb.parse(form, is_adjective="adj" in options)
+    named = next((CLASSES[name] for name in options if name in CLASSES), None)
+    verb = Verb.parse(form, is_adjective="adj" in options, named=named)
     if connective:
         return before + connect(verb, options, connective)
     return before + conjugate(

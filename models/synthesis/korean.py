@@ -2,7 +2,8 @@
 
 A verb is named by its dictionary form. Irregular stems are recognized: by lists if a class is small
 (걷다, 짓다), and by lists of the regular exceptions if it is large (춥다, 모르다, 빨갛다). Of
-homographs the more common one is meant: 묻다 asks, 걷다 walks, 굽다 bakes, 이르다 is early.
+homographs the more common one is meant (묻다 asks, 걷다 walks, 굽다 bakes, 이르다 is early), unless
+the class of the other is named: 묻다 buries, 걷다 rolls up, 굽다 is bent, 이르다 arrives.
 Source of the classes: 한글 맞춤법 (rules of Hangul spelling), articles 16, 18 and 34 to 39.
 """
 
@@ -15,6 +16,7 @@ from service.text.korean.particles import choose_particle
 Level = Literal["해요", "합니다", "해", "한다", "네요", "음"]
 Tense = Literal["present", "past", "future"]
 Negation = Literal["", "안", "못", "지 않다"]
+Irregularity = Literal["", "ㅂ", "ㄷ", "ㅅ", "ㅎ", "르", "러", "우"]
 
 BRIGHT = "ㅏㅑㅗ"  # are followed by 아, all others by 어
 CONTRACTIONS = {"ㅗ": "ㅘ", "ㅜ": "ㅝ", "ㅣ": "ㅕ", "ㅚ": "ㅙ"}
@@ -47,14 +49,18 @@ class Verb:
     Attributes:
         stem: the dictionary form without 다.
         noun: what 안 and 못 follow rather than precede: 공부 안 해요.
+        named: the irregularity of a homograph that the stem does not tell; empty if it is regular.
     """
 
     stem: str
     is_adjective: bool = False
     noun: str = ""
+    named: Irregularity | None = None
 
     @classmethod
-    def parse(cls, form: str, *, is_adjective: bool = False) -> "Verb":
+    def parse(
+        cls, form: str, *, is_adjective: bool = False, named: Irregularity | None = None
+    ) -> "Verb":
         """Reads a dictionary form such as 먹다; 공부+하다 for a verb that 안 divides.
 
         Raises:
@@ -63,21 +69,24 @@ class Verb:
         noun, _, verb = form.rpartition("+")
         if not verb.endswith("다") or len(verb) < 2:
             raise ValueError(f"{form!r} is not a dictionary form, which ends in 다")
-        return cls(verb[:-1], is_adjective, noun)
+        return cls(verb[:-1], is_adjective, noun, named)
 
     @property
-    def irregularity(self) -> str:
-        """ㅂ, ㄷ, ㅅ, ㅎ, 르, 러 or 우; empty if the stem is regular."""
+    def irregularity(self) -> Irregularity:
+        """Empty if the stem is regular."""
+        if self.named is not None:
+            return self.named
         stem = self.stem
-        final = split_syllable(stem[-1])[2]
-        found = {
+        found: dict[Irregularity, bool] = {
             "ㅂ": not stem.endswith(REGULAR_B),
             "ㄷ": stem.endswith(IRREGULAR_D) and stem not in REGULAR_D,
             "ㅅ": stem.endswith(IRREGULAR_S),
             "ㅎ": not stem.endswith(REGULAR_H),
         }
-        if found.get(final):
-            return final
+        final = split_syllable(stem[-1])[2]
+        for irregularity, is_irregular in found.items():
+            if final == irregularity and is_irregular:
+                return irregularity
         if stem.endswith(IRREGULAR_REO):
             return "러"
         if stem.endswith("르") and len(stem) > 1 and not stem.endswith(REGULAR_REU):
@@ -227,8 +236,8 @@ def end_plain(verb: Verb) -> str:
 
 
 def is_honorific(verb: Verb) -> bool:
-    """Tells 시 of an honorific from that of a stem such as 마시."""
-    return verb.stem not in ("마시", "모시", "부시", "쑤시")
+    """Tells 시 of an honorific from that of a stem such as 시, 마시 and 눈부시."""
+    return verb.stem != "시" and not verb.stem.endswith(("마시", "모시", "부시", "쑤시"))
 
 
 def end_future(level: Level, question: bool) -> str:

@@ -27,6 +27,11 @@ from models.synthesis.korean import Level
         ("<인상적이다 adj 않다 past>.", "해", "인상적이지 않았어."),
         ("<추천+하다 안 ㄹ> 수, <박수를 치다 안 는>", "해", "추천 안 할 수, 박수를 안 치는"),
         ("<좋다 adj 않다 past 지만>", "해", "좋지 않았지만"),
+        (
+            "<나무 밑에 묻다 규칙 past 고> <산에 이르다 러 past>.",
+            "해",
+            "나무 밑에 묻었고 산에 이르렀어.",
+        ),
         ("<3 and [brackets] stay", "해요", "<3 and [brackets] stay"),
     ],
 )
