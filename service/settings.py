@@ -240,6 +240,15 @@ class Settings(BaseSettings):
             "from each, unless a request says otherwise; slower and more faithful."
         ),
     ] = True
+    pivot_candidates: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=64,
+            description="Translations of a sentence into the pivot language that go on from there; "
+            "of all that come of them the best is given. 1 is fastest.",
+        ),
+    ] = 4
     max_alternatives: Annotated[
         int,
         Field(

@@ -85,6 +85,9 @@ class ByteTokenizer(Tokenizer):
     def vocab_size(self) -> int:
         return NUM_SPECIAL_IDS + 256
 
+    def has_word(self, word: str) -> bool:
+        return len(self.encode(word)) == 1
+
     def encode(self, text: str) -> list[int]:
         has_tokens = text.replace("\u200b", "").strip()
         return [NUM_SPECIAL_IDS + byte for byte in text.encode()] if has_tokens else []

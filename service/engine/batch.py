@@ -110,6 +110,9 @@ class TokenSequence:
         return self.search.beam_size if self.search else 1
 
 
+SOURCE_WEIGHT = 0.4
+"""Of the source's mean log-probability per token, beside that of its translation."""
+
 Defect = Literal["length", "loop"]
 """Why a translation is not complete: it was cut at its length limit, or it repeats itself."""
 
@@ -124,16 +127,24 @@ class Hypothesis:
         defect: None if it ended with eos and does not repeat itself.
         attention: (T, S) float32, one row per step (of eos too, if it ended with that), if it was
             asked for.
+        read_back: mean log-probability per token of the source as its translation, eos included;
+            None if it was not read back.
     """
 
     token_ids: list[int]
     score: float
     defect: Defect | None = None
     attention: FloatArray | None = None
+    read_back: float | None = None
 
     @property
     def is_complete(self) -> bool:
         return self.defect is None
+
+    @property
+    def merit(self) -> float:
+        """Both log-probabilities together (Yee et al. 2019, equation 4, no language model)."""
+        return self.score + SOURCE_WEIGHT * (self.read_back or 0.0)
 
 
 End = Literal["eos", "stop", "length"]

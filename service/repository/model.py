@@ -46,16 +46,37 @@ class Model:
             return list(sentences)
         spelled = casing.normalize_caps(sentences)
         if language in casing.NOUN_CAPITALS:
-            return spelled
-        return [casing.normalize_title(sentence, self.reads_lower) for sentence in spelled]
+            return [casing.restore_capitals(sentence, self.knows_noun) for sentence in spelled]
+        spelled = [casing.normalize_title(sentence, self.reads_lower) for sentence in spelled]
+        spelled = [casing.normalize_lone_words(sentence, self.knows_lower) for sentence in spelled]
+        return [casing.restore_capitals(sentence, self.knows_name) for sentence in spelled]
 
     def reads_lower(self, word: str) -> bool:
-        """Whether the vocabulary knows a word better in small letters: "Dogs", but not "Anna".
+        """Whether the vocabulary knows a word in small letters, too: "Dogs", but not "Anna".
 
         A name is as many tokens or fewer with its capital, unless a single token spells both.
         """
+        as_it_is, in_lower = self._count_tokens(word)
+        return in_lower < as_it_is or in_lower == 1
+
+    def knows_lower(self, word: str) -> bool:
+        """Whether a capitalised word is more tokens than in small letters: "Umbrella"."""
+        as_it_is, in_lower = self._count_tokens(word)
+        return in_lower < as_it_is
+
+    def knows_noun(self, word: str) -> bool:
+        """Whether a word in small letters is fewer tokens with a capital: "gurke"."""
+        capitalised, as_it_is = self._count_tokens(word.capitalize())
+        return capitalised < as_it_is
+
+    def knows_name(self, word: str) -> bool:
+        """Whether a word in small letters is a single token with a capital alone: "berlin"."""
+        return self.tokenizer.has_word(word.capitalize()) and not self.tokenizer.has_word(word)
+
+    def _count_tokens(self, word: str) -> tuple[int, int]:
+        """Of a word as it is, and in small letters."""
         as_it_is, in_lower = self.tokenizer.encode_batch([word, word.lower()])
-        return len(in_lower) < len(as_it_is) or len(in_lower) == 1
+        return len(as_it_is), len(in_lower)
 
     def encode(self, texts: Sequence[str], start_id: int | None = None) -> list[list[int]]:
         """Input ids of each text, with its end if the model makes one of it; empty without tokens.

@@ -1,13 +1,14 @@
-"""Lower-cases sentences in capitals or Title Case, since models learn from sentence case.
+"""Spells sentences in the case that models have learnt from, each at its original length.
 
-Users type such sentences, training text has hardly any, and the tokenizer splits their words into
-letters and fragments.
+Users type in capitals, in Title Case, without any capitals, and single words with one. Training
+text has hardly any of that, and the tokenizer splits such words into letters and fragments.
 """
 
 import re
 from collections.abc import Callable, Sequence
 
 WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
+CAPITAL_I = re.compile(r"\bI\b")
 # Languages that capitalise all nouns: their sentences look like headlines, and mean it.
 NOUN_CAPITALS = frozenset({"de", "lb"})
 # A headline has at least this many words that are capitalised or longer than those that headlines
@@ -15,6 +16,7 @@ NOUN_CAPITALS = frozenset({"de", "lb"})
 MIN_TITLE_WORDS = 4
 SMALL_WORD_CHARS = 4
 MIN_CAPITALISED_OF_LONG, MIN_CAPITALISED = 0.9, 0.65
+MAX_LONE_WORDS = 2
 
 
 def normalize_caps(sentences: Sequence[str]) -> list[str]:
@@ -80,6 +82,41 @@ def normalize_title(sentence: str, reads_lower: Callable[[str], bool]) -> str:
         return word.lower() if is_capitalised(word) and reads_lower(word) else word
 
     return sentence[: first.end()] + WORD.sub(lower, sentence[first.end() :])
+
+
+def normalize_lone_words(text: str, knows_lower: Callable[[str], bool]) -> str:
+    """Lower-cases the words of a text of one or two ("Umbrella") that are capitalised.
+
+    Args:
+        text: in a language that does not capitalise its nouns.
+        knows_lower: tells whether the model knows a capitalised word far better in small letters.
+    """
+    if count_words(text) > MAX_LONE_WORDS:  # nearly all texts end here
+        return text
+
+    def lower(match: re.Match[str]) -> str:
+        word = match[0]
+        return word.lower() if is_capitalised(word) and knows_lower(word) else word
+
+    return WORD.sub(lower, text)
+
+
+def restore_capitals(sentence: str, knows_capital: Callable[[str], bool]) -> str:
+    """Capitalises words of a sentence that has no capitals but its first, and the English "I".
+
+    Args:
+        sentence: with small letters alone where names or nouns could be.
+        knows_capital: tells whether the model knows a word better with a capital: "berlin".
+    """
+    if any(map(str.isupper, CAPITAL_I.sub("", sentence)[1:])):  # most sentences end here
+        return sentence
+
+    def capitalise(match: re.Match[str]) -> str:
+        word = match[0]
+        upper = word[0].upper() + word[1:]
+        return upper if len(upper) == len(word) and knows_capital(word) else word
+
+    return WORD.sub(capitalise, sentence)
 
 
 def is_title(words: Sequence[str]) -> bool:

@@ -115,12 +115,13 @@ def pack_hypothesis(hypothesis: Hypothesis) -> Packed:
         hypothesis.score,
         hypothesis.defect,
         None if attention is None else pack_array(attention),
+        hypothesis.read_back,
     )
 
 
 def unpack_hypothesis(packed: Packed) -> Hypothesis:
-    token_ids, score, defect, attention = packed
-    return Hypothesis(token_ids, score, defect, attention and unpack_array(attention))
+    token_ids, score, defect, attention, read_back = packed
+    return Hypothesis(token_ids, score, defect, attention and unpack_array(attention), read_back)
 
 
 def pack_error(error: errors.ServingError) -> Packed:

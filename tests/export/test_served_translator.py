@@ -10,8 +10,7 @@ import torch
 from export.graphs.scorer import LOWEST
 from models.config import Cell
 from service.arrays import FloatArray
-from service.engine.batch import Hypothesis, TokenSequence
-from service.engine.search.reranker import SOURCE_WEIGHT
+from service.engine.batch import SOURCE_WEIGHT, Hypothesis, TokenSequence
 from tests.export.conftest import TinyTranslator
 from tests.service.engine.search.test_translator import (
     SCORE_TOLERANCE,

@@ -7,14 +7,12 @@ a language model).
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from service.arrays import FloatArray
 from service.engine.batch import Hypothesis, Result, TokenSequence, pad_rows
 from service.engine.runtime.session import Session
 
-# Of the source's mean log-probability per token, beside that of the translation.
-SOURCE_WEIGHT = 0.4
 # Bounds the memory for the scores of all tokens of the vocabulary, some 50 kB each.
 MAX_BATCH_TOKENS = 1024
 
@@ -53,7 +51,7 @@ class Reranker:
         self._scorer, self._pad_id, self._eos_id = scorer, pad_id, eos_id
 
     def rerank(self, ended: Sequence[Ended]) -> list[Ended]:
-        """The results of sentences, each with its best hypothesis first; scores stay as they are.
+        """The results of sentences, each with its best hypothesis first.
 
         Raises:
             InferenceFailed: the runtime refused or broke.
@@ -79,14 +77,14 @@ class Reranker:
         search = sequence.search
         if search is None or search.source_start_id is None or not isinstance(result, list):
             return []
-        places = [place for place, found in enumerate(result) if found.is_complete]
-        if len(places) < 2:
+        if len(result) < 2:
             return []
         # what ends the source is eos, or the level of its translation
         wanted_ids = [search.source_start_id, *sequence.input_ids[:-1], self._eos_id]
         return [
             Candidate((index, place), [*result[place].token_ids, self._eos_id], wanted_ids)
-            for place in places
+            for place, found in enumerate(result)
+            if found.is_complete
         ]
 
     def _score(self, batch: Sequence[Candidate]) -> list[float]:
@@ -114,15 +112,12 @@ def cut_batches(candidates: Sequence[Candidate]) -> Iterator[list[Candidate]]:
 
 
 def sort_hypotheses(index: int, result: Result, scores: dict[tuple[int, int], float]) -> Result:
-    """The hypotheses of sentence `index` by both scores; those that were not read back last."""
+    """The hypotheses of sentence `index` by merit; those that were not read back last."""
     if not isinstance(result, list):
         return result
-
-    def rank(place: int) -> tuple[bool, float]:
-        read_back = scores.get((index, place))
-        if read_back is None:
-            return True, place
-        return False, -(result[place].score + SOURCE_WEIGHT * read_back)
-
-    ranked: list[Hypothesis] = [result[place] for place in sorted(range(len(result)), key=rank)]
-    return ranked
+    known = [
+        replace(found, read_back=scores.get((index, place))) for place, found in enumerate(result)
+    ]
+    read = [found for found in known if found.read_back is not None]
+    others: list[Hypothesis] = [found for found in known if found.read_back is None]
+    return [*sorted(read, key=lambda found: -found.merit), *others]

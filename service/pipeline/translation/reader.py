@@ -16,14 +16,17 @@ from service.pipeline.translation.sentence import (
 from service.repository.manifest import Manifest, ScoreFit
 from service.repository.model import Model, check_length, new_token_limit
 from service.text.alignment import share_tags
+from service.text.casing import NOUN_CAPITALS
 from service.text.levels.speech_level import Level
 from service.text.markup import Node, Tag, escape_text
+from service.text.masking.half_hours import find_half_hours
 from service.text.masking.masker import Masked, Masks, cut_at_placeables, mask_sentence
+from service.text.masking.spelled_numbers import SpelledNumber, find_spelled_numbers
 from service.text.masking.terms import NO_TERMS, Terms
 from service.text.sentences import segmenter
 
-# Below this score, a word alone is read as an utterance, too: "hello" as "Hello.".
-DOUBTFUL = 0.7
+# Below this score, a word alone is read in another way, too: "hello" as "Hello.".
+DOUBTFUL = 0.85
 FORMALITIES: dict[Formality, Level | None] = {
     "default": None,
     "more": "formal",
@@ -92,14 +95,23 @@ class Reader:
     def mask(
         self, sentence: Sentence, masks: Masks, *, small_numbers: bool = False
     ) -> Masked | None:
+        spelled = self.find_spelled(sentence.text) if small_numbers else ()
         return mask_sentence(
             sentence.text,
             masks,
             sentence.tags,
             terms=self.terms,
             small_numbers=small_numbers,
+            spelled=spelled,
             render=escape_text if self.text_format == "html" else str,
         )
+
+    def find_spelled(self, text: str) -> list[SpelledNumber]:
+        """The numbers and half hours that a text has in words."""
+        return [
+            *find_half_hours(text, self.source),
+            *find_spelled_numbers(text, self.source),
+        ]
 
     def read(self, found: Sequence[Sentence]) -> list[list[Sentence]]:
         """Each sentence with what the model is to translate of it in a sequence.
@@ -120,14 +132,15 @@ class Reader:
             elif len(input_ids) > self.max_tokens and " " in sentence.masked.text:
                 read.append(list(chain.from_iterable(self.read(self.cut_in_two(sentence)))))
             else:
-                sequence = self.make_sequence(input_ids, sentence)
-                read.append(
-                    [
-                        sentence._replace(
-                            sequence=sequence, spelled=text, target=self.target, level=self.level
-                        )
-                    ]
+                numbers = self.find_spelled(sentence.masked.text)
+                sentence = sentence._replace(
+                    sequence=self.make_sequence(input_ids, sentence),
+                    spelled=text,
+                    numbers=[each.figures for each in numbers],
+                    target=self.target,
+                    level=self.level,
                 )
+                read.append([sentence])
         return read
 
     def make_sequence(self, input_ids: list[int], sentence: Sentence) -> TokenSequence:
@@ -145,7 +158,18 @@ class Reader:
         if sentence.sequence is None or sentence.is_retry or sentence.is_plain:
             return False
         best = next(find_candidates(self.model, sentence, results), None)
-        return best is None or (sentence.is_bare_word and self.doubts(best.hypothesis))
+        return best is None or (self.has_other_spelling(sentence) and self.doubts(best.hypothesis))
+
+    def has_other_spelling(self, sentence: Sentence) -> bool:
+        """Whether it is a word alone that could be read otherwise.
+
+        One with a capital could not if that is a noun's, or if the vocabulary has the word so.
+        """
+        if not sentence.is_bare_word or sentence.spelled[0].islower():
+            return sentence.is_bare_word
+        return self.source not in NOUN_CAPITALS and not self.model.tokenizer.has_word(
+            sentence.spelled
+        )
 
     def doubts(self, hypothesis: Hypothesis) -> bool:
         fit = self.score_fit
@@ -156,22 +180,31 @@ class Reader:
     ) -> list[Sentence]:
         """A sentence read another way.
 
-        With its small numbers masked, or cut around its masks; a word alone as an utterance.
+        With small numbers and those in words masked, or cut around its masks; a word alone in small
+        letters as an utterance, one with a capital in small letters.
         """
-        if sentence.is_bare_word:
-            spelled = f"{sentence.spelled[0].upper()}{sentence.spelled[1:]}."
+        if self.has_other_spelling(sentence) and not sentence.numbers:
+            first, rest = sentence.spelled[0], sentence.spelled[1:]
+            spelled = f"{first.lower()}{rest}" if first.isupper() else f"{first.upper()}{rest}."
             (input_ids,) = self.model.encode([spelled], self.start_id)
             sequence = self.make_sequence(input_ids, sentence)
             earlier = tuple(find_candidates(self.model, sentence, results))
-            return [sentence._replace(sequence=sequence, is_retry=True, earlier=earlier)]
+            return [
+                sentence._replace(
+                    sequence=sequence, spelled=spelled, is_retry=True, earlier=earlier
+                )
+            ]
         masked = None
-        if DIGITS.search(sentence.masked.text) and carries_some_masks(
-            self.model, sentence, results
-        ):
+        has_numbers = sentence.numbers or DIGITS.search(sentence.masked.text)
+        if has_numbers and carries_some_masks(self.model, sentence, results):
             masked = self.mask(sentence, self.model.manifest.masks, small_numbers=True)
             found = find_candidates(self.model, sentence, results, may_drop_figures=True)
             sentence = sentence._replace(earlier=tuple(found))
-        again = [sentence._replace(masked=masked)] if masked else self.cut_around(sentence)
+        again = (
+            [sentence._replace(masked=masked, sequence=None)]
+            if masked
+            else self.cut_around(sentence)
+        )
         return [each._replace(is_retry=True) for each in chain.from_iterable(self.read(again))]
 
 

@@ -18,12 +18,14 @@ from service.text.casing import is_in_capitals
 from service.text.levels.speech_level import Level, level_of
 from service.text.markup import Tag
 from service.text.masking.fixed_spaces import has_fixed_spaces, keep_fixed_spaces
+from service.text.masking.half_hours import says_half_hour
 from service.text.masking.masker import LETTER, Masked, carries_masks, unmask
 from service.text.masking.number_words import says_figure
+from service.text.masking.spelled_numbers import says_number
 from service.text.sentences.final_marks import match_final_marks
 
 DIGITS = regex.compile(r"\d+")
-BARE_WORD = regex.compile(r"\p{Ll}[\p{L}\p{M}'’-]*")
+BARE_WORD = regex.compile(r"\p{L}[\p{Ll}\p{M}'’-]+")
 REPLACEMENT = "\ufffd"
 
 
@@ -47,6 +49,7 @@ class Sentence(NamedTuple):
         tags: inline tags within it; the other one of a pair may be elsewhere.
         masked: as it is to be translated.
         spelled: the masked text as the model reads it.
+        numbers: figures of those in words, which its translation must say.
         target: the language of the translation.
         space_tags: those before, within and after the white space.
         level: that its translation should have, if one was asked for.
@@ -61,6 +64,7 @@ class Sentence(NamedTuple):
     tags: Sequence[Tag] = ()
     sequence: TokenSequence | None = None
     spelled: str = ""
+    numbers: Sequence[str] = ()
     target: str = ""
     level: Level | None = None
     space_tags: Sequence[Tag] = ()
@@ -73,15 +77,22 @@ class Sentence(NamedTuple):
         return self.spelled != self.masked.text and is_in_capitals(self.masked.text)
 
     @property
+    def is_lowered(self) -> bool:
+        """Whether its translation begins with a capital that the model does not see."""
+        return self.spelled[:1].islower() and self.masked.text[:1].isupper()
+
+    @property
     def is_plain(self) -> bool:
         """Whether its first hypothesis is its translation, whatever that is."""
         masked = self.masked
-        is_whole = not (self.level or masked.originals or masked.tags or DIGITS.search(masked.text))
-        return is_whole and not (self.is_bare_word or has_fixed_spaces(self.text))
+        has_numbers = bool(self.numbers) or DIGITS.search(masked.text)
+        is_whole = not (self.level or masked.originals or masked.tags or has_numbers)
+        is_spelled_otherwise = self.is_bare_word or self.is_lowered
+        return is_whole and not (is_spelled_otherwise or has_fixed_spaces(self.text))
 
     @property
     def is_bare_word(self) -> bool:
-        """Whether it is a word alone in small letters, which may be a word or a whole utterance."""
+        """Whether it is a word alone, not in capitals, which may be a whole utterance."""
         return BARE_WORD.fullmatch(self.masked.text) is not None and not self.masked.tags
 
 
@@ -148,13 +159,23 @@ def decode(model: Model, sentence: Sentence, hypothesis: Hypothesis) -> str:
 
 
 def is_faithful(sentence: Sentence, translation: str, *, may_drop_figures: bool = False) -> bool:
-    """Whether a translation says something, has each mask once, and the right figures."""
+    """Whether a translation says something, has each mask once, and the right numbers."""
     return (
         LETTER.search(translation) is not None
         and carries_masks(translation, sentence.masked)
         and has_figures(
             sentence.masked.text, translation, "" if may_drop_figures else sentence.target
         )
+        and (may_drop_figures or has_numbers(sentence, translation))
+    )
+
+
+def has_numbers(sentence: Sentence, translation: str) -> bool:
+    return all(
+        says_half_hour(translation, figures, sentence.target)
+        if ":" in figures
+        else says_number(translation, figures, sentence.target)
+        for figures in sentence.numbers
     )
 
 
@@ -191,10 +212,17 @@ def choose_candidate(
     model: Model, sentence: Sentence, results: Mapping[TokenSequence, Result], rank: int
 ) -> Candidate | None:
     """The candidate of a rank, or the last before it; None if there is none."""
-    found = find_candidates(model, sentence, results)
     if not (rank or sentence.earlier):
-        return next(found, None)
-    candidates = list(found)
+        return next(find_candidates(model, sentence, results), None)
+    candidates = list_candidates(model, sentence, results)
+    return candidates[min(rank, len(candidates) - 1)] if candidates else None
+
+
+def list_candidates(
+    model: Model, sentence: Sentence, results: Mapping[TokenSequence, Result]
+) -> list[Candidate]:
+    """As `find_candidates`, with those of an earlier reading."""
+    candidates = list(find_candidates(model, sentence, results))
     if sentence.is_bare_word:
         readings = [each for each in (candidates, sentence.earlier) if each]
         readings.sort(
@@ -202,8 +230,7 @@ def choose_candidate(
             reverse=True,
         )
         candidates = [candidate for each in readings for candidate in each]
-    candidates = candidates or list(sentence.earlier)
-    return candidates[min(rank, len(candidates) - 1)] if candidates else None
+    return candidates or list(sentence.earlier)
 
 
 def translate_sentence(model: Model, sentence: Sentence, choices: Choices) -> Rendered:
@@ -227,7 +254,9 @@ def translate_sentence(model: Model, sentence: Sentence, choices: Choices) -> Re
 
 
 def finish(text: str, tags: Sequence[Tag], sentence: Sentence) -> tuple[str, Sequence[Tag]]:
-    """A translation with the final marks of its source, and without broken characters."""
+    """A translation with the capital and marks of its source, and without broken characters."""
+    if sentence.is_lowered:
+        text = text[:1].upper() + text[1:]
     if REPLACEMENT in text and REPLACEMENT not in sentence.text and not tags:
         text = text.replace(REPLACEMENT, "")
     finished = match_final_marks(sentence.masked.text, text)

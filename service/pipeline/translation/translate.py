@@ -31,7 +31,14 @@ from service.pipeline.states import StatesPlan, choose_units
 from service.pipeline.submission import ModelBatch, Submission, group_by_model, name_models
 from service.pipeline.task_pipeline import TaskPipeline
 from service.pipeline.translation.documents import Document, Passage, assemble, parse_text, segment
-from service.pipeline.translation.pivot import join_halves
+from service.pipeline.translation.pivot import (
+    Found,
+    Stretch,
+    choose_ways,
+    cut_stretches,
+    join_answers,
+    whole_stretch,
+)
 from service.pipeline.translation.reader import make_reader
 from service.pipeline.translation.source_tokens import list_readings
 from service.pipeline.translation.streaming import GrowingTexts
@@ -159,17 +166,22 @@ class TranslatePipeline(TaskPipeline):
         Raises:
             Overloaded, DeadlineExceeded, InferenceFailed, ModelNotReady.
         """
+        results = await self._run_job(job)
+        answer = await self._assemble_answer(job, results, [None] * len(job.documents))
+        if job.onward:
+            stretches = await self._cut_onward(job, results, answer)
+            answer = await self._answer_onward(job, stretches, answer)
+        return keep_unsure(answer, job)
+
+    async def _run_job(self, job: TranslationJob) -> dict[TokenSequence, Result]:
+        """What the models make of a job's sentences, in a second reading where it takes one."""
         with Submission(job.work, job.deadline, self._clock) as submission:
             results = await submission.results()
             for document, served in zip(job.documents, job.served, strict=True):
                 submit_again(submission, served, document.read_all_again(results))
             results = await submission.results()
         observe_tokens(submission.work, results, self._metrics)
-        answer = await self._assemble_answer(job, results, [None] * len(job.documents))
-        if job.onward:
-            second = await self.answer_job(await self._open_second_half(job, answer))
-            answer = join_halves(answer, second, job.onward)
-        return keep_unsure(answer, job)
+        return results
 
     async def stream_job(self, job: TranslationJob) -> AsyncGenerator[StreamEvent, None]:
         """Like `answer_job`, but the text comes as it becomes certain.
@@ -203,17 +215,63 @@ class TranslatePipeline(TaskPipeline):
         observe_tokens(submission.work, results, self._metrics)
         answer = await self._assemble_answer(job, results, growing.texts)
         if job.onward:
-            async with aclosing(self._stream_second_half(job, answer)) as second_half:
+            stretches = await self._cut_onward(job, results, answer)
+            async with aclosing(self._stream_onward(job, stretches, answer)) as second_half:
                 async for event in second_half:
                     yield event
         else:
             yield answer
 
-    async def _open_second_half(
-        self, job: TranslationJob, answer: TranslateAnswer
+    async def _cut_onward(
+        self,
+        job: TranslationJob,
+        results: Mapping[TokenSequence, Result],
+        answer: TranslateAnswer,
+    ) -> list[list[Stretch]]:
+        """The stretches of each text that goes on from the pivot language."""
+        max_ways = self._count_ways(job)
+        if max_ways == 1:
+            return [[whole_stretch(answer.translations[index])] for index in job.onward]
+
+        def cut_all() -> list[list[Stretch]]:
+            return [cut_stretches(job.documents[index], results, max_ways) for index in job.onward]
+
+        return await offload(job.texts, cut_all)
+
+    def _count_ways(self, job: TranslationJob) -> int:
+        """The translations of a sentence that go on; one if the best could not be told, or sent."""
+        manifests = [
+            served.manifest
+            for index, leg in job.onward.items()
+            for served in (job.served[index], leg.served)
+            if served
+        ]
+        can_tell = job.options.rerank is not False and all(each.has_scorer for each in manifests)
+        if not can_tell or job.options.text_format != "text":
+            return 1
+        num_sentences = sum(len(job.documents[index].sequences) for index in job.onward)
+        fitting = self._settings.max_queue_size // 2 // max(1, num_sentences)
+        return max(1, min(self._settings.pivot_candidates, fitting))
+
+    async def _answer_onward(
+        self, job: TranslationJob, stretches: list[list[Stretch]], answer: TranslateAnswer
+    ) -> TranslateAnswer:
+        """The answer to all texts, some of which go on by the best of their ways."""
+        second = await self._open_onward(job, stretches)
+        results = await self._run_job(second)
+
+        def choose_all() -> list[list[Found]]:
+            return choose_ways(stretches, second.documents, results, second.options)
+
+        found = await offload(second.texts, choose_all)
+        timings = self._observe_stages(second, results)
+        return join_answers(answer, job.onward, stretches, found, timings)
+
+    async def _open_onward(
+        self, job: TranslationJob, stretches: list[list[Stretch]]
     ) -> TranslationJob:
-        """The job of the texts that are in the pivot language, by the same deadline."""
-        texts = [answer.translations[index].text for index in job.onward]
+        """The job of all ways, by the same deadline."""
+        texts = [way.text for each in stretches for stretch in each for way in stretch.ways]
         options = replace(
             job.options,
             source=self._settings.pivot_language,
@@ -223,16 +281,26 @@ class TranslatePipeline(TaskPipeline):
         kept = Terms({given: given for given in job.terms.translations.values()})
         return await self._open_texts(texts, options, kept, job.deadline)
 
-    async def _stream_second_half(
-        self, job: TranslationJob, answer: TranslateAnswer
+    async def _stream_onward(
+        self, job: TranslationJob, stretches: list[list[Stretch]], answer: TranslateAnswer
     ) -> AsyncGenerator[StreamEvent, None]:
+        """The second half of a stream; where there are ways to choose from, each text at once."""
         indices = list(job.onward)
-        async with aclosing(self.stream_job(await self._open_second_half(job, answer))) as events:
+        if self._count_ways(job) > 1:
+            joined = await self._answer_onward(job, stretches, answer)
+            for index in indices:
+                yield Delta(index, joined.translations[index].text)
+            yield joined
+            return
+        second = await self._open_onward(job, stretches)
+        async with aclosing(self.stream_job(second)) as events:
             async for event in events:
                 if isinstance(event, Delta):
                     yield replace(event, index=indices[event.index])
                 elif isinstance(event, TranslateAnswer):
-                    yield join_halves(answer, event, indices)
+                    ends = zip(stretches, event.translations, strict=True)
+                    found = [[(each[0].ways[0], end)] for each, end in ends]
+                    yield join_answers(answer, job.onward, stretches, found, event.timings)
 
     def languages(self) -> list[Language]:
         """Source languages with their targets."""

@@ -18,7 +18,8 @@ import regex
 from service.text.korean.particles import choose_particle
 from service.text.markup import Tag
 from service.text.masking.placeables import Kind, Placeable, find_placeables
-from service.text.masking.terms import NO_TERMS, Term, Terms
+from service.text.masking.spelled_numbers import SpelledNumber
+from service.text.masking.terms import NO_TERMS, Terms
 
 TagKind = Literal["opening", "closing", "void"]
 Masks = Mapping[Kind, str]
@@ -73,6 +74,7 @@ def mask_sentence(
     *,
     terms: Terms = NO_TERMS,
     small_numbers: bool = False,
+    spelled: Sequence[SpelledNumber] = (),
     render: Callable[[str], str] = str,
 ) -> Masked | None:
     """Masks a sentence; None if it must be cut around its placeables instead.
@@ -86,11 +88,16 @@ def mask_sentence(
         tags: inline tags at their offsets in the sentence.
         terms: those whose translations are given.
         small_numbers: see `find_placeables`.
+        spelled: numbers in words that are masked, too; their figures go into the translation.
         render: makes the source of a tag from a mark.
     """
     found = terms.find(sentence)
     given = {each.start: each.translation for each in found}
-    placeables = find_all(sentence, found, small_numbers=small_numbers)
+    named = [Placeable(each.start, each.end, "name") for each in found]
+    numbers = [each for each in spelled if is_free(each, named)]
+    given |= {each.start: each.figures for each in numbers}
+    named += [Placeable(each.start, each.end, "number") for each in numbers]
+    placeables = find_all(sentence, named, small_numbers=small_numbers)
     if not has_letters(sentence, placeables):
         edits = [Edit(*each[:2], given[each.start]) for each in placeables if each.start in given]
         return Masked("", edit(sentence, edits, 0, len(sentence))[0])
@@ -184,18 +191,18 @@ def carries_masks(text: str, masked: Masked) -> bool:
 
 
 def find_all(
-    sentence: str, found: Sequence[Term], *, small_numbers: bool = False
+    sentence: str, given: Sequence[Placeable], *, small_numbers: bool = False
 ) -> list[Placeable]:
-    """The placeables of a sentence, and the terms found in it in place of those they overlap."""
+    """The placeables of a sentence, with those given in place of the ones they overlap."""
     placeables = find_placeables(sentence, small_numbers=small_numbers)
-    if not found:
+    if not given:
         return placeables
-    free = [
-        each
-        for each in placeables
-        if all(each.end <= term.start or term.end <= each.start for term in found)
-    ]
-    return sorted([*free, *(Placeable(term.start, term.end, "name") for term in found)])
+    return sorted([*given, *(each for each in placeables if is_free(each, given))])
+
+
+def is_free(found: Placeable | SpelledNumber, others: Iterable[Placeable]) -> bool:
+    """Whether a stretch of a sentence overlaps none of the others."""
+    return all(found.end <= each.start or each.end <= found.start for each in others)
 
 
 def cut_at_placeables(sentence: str, terms: Terms = NO_TERMS) -> list[tuple[str, str]]:
@@ -206,7 +213,8 @@ def cut_at_placeables(sentence: str, terms: Terms = NO_TERMS) -> list[tuple[str,
     """
     pairs: list[tuple[str, str]] = [("", "")]
     end = 0
-    placeables = find_all(sentence, terms.find(sentence))
+    given = [Placeable(each.start, each.end, "name") for each in terms.find(sentence)]
+    placeables = find_all(sentence, given)
     for each in [*placeables, Placeable(len(sentence), len(sentence), "mark")]:
         before, body, after = strip_piece(sentence[end : each.start])
         pairs[-1] = (pairs[-1][0], pairs[-1][1] + before)

@@ -59,6 +59,17 @@ def test_headlines_are_read_in_sentence_case_except_for_names_and_nouns_in_capit
     assert model.normalize_case([headline], "de") == [headline]
 
 
+def test_words_are_read_in_the_case_that_the_vocabulary_has() -> None:
+    model = replace(make_model(make_manifest("translation")), tokenizer=WordTokenizer())
+    texts = ["Dogs", "Play", "Anna", "anna will play", "I saw anna"]
+
+    expected = ["dogs", "play", "Anna", "Anna will play", "I saw Anna"]
+    assert model.normalize_case(texts, "en") == expected
+    assert model.normalize_case(["Dogs", "In", "Ich sah anna", "two zwei"], "de") == [
+        *("Dogs", "In", "Ich sah Anna", "two zwei")
+    ]
+
+
 def test_sequence_starts_with_the_token_of_its_target() -> None:
     model = make_model(make_manifest("translation"))
 

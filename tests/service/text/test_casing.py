@@ -3,7 +3,13 @@ import sys
 
 import pytest
 
-from service.text.casing import is_in_capitals, normalize_caps, normalize_title
+from service.text.casing import (
+    is_in_capitals,
+    normalize_caps,
+    normalize_lone_words,
+    normalize_title,
+    restore_capitals,
+)
 
 
 @pytest.mark.parametrize(
@@ -116,3 +122,42 @@ def test_length_of_a_title_does_not_change() -> None:
     for _ in range(300):
         text = " ".join("".join(rng.choices(letters, k=6)).capitalize() for _ in range(6))
         assert len(normalize_title(text, lambda _: True)) == len(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Umbrella", "umbrella"),
+        ("Wedding Dress!", "wedding dress!"),
+        ("Good morning", "Good morning"),  # known so
+        ("Berlin", "Berlin"),
+        ("I", "I"),
+        ("NASA", "NASA"),
+        ("The Wedding Dress", "The Wedding Dress"),
+        ("12:30", "12:30"),
+        ("", ""),
+    ],
+)
+def test_words_alone_are_read_in_small_letters(text: str, expected: str) -> None:
+    assert normalize_lone_words(text, lambda word: word not in {*NAMES, "Good"}) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("is anna in berlin?", "is Anna in Berlin?"),
+        ("I know peter, and I'm smith", "I know Peter, and I'm Smith"),
+        ("Yes, anna", "Yes, Anna"),
+        ("anna knows Peter", "anna knows Peter"),  # capitals are where they should be
+        ("peter's house", "peter's house"),
+        ("안녕 anna", "안녕 Anna"),
+        ("", ""),
+    ],
+)
+def test_capitals_come_back_where_there_are_none(text: str, expected: str) -> None:
+    assert restore_capitals(text, lambda word: word.capitalize() in NAMES) == expected
+
+
+@pytest.mark.parametrize("text", ["ßig oﬃce", "ŉ ǰ ΐ", "ﬁsh"])
+def test_capitals_that_are_longer_do_not_come_back(text: str) -> None:
+    assert len(restore_capitals(text, lambda _: True)) == len(text)

@@ -145,6 +145,15 @@ def test_token_is_found_by_its_spelling(tokenizer: Tokenizer) -> None:
     assert tokenizer.tokens([tokenizer.token_id("<eos>"), 10**6]) == ["<eos>", ""]
 
 
+def test_word_is_there_if_it_is_a_single_token(tokenizer: Tokenizer) -> None:
+    pieces = tokenizer.tokens(range(tokenizer.vocab_size))
+    words = [piece[1:] for piece in pieces if piece[:1] == "\u2581" and piece[1:].isalpha()]
+
+    assert len(words) > 10
+    for word in [*words, *(word + "q" for word in words), *(word.upper() for word in words)]:
+        assert tokenizer.has_word(word) == (len(tokenizer.encode(word)) == 1), word
+
+
 def test_missing_token_is_named(tokenizer: Tokenizer) -> None:
     with pytest.raises(ArtefactError, match="<2fr>"):
         tokenizer.token_id("<2fr>")

@@ -2,15 +2,15 @@
 
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from service.arrays import Array
-from service.engine.batch import Hypothesis, SearchOptions, TokenSequence
+from service.engine.batch import SOURCE_WEIGHT, Hypothesis, SearchOptions, TokenSequence
 from service.engine.search.reranker import (
     MAX_BATCH_TOKENS,
-    SOURCE_WEIGHT,
     Candidate,
     Reranker,
     cut_batches,
@@ -69,7 +69,22 @@ def test_a_hypothesis_that_leaves_nothing_out_overtakes(reranker: Reranker) -> N
 
     ((_, result),) = reranker.rerank([(sequence, [short, whole])])
 
-    assert result == [whole, short]  # scores are their own, as before
+    assert [each.token_ids for each in result] == [whole.token_ids, short.token_ids]
+    assert [each.score for each in result] == [-0.32, -0.30]  # their own, as before
+    for hypothesis in result:
+        assert hypothesis.merit == pytest.approx(expect(sequence, hypothesis))
+
+
+def test_the_only_complete_hypothesis_is_read_back(reranker: Reranker) -> None:
+    """Its merit is compared with that of other sentences where there is a pivot."""
+    sequence = make_sequence([10, 11])
+
+    ((_, result),) = reranker.rerank(
+        [(sequence, [Hypothesis([9], -0.1, "loop"), Hypothesis([10], -0.3)])]
+    )
+
+    assert isinstance(result, list)
+    assert [each.read_back for each in result] == [pytest.approx(-2.0 / 3), None]
 
 
 def test_many_sentences_are_ranked_like_each_alone(reranker: Reranker, scorer: FakeScorer) -> None:
@@ -89,7 +104,7 @@ def test_many_sentences_are_ranked_like_each_alone(reranker: Reranker, scorer: F
         assert same is sequence
         assert isinstance(result, list)
         expected = sorted(hypotheses, key=lambda each: -expect(sequence, each))
-        assert result == expected
+        assert [replace(each, read_back=None) for each in result] == expected
     assert len(scorer.shapes) > 1
     assert all(rows * tokens <= 2 * MAX_BATCH_TOKENS for rows, tokens in scorer.shapes)
 
@@ -102,7 +117,7 @@ def test_incomplete_hypotheses_stay_behind(reranker: Reranker) -> None:
     ((_, result),) = reranker.rerank([(sequence, [first, second, looping, cut])])
 
     assert isinstance(result, list)
-    assert set(map(id, result[:2])) == {id(first), id(second)}
+    assert {tuple(each.token_ids) for each in result[:2]} == {(10,), (10, 11)}
     assert result[2:] == [looping, cut]
 
 
@@ -111,9 +126,12 @@ def test_incomplete_hypotheses_stay_behind(reranker: Reranker) -> None:
     [
         (make_sequence([10, 11], None), [Hypothesis([9], -0.3), Hypothesis([10, 11], -0.4)]),
         (make_sequence([10, 11]), [Hypothesis([9], -0.3)]),
-        (make_sequence([10, 11]), [Hypothesis([9], -0.3), Hypothesis([10], -0.1, "length")]),
+        (
+            make_sequence([10, 11]),
+            [Hypothesis([9], -0.3, "loop"), Hypothesis([10], -0.1, "length")],
+        ),
     ],
-    ids=["not asked for", "one", "one complete"],
+    ids=["not asked for", "one", "none complete"],
 )
 def test_without_a_choice_nothing_is_scored(
     reranker: Reranker,

@@ -1,27 +1,45 @@
 import asyncio
+import math
 import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
+from functools import partial
+from typing import Any, cast
 
 import pytest
 
 from service.answers import (
     Delta,
+    Detection,
     Started,
     Timings,
     TranslateAnswer,
     TranslateOptions,
     Translation,
 )
+from service.engine.batch import Defect, Hypothesis, Result, TokenSequence
 from service.engine.scheduling.forecast import Forecast
 from service.errors import DeadlineExceeded, InvalidInput, ModelNotFound, Overloaded
-from service.pipeline.translation.pivot import join_halves, join_timings
+from service.pipeline.translation.pivot import Stretch, Way, join_answers, join_timings
 from service.pipeline.translation.translate import check_onward
+from service.repository.manifest import ScoreFit, SpecialIds
 from service.repository.registry import Leg, ServedModel
-from tests.fakes import FakeRunner, make_backlog, make_manifest, make_model, read_metric, shout
+from service.text.masking.masks import MASKS
+from tests.fakes import (
+    EOS_ID,
+    PAD_ID,
+    ByteTokenizer,
+    FakeRunner,
+    make_backlog,
+    make_manifest,
+    make_model,
+    read_metric,
+    shout,
+)
 from tests.service.pipeline.stand import MakeStand, Stand, count_pending, hiss, soon, wait_for_step
 
 TO_KOREAN = TranslateOptions("de", "ko")
+TOKENIZER = ByteTokenizer()
 
 
 @dataclass
@@ -177,16 +195,217 @@ def test_slow_second_half_is_refused_before_the_first_begins() -> None:
         check_onward([leg], TO_KOREAN)
 
 
-def test_translation_is_complete_if_both_halves_are() -> None:
+def test_text_is_joined_of_what_its_stretches_have_come_to() -> None:
     timings = Timings(0.0, 0.0, 0.0, 0.0, 0.0)
+    detected = Detection("de", 90.0)
+    halves = [Translation("x", [], detected), Translation("y", [])]
+    answer = TranslateAnswer("a,b", "1,2", timings, halves)
+    ways = [Way("p", -0.1, 0.5, True), Way("q", -0.2, 0.8, True)]
+    stretches = [Stretch([way], space) for way, space in zip(ways, ["\n\n", " "], strict=True)]
+    ends = [Translation("P", ["PP"], score=0.4), Translation("Q", ["QQ", "QQQ"], score=0.5)]
 
-    def answer(*are_complete: bool) -> TranslateAnswer:
-        translations = [Translation("x", [], is_complete=each) for each in are_complete]
-        return TranslateAnswer("a,b", "1,2", timings, translations)
+    joined = join_answers(answer, [0], [stretches], [list(zip(ways, ends, strict=True))], timings)
 
-    joined = join_halves(answer(True, True, False, True), answer(True, True, False), [0, 2, 3])
+    first, second = joined.translations
+    assert (first.text, first.detected, first.is_complete) == ("P\n\nQ ", detected, True)
+    assert first.alternatives == ["PP\n\nQQ ", "P\n\nQQQ "]
+    assert first.score == pytest.approx(0.5 * 0.4)  # of the worst stretch, both halves
+    assert second == halves[1]
 
-    assert [each.is_complete for each in joined.translations] == [True, True, False, False]
+
+@pytest.mark.parametrize("half", [0, 1])
+def test_translation_is_complete_if_both_halves_of_all_stretches_are(half: int) -> None:
+    timings = Timings(0.0, 0.0, 0.0, 0.0, 0.0)
+    answer = TranslateAnswer("a,b", "1,2", timings, [Translation("x", [])])
+    way = Way("p", 0.0, None, half == 1)
+    found = [(way, Translation("P", [], is_complete=half == 0)), (way, Translation("Q", []))]
+
+    joined = join_answers(answer, [0], [[Stretch([way], "")] * 2], [found], timings)
+
+    assert not joined.translations[0].is_complete
+    assert joined.translations[0].score is None
+
+
+def read(sequence: TokenSequence) -> str:
+    return TOKENIZER.decode(sequence.input_ids)
+
+
+Table = Mapping[str, Sequence[Hypothesis]]
+
+
+def tell(
+    text: str, score: float, read_back: float = -1.0, defect: Defect | None = None
+) -> Hypothesis:
+    return Hypothesis(TOKENIZER.encode(text), score, defect, read_back=read_back)
+
+
+FIRST: Table = {
+    "Schloss.": [tell("lock.", -0.1, -1.0), tell("castle.", -0.2, -1.0), tell("lock.", -0.3, -1.0)],
+    "Bank!": [tell("bank!", -0.1), tell("bench!", -0.2)],
+    "Nur \ue008.": [tell("only.", -0.1), tell("just.", -0.2)],
+    "Nur": [tell("only", -0.1), tell("just", -0.2)],
+}
+SECOND: Table = {
+    "lock.": [tell("jamulsoe.", -0.6, -1.0)],
+    "castle.": [tell("seong.", -0.3, -1.0), tell("gung.", -0.4, -1.0)],
+    "bank!": [tell("eunhaeng!", -0.1, -0.1)],
+    "bench!": [tell("benchi!", -0.1, -2.0)],
+}
+
+
+@dataclass
+class Choice:
+    """Two translators that rerank, by tables of what they make of a sentence."""
+
+    stand: Stand
+    second: FakeRunner
+
+    @property
+    def gone_on(self) -> list[str]:
+        return [read(sequence) for batch in self.second.batches for sequence in batch]
+
+    async def translate(self, text: str, options: TranslateOptions = TO_KOREAN) -> Translation:
+        answer = await self.stand.translators.translate([text], options, soon())
+        return answer.translations[0]
+
+
+MakeChoice = Callable[..., Awaitable[Choice]]
+
+
+@pytest.fixture
+def choose(start: MakeStand) -> MakeChoice:
+    async def make(
+        second: Table = SECOND, *, has_scorer: bool = True, **settings: object
+    ) -> Choice:
+        stand = await start(**settings)
+        runners = [FakeRunner(partial(look_up, table)) for table in (FIRST, second)]
+        for name, target, runner in zip(("words", "second"), ("de", "ko"), runners, strict=True):
+            codes = ("en", target)
+            neutral_ids = dict(zip(codes, (6, 7), strict=True))
+            ids = SpecialIds(
+                pad_id=PAD_ID,
+                eos_id=EOS_ID,
+                start_ids=neutral_ids,
+                neutral_ids=neutral_ids if has_scorer else {},
+                level_ids={"ko": {"formal": 4, "casual": 5}} if target == "ko" else {},
+            )
+            manifest = make_manifest(
+                "translation",
+                name,
+                pairs=(codes, codes[::-1]),
+                languages=codes,
+                ids=ids,
+                masks=MASKS,
+                score_fits=tuple(
+                    ScoreFit(
+                        pair="-".join(pair),
+                        slope=1.0,
+                        intercept=0.0,
+                        data="x",
+                        num_sentences=1,
+                        threshold=50.0,
+                        auc=0.7,
+                    )
+                    for pair in (codes, codes[::-1])
+                ),
+            )
+            if name == "words":
+                await stand.registry.find_model("words", "translation").batcher.stop(1.0)
+            stand.registry.serve(make_model(manifest, runner))
+        return Choice(stand, runners[1])
+
+    return make
+
+
+def look_up(table: Table, sequence: TokenSequence) -> Result:
+    text = read(sequence)
+    return list(table.get(text, [tell(text.upper(), -0.5)]))
+
+
+async def test_less_likely_first_half_may_lead_to_the_best_end(choose: MakeChoice) -> None:
+    choice = await choose()
+
+    translation = await choice.translate("Schloss.", replace(TO_KOREAN, alternatives=1))
+
+    assert translation.text == "seong."
+    assert translation.alternatives == ["gung."]
+    assert choice.gone_on == ["lock.", "castle."]  # each text once
+    # of the way that was taken: a logistic of both log-probabilities
+    assert translation.score == pytest.approx(1 / (1 + math.e**0.2) / (1 + math.e**0.3))
+
+
+async def test_each_sentence_of_a_text_goes_its_own_way(choose: MakeChoice) -> None:
+    choice = await choose()
+
+    assert (await choice.translate("Schloss.  Bank!\n\nSchloss. ")).text == (
+        "seong.  eunhaeng!\n\nseong. "
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "settings", "has_scorer"),
+    [
+        ({"rerank": False}, {}, True),
+        ({"text_format": "html"}, {}, True),
+        ({}, {"pivot_candidates": 1}, True),
+        ({}, {"max_queue_size": 3}, True),
+        ({}, {"rerank": False}, True),
+        ({}, {}, False),
+    ],
+    ids=["not wanted", "markup", "setting", "queue too short", "rerank setting", "no scorer"],
+)
+async def test_best_first_half_alone_goes_on(
+    choose: MakeChoice, changes: dict[str, Any], settings: dict[str, object], has_scorer: bool
+) -> None:
+    choice = await choose(has_scorer=has_scorer, **settings)
+
+    assert (await choice.translate("Schloss.", replace(TO_KOREAN, **changes))).text == "jamulsoe."
+    assert choice.gone_on == ["lock."]
+
+
+async def test_pieces_around_a_placeable_go_on_together(choose: MakeChoice) -> None:
+    choice = await choose()
+
+    translation = await choice.translate("Bank! Nur https://a.org. Schloss.")
+
+    ways = {"bank!", "bench!", "only \ue008", "lock.", "castle."}
+    assert set(choice.gone_on) == ways
+    assert translation.text == "eunhaeng! ONLY https://a.org. seong."
+
+
+@pytest.mark.parametrize(
+    ("better", "worse"),
+    [
+        (tell("seong.", -0.9), tell("seong seong.", -0.1, defect="loop")),
+        (tell("seong.", -0.9), tell("...", -0.1)),
+        (tell("성이야.", -0.9), tell("성이에요.", -0.1)),
+    ],
+    ids=["complete", "faithful", "at the level"],
+)
+async def test_end_that_is_as_it_should_be_comes_before_merit(
+    choose: MakeChoice, better: Hypothesis, worse: Hypothesis
+) -> None:
+    choice = await choose({"lock.": [worse], "castle.": [better]})
+    options = replace(TO_KOREAN, formality="less")
+
+    assert (await choice.translate("Schloss.", options)).text == TOKENIZER.decode(better.token_ids)
+
+
+async def test_stream_gives_a_text_with_ways_at_once(choose: MakeChoice) -> None:
+    choice = await choose()
+    pipeline, texts = choice.stand.translators, ["Schloss. Bank!", "Bank!"]
+
+    items = [
+        item
+        async for item in pipeline.stream_job(await pipeline.open_job(texts, TO_KOREAN, soon()))
+    ]
+
+    deltas = [item for item in items if isinstance(item, Delta)]
+    assert deltas == [Delta(0, "seong. eunhaeng!"), Delta(1, "eunhaeng!")]
+    answer = items[-1]
+    assert isinstance(answer, TranslateAnswer)
+    expected = await pipeline.translate(texts, TO_KOREAN, soon())
+    assert answer.translations == expected.translations
 
 
 def test_timings_of_both_halves_add_up() -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from service.answers import Delta, TranslateAnswer
+from service.answers import Delta, TranslateAnswer, TranslateOptions
 from service.engine.batch import Hypothesis, Result, TokenSequence
 from service.errors import GlossaryNotFound, InvalidInput
 from service.pipeline.translation.translate import TranslatePipeline
@@ -172,6 +172,47 @@ async def test_figure_that_was_lost_is_masked_and_else_stays_lost(
 
     assert await translate(masked, "platform 4") == translation
     assert list_texts(masked) == ["platform 4", "platform \ue000"]
+
+
+async def test_hypothesis_with_the_number_in_words_is_taken(start: MakeStand) -> None:
+    masked = await serve_masks(
+        await start(translate=lambda _: answer("Zweihundert Leute", "Dreihundertzwei Leute"))
+    )
+
+    assert await translate(masked, "three hundred two people") == "Dreihundertzwei Leute"
+
+
+@pytest.mark.parametrize(
+    ("again", "translation"), [("NUR \ue000 VON \ue001", "NUR 350 VON 12"), ("WEITER", "NICHTS")]
+)
+async def test_number_in_words_that_was_lost_is_masked_and_else_stays_lost(
+    start: MakeStand, again: str, translation: str
+) -> None:
+    masked = await serve_masks(
+        await start(
+            translate=lambda sequence: answer(again if "\ue000" in read(sequence) else "NICHTS")
+        )
+    )
+
+    assert await translate(masked, "three hundred fifty of 12 people") == translation
+    assert list_texts(masked) == ["three hundred fifty of 12 people", "\ue000 of \ue001 people"]
+
+
+@pytest.mark.parametrize("text", ["um halb drei", "um halb 3"])
+async def test_half_hour_is_not_an_hour_off(start: MakeStand, text: str) -> None:
+    def misread(sequence: TokenSequence) -> Result:
+        return answer("at half past 3", f"at {read(sequence)[3:]}")
+
+    masked = await serve_masks(await start(translate=misread))
+
+    assert await translate(masked, text, TranslateOptions("de", "en")) == "at 2:30"
+
+
+async def test_number_in_words_alone_is_shown_in_figures(start: MakeStand) -> None:
+    masked = await serve_masks(await start(translate=lambda _: answer("NICHTS")))
+    options = replace(TO_GERMAN, source="de", target="en")
+
+    assert await translate(masked, "dreihundertfünfzig", options) == "350"
 
 
 async def test_answer_without_letters_is_replaced_by_the_text(start: MakeStand) -> None:
@@ -379,3 +420,30 @@ async def test_word_alone_is_read_as_an_utterance_if_the_model_doubts_it(start: 
         "DOG",
     ]
     assert list_texts(masked) == ["hello", "Hello.", "cat", "Cat.", "dog"]
+
+
+async def test_word_alone_with_a_capital_is_read_in_small_letters_if_the_model_doubts_it(
+    start: MakeStand,
+) -> None:
+    scores = {"Onion": -2.0, "onion": -0.1, "Cat": -0.5, "cat": -9.0, "Dog": 3.0}
+
+    def doubt(sequence: TokenSequence) -> Result:
+        text = read(sequence)
+        return [Hypothesis(TOKENIZER.encode(f"{text[:2]}-{text[2:]}"), scores[text])]
+
+    masked = await serve_masks(await start(translate=doubt), score_fits=(FIT,))
+
+    texts = ("Onion", "Cat", "Dog")
+    assert [await translate(masked, text) for text in texts] == ["On-ion", "Ca-t", "Do-g"]
+    assert list_texts(masked) == ["Onion", "onion", "Cat", "cat", "Dog"]
+
+
+async def test_noun_alone_is_read_as_it_is(start: MakeStand) -> None:
+    fit = FIT.model_copy(update={"pair": "de-en"})
+    masked = await serve_masks(
+        await start(translate=lambda _: [Hypothesis(TOKENIZER.encode("onion"), -9.0)]),
+        score_fits=(fit,),
+    )
+
+    assert await translate(masked, "Zwiebel", TranslateOptions("de", "en")) == "onion"
+    assert list_texts(masked) == ["Zwiebel"]

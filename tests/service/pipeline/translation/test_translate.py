@@ -286,9 +286,9 @@ async def test_stream_of_capitals_is_in_capitals(start: MakeStand) -> None:
 
 
 async def test_stream_gives_tokens_one_by_one(stand: Stand) -> None:
-    items = await collect(stand, ["Abc"], TO_GERMAN)
+    items = await collect(stand, ["Ab c"], TO_GERMAN)
 
-    assert [item.text for item in items if isinstance(item, Delta)] == ["A", "B", "C"]
+    assert [item.text for item in items if isinstance(item, Delta)] == ["A", "B", " C"]
 
 
 async def test_stream_of_what_is_in_the_target_language_copies_it(stand: Stand) -> None:

@@ -14,6 +14,7 @@ from service.text.masking.masker import (
     unmask,
 )
 from service.text.masking.masks import MASKS
+from service.text.masking.spelled_numbers import SpelledNumber
 from service.text.masking.terms import Terms
 from tests.service.text.masking.placeables import ALL, PLAIN
 from tests.service.text.masking.test_placeables import NASTY
@@ -187,6 +188,17 @@ def test_character_reference_within_a_word_is_read_as_its_character(text: str, r
 @pytest.mark.parametrize("text", ["un*believ*able", "a (→b)", "C++ is", "R² is", "a|1 b"])
 def test_other_marks_within_a_word_are_taken_out(text: str) -> None:
     assert put_back(mask(text)) == text
+
+
+def test_numbers_in_words_give_way_to_terms() -> None:
+    spelled = [SpelledNumber(0, 10, "21"), SpelledNumber(20, 30, "32")]
+
+    masked = mask(
+        "twenty-one dogs and thirty-two cats", terms=Terms({"and thirty-two": "&"}), spelled=spelled
+    )
+
+    assert masked.text == "\ue000 dogs \ue008 cats"
+    assert masked.originals == {"\ue000": "21", "\ue008": "&"}
 
 
 def test_small_numbers_are_masked_if_wanted() -> None:
