@@ -121,9 +121,6 @@ def detect_languages(texts: Sequence[str], codes: Sequence[str], remedy: str) ->
 
 def name_unread(text: str, found: Sequence[tuple[str, float]], codes: Sequence[str]) -> str:
     """What a text is in that none of the languages is: a script or a language; "" if it may be."""
-    best, confidence = found[0]
-    if confidence and best in codes:
-        return ""
     script = dominant_script(text)
     if script and not any(script in scripts_of(code) for code in codes):
         return f"{script} script"
