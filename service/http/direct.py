@@ -11,6 +11,7 @@ from collections.abc import Callable
 from fastapi import Response
 from pydantic_core import to_json
 
+from service.answers import ClassifyOptions
 from service.engine.batch import TokenSequence
 from service.errors import ServingError
 from service.http.context import AppContext, RequestContext
@@ -32,6 +33,9 @@ MAX_BODY_BYTES = 8 * MAX_INLINE_CHARS
 JSON_TYPES = frozenset({b"application/json", b"application/json; charset=utf-8"})
 # What they ask for is done elsewhere.
 LEFT_HEADERS = frozenset({b"content-encoding", b"transfer-encoding", b"expect"})
+# The fields of most bodies, and what they ask for: validation would take longer than parsing.
+TEXT_ALONE = {"inputs"}
+PLAIN_OPTIONS = ClassifyOptions()
 # Of each label in an answer, besides its name: names of members, marks, a number.
 LABEL_BYTES = 48
 
@@ -81,15 +85,14 @@ class DirectClassify:
         """
         found = dict(headers)
         try:
-            asked = ClassifyRequest.model_validate(parse_json(body))
-            texts, options = asked.texts, asked.options
-            if asked.wants_details or len(texts) != 1 or len(texts[0]) > MAX_INLINE_CHARS:
+            asked = read_body(body)
+            if asked is None:
                 return None
+            text, options, timeout_ms = asked
             header = found.get(TIMEOUT_HEADER)
-            settings = self._context.settings
-            deadline = choose_deadline(settings, asked.timeout_ms, header, age_seconds)
+            deadline = choose_deadline(self._context.settings, timeout_ms, header, age_seconds)
             times = (time.monotonic(), deadline)
-            job = self._context.classify.encode_job(texts, options, times)
+            job = self._context.classify.encode_job([text], options, times)
         except Exception:  # whatever it is, the endpoint meets it, too, and says it
             return None
         if ASKS_FOR_GZIP.search(found.get(b"accept-encoding", b"")) and is_long(job):
@@ -171,6 +174,23 @@ class DirectExchange:
     def _conclude(self) -> None:
         self._send = None
         conclude(SCOPE, self._request)
+
+
+def read_body(body: bytes) -> tuple[str, ClassifyOptions, int | None] | None:
+    """The short text to label, how, and its timeout in ms; None if more or something else is asked.
+
+    Raises:
+        InvalidInput, ValidationError: as for the endpoint.
+    """
+    fields = parse_json(body)
+    if fields.keys() == TEXT_ALONE and isinstance(text := fields["inputs"], str):
+        options, timeout_ms = PLAIN_OPTIONS, None  # the pipeline checks the text
+    else:
+        asked = ClassifyRequest.model_validate(fields)
+        if asked.wants_details or len(asked.texts) != 1:
+            return None
+        (text,), options, timeout_ms = asked.texts, asked.options, asked.timeout_ms
+    return None if len(text) > MAX_INLINE_CHARS else (text, options, timeout_ms)
 
 
 def is_long(job: ClassificationJob) -> bool:

@@ -5,15 +5,15 @@ languages that share it. Independent of models: the caller passes the languages 
 which are likelier than others to be what a client sends.
 """
 
-import copy
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
-from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
 from service.text.languages.names import NAMES, scripts_of
+from service.text.languages.scores import LanguageScores, load_detector, spell_letters
 from service.text.languages.scripts import count_letters, find_script, take_sample
 
 # Enough to rank languages by, which takes longer than to find the script.
@@ -142,7 +142,15 @@ def estimate_likelihoods(text: str, script: str) -> Ranking:
     known = list_known(script)
     if len(known) < 2:
         return dict.fromkeys(known, 1.0)
-    return dict(restrict_detector(known).rank(text))
+    scale, letters = open_scores(known), spell_letters(text)
+    scores = scale.score(letters)
+    scores *= 1.0 / math.sqrt(len(letters))  # else long texts would always be certain
+    likelihoods = np.exp(scores - scores.max())
+    likelihoods /= likelihoods.sum()
+    for first, twin in scale.twins:
+        likelihoods[first] += likelihoods[twin]
+        likelihoods[twin] = likelihoods[first]
+    return dict(zip(scale.labels, likelihoods.tolist(), strict=True))
 
 
 @lru_cache(maxsize=64)
@@ -158,21 +166,9 @@ def list_known(script: str) -> tuple[str, ...]:
     return tuple(code for code in codes if code in load_detector().labels)
 
 
-@lru_cache(maxsize=1)
-def load_detector() -> LanguageIdentifier:
-    """Loads the detector on first use, about a second and 80 MB; `warm_up` does it at the start."""
-    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
-
-
 @lru_cache(maxsize=64)
-def restrict_detector(languages: tuple[str, ...]) -> LanguageIdentifier:
-    # A shallow copy shares the big tables; set_languages replaces what differs, so that the
-    # identifiers are read-only afterwards and safe to use from any thread.
-    detector = copy.copy(load_detector())
-    detector.set_languages(languages)
-    # as the columns lie in the full table, a text costs three times as much
-    detector.nb_ptc = np.ascontiguousarray(detector.nb_ptc, dtype=np.float32)
-    return detector
+def open_scores(languages: tuple[str, ...]) -> LanguageScores:
+    return LanguageScores(languages)
 
 
 def warm_up(served: Sequence[str]) -> None:

@@ -10,8 +10,9 @@ from pydantic_core import to_json
 
 from service.http.app import create_app
 from service.http.context import AppContext
-from service.http.direct import DirectClassify, Headers
+from service.http.direct import DirectClassify, Headers, read_body
 from service.http.requests.codings import MIN_COMPRESSED_BYTES
+from service.http.schemas.classify import ClassifyRequest
 from service.pipeline.classify import ClassifyPipeline
 from service.repository.registry import Registry
 from service.settings import Settings
@@ -41,6 +42,12 @@ async def is_taken(context: AppContext, headers: Headers, body: bytes = BODY) ->
 
 async def test_short_text_is_taken() -> None:
     assert await is_taken(make_context(), [JSON, SIZE])
+
+
+def test_text_alone_asks_for_what_its_validated_body_asks_for() -> None:
+    asked = ClassifyRequest.model_validate({"inputs": "good!"})
+    assert read_body(BODY) == (*asked.texts, asked.options, asked.timeout_ms)
+    assert not asked.wants_details
 
 
 async def test_answer_that_may_be_compressed_is_left() -> None:

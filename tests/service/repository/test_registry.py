@@ -17,7 +17,8 @@ from service.repository.registry import (
     verify,
 )
 from service.settings import Settings
-from service.text.languages.detection import list_known, load_detector, restrict_detector
+from service.text.languages.detection import list_known, open_scores
+from service.text.languages.scores import load_detector
 from tests.fakes import (
     FakeRunner,
     make_manifest,
@@ -111,7 +112,7 @@ async def test_detector_is_loaded_at_the_start_of_a_server_of_classifiers(reposi
     manifest = repository / SENTIMENT / "1" / MANIFEST
     fields = json.loads(manifest.read_text(encoding="utf-8")) | {"languages": ["en"]}
     manifest.write_text(json.dumps(fields), encoding="utf-8")
-    for cached in (load_detector, list_known, restrict_detector):
+    for cached in (load_detector, list_known, open_scores):
         cached.cache_clear()
     registry = Registry(make_settings(repository), make_metrics())
     await registry.start()
