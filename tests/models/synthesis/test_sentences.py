@@ -27,7 +27,7 @@ def test_sentences_can_be_filled_in_every_level(path: Path) -> None:
             assert not MARKED.search(texts[language]), texts[language]
         for language, script in SCRIPTS.items():
             assert not script.search(texts[language]), texts[language]
-        assert re.search("[가-힣0-9A-Z]", texts["ko"]), texts["ko"]
+        assert re.search("[ㄱ-ㅣ가-힣0-9A-Z]", texts["ko"]), texts["ko"]
         for level in LEVELS:
             for way in pattern.texts["ko"]:
                 if "{" not in way:
