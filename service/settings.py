@@ -248,7 +248,7 @@ class Settings(BaseSettings):
             description="Translations of a sentence into the pivot language that go on from there; "
             "of all that come of them the best is given. 1 is fastest.",
         ),
-    ] = 4
+    ] = 3
     max_alternatives: Annotated[
         int,
         Field(
