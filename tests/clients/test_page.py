@@ -200,7 +200,9 @@ def test_a_seed_writes_the_same_text_and_again_another_one(open_page: Open, serv
     assert likeliest not in (first, other)
 
 
-# A test's own click may come too late: a text of 1,024 tokens takes a second.
+# A test's own click may come too late: a text of 1,024 tokens takes a second. So may the page's, if
+# the browser gets no processor for that long.
+NUM_TRIALS = 5
 STOP_AT_FIRST_TEXT = """
 output => new MutationObserver((_, observer) => {
   if (output.textContent.length < 30) return;
@@ -213,15 +215,19 @@ output => new MutationObserver((_, observer) => {
 def test_a_text_comes_in_parts_and_can_be_stopped(open_page: Open, server: Server) -> None:
     page = open_page(f"{server.url}/#generate")
     page.get_by_label("Tokens at most").fill("1024")
-    page.get_by_role("region", name="Generated").evaluate(STOP_AT_FIRST_TEXT)
     stop = page.get_by_role("button", name="Stop")
     expect(stop).to_be_disabled()
 
-    page.get_by_role("button", name="Generate").click()
-    status = read_status(page)
+    for _ in range(NUM_TRIALS):
+        page.get_by_role("region", name="Generated").evaluate(STOP_AT_FIRST_TEXT)
+        page.get_by_role("button", name="Generate").click()
+        status = read_status(page)
+        num_tokens = int(re.findall(r"(\d+) tokens", status)[0])
+        if num_tokens < 1024:
+            break
 
     assert "stopped" in status
-    assert 0 < int(re.findall(r"(\d+) tokens", status)[0]) < 1024
+    assert 0 < num_tokens < 1024
     expect(stop).to_be_disabled()
     expect(page.get_by_role("button", name="Generate")).to_be_enabled()
 
