@@ -76,12 +76,7 @@ def normalize_title(sentence: str, reads_lower: Callable[[str], bool]) -> str:
         return sentence
     first = WORD.search(sentence)
     assert first is not None
-
-    def lower(match: re.Match[str]) -> str:
-        word = match[0]
-        return word.lower() if is_capitalised(word) and reads_lower(word) else word
-
-    return sentence[: first.end()] + WORD.sub(lower, sentence[first.end() :])
+    return sentence[: first.end()] + lower_words(sentence[first.end() :], reads_lower)
 
 
 def normalize_lone_words(text: str, knows_lower: Callable[[str], bool]) -> str:
@@ -93,10 +88,15 @@ def normalize_lone_words(text: str, knows_lower: Callable[[str], bool]) -> str:
     """
     if count_words(text) > MAX_LONE_WORDS:  # nearly all texts end here
         return text
+    return lower_words(text, knows_lower)
+
+
+def lower_words(text: str, is_wanted: Callable[[str], bool]) -> str:
+    """Lower-cases the capitalised words of a text for which that is wanted."""
 
     def lower(match: re.Match[str]) -> str:
         word = match[0]
-        return word.lower() if is_capitalised(word) and knows_lower(word) else word
+        return word.lower() if is_capitalised(word) and is_wanted(word) else word
 
     return WORD.sub(lower, text)
 

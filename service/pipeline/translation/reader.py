@@ -19,9 +19,8 @@ from service.text.alignment import share_tags
 from service.text.casing import NOUN_CAPITALS
 from service.text.levels.speech_level import Level
 from service.text.markup import Node, Tag, escape_text
-from service.text.masking.half_hours import find_half_hours
 from service.text.masking.masker import Masked, Masks, cut_at_placeables, mask_sentence
-from service.text.masking.spelled_numbers import SpelledNumber, find_spelled_numbers
+from service.text.masking.spelled import find_spelled
 from service.text.masking.terms import NO_TERMS, Terms
 from service.text.sentences import segmenter
 
@@ -95,7 +94,7 @@ class Reader:
     def mask(
         self, sentence: Sentence, masks: Masks, *, small_numbers: bool = False
     ) -> Masked | None:
-        spelled = self.find_spelled(sentence.text) if small_numbers else ()
+        spelled = find_spelled(sentence.text, self.source) if small_numbers else ()
         return mask_sentence(
             sentence.text,
             masks,
@@ -105,13 +104,6 @@ class Reader:
             spelled=spelled,
             render=escape_text if self.text_format == "html" else str,
         )
-
-    def find_spelled(self, text: str) -> list[SpelledNumber]:
-        """The numbers and half hours that a text has in words."""
-        return [
-            *find_half_hours(text, self.source),
-            *find_spelled_numbers(text, self.source),
-        ]
 
     def read(self, found: Sequence[Sentence]) -> list[list[Sentence]]:
         """Each sentence with what the model is to translate of it in a sequence.
@@ -132,7 +124,7 @@ class Reader:
             elif len(input_ids) > self.max_tokens and " " in sentence.masked.text:
                 read.append(list(chain.from_iterable(self.read(self.cut_in_two(sentence)))))
             else:
-                numbers = self.find_spelled(sentence.masked.text)
+                numbers = find_spelled(sentence.masked.text, self.source)
                 sentence = sentence._replace(
                     sequence=self.make_sequence(input_ids, sentence),
                     spelled=text,
@@ -180,8 +172,8 @@ class Reader:
     ) -> list[Sentence]:
         """A sentence read another way.
 
-        With small numbers and those in words masked, or cut around its masks; a word alone in small
-        letters as an utterance, one with a capital in small letters.
+        Its small and its spelled-out numbers are masked, or it is cut around its masks. A word
+        alone in small letters is read as an utterance, one with a capital in small letters.
         """
         if self.has_other_spelling(sentence) and not sentence.numbers:
             first, rest = sentence.spelled[0], sentence.spelled[1:]

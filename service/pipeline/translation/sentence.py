@@ -18,10 +18,9 @@ from service.text.casing import is_in_capitals
 from service.text.levels.speech_level import Level, level_of
 from service.text.markup import Tag
 from service.text.masking.fixed_spaces import has_fixed_spaces, keep_fixed_spaces
-from service.text.masking.half_hours import says_half_hour
 from service.text.masking.masker import LETTER, Masked, carries_masks, unmask
 from service.text.masking.number_words import says_figure
-from service.text.masking.spelled_numbers import says_number
+from service.text.masking.spelled import says_figures
 from service.text.sentences.final_marks import match_final_marks
 
 DIGITS = regex.compile(r"\d+")
@@ -49,7 +48,7 @@ class Sentence(NamedTuple):
         tags: inline tags within it; the other one of a pair may be elsewhere.
         masked: as it is to be translated.
         spelled: the masked text as the model reads it.
-        numbers: figures of those in words, which its translation must say.
+        numbers: the figures of its spelled-out numbers, which its translation must give.
         target: the language of the translation.
         space_tags: those before, within and after the white space.
         level: that its translation should have, if one was asked for.
@@ -171,12 +170,7 @@ def is_faithful(sentence: Sentence, translation: str, *, may_drop_figures: bool 
 
 
 def has_numbers(sentence: Sentence, translation: str) -> bool:
-    return all(
-        says_half_hour(translation, figures, sentence.target)
-        if ":" in figures
-        else says_number(translation, figures, sentence.target)
-        for figures in sentence.numbers
-    )
+    return all(says_figures(translation, figures, sentence.target) for figures in sentence.numbers)
 
 
 def has_figures(source: str, translation: str, language: str) -> bool:

@@ -169,7 +169,7 @@ class TranslatePipeline(TaskPipeline):
         results = await self._run_job(job)
         answer = await self._assemble_answer(job, results, [None] * len(job.documents))
         if job.onward:
-            stretches = await self._cut_onward(job, results, answer)
+            stretches = await self._cut_onward(job, results, answer, self._count_ways(job))
             answer = await self._answer_onward(job, stretches, answer)
         return keep_unsure(answer, job)
 
@@ -215,8 +215,7 @@ class TranslatePipeline(TaskPipeline):
         observe_tokens(submission.work, results, self._metrics)
         answer = await self._assemble_answer(job, results, growing.texts)
         if job.onward:
-            stretches = await self._cut_onward(job, results, answer)
-            async with aclosing(self._stream_onward(job, stretches, answer)) as second_half:
+            async with aclosing(self._stream_onward(job, results, answer)) as second_half:
                 async for event in second_half:
                     yield event
         else:
@@ -227,9 +226,9 @@ class TranslatePipeline(TaskPipeline):
         job: TranslationJob,
         results: Mapping[TokenSequence, Result],
         answer: TranslateAnswer,
+        max_ways: int,
     ) -> list[list[Stretch]]:
         """The stretches of each text that goes on from the pivot language."""
-        max_ways = self._count_ways(job)
         if max_ways == 1:
             return [[whole_stretch(answer.translations[index])] for index in job.onward]
 
@@ -282,11 +281,15 @@ class TranslatePipeline(TaskPipeline):
         return await self._open_texts(texts, options, kept, job.deadline)
 
     async def _stream_onward(
-        self, job: TranslationJob, stretches: list[list[Stretch]], answer: TranslateAnswer
+        self,
+        job: TranslationJob,
+        results: Mapping[TokenSequence, Result],
+        answer: TranslateAnswer,
     ) -> AsyncGenerator[StreamEvent, None]:
         """The second half of a stream; where there are ways to choose from, each text at once."""
-        indices = list(job.onward)
-        if self._count_ways(job) > 1:
+        indices, max_ways = list(job.onward), self._count_ways(job)
+        stretches = await self._cut_onward(job, results, answer, max_ways)
+        if max_ways > 1:
             joined = await self._answer_onward(job, stretches, answer)
             for index in indices:
                 yield Delta(index, joined.translations[index].text)

@@ -1,31 +1,36 @@
-"""Half hours in words: German counts to the hour to come, "halb drei" is half past two.
+"""Spelled-out half hours. German counts towards the next hour: "halb drei" is half past two.
 
-A model that has read "drei" likes to say "three", and an appointment is an hour off. Pure
-functions.
+A model that reads "drei" tends to write "three", and an appointment is an hour off. Pure functions.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final
 
 import regex
 
-from service.text.masking.spelled_numbers import ONES_DE, ONES_EN, SpelledNumber, number_words
+from service.text.masking.spelled_numbers import (
+    ONES_DE,
+    ONES_EN,
+    TEENS_DE,
+    TEENS_EN,
+    SpelledNumber,
+    alternate,
+    number_words,
+)
 
-HOURS_EN = ONES_EN | number_words("ten eleven twelve", 10)
-HOURS_DE = ONES_DE | number_words("zehn elf zwölf", 10)
+HOURS_EN = {word: hour for word, hour in (ONES_EN | TEENS_EN).items() if hour <= 12}
+HOURS_DE = {word: hour for word, hour in (ONES_DE | TEENS_DE).items() if hour <= 12}
 HOURS_KO = number_words("한 두 세 네 다섯 여섯 일곱 여덟 아홉 열 열한 열두")
 OTHERS = r"1[0-2]|[1-9]"
 
 
-def alternate(words: Mapping[str, int]) -> str:
-    return "|".join([*sorted(words, key=len, reverse=True), OTHERS])
-
-
 PATTERNS: Final = {
-    "en": (regex.compile(rf"(?i)\bhalf past ({alternate(HOURS_EN)})\b"), HOURS_EN),
-    "de": (regex.compile(rf"(?i)\bhalb ({alternate(HOURS_DE)})\b"), HOURS_DE),
+    "en": (regex.compile(rf"(?i)\bhalf past ({alternate(HOURS_EN)}|{OTHERS})\b"), HOURS_EN),
+    "de": (regex.compile(rf"(?i)\bhalb ({alternate(HOURS_DE)}|{OTHERS})\b"), HOURS_DE),
     "ko": (
-        regex.compile(rf"(?<![\p{{Hangul}}\d])({alternate(HOURS_KO)})\s?시\s?(?:반|30\s?분)"),
+        regex.compile(
+            rf"(?<![\p{{Hangul}}\d])({alternate(HOURS_KO)}|{OTHERS})\s?시\s?(?:반|30\s?분)"
+        ),
         HOURS_KO,
     ),
 }
@@ -33,7 +38,7 @@ THIRTY = {"en": " thirty", "de": " Uhr dreißig", "ko": " 시 삼십 분"}
 
 
 def find_half_hours(text: str, language: str) -> Iterator[SpelledNumber]:
-    """The half hours that a text says, with their figures: "2:30"."""
+    """The half hours that a text spells out, with their figures: "2:30"."""
     if language not in PATTERNS:
         return
     pattern, hours = PATTERNS[language]
@@ -45,7 +50,7 @@ def find_half_hours(text: str, language: str) -> Iterator[SpelledNumber]:
 
 
 def says_half_hour(text: str, figures: str, language: str) -> bool:
-    """Whether a text has a half hour, in figures, also of the afternoon, or in words.
+    """Whether a text gives a half hour, in words or in figures (2:30 or 14:30).
 
     True for a language whose words are not known.
     """

@@ -88,7 +88,7 @@ def mask_sentence(
         tags: inline tags at their offsets in the sentence.
         terms: those whose translations are given.
         small_numbers: see `find_placeables`.
-        spelled: numbers in words that are masked, too; their figures go into the translation.
+        spelled: spelled-out numbers, which are masked, too; the translation gets their figures.
         render: makes the source of a tag from a mark.
     """
     found = terms.find(sentence)

@@ -1,10 +1,11 @@
-"""Numbers in words of several parts, which a small model easily gets wrong: "three hundred fifty".
+"""Spelled-out numbers of several words or parts, which a small model easily gets wrong.
 
-What may be something else ("seven thirty", "이십일") is left out: a number that is missed costs
-nothing, while one that is none would come back as figures. Pure functions.
+"Three hundred fifty" is one. What may mean something else ("seven thirty", "이십일") is left out: a
+number that is overlooked costs nothing, but words that are not a number would turn into figures.
+Pure functions.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 import regex
@@ -35,11 +36,15 @@ def number_words(words: str, first: int = 1, step: int = 1) -> dict[str, int]:
     }
 
 
+def alternate(words: Iterable[str]) -> str:
+    """A pattern of any of the words, the longest that fits."""
+    return "|".join(sorted(words, key=len, reverse=True))
+
+
 def define(whole: str, **parts: str | Mapping[str, int]) -> regex.Pattern[str]:
     """A pattern of named parts, which may refer to each other: patterns or words."""
     patterns = {
-        name: part if isinstance(part, str) else "|".join(sorted(part, key=len, reverse=True))
-        for name, part in parts.items()
+        name: part if isinstance(part, str) else alternate(part) for name, part in parts.items()
     }
     definitions = "".join(f"(?<{name}>{pattern})" for name, pattern in patterns.items())
     return regex.compile(rf"(?(DEFINE){definitions}){whole}", regex.IGNORECASE)
@@ -129,9 +134,8 @@ def sum_english(text: str) -> int:
 
 
 def count_german(match: regex.Match[str]) -> int:
-    thousands, _, rest = match["number"].lower().rpartition("tausend")
-    is_large = "tausend" in match["number"].lower()
-    return 1000 * (sum_german(thousands) or 1) * is_large + sum_german(rest)
+    thousands, name, rest = match["number"].lower().rpartition("tausend")
+    return 1000 * (sum_german(thousands) or 1) * bool(name) + sum_german(rest)
 
 
 def sum_german(text: str) -> int:
@@ -212,7 +216,7 @@ def find_all(text: str, language: str) -> Iterator[tuple[regex.Match[str], int]]
 
 
 def find_spelled_numbers(text: str, language: str) -> list[SpelledNumber]:
-    """The numbers in words that a text in a language has; none if the language is not known."""
+    """The numbers that a text spells out; none if its language is not known."""
     return [
         SpelledNumber(*match.span("number"), str(value))
         for match, value in find_all(text, language)
@@ -221,7 +225,7 @@ def find_spelled_numbers(text: str, language: str) -> list[SpelledNumber]:
 
 
 def says_number(text: str, figures: str, language: str) -> bool:
-    """Whether a text has a number, in figures or in words.
+    """Whether a text gives a number, in figures or in words.
 
     True for a language whose words are not known.
     """
