@@ -74,6 +74,7 @@ class ModelConfig:
         vocabulary: what a token is: a piece of a word, or a character.
         encoder_size: hidden units per direction.
         residual: whether each encoder layer above the first adds its outputs to its inputs.
+        layer_norm: whether each encoder layer above the first reads its inputs normalized.
         decoder_size: hidden units of each of the two decoder layers.
         lookahead: a tagger that labels text as it comes in, forward layers alone: the tokens that
             it reads beyond a token before it labels it; none for one that reads whole texts in both
@@ -97,6 +98,7 @@ class ModelConfig:
     encoder_size: Size = 256
     encoder_layers: Size = 2
     residual: bool = False
+    layer_norm: bool = False
     decoder_size: Size = 384
     hidden_size: Size = 512
     num_layers: Size = 1

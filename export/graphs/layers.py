@@ -17,6 +17,8 @@ from service.repository.manifest import Precision
 
 Weights = Mapping[str, Matrix]
 
+# torch's default
+NORM_EPSILON = 1e-5
 OP_TYPE = {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN"}
 
 
@@ -83,6 +85,12 @@ class LayerBuilder:
         if bias is None:
             return product
         return graph.op("Add", product, graph.weight(f"{name}.bias", bias))
+
+    def norm(self, name: str, inputs: str, weights: Weights) -> str:
+        """Normalizes inputs (..., K) along the last axis, like torch's LayerNorm."""
+        gain = self.graph.weight(name, weights["weight"])
+        bias = self.graph.weight(f"{name}.bias", weights["bias"])
+        return self.graph.op("LayerNormalization", inputs, gain, bias, axis=-1, epsilon=NORM_EPSILON)
 
     def recurrent(
         self,

@@ -307,6 +307,8 @@ def encode_steps(
         if index:
             turned = graph.op("Transpose", outputs, perm=[0, 2, 1, 3])  # (T, B, 2, H)
             inputs = graph.op("Reshape", turned, graph.ints(0, 0, -1))  # (T, B, 2H)
+            if norm := select(weights, f"encoder.norms.{index - 1}"):
+                inputs = layers.norm(f"encoder.{index}.norm", inputs, norm)
         new, last, *_ = layers.recurrent(f"encoder.{index}", cell, inputs, directions, lengths32)
         adds = residual and index > 0
         outputs = graph.op("Add", outputs, new) if adds else new

@@ -89,6 +89,8 @@ class Encoder(nn.Module):
 
     With `residual`, each layer above the first adds its outputs to its inputs (GNMT, Wu et al.
     2016, section 3.1), at first nothing: a trained network of fewer layers can go on with more.
+    With `layer_norm`, each layer above the first reads its inputs normalized (Ba et al. 2016;
+    before the layer, Xiong et al. 2020, so that what it adds to is never scaled).
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -100,6 +102,8 @@ class Encoder(nn.Module):
         self.dropout = LockedDropout(config.dropout)
         self.hidden_size = hidden_size
         self.residual = config.residual
+        norms = [nn.LayerNorm(size) for size in sizes[1:]] if config.layer_norm else []
+        self.norms = nn.ModuleList(norms)
         if self.residual:
             for layer in layers[1:]:
                 silence(layer.forward_layer)
@@ -109,7 +113,8 @@ class Encoder(nn.Module):
         """(B, T, E) and lengths (B) int64, >= 1 -> (B, T, 2H), zero beyond each length."""
         outputs = embedded
         for index, layer in enumerate(self.layers):
-            new = layer(self.dropout(outputs), lengths)
+            inputs = self.norms[index - 1](outputs) if index and self.norms else outputs
+            new = layer(self.dropout(inputs), lengths)
             outputs = outputs + new if self.residual and index else new
         return outputs
 

@@ -121,6 +121,9 @@ def name_weights(manifest: Manifest, parts: dict[str, Matrix]) -> Iterator[tuple
         for place, way in enumerate(("forward", "backward")):
             prefix = f"encoder.layers.{index}.{way}_layer"
             yield from name_layer(manifest.cell, parts, f"encoder.{index}", place, prefix)
+        if (norm := f"encoder.{index}.norm") in parts:
+            yield f"encoder.norms.{index - 1}.weight", parts[norm]
+            yield f"encoder.norms.{index - 1}.bias", parts[f"{norm}.bias"]
     if manifest.task not in PAIRED:
         yield "output.weight", parts["output"]
         yield "output.bias", parts["output.bias"]

@@ -38,7 +38,7 @@ TASKS: dict[str, dict[str, Any]] = {
         "languages": ["ko"],
         "labels": ["O", "SPACE"],
         "sources": [{"path": "spacing", "licence": "CC0-1.0", "commercial_use": True}],
-        "model": {"vocabulary": "characters"},
+        "model": {"vocabulary": "characters", "residual": True, "layer_norm": True},
     },
     "stream-tagging": {
         "task": "tagging",

@@ -72,8 +72,10 @@ def reference(run: Run, input_ids: list[int]) -> dict[str, FloatArray]:
             found |= name_values(str(index), ahead)
             outputs = ahead["hidden"]
             continue
-        ahead = step_through(layer.forward_layer, outputs)
-        back = step_through(layer.backward_layer, outputs.flip(0))
+        norms = model.encoder.norms
+        inputs = norms[index - 1](outputs) if index and norms else outputs
+        ahead = step_through(layer.forward_layer, inputs)
+        back = step_through(layer.backward_layer, inputs.flip(0))
         back = {value: array.flip(0) for value, array in back.items()}
         found |= name_values(f"{index}.forward", ahead) | name_values(f"{index}.backward", back)
         new = torch.cat([ahead["hidden"], back["hidden"]], dim=-1)

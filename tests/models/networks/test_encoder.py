@@ -15,7 +15,7 @@ LENGTHS = torch.tensor([7, 1, 12, 2, 12, 5])
 
 
 def make_encoder(
-    cell: Cell, num_layers: int = LAYERS, dropout: float = 0.0, *, residual: bool = False
+    cell: Cell, num_layers: int = LAYERS, dropout: float = 0.0, **flags: bool
 ) -> Encoder:
     torch.manual_seed(1)
     config = ModelConfig(
@@ -23,8 +23,8 @@ def make_encoder(
         embedding_size=INPUT,
         encoder_size=HIDDEN,
         encoder_layers=num_layers,
-        residual=residual,
         dropout=dropout,
+        **flags,
     )
     return Encoder(config).eval()
 
@@ -138,6 +138,19 @@ def test_residual_layers_change_nothing_at_first_but_learn(cell: Cell) -> None:
     outputs.square().sum().backward()
     torch.optim.SGD(encoder.layers[1].parameters(), lr=0.01).step()
     assert not torch.equal(encoder(inputs, LENGTHS), outputs)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_layers_above_the_first_read_normalized_inputs(cell: Cell) -> None:
+    encoder = make_encoder(cell, num_layers=2, layer_norm=True)
+    inputs = torch.randn(len(LENGTHS), 12, INPUT)
+
+    outputs = encoder(inputs, LENGTHS)
+
+    below = encoder.layers[0](inputs, LENGTHS)
+    centred = below - below.mean(dim=-1, keepdim=True)
+    normalized = centred / (centred.square().mean(dim=-1, keepdim=True) + 1e-5).sqrt()
+    torch.testing.assert_close(outputs, encoder.layers[1](normalized, LENGTHS))
 
 
 @pytest.mark.parametrize("cell", CELLS)
