@@ -9,6 +9,7 @@ from export.curves import draw_curves
 from export.graphs.builder import OPSET, graph_file, save_graphs
 from export.graphs.runs import build_graphs, roles_of
 from export.graphs.states import add_states
+from export.lexicons import write_lexicons
 from export.parity.runs import check_folder, check_run
 from export.publish import claim_folder, describe_files, open_scratch, publish_folder
 from export.quality.calibration import find_temperature, set_temperature
@@ -44,7 +45,7 @@ def export_run(
     """Writes `<repository>/<name>/<version>/`, completely or not at all.
 
     With the data folder, the scores of a classifier are calibrated on its validation splits, and
-    the length limits of a translator are measured on its training splits.
+    the length limits and the words of a translator are those of its training splits.
 
     With `only_when_named`, a classifier answers only requests that name it, whatever its
     configuration says.
@@ -73,9 +74,14 @@ def export_run(
         save_graphs(graphs, folder)
         parity += [check_folder(run, folder, precision, where) for precision in precisions]
         run.tokenizer.save(folder / TOKENIZER)
+        lexicons = find_lexicons(run, data, folder)
         manifest = describe_run(run, precisions, folder, parity, limits)
         by_default = manifest.answers_by_default and not only_when_named
-        told = {"description": description, "answers_by_default": by_default}
+        told = {
+            "description": description,
+            "answers_by_default": by_default,
+            "lexicons": lexicons,
+        }
         manifest = manifest.model_copy(update=told)
         manifest = add_states(manifest, folder)
         draw_curves(run_folder, folder / CURVES)
@@ -103,6 +109,17 @@ def find_limits(run: Run, data: Path | None) -> Limits:
     if run.config.task in GENERATIVE:
         return Limits(max_input_tokens=longest, max_new_tokens=longest)
     return Limits(max_input_tokens=longest)
+
+
+def find_lexicons(run: Run, data: Path | None, folder: Path) -> dict[str, str]:
+    """Writes the words that a translator learnt from, if the training data is there."""
+    if not data or run.config.task != "translation":
+        return {}
+    try:
+        return write_lexicons(run.config, data, folder)
+    except FileNotFoundError as exc:
+        print(f"words that the translator makes up will not be told from others: {exc}")
+        return {}
 
 
 def describe_run(

@@ -90,7 +90,9 @@ class LayerBuilder:
         """Normalizes inputs (..., K) along the last axis, like torch's LayerNorm."""
         gain = self.graph.weight(name, weights["weight"])
         bias = self.graph.weight(f"{name}.bias", weights["bias"])
-        return self.graph.op("LayerNormalization", inputs, gain, bias, axis=-1, epsilon=NORM_EPSILON)
+        return self.graph.op(
+            "LayerNormalization", inputs, gain, bias, axis=-1, epsilon=NORM_EPSILON
+        )
 
     def recurrent(
         self,

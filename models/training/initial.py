@@ -116,14 +116,7 @@ def name_weights(manifest: Manifest, parts: dict[str, Matrix]) -> Iterator[tuple
         yield from name_language(manifest.cell, parts)
         return
     yield from name_forward_layers(manifest.cell, parts)
-    num_layers = sum(name.startswith("encoder.") and name.endswith(".input") for name in parts)
-    for index in range(num_layers):
-        for place, way in enumerate(("forward", "backward")):
-            prefix = f"encoder.layers.{index}.{way}_layer"
-            yield from name_layer(manifest.cell, parts, f"encoder.{index}", place, prefix)
-        if (norm := f"encoder.{index}.norm") in parts:
-            yield f"encoder.norms.{index - 1}.weight", parts[norm]
-            yield f"encoder.norms.{index - 1}.bias", parts[f"{norm}.bias"]
+    yield from name_encoder(manifest.cell, parts)
     if manifest.task not in PAIRED:
         yield "output.weight", parts["output"]
         yield "output.bias", parts["output.bias"]
@@ -167,6 +160,18 @@ def name_forward_layers(cell: str, parts: dict[str, Matrix]) -> Iterator[tuple[s
     num_layers = sum(name.startswith("layer.") and name.endswith(".input") for name in parts)
     for index in range(num_layers):
         yield from name_layer(cell, parts, f"layer.{index}", 0, f"layers.{index}")
+
+
+def name_encoder(cell: str, parts: dict[str, Matrix]) -> Iterator[tuple[str, Matrix]]:
+    """The layers of a network that reads in both directions."""
+    num_layers = sum(name.startswith("encoder.") and name.endswith(".input") for name in parts)
+    for index in range(num_layers):
+        for place, way in enumerate(("forward", "backward")):
+            prefix = f"encoder.layers.{index}.{way}_layer"
+            yield from name_layer(cell, parts, f"encoder.{index}", place, prefix)
+        if (norm := f"encoder.{index}.norm") in parts:
+            yield f"encoder.norms.{index - 1}.weight", parts[norm]
+            yield f"encoder.norms.{index - 1}.bias", parts[f"{norm}.bias"]
 
 
 def name_layer(

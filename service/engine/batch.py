@@ -112,6 +112,8 @@ class TokenSequence:
 
 SOURCE_WEIGHT = 0.4
 """Of the source's mean log-probability per token, beside that of its translation."""
+UNKNOWN_PRICE = 0.2
+"""Of each unknown word of a translation, in the same nats."""
 
 Defect = Literal["length", "loop"]
 """Why a translation is not complete: it was cut at its length limit, or it repeats itself."""
@@ -129,6 +131,8 @@ class Hypothesis:
             asked for.
         read_back: mean log-probability per token of the source as its translation, eos included;
             None if it was not read back.
+        num_unknown: words that the model has neither learnt from nor copied; 0 if that was not
+            asked.
     """
 
     token_ids: list[int]
@@ -136,6 +140,7 @@ class Hypothesis:
     defect: Defect | None = None
     attention: FloatArray | None = None
     read_back: float | None = None
+    num_unknown: int = 0
 
     @property
     def is_complete(self) -> bool:
@@ -143,8 +148,12 @@ class Hypothesis:
 
     @property
     def merit(self) -> float:
-        """Both log-probabilities together (Yee et al. 2019, equation 4, no language model)."""
-        return self.score + SOURCE_WEIGHT * (self.read_back or 0.0)
+        """Both log-probabilities together (Yee et al. 2019, equation 4), less for unknown words.
+
+        Words take the place of the language model there.
+        """
+        read_back = SOURCE_WEIGHT * (self.read_back or 0.0)
+        return self.score + read_back - UNKNOWN_PRICE * self.num_unknown
 
 
 End = Literal["eos", "stop", "length"]

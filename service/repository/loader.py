@@ -2,13 +2,14 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from service.arrays import FloatArray
-from service.engine.batch import LENGTHS_ON_HOST
+from service.engine.batch import LENGTHS_ON_HOST, Hypothesis, TokenSequence
 from service.engine.classification.classifier import ClassifierRunner
 from service.engine.classification.tagger import StreamTaggerRunner, TaggerRunner
 from service.engine.generation.generator import GeneratorRunner
@@ -20,7 +21,7 @@ from service.engine.runtime.device import Device
 from service.engine.runtime.device_thread import DeviceThread, thread_of
 from service.engine.runtime.session import OnnxSession
 from service.engine.search.decoder_session import DecoderSession
-from service.engine.search.reranker import Reranker
+from service.engine.search.reranker import Reranker, UnknownCounter
 from service.engine.search.translator import TranslatorRunner
 from service.engine.search.writer_session import WriterSession
 from service.engine.slots.buckets import list_buckets
@@ -40,6 +41,7 @@ from service.repository.manifest import (
     read_manifest,
 )
 from service.repository.model import LoadedModel
+from service.text.lexicon import Lexicon
 from service.text.tokenizer import Tokenizer
 
 log = logging.getLogger(__name__)
@@ -174,7 +176,11 @@ def load_model(
         roles = (*roles, *SLOT_ROLES)
     sessions = {role: open_graph(role) for role in roles}
     max_rows = min(max_rows, manifest.limits.max_batch_size or max_rows)
+    tokenizer = load_tokenizer(folder, manifest)
     make_runner = RUNNERS[manifest.task]
+    if manifest.lexicons:
+        count_unknown = make_counter(read_lexicons(folder, manifest), tokenizer)
+        make_runner = partial(make_translator, count_unknown=count_unknown)
     runners = [make_runner(manifest.ids, sessions, max_rows) for _ in range(num_runners)]
     if "slot_join" in sessions:
         runners = [
@@ -184,7 +190,7 @@ def load_model(
         ]
     return LoadedModel(
         manifest,
-        load_tokenizer(folder, manifest),
+        tokenizer,
         device,
         chosen,
         runners,
@@ -206,6 +212,28 @@ def load_tokenizer(folder: Path, manifest: Manifest) -> Tokenizer:
     return tokenizer
 
 
+def read_lexicons(folder: Path, manifest: Manifest) -> dict[int, Lexicon]:
+    """The lexicon of the translations that a token starts, by that token."""
+    lexicons: dict[int, Lexicon] = {}
+    for language, file in manifest.lexicons.items():
+        lexicon = Lexicon((folder / file).read_bytes())
+        lexicons |= dict.fromkeys(manifest.ids.list_start_ids(language), lexicon)
+    return lexicons
+
+
+def make_counter(lexicons: Mapping[int, Lexicon], tokenizer: Tokenizer) -> UnknownCounter:
+    """Counts words that are neither in the lexicon of a translation nor in its source."""
+
+    def count_unknown(sequence: TokenSequence, found: Hypothesis) -> int:
+        lexicon = lexicons.get(sequence.start_id)
+        if lexicon is None:
+            return 0
+        text, source = map(tokenizer.decode, (found.token_ids, sequence.input_ids))
+        return lexicon.count_unknown(text, source)
+
+    return count_unknown
+
+
 def open_for_capture(open_session: Callable[[bool], OnnxSession]) -> OnnxSession:
     """Opens a session that can record CUDA graphs or, if the runtime refuses that, a plain one.
 
@@ -223,11 +251,16 @@ def make_classifier(ids: SpecialIds, sessions: Sessions, max_rows: int) -> Runne
     return ClassifierRunner(sessions["classifier"], ids.pad_id, max_rows)
 
 
-def make_translator(ids: SpecialIds, sessions: Sessions, max_rows: int) -> Runner:
+def make_translator(
+    ids: SpecialIds,
+    sessions: Sessions,
+    max_rows: int,
+    count_unknown: UnknownCounter | None = None,
+) -> Runner:
     assert ids.eos_id is not None, "the manifest of a translation model has an eos_id"
     session = DecoderSession(sessions["encoder"], sessions["decoder"], ids.pad_id)
     scorer = sessions.get("scorer")
-    reranker = Reranker(scorer, ids.pad_id, ids.eos_id) if scorer else None
+    reranker = Reranker(scorer, ids.pad_id, ids.eos_id, count_unknown) if scorer else None
     return TranslatorRunner(session, ids.eos_id, max_rows, reranker)
 
 

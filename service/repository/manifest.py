@@ -183,6 +183,11 @@ class SpecialIds(Part):
         is_level = any(start_id in found.values() for found in self.level_ids.values())
         return start_id if is_level else self.eos_id
 
+    def list_start_ids(self, language: str) -> set[int]:
+        """The tokens that may start a translation into a language."""
+        levels = self.level_ids.get(language, {}).values()
+        return {*levels, *([self.start_ids[language]] if language in self.start_ids else [])}
+
 
 class Condition(Part):
     """What a language model's texts depend on besides the prompt: a label, or some features.
@@ -369,6 +374,8 @@ class Manifest(Part):
         pairs: translation directions.
         condition: what a language model's texts depend on besides the prompt.
         masks: the characters by which the model carries placeables through, by their kind.
+        lexicons: files with the words of a language that the model learnt from, by language; see
+            `service.text.lexicon`.
         states: the layers whose states are shown, if there is a graph for it.
         finds: units of them that follow a property of the text, the closest first.
         lower_capitals: whether sentences written in capitals are translated in sentence case.
@@ -390,6 +397,7 @@ class Manifest(Part):
     condition: Condition | None = None
     lower_capitals: bool = True
     masks: dict[Kind, str] = {}
+    lexicons: dict[Language, str] = {}
     lookahead: Lookahead | None = None
     ids: SpecialIds
     limits: Limits
@@ -461,7 +469,8 @@ class Manifest(Part):
     @model_validator(mode="after")
     def _check_listing(self) -> "Manifest":
         listed = {entry.name for entry in self.files}
-        missing = ({graph.file for graph in self.graphs} | {TOKENIZER}) - listed
+        needed = {graph.file for graph in self.graphs} | {*self.lexicons.values(), TOKENIZER}
+        missing = needed - listed
         if missing:
             raise ValueError(f"files does not list {', '.join(sorted(missing))}")
         return self

@@ -1,3 +1,4 @@
+import math
 import shutil
 import signal
 import subprocess
@@ -19,12 +20,19 @@ from models.train import prepare_run
 from models.training.runs import read_run
 from models.training.tasks.task import build_model
 from models.training.trainer import BEST, LAST
+from service.engine.batch import Hypothesis, TokenSequence
 from service.engine.runtime.device import Device
 from service.errors import ArtefactError
 from service.repository.goldens import check_goldens
-from service.repository.loader import load_model
+from service.repository.loader import (
+    load_model,
+    load_tokenizer,
+    make_counter,
+    read_lexicons,
+)
 from service.repository.manifest import MANIFEST, Manifest, Precision, check_files, read_manifest
 from service.repository.versions import find_versions
+from service.text.lexicon import Lexicon
 from tests.export.conftest import FolderMaker, snapshot
 from tests.models.tiny_runs import SAMPLES
 
@@ -67,6 +75,26 @@ def test_manifest_describes_the_run(tiny_version: FolderMaker) -> None:
     assert [source.licence for source in manifest.sources] == ["CC BY 2.0 FR"]
     assert manifest.num_parameters is not None
     assert set(manifest.tools) >= {"torch", "onnx", "tokenizers"}
+
+
+def test_translator_knows_the_words_of_its_data_by_language(
+    tiny_run: FolderMaker, tmp_path: Path
+) -> None:
+    folder = export_run(tiny_run("translation", "lstm"), tmp_path, ["fp32"], data=SAMPLES)
+    manifest = read_manifest(folder)
+    assert manifest.lexicons == {"en": "words.en.bin", "ko": "words.ko.bin"}
+    lexicon = Lexicon((folder / "words.en.bin").read_bytes())
+    assert "the" in lexicon
+    assert "kossch" not in lexicon
+    tokenizer = load_tokenizer(folder, manifest)
+    count_unknown = make_counter(read_lexicons(folder, manifest), tokenizer)
+    found = Hypothesis(tokenizer.encode("the Kossch is Tom"), -1.0)
+    counts = {}
+    for language, start_id in manifest.ids.start_ids.items():
+        source = TokenSequence(tokenizer.encode("Tom"), 0.0, math.inf, start_id=start_id)
+        counts[language] = count_unknown(source, found)
+
+    assert counts == {"en": 1, "ko": 3}
 
 
 def test_installed_runtime_is_named() -> None:

@@ -3,10 +3,10 @@
 The model translates both ways, so that it can also tell how probable the source is as a translation
 of a hypothesis. One that leaves a word out, or has another one in its place, is likely by itself,
 but does not lead back to the source: noisy-channel reranking (Yee et al. 2019, equation 4, without
-a language model).
+a language model). Words that a hypothesis makes up count against it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from service.arrays import FloatArray
@@ -17,6 +17,8 @@ from service.engine.runtime.session import Session
 MAX_BATCH_TOKENS = 1024
 
 Ended = tuple[TokenSequence, Result]
+UnknownCounter = Callable[[TokenSequence, Hypothesis], int]
+"""Counts the unknown words of a hypothesis of a sentence."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +47,18 @@ class Reranker:
         scorer: graph of `export.graphs.scorer.build_scorer`.
         pad_id: fills short rows.
         eos_id: ends a text.
+        count_unknown: where the words of the languages are known.
     """
 
-    def __init__(self, scorer: Session, pad_id: int, eos_id: int) -> None:
+    def __init__(
+        self,
+        scorer: Session,
+        pad_id: int,
+        eos_id: int,
+        count_unknown: UnknownCounter | None = None,
+    ) -> None:
         self._scorer, self._pad_id, self._eos_id = scorer, pad_id, eos_id
+        self._count_unknown = count_unknown
 
     def rerank(self, ended: Sequence[Ended]) -> list[Ended]:
         """The results of sentences, each with its best hypothesis first.
@@ -66,7 +76,7 @@ class Reranker:
             places = [candidate.place for candidate in batch]
             scores |= zip(places, self._score(batch), strict=True)
         return [
-            (sequence, sort_hypotheses(index, result, scores))
+            (sequence, self._sort(index, sequence, result, scores))
             for index, (sequence, result) in enumerate(ended)
         ]
 
@@ -86,6 +96,27 @@ class Reranker:
             for place, found in enumerate(result)
             if found.is_complete
         ]
+
+    def _sort(
+        self,
+        index: int,
+        sequence: TokenSequence,
+        result: Result,
+        scores: dict[tuple[int, int], float],
+    ) -> Result:
+        """The hypotheses of sentence `index` by merit; those that were not read back last."""
+        if not isinstance(result, list):
+            return result
+        read: list[Hypothesis] = []
+        others: list[Hypothesis] = []
+        for place, found in enumerate(result):
+            read_back = scores.get((index, place))
+            if read_back is None:
+                others.append(found)
+                continue
+            num_unknown = self._count_unknown(sequence, found) if self._count_unknown else 0
+            read.append(replace(found, read_back=read_back, num_unknown=num_unknown))
+        return [*sorted(read, key=lambda found: -found.merit), *others]
 
     def _score(self, batch: Sequence[Candidate]) -> list[float]:
         """The mean log-probability per token of the source, from each hypothesis."""
@@ -109,15 +140,3 @@ def cut_batches(candidates: Sequence[Candidate]) -> Iterator[list[Candidate]]:
         batch.append(candidate)
     if batch:
         yield batch
-
-
-def sort_hypotheses(index: int, result: Result, scores: dict[tuple[int, int], float]) -> Result:
-    """The hypotheses of sentence `index` by merit; those that were not read back last."""
-    if not isinstance(result, list):
-        return result
-    known = [
-        replace(found, read_back=scores.get((index, place))) for place, found in enumerate(result)
-    ]
-    read = [found for found in known if found.read_back is not None]
-    others: list[Hypothesis] = [found for found in known if found.read_back is None]
-    return [*sorted(read, key=lambda found: -found.merit), *others]

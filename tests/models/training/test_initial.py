@@ -22,7 +22,7 @@ def test_gates_come_back_in_torchs_order(cell: str) -> None:
     assert (restore_gates(reorder_gates(stacked, cell), cell) == stacked).all()
 
 
-@pytest.mark.parametrize("task", ["classification", "translation"])
+@pytest.mark.parametrize("task", ["classification", "translation", "tagging"])
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 @pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 0.0), ("w8", 0.01)])
 def test_weights_of_a_version_are_those_of_its_run(

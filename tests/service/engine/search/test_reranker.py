@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 
 from service.arrays import Array
-from service.engine.batch import SOURCE_WEIGHT, Hypothesis, SearchOptions, TokenSequence
+from service.engine.batch import (
+    SOURCE_WEIGHT,
+    UNKNOWN_PRICE,
+    Hypothesis,
+    SearchOptions,
+    TokenSequence,
+)
 from service.engine.search.reranker import (
     MAX_BATCH_TOKENS,
     Candidate,
@@ -160,3 +166,23 @@ def test_a_sentence_longer_than_a_batch_is_one_of_its_own() -> None:
     candidates = [Candidate((0, place), ids, ids) for place in range(3)]
 
     assert [len(batch) for batch in cut_batches(candidates)] == [1, 1, 1]
+
+
+def test_words_that_a_hypothesis_makes_up_count_against_it(scorer: FakeScorer) -> None:
+    asked: list[TokenSequence] = []
+
+    def count_unknown(sequence: TokenSequence, found: Hypothesis) -> int:
+        asked.append(sequence)
+        return found.token_ids.count(99)
+
+    made_up, known = Hypothesis([10, 99], -0.30), Hypothesis([10, 98], -0.45)
+    sequence = make_sequence([10, 11])
+    reranker = Reranker(scorer, PAD_ID, EOS_ID, count_unknown)
+
+    ((_, result),) = reranker.rerank([(sequence, [made_up, known])])
+
+    assert isinstance(result, list)
+    assert [each.token_ids for each in result] == [known.token_ids, made_up.token_ids]
+    assert [each.num_unknown for each in result] == [0, 1]
+    assert result[1].merit == pytest.approx(expect(sequence, made_up) - UNKNOWN_PRICE)
+    assert asked == [sequence, sequence]
