@@ -142,6 +142,8 @@ class TrainingConfig:
             see `service.text.levels.speech_level` (translation only).
         relevelled: share of the polite Korean translations that are rewritten as casual or formal
             ones, where a rule is sure of it.
+        rarity: power by which pairs with rare words are drawn more often, see
+            `models.training.data.rarity`; 0 draws all alike (translation and text2text).
         bpe_dropout: probability of skipping a merge of the tokenizer, in sources and targets
             (translation only). It cannot be seeded, so such runs are not reproducible.
         sampled_tokens: number of tokens, drawn anew in each step, that stand in the loss for all
@@ -174,6 +176,7 @@ class TrainingConfig:
     masked: Rate = 0.0
     levelled: Rate = 0.0
     relevelled: Rate = 0.0
+    rarity: Rate = 0.0
     bpe_dropout: Rate = 0.0
     sampled_tokens: Annotated[int, Field(ge=0)] = 0
     adversarial: Rate = 0.0

@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy
 from models.config import RunConfig
 from models.networks.seq2seq import Seq2Seq
 from models.training.data.held_out import read_training
+from models.training.data.rarity import rate_pairs, sample_rated
 from models.training.data.sources import (
     Example,
     Pair,
@@ -50,6 +51,8 @@ class Seq2SeqTask(ABC):
             if source.has_valid
         }
         check_splits(self._train, self._valid)
+        power = config.training.rarity
+        self._rates = rate_pairs([pairs for _, pairs in self._train], power) if power else None
 
     def build_model(self) -> nn.Module:
         return Seq2Seq(self.config.model)
@@ -63,6 +66,12 @@ class Seq2SeqTask(ABC):
 
     def sample_pairs(self, rng: random.Random) -> list[Pair]:
         """Draws the pairs of one epoch."""
+        if self._rates:
+            return [
+                pair
+                for (weight, pairs), rates in zip(self._train, self._rates, strict=True)
+                for pair in sample_rated(pairs, rates, weight, rng)
+            ]
         return [
             pair for weight, pairs in self._train for pair in sample_weighted(pairs, weight, rng)
         ]
