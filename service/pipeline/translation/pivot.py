@@ -12,7 +12,7 @@ from itertools import zip_longest
 from typing import NamedTuple
 
 from service.answers import Timings, TranslateAnswer, TranslateOptions, Translation
-from service.engine.batch import Result, TokenSequence
+from service.engine.batch import UNKNOWN_PRICE, Hypothesis, Result, TokenSequence
 from service.pipeline.translation.documents import Document, assemble, score_text
 from service.pipeline.translation.reader import Reader
 from service.pipeline.translation.sentence import (
@@ -30,7 +30,7 @@ class Way(NamedTuple):
     """One translation into the pivot language.
 
     Attributes:
-        merit: of its hypothesis, see `Hypothesis.merit`.
+        merit: of its hypothesis, see `find_merit`.
         score: the probability (0..1) that it is acceptable; None if the model cannot tell.
         is_complete: it was not cut and does not repeat itself.
     """
@@ -105,13 +105,22 @@ def list_ways(
         if text not in ways:
             ways[text] = Way(
                 text,
-                candidate.hypothesis.merit,
+                find_merit(candidate.hypothesis),
                 fit.score(candidate.hypothesis.score) if fit else None,
                 candidate.hypothesis.is_complete,
             )
         if len(ways) == max_ways:
             break
     return list(ways.values()) or [join_pieces(reader, [sentence], results)]
+
+
+def find_merit(hypothesis: Hypothesis) -> float:
+    """The merit of a hypothesis that goes on.
+
+    The second half copies words that the first one made up, and is sure of them; so they count
+    again.
+    """
+    return hypothesis.merit - UNKNOWN_PRICE * hypothesis.num_unknown
 
 
 def join_pieces(

@@ -242,12 +242,15 @@ def tell(
 FIRST: Table = {
     "Schloss.": [tell("lock.", -0.1, -1.0), tell("castle.", -0.2, -1.0), tell("lock.", -0.3, -1.0)],
     "Bank!": [tell("bank!", -0.1), tell("bench!", -0.2)],
+    "Bauch.": [replace(tell("bauchal.", -0.1), num_unknown=1), tell("belly.", -0.2)],
     "Nur \ue008.": [tell("only.", -0.1), tell("just.", -0.2)],
     "Nur": [tell("only", -0.1), tell("just", -0.2)],
 }
 SECOND: Table = {
     "lock.": [tell("jamulsoe.", -0.6, -1.0)],
     "castle.": [tell("seong.", -0.3, -1.0), tell("gung.", -0.4, -1.0)],
+    "bauchal.": [tell("bauchal.", -0.1, -0.1)],
+    "belly.": [tell("bae.", -0.3, -0.2)],
     "bank!": [tell("eunhaeng!", -0.1, -0.1)],
     "bench!": [tell("benchi!", -0.1, -2.0)],
 }
@@ -332,6 +335,15 @@ async def test_less_likely_first_half_may_lead_to_the_best_end(choose: MakeChoic
     assert choice.gone_on == ["lock.", "castle."]  # each text once
     # of the way that was taken: a logistic of both log-probabilities
     assert translation.score == pytest.approx(1 / (1 + math.e**0.2) / (1 + math.e**0.3))
+
+
+async def test_word_that_the_first_half_makes_up_counts_where_it_is_copied_too(
+    choose: MakeChoice,
+) -> None:
+    choice = await choose()
+
+    assert (await choice.translate("Bauch.")).text == "bae."
+    assert choice.gone_on == ["bauchal.", "belly."]  # the first is likelier in both halves
 
 
 async def test_each_sentence_of_a_text_goes_its_own_way(choose: MakeChoice) -> None:
