@@ -61,7 +61,7 @@ def compare(
             max(each, key=lambda one: one.merit + (UNKNOWN_PRICE - price) * one.num_unknown)
             for each in found
         ]
-        texts = [model.decode(one.token_ids) for one in best]
+        texts = [model.tokenizer.decode(one.token_ids) for one in best]
         report[str(price)] = {
             "chrf": round(find_chrf(references, target, texts), 2),
             "with_unknown_words": round(

@@ -37,7 +37,8 @@ def rate_pairs(sources: Sequence[Sequence[Pair]], power: float) -> list[list[flo
 def rate(pair: Pair, counts: Counter[str], power: float) -> float:
     words = find_words(f"{pair.source} {pair.target}")
     rarest = min((counts[word] for word in words), default=COMMON)
-    return min(MOST, max(LEAST, (COMMON / max(1, rarest)) ** power))
+    rarity: float = (COMMON / max(1, rarest)) ** power
+    return min(MOST, max(LEAST, rarity))
 
 
 def sample_rated(
