@@ -6,12 +6,14 @@ errors"): a byte each, and one in fifty made-up words passes for known.
 """
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from hashlib import blake2b
 
 import regex
 
 WORD = regex.compile(r"\p{L}[\p{L}\p{M}]*")
 BITS_PER_WORD = 8
+MAX_REMEMBERED = 10_000
 NUM_HASHES = 6  # the best for eight bits: 8 ln 2
 
 
@@ -29,6 +31,7 @@ class Lexicon:
 
     def __init__(self, bits: bytes) -> None:
         self._bits = bits
+        self._remembered = lru_cache(MAX_REMEMBERED)(self._has)  # hypotheses share their words
 
     @classmethod
     def of(cls, words: Iterable[str]) -> "Lexicon":
@@ -43,6 +46,9 @@ class Lexicon:
         return self._bits
 
     def __contains__(self, word: str) -> bool:
+        return self._remembered(word)
+
+    def _has(self, word: str) -> bool:
         return all(
             self._bits[place >> 3] >> (place & 7) & 1
             for place in find_places(word, len(self._bits))
