@@ -7,11 +7,13 @@ loadtests/results/NAME.overload.json.
 
 Both clients are Python, on the machine of the server, and cost about the same per request: three
 times the requests take three times as much from the server's processors, whose share is therefore
-stated, and beside the plain ratio there is one for equal processors.
+stated, and beside the plain ratio there is one for equal processors. With --apart the server has
+one half of the processors and its clients have the other, so that neither takes from the other.
 """
 
 import argparse
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -19,7 +21,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +39,7 @@ from loadtests.measuring.places import RESULTS, ROOT
 from loadtests.measuring.processes import (
     Server,
     enlist,
+    on_processors,
     raise_file_limit,
     read_busy_seconds,
 )
@@ -82,20 +85,30 @@ def make_workloads(context: BenchContext, names: Sequence[str]) -> list[Workload
     return workloads
 
 
-def measure_workloads(context: BenchContext, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+def measure_workloads(
+    context: BenchContext, names: Sequence[str], *, apart: bool = False
+) -> dict[str, dict[str, Any]]:
     """The figures by workload; each has a server of its own, which has ended when the next starts.
 
     Args:
         context: models, texts and how long to measure.
         names: of `WORKLOADS`.
+        apart: the server has the first half of the processors, and the clients have the others.
     """
+    processors = sorted(os.sched_getaffinity(0))
+    half = len(processors) // 2
+    if apart and not half:
+        raise ValueError("client and server cannot be apart on a single processor")
     found = {}
     for workload in make_workloads(context, names):
         print(f"  {workload.name}", flush=True)
         with ExitStack() as stack:
-            server = start_ours(
-                workload.models_dir, workload.precision, context.folder, workload.name
-            )
+            with on_processors({*processors[:half]}) if apart else nullcontext():
+                server = start_ours(
+                    workload.models_dir, workload.precision, context.folder, workload.name
+                )
+            if apart:
+                stack.enter_context(on_processors({*processors[half:]}))
             enlist(server, stack).wait_ready()
             found[workload.name] = measure_overload(server, workload, context.plan)
     return found
@@ -232,7 +245,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     plan = BenchPlan(("overload",), timeout_ms=given.timeout_ms)
     plan = plan.shorten_to_smoke() if given.smoke else plan
     with tempfile.TemporaryDirectory(prefix="seqserve-bench-") as scratch:
-        found = measure_workloads(make_context(plan, Path(scratch)), given.only)
+        context = make_context(plan, Path(scratch))
+        found = measure_workloads(context, given.only, apart=given.apart)
     words = ["loadtests.bench.overload", *(sys.argv[1:] if argv is None else argv)]
     about = describe_machine() | {"command": shlex.join(words)}
     results: dict[str, Any] = {"about": about, "overload": found}
@@ -249,6 +263,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--only", nargs="+", choices=WORKLOADS, default=WORKLOADS, metavar="WORKLOAD")
     add("--timeout-ms", type=int, default=0, help="deadline that the requests carry")
+    add("--apart", action="store_true", help="server and clients on different processors")
     add("--smoke", action="store_true", help="only show that everything runs")
     add("--name", default="bench", help="of the file in loadtests/results")
     return parser.parse_args(argv)

@@ -4,14 +4,11 @@ The check of a request that is admitted, that of one that is refused, and noting
 """
 
 import contextlib
-import json
-import os
 import statistics
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
+from docs.decisions.measured.report import write_report
 from service.engine.batch import TokenSequence
 from service.engine.scheduling.admission import (
     QueueLimits,
@@ -46,10 +43,9 @@ def check(state: QueueState) -> Callable[[int], object]:
     return call
 
 
-def main() -> None:
+def measure() -> dict[str, object]:
     rate = ServiceRate()
-    report = {
-        "load_average": os.getloadavg(),
+    return {
         "us": {
             "a request that is admitted": time_each(check(QueueState(10, 300, 0.01, 0.0))),
             "a request that is refused": time_each(check(QueueState(1000, 30_000, 2.0, 2.0))),
@@ -58,9 +54,7 @@ def main() -> None:
             ),
         },
     }
-    Path(__file__).with_suffix(".json").write_text(json.dumps(report, indent=1) + "\n")
-    json.dump(report, sys.stdout, indent=1)
 
 
 if __name__ == "__main__":
-    main()
+    write_report(__file__, measure)

@@ -5,17 +5,14 @@ one that declares the body as a model, and one that reads none.
 """
 
 import asyncio
-import json
-import os
 import statistics
-import sys
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 
+from docs.decisions.measured.report import write_report
 from service.http.requests.bodies import parse_fields, read_body
 from service.http.routes.tasks import check_fields
 from service.http.schemas.classify import ClassifyRequest
@@ -78,7 +75,7 @@ async def time_each(call: Call) -> float:
     return 1e6 * (time.process_time() - started) / CALLS
 
 
-async def measure() -> dict[str, float]:
+async def time_calls() -> dict[str, float]:
     app = make_app()
     calls: dict[str, Call] = {
         "ours": read_ours,
@@ -92,11 +89,5 @@ async def measure() -> dict[str, float]:
     return {name: round(statistics.median(found), 1) for name, found in runs.items()}
 
 
-def main() -> None:
-    report = {"load_average": os.getloadavg(), "us": asyncio.run(measure())}
-    Path(__file__).with_suffix(".json").write_text(json.dumps(report, indent=1) + "\n")
-    json.dump(report, sys.stdout, indent=1)
-
-
 if __name__ == "__main__":
-    main()
+    write_report(__file__, lambda: {"us": asyncio.run(time_calls())})

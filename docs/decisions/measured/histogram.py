@@ -5,18 +5,16 @@ package hdrhistogram.
 """
 
 import json
-import os
 import random
 import statistics
-import sys
 import time
 import tracemalloc
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from hdrh.histogram import HdrHistogram
 
+from docs.decisions.measured.report import write_report
 from loadtests.load.histogram import Histogram
 
 VALUES, CALLS, ROUNDS, KEPT = 20, 2000, 9, 200
@@ -82,16 +80,13 @@ def measure_theirs() -> dict[str, float]:
     }
 
 
-def main() -> None:
-    report = {
-        "load_average": os.getloadavg(),
+def measure() -> dict[str, object]:
+    return {
         "values": VALUES,
         "ours": measure_ours(),
         "hdrhistogram": measure_theirs(),
     }
-    Path(__file__).with_suffix(".json").write_text(json.dumps(report, indent=1) + "\n")
-    json.dump(report, sys.stdout, indent=1)
 
 
 if __name__ == "__main__":
-    main()
+    write_report(__file__, measure)

@@ -8,22 +8,15 @@ writes lexicon.json: chrF, and the share of texts with a word that the model has
 nor copied, of the translations and of the hypotheses of whose texts all have one.
 """
 
-import json
 import math
-import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from docs.decisions.measured.reranking import REPOSITORY, find_chrf
-from loadtests.measuring.machine import read_commit, read_cpu_model
-from models.training.data.sources import limit_rows, read_split
+from docs.decisions.measured.report import write_report
+from docs.decisions.measured.translations import find_chrf, load_models
 from service.engine.batch import UNKNOWN_PRICE, Hypothesis, SearchOptions, TokenSequence
 from service.engine.runner import run_sequences
-from service.engine.runtime.device import Device
-from service.repository.loader import load_model
 from service.repository.model import LoadedModel, new_token_limit
-from service.repository.versions import newest_version
 
 PRICES = (0.0, 0.1, 0.2, 0.4)
 NUM_ROWS = 500
@@ -73,26 +66,16 @@ def compare(
     return report
 
 
-def main() -> None:
+def measure() -> dict[str, object]:
     data, *pairs = sys.argv[1:]
-    report: dict[str, object] = {
-        "commit": read_commit(),
-        "cpu_model": read_cpu_model(),
-        "load_average": os.getloadavg(),
-    }
-    for pair in pairs:
-        name, path = pair.split("=")
-        model = load_model(newest_version(REPOSITORY, name), Device("cpu"), num_threads=1)
-        languages = model.manifest.languages
-        rows = limit_rows(read_split(Path(data) / path, "valid", languages), NUM_ROWS)
+    report: dict[str, object] = {}
+    for model, path, rows in load_models(data, pairs, NUM_ROWS):
         for side, (source, target) in enumerate(model.manifest.pairs):
             found = rank(model, [row[side] for row in rows], source, target)
             references = [row[1 - side] for row in rows]
             report[f"{path} {source}-{target}"] = compare(model, found, references, target)
-    text = json.dumps(report, indent=1)
-    Path(__file__).with_suffix(".json").write_text(text + "\n", encoding="utf-8")
-    print(text)
+    return report
 
 
 if __name__ == "__main__":
-    main()
+    write_report(__file__, measure)

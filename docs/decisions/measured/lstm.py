@@ -6,8 +6,6 @@ product of the inputs, and PyTorch's LSTM; the least of some rounds. And millise
 the lengths of its rows. Prints the report and writes lstm.json.
 """
 
-import json
-import os
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -19,7 +17,7 @@ import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from loadtests.measuring.machine import read_commit, read_cpu_model
+from docs.decisions.measured.report import write_report
 from service.arrays import Array
 from service.engine.runtime.device import Device
 from service.engine.runtime.session import OnnxSession
@@ -132,20 +130,14 @@ def measure_batches(folder: Path) -> dict[str, float]:
     return found
 
 
-def main() -> None:
+def measure() -> dict[str, object]:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as name, torch.inference_mode():
-        report = {
-            "commit": read_commit(),
-            "cpu_model": read_cpu_model(),
-            "load_average": os.getloadavg(),
+        return {
             "us_per_token": measure_rows(Path(name)),
             "ms_per_batch": measure_batches(Path(name)),
         }
-    text = json.dumps(report, indent=1)
-    Path(__file__).with_suffix(".json").write_text(text + "\n", encoding="utf-8")
-    print(text)
 
 
 if __name__ == "__main__":
-    main()
+    write_report(__file__, measure)

@@ -4,20 +4,17 @@ Characters that a round trip changes with nothing translated, processor time per
 that a tag without an end takes. Needs beautifulsoup4, html5lib, lxml and selectolax.
 """
 
-import json
-import os
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from difflib import SequenceMatcher
 from html.parser import HTMLParser
-from pathlib import Path
 
 import lxml.html
 from bs4 import BeautifulSoup
 from selectolax.lexbor import LexborHTMLParser
 
+from docs.decisions.measured.report import write_report
 from service.text.markup import split_markup
 
 ROUNDS, SIZE = 7, 9 * 1024
@@ -120,11 +117,10 @@ def time_once(split: Splitter, page: str) -> float:
     return time.process_time() - started
 
 
-def main() -> None:
+def measure() -> dict[str, object]:
     long_page = PAGE * (1 + SIZE // len(PAGE))
     us_per_kib = 1e6 * 1024 / len(long_page)
-    report = {
-        "load_average": os.getloadavg(),
+    return {
         "sample_chars": {name: len(sample) for name, sample in SAMPLES.items()},
         "changed_chars": {
             name: {kind: count_changes(page, split(page)) for kind, page in SAMPLES.items()}
@@ -144,9 +140,7 @@ def main() -> None:
             for name in ("ours", "html.parser")
         },
     }
-    Path(__file__).with_suffix(".json").write_text(json.dumps(report, indent=1) + "\n")
-    json.dump(report, sys.stdout, indent=1)
 
 
 if __name__ == "__main__":
-    main()
+    write_report(__file__, measure)

@@ -24,10 +24,10 @@ from typing import Any, cast
 import uvloop
 from uvicorn.server import ServerState
 
+from docs.decisions.measured.report import write_report
 from loadtests.bench.plan import BenchPlan, make_context
 from loadtests.clients.http_client import format_request
 from loadtests.clients.new_words import renew_words
-from loadtests.measuring.machine import read_commit, read_cpu_model
 from service.http.app import create_app
 from service.repository.manifest import Precision
 from service.server.uvicorn_server import make_config
@@ -221,7 +221,7 @@ def measure(models_dir: str, precision: Precision, num: int, bodies: str) -> dic
     return {**found, "all": round((total - clocks) / num_requests / 1e3, 1)}
 
 
-def main() -> None:
+def measure_all() -> dict[str, object]:
     with tempfile.TemporaryDirectory() as folder:
         context = make_context(BenchPlan(("http",)), Path(folder))
         found = {}
@@ -231,15 +231,7 @@ def main() -> None:
                 command = [sys.executable, __file__, *arguments]
                 done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
                 found[f"{precision}, {num}"] = json.loads(done.stdout)
-        report = {
-            "commit": read_commit(),
-            "cpu_model": read_cpu_model(),
-            "load_average": os.getloadavg(),
-            "us": found,
-        }
-    text = json.dumps(report, indent=1)
-    Path(__file__).with_suffix(".json").write_text(text + "\n", encoding="utf-8")
-    print(text)
+        return {"us": found}
 
 
 if __name__ == "__main__":
@@ -247,4 +239,4 @@ if __name__ == "__main__":
         models_dir, precision, num, bodies = sys.argv[1:]
         print(json.dumps(measure(models_dir, cast(Precision, precision), int(num), bodies)))
     else:
-        main()
+        write_report(__file__, measure_all)

@@ -4,15 +4,12 @@ What batches of 32 queued texts cost by our cuts, by powers of two and in the or
 against the cheapest partition; and what adding and taking a sequence takes.
 """
 
-import json
-import os
 import random
 import statistics
-import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
+from docs.decisions.measured.report import write_report
 from service.engine.batch import TokenSequence
 from service.engine.scheduling.scheduler import Scheduler
 from service.engine.scheduling.step_cost import BatchOverhead
@@ -95,15 +92,12 @@ def time_sequence() -> float:
     return round(statistics.median(found), 2)
 
 
-def main() -> None:
-    report = {
-        "load_average": os.getloadavg(),
+def measure() -> dict[str, object]:
+    return {
         "cost_over_the_cheapest": {overhead: compare(overhead) for overhead in (0.5, 2, 8)},
         "us_per_sequence": time_sequence(),
     }
-    Path(__file__).with_suffix(".json").write_text(json.dumps(report, indent=1) + "\n")
-    json.dump(report, sys.stdout, indent=1)
 
 
 if __name__ == "__main__":
-    main()
+    write_report(__file__, measure)

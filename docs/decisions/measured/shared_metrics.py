@@ -12,7 +12,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
+
+from docs.decisions.measured.report import write_report
 
 OBSERVATIONS, ROUNDS, WORKERS = 20_000, 9, 2
 
@@ -25,7 +26,7 @@ def time_each(function: Callable[[], object], count: int) -> float:
     return 1e6 * (time.perf_counter() - started) / count
 
 
-def measure() -> dict[str, float | bool]:
+def measure_once() -> dict[str, float | bool]:
     """What one request's counters, a publication and a scrape cost in this process."""
     from prometheus_client import CollectorRegistry
     from prometheus_client.openmetrics.exposition import generate_latest
@@ -64,7 +65,7 @@ def run_apart(directory: str | None) -> dict[str, float]:
     return found
 
 
-def main() -> None:
+def measure() -> dict[str, object]:
     runs: dict[str, list[dict[str, float]]] = {"ours": [], "multiprocess": []}
     for _ in range(ROUNDS):
         with tempfile.TemporaryDirectory() as directory:
@@ -74,13 +75,11 @@ def main() -> None:
         name: {key: statistics.median(run[key] for run in found) for key in found[0]}
         for name, found in runs.items()
     }
-    report = {"load_average": os.getloadavg(), "medians": medians, "runs": runs}
-    Path(__file__).with_suffix(".json").write_text(json.dumps(report, indent=1) + "\n")
-    json.dump(medians, sys.stdout, indent=1)
+    return {"medians": medians, "runs": runs}
 
 
 if __name__ == "__main__":
     if "--once" in sys.argv:
-        json.dump(measure(), sys.stdout)
+        json.dump(measure_once(), sys.stdout)
     else:
-        main()
+        write_report(__file__, measure)

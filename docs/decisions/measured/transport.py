@@ -2,12 +2,11 @@
 
 A message is a text of 30 tokens, three in a frame. Codecs that are not installed are left out. A
 wake-up is a ping and its pong between two processes that block, which is also the least that a ring
-in shared memory would take: its reader has to be woken, too. Prints JSON.
+in shared memory would take: its reader has to be woken, too.
 """
 
 import array
 import importlib.util
-import json
 import marshal
 import os
 import pickle
@@ -22,7 +21,7 @@ from dataclasses import astuple, dataclass
 from importlib import metadata
 from typing import Any
 
-from loadtests.measuring.machine import read_commit, read_cpu_model
+from docs.decisions.measured.report import write_report
 
 NUM_MESSAGES, NUM_CALLS, NUM_ROUNDS = 3, 2000, 7
 NUM_PINGS = 3000
@@ -179,15 +178,13 @@ def time_zmq() -> float | None:
     return round(1e6 * statistics.median(times), 1)
 
 
-if __name__ == "__main__":
+def measure() -> dict[str, object]:
     packages = [
         name
         for name in ("msgpack", "msgspec", "pyzmq")
         if importlib.util.find_spec("zmq" if name == "pyzmq" else name)
     ]
-    figures = {
-        "cpu_model": read_cpu_model(),
-        "commit": read_commit(),
+    return {
         "versions": {name: metadata.version(name) for name in packages},
         "codecs_per_text": {name: time_codec(codec) for name, codec in list_codecs().items()},
         "round_trip_us": {
@@ -197,4 +194,7 @@ if __name__ == "__main__":
             "ZeroMQ over ipc, 150 bytes": time_zmq(),
         },
     }
-    print(json.dumps(figures, indent=1))
+
+
+if __name__ == "__main__":
+    write_report(__file__, measure)

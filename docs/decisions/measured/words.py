@@ -5,8 +5,6 @@ and word by word. Of the benchmark's texts, of words that are all unknown, and o
 named, with a text on each line, from an empty memory on. Prints the report and writes words.json.
 """
 
-import json
-import os
 import random
 import string
 import sys
@@ -14,9 +12,9 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from docs.decisions.measured.report import write_report
 from loadtests.bench.workloads.lengths import draw_lengths, make_texts
 from loadtests.bench.workloads.shape_model import find_tokenizer
-from loadtests.measuring.machine import read_commit, read_cpu_model
 from service.text.tokenizer import Tokenizer
 
 ROUNDS, MAX_TEXTS, MAX_CHARS = 15, 7_000, 400
@@ -64,13 +62,10 @@ def read_texts(path: Path) -> list[str]:
     return [line[:MAX_CHARS] for line in lines[:MAX_TEXTS] if line.strip()]
 
 
-def main() -> None:
+def measure() -> dict[str, object]:
     tokenizer = load(by_words=False)
     made = make_texts(tokenizer, draw_lengths(512).tolist())
-    report = {
-        "commit": read_commit(),
-        "cpu_model": read_cpu_model(),
-        "load_average": os.getloadavg(),
+    return {
         "us_per_text": {
             "benchmark": compare(made, ROUNDS, remembers=True),
             "unknown": compare(make_unknown(), ROUNDS, remembers=False),
@@ -80,10 +75,7 @@ def main() -> None:
             },
         },
     }
-    text = json.dumps(report, indent=1)
-    Path(__file__).with_suffix(".json").write_text(text + "\n", encoding="utf-8")
-    print(text)
 
 
 if __name__ == "__main__":
-    main()
+    write_report(__file__, measure)

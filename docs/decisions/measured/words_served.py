@@ -5,17 +5,15 @@ measured in turn by wrk; the others stand still meanwhile. Ratios are of neighbo
 the medians and writes them to words_served.json beside itself.
 """
 
-import json
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
+from docs.decisions.measured.report import write_report
 from docs.decisions.measured.ways import PRECISIONS, measure_ways
 from loadtests.bench.parts.throughput import Round
 from loadtests.bench.plan import BenchPlan
 from loadtests.measuring.figures import median, median_ratio
-from loadtests.measuring.machine import read_commit, read_cpu_model
 from service.cli import main as run_command
 from service.repository.manifest import Precision
 from service.text import tokenizer
@@ -45,11 +43,9 @@ def compare(rounds: list[Round], precision: Precision) -> dict[str, Any]:
     }
 
 
-def main() -> None:
+def measure() -> dict[str, object]:
     rounds = measure_ways(__file__, WAYS, PLAN)
-    report = {
-        "commit": read_commit(),
-        "cpu_model": read_cpu_model(),
+    return {
         "num_cpus": os.cpu_count(),
         "other_cpus": max(
             turn.other_cpus for found in rounds.values() for each in found for turn in each.values()
@@ -59,12 +55,9 @@ def main() -> None:
             for level, found in rounds.items()
         },
     }
-    text = json.dumps(report, indent=1)
-    Path(__file__).with_suffix(".json").write_text(text + "\n", encoding="utf-8")
-    print(text)
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["serve"]:
         sys.exit(serve(sys.argv[2], sys.argv[3:]))
-    main()
+    write_report(__file__, measure)

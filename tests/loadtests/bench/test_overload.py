@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -46,12 +47,19 @@ def test_processors_are_shared_out_between_server_client_and_others() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("flags", [(), ("--apart",)])
 def test_command_offers_three_times_the_maximum(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    flags: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    if flags and len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("one processor")
+    before = os.sched_getaffinity(0)
     monkeypatch.setattr(overload, "RESULTS", tmp_path)
     name = ours_name("int8")
-    main(["--smoke", "--only", name, "--name", "smoke"])
+    main(["--smoke", "--only", name, "--name", "smoke", *flags])
 
     found = json.loads((tmp_path / "smoke.overload.json").read_text(encoding="utf-8"))
     figures = found["overload"][name]
@@ -60,4 +68,5 @@ def test_command_offers_three_times_the_maximum(
     )
     assert figures["statuses"].get("200")
     assert found["goals"]
+    assert os.sched_getaffinity(0) == before
     assert "share at equal processors" in capsys.readouterr().out
