@@ -9,6 +9,7 @@ from onnx import TensorProto
 
 from export.graphs.builder import GraphBuilder
 from export.graphs.layers import LayerBuilder, Weights
+from models.config import ModelConfig
 from models.networks.gates import Matrix
 from models.networks.seq2seq import EMBEDDING_SCALE
 from service.repository.manifest import Precision
@@ -32,13 +33,7 @@ def select(weights: Weights, prefix: str) -> dict[str, Matrix]:
 
 
 def build_classifier(
-    weights: Weights,
-    cell: str,
-    num_layers: int,
-    precision: Precision,
-    linear_before_reset: int = 1,
-    *,
-    residual: bool = False,
+    weights: Weights, config: ModelConfig, precision: Precision, linear_before_reset: int = 1
 ) -> onnx.ModelProto:
     """Builds the graph of `models.networks.classifier.Classifier`.
 
@@ -49,9 +44,7 @@ def build_classifier(
     input_ids = graph.input("input_ids", INT64, ["B", "T"])
     lengths = graph.input("lengths", INT64, ["B"])
     embedded = embed_steps(layers, weights, input_ids)
-    outputs, _ = encode_steps(  # (B, T, 2H)
-        layers, weights, cell, num_layers, embedded, lengths, residual=residual
-    )
+    outputs, _ = encode_steps(layers, weights, config, embedded, lengths)  # (B, T, 2H)
     counts = graph.op("Unsqueeze", graph.op("Cast", lengths, to=FLOAT), graph.ints(1))  # (B, 1)
     mean = graph.op("Div", graph.op("ReduceSum", outputs, graph.ints(1), keepdims=0), counts)
     sunk = sink_padding(graph, outputs, length_mask(graph, input_ids, lengths))
@@ -63,13 +56,7 @@ def build_classifier(
 
 
 def build_encoder(
-    weights: Weights,
-    cell: str,
-    num_layers: int,
-    precision: Precision,
-    linear_before_reset: int = 1,
-    *,
-    residual: bool = False,
+    weights: Weights, config: ModelConfig, precision: Precision, linear_before_reset: int = 1
 ) -> onnx.ModelProto:
     """Builds the graph of `models.networks.seq2seq.Seq2Seq.encode`.
 
@@ -81,7 +68,7 @@ def build_encoder(
     layers = LayerBuilder(graph, precision, linear_before_reset)
     input_ids = graph.input("input_ids", INT64, ["N", "S"])
     lengths = graph.input("lengths", INT64, ["N"])
-    memory = encode_memory(layers, weights, cell, num_layers, input_ids, lengths, residual=residual)
+    memory = encode_memory(layers, weights, config, input_ids, lengths)
     keys = graph.op("Transpose", memory.keys, perm=[0, 2, 1])
     graph.output(keys, "keys", FLOAT, ["N", "A", "S"])
     graph.output(memory.values, "values", FLOAT, ["N", "S", "M"])
@@ -105,21 +92,12 @@ class Memory(NamedTuple):
 
 
 def encode_memory(
-    layers: LayerBuilder,
-    weights: Weights,
-    cell: str,
-    num_layers: int,
-    input_ids: str,
-    lengths: str,
-    *,
-    residual: bool,
+    layers: LayerBuilder, weights: Weights, config: ModelConfig, input_ids: str, lengths: str
 ) -> Memory:
     """Encodes ids (N, S) of lengths (N); keys and values at padding are undefined."""
     graph = layers.graph
     embedded = embed_steps(layers, weights, input_ids)
-    outputs, final_states = encode_steps(
-        layers, weights, cell, num_layers, embedded, lengths, residual=residual
-    )
+    outputs, final_states = encode_steps(layers, weights, config, embedded, lengths)
     words = graph.op(  # (N, S, E), scaled as in the memory
         "Mul",
         graph.op("Transpose", embedded, perm=[1, 0, 2]),
@@ -132,7 +110,7 @@ def encode_memory(
         "Tanh",
         layers.linear("bridge", final_states, decoder["bridge.weight"], decoder["bridge.bias"]),
     )
-    num_states = 2 if cell == "lstm" else 1
+    num_states = 2 if config.cell == "lstm" else 1
     hidden_size = decoder["bridge.weight"].shape[0] // (2 * num_states)
     states = graph.op("Reshape", bridge, graph.ints(0, -1, hidden_size))  # (N, 2 or 4, H)
     states = graph.op("Transpose", states, perm=[1, 0, 2])
@@ -142,12 +120,11 @@ def encode_memory(
 
 def build_decoder(
     weights: Weights,
-    cell: str,
+    config: ModelConfig,
     forbidden_ids: Sequence[int],
     precision: Precision,
     linear_before_reset: int = 1,
     *,
-    memory_bound: float = 1.0,
     is_writer: bool = False,
 ) -> onnx.ModelProto:
     """Builds the graph of one decoder step over R hypotheses, which read G pages of memory.
@@ -179,7 +156,7 @@ def build_decoder(
     """
     graph = GraphBuilder("writer" if is_writer else "decoder")
     layers = LayerBuilder(graph, precision, linear_before_reset)
-    decoder = select(weights, "decoder")
+    decoder, cell = select(weights, "decoder"), config.cell
     token_ids = graph.input("token_ids", INT64, ["R"])
     parents = graph.input("parents", INT64, ["R"])
     rows = graph.input("rows", INT64, ["G", "B"])
@@ -194,7 +171,7 @@ def build_decoder(
     embedded = layers.embed(
         "embedding", graph.op("Unsqueeze", token_ids, graph.ints(0)), weights["embedding.weight"]
     )
-    bound = bound_inputs(weights, memory_bound)
+    bound = bound_inputs(weights, config)
     bottom = layers.step(
         "bottom",
         cell,
@@ -236,12 +213,17 @@ def bound_words(weights: Weights) -> float:
     return float(np.abs(weights["embedding.weight"]).max())
 
 
-def bound_inputs(weights: Weights, memory_bound: float) -> float:
+def bound_outputs(config: ModelConfig) -> float:
+    """The largest magnitude of the encoder's outputs; hidden states are below 1."""
+    return float(config.encoder_layers if config.residual else 1)
+
+
+def bound_inputs(weights: Weights, config: ModelConfig) -> float:
     """The largest magnitude of what the decoder's upper layers read.
 
-    A context is a mean of the encoder's outputs, up to `memory_bound`, and of words.
+    A context is a mean of the encoder's outputs and of words.
     """
-    return max(memory_bound, EMBEDDING_SCALE * bound_words(weights))
+    return max(bound_outputs(config), EMBEDDING_SCALE * bound_words(weights))
 
 
 def find_logits(
@@ -286,20 +268,13 @@ def normalize(graph: GraphBuilder, vectors: str) -> str:
 
 
 def encode_steps(
-    layers: LayerBuilder,
-    weights: Weights,
-    cell: str,
-    num_layers: int,
-    embedded: str,
-    lengths: str,
-    *,
-    residual: bool,
+    layers: LayerBuilder, weights: Weights, config: ModelConfig, embedded: str, lengths: str
 ) -> tuple[str, str]:
     """Encodes (T, B, E): outputs (B, T, 2H), zero beyond each length, final states (B, 2H)."""
     graph = layers.graph
     inputs, outputs, final = embedded, "", ""  # outputs: (T, 2, B, H)
     lengths32 = graph.op("Cast", lengths, to=INT32)
-    for index in range(num_layers):
+    for index in range(config.encoder_layers):
         prefix = f"encoder.layers.{index}"
         directions: list[Weights] = [
             select(weights, f"{prefix}.{way}_layer") for way in ("forward", "backward")
@@ -309,8 +284,10 @@ def encode_steps(
             inputs = graph.op("Reshape", turned, graph.ints(0, 0, -1))  # (T, B, 2H)
             if norm := select(weights, f"encoder.norms.{index - 1}"):
                 inputs = layers.norm(f"encoder.{index}.norm", inputs, norm)
-        new, last, *_ = layers.recurrent(f"encoder.{index}", cell, inputs, directions, lengths32)
-        adds = residual and index > 0
+        new, last, *_ = layers.recurrent(
+            f"encoder.{index}", config.cell, inputs, directions, lengths32
+        )
+        adds = config.residual and index > 0
         outputs = graph.op("Add", outputs, new) if adds else new
         final = graph.op("Add", final, last) if adds else last
     final = graph.op(

@@ -1,6 +1,6 @@
 """The graphs of a training run in one precision, by their roles."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import onnx
 
@@ -31,31 +31,31 @@ def build_graphs(
         halved = {role: to_half(split_lengths(graph)) for role, graph in graphs_in_full.items()}
         return {**halved, **slot_graphs(run)}
     weights: Weights = {name: array.numpy() for name, array in run.model.state_dict().items()}
-    graphs: dict[str, Callable[[], dict[Role, onnx.ModelProto]]] = {
-        "classification": lambda: classifier_graphs(run, weights, precision, linear_before_reset),
-        "translation": lambda: translator_graphs(run, weights, precision, linear_before_reset),
-        "text2text": lambda: answerer_graphs(run, weights, precision, linear_before_reset),
-        "language": lambda: language_graphs(run, weights, precision, linear_before_reset),
-        "tagging": lambda: tagging_graphs(run, weights, precision, linear_before_reset),
-    }
-    return graphs[run.config.task]()
+    make = {
+        "classification": classifier_graphs,
+        "translation": translator_graphs,
+        "text2text": answerer_graphs,
+        "language": language_graphs,
+        "tagging": tagging_graphs,
+    }[run.config.task]
+    return make(run, weights, precision, linear_before_reset)
 
 
 def classifier_graphs(
     run: Run, weights: Weights, precision: Precision, linear_before_reset: int
 ) -> dict[Role, onnx.ModelProto]:
-    model = run.config.model
-    sizes = (model.cell, model.encoder_layers, precision, linear_before_reset)
-    return {"classifier": build_classifier(weights, *sizes, residual=model.residual)}
+    config = run.config.model
+    return {"classifier": build_classifier(weights, config, precision, linear_before_reset)}
 
 
 def translator_graphs(
     run: Run, weights: Weights, precision: Precision, linear_before_reset: int
 ) -> dict[Role, onnx.ModelProto]:
+    config, same = run.config.model, (precision, linear_before_reset)
     return {
-        "encoder": encoder_graph(run, weights, precision, linear_before_reset),
-        "decoder": decoder_graph(run, weights, precision, linear_before_reset),
-        "scorer": scorer_graph(run, weights, precision, linear_before_reset),
+        "encoder": build_encoder(weights, config, *same),
+        "decoder": build_decoder(weights, config, run.forbidden_ids, *same),
+        "scorer": build_scorer(weights, config, *same),
     }
 
 
@@ -63,52 +63,13 @@ def answerer_graphs(
     run: Run, weights: Weights, precision: Precision, linear_before_reset: int
 ) -> dict[Role, onnx.ModelProto]:
     """Like a translator's, but no text depends on its batch: int8 encoders round on its scale."""
+    config, exact = run.config.model, without_rounding(precision)
     return {
-        "encoder": encoder_graph(run, weights, without_rounding(precision), linear_before_reset),
-        "writer": decoder_graph(run, weights, precision, linear_before_reset, is_writer=True),
+        "encoder": build_encoder(weights, config, exact, linear_before_reset),
+        "writer": build_decoder(
+            weights, config, run.forbidden_ids, precision, linear_before_reset, is_writer=True
+        ),
     }
-
-
-def encoder_graph(
-    run: Run, weights: Weights, precision: Precision, linear_before_reset: int
-) -> onnx.ModelProto:
-    model = run.config.model
-    sizes = (model.cell, model.encoder_layers, precision, linear_before_reset)
-    return build_encoder(weights, *sizes, residual=model.residual)
-
-
-def decoder_graph(
-    run: Run,
-    weights: Weights,
-    precision: Precision,
-    linear_before_reset: int,
-    *,
-    is_writer: bool = False,
-) -> onnx.ModelProto:
-    model = run.config.model
-    return build_decoder(
-        weights,
-        model.cell,
-        run.forbidden_ids,
-        precision,
-        linear_before_reset,
-        memory_bound=memory_bound(run),
-        is_writer=is_writer,
-    )
-
-
-def scorer_graph(
-    run: Run, weights: Weights, precision: Precision, linear_before_reset: int
-) -> onnx.ModelProto:
-    model = run.config.model
-    sizes = (model.cell, model.encoder_layers, precision, linear_before_reset)
-    bound = memory_bound(run)
-    return build_scorer(weights, *sizes, residual=model.residual, memory_bound=bound)
-
-
-def memory_bound(run: Run) -> float:
-    """The largest magnitude of the encoder's outputs; hidden states are below 1."""
-    return float(run.config.model.encoder_layers if run.config.model.residual else 1)
 
 
 def language_graphs(

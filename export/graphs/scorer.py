@@ -18,6 +18,7 @@ from export.graphs.networks import (
     select,
 )
 from export.graphs.slots import PADDING
+from models.config import ModelConfig
 from service.repository.manifest import Precision
 
 # A token that no translation has, and that a source may have, counts as one that is very unlikely.
@@ -25,14 +26,7 @@ LOWEST = -30.0
 
 
 def build_scorer(
-    weights: Weights,
-    cell: str,
-    num_layers: int,
-    precision: Precision,
-    linear_before_reset: int = 1,
-    *,
-    residual: bool = False,
-    memory_bound: float = 1.0,
+    weights: Weights, config: ModelConfig, precision: Precision, linear_before_reset: int = 1
 ) -> onnx.ModelProto:
     """Builds the graph of `models.networks.seq2seq.Seq2Seq.forward`, with the tokens' scores.
 
@@ -51,11 +45,11 @@ def build_scorer(
     """
     graph = GraphBuilder("scorer")
     layers = LayerBuilder(graph, precision, linear_before_reset)
-    decoder = select(weights, "decoder")
+    decoder, cell = select(weights, "decoder"), config.cell
     input_ids = graph.input("input_ids", INT64, ["N", "S"])
     lengths = graph.input("lengths", INT64, ["N"])
     target_ids = graph.input("target_ids", INT64, ["N", "T + 1"])
-    memory = encode_memory(layers, weights, cell, num_layers, input_ids, lengths, residual=residual)
+    memory = encode_memory(layers, weights, config, input_ids, lengths)
     states = [graph.ops("Split", part, num_outputs=2, axis=0) for part in memory.states]
 
     axis = graph.ints(1)
@@ -70,7 +64,7 @@ def build_scorer(
     top_inputs = graph.op("Concat", bottom, context_steps, axis=-1)
     top = run_layer(layers, "top", cell, top_inputs, decoder, [part[1] for part in states])
     features = graph.op("Concat", top, context_steps, axis=-1)  # (T, N, H + M)
-    bound = bound_inputs(weights, memory_bound)
+    bound = bound_inputs(weights, config)
     logits = find_logits(layers, weights, features, weights["output_bias"], bound)  # (T, N, V)
     chosen = graph.op(
         "GatherElements",

@@ -5,7 +5,15 @@ import onnx
 
 from export.graphs.builder import GraphBuilder
 from export.graphs.layers import LayerBuilder, Weights
-from export.graphs.networks import FLOAT, INT64, embed_steps, encode_steps, length_mask, select
+from export.graphs.networks import (
+    FLOAT,
+    INT64,
+    bound_outputs,
+    embed_steps,
+    encode_steps,
+    length_mask,
+    select,
+)
 from models.config import ModelConfig
 from models.training.runs import Run
 from service.repository.manifest import Precision, Role
@@ -37,17 +45,9 @@ def build_tagger(layers: LayerBuilder, weights: Weights, config: ModelConfig) ->
     input_ids = graph.input("input_ids", INT64, ["B", "T"])
     lengths = graph.input("lengths", INT64, ["B"])
     embedded = embed_steps(layers, weights, input_ids)
-    outputs, _ = encode_steps(  # (B, T, 2H)
-        layers,
-        weights,
-        config.cell,
-        config.encoder_layers,
-        embedded,
-        lengths,
-        residual=config.residual,
-    )
-    bound = float(config.encoder_layers if config.residual else 1)  # hidden states are below 1
-    graph.output(label(layers, weights, outputs, bound), "logits", FLOAT, ["B", "T", "C"])
+    outputs, _ = encode_steps(layers, weights, config, embedded, lengths)  # (B, T, 2H)
+    logits = label(layers, weights, outputs, bound_outputs(config))
+    graph.output(logits, "logits", FLOAT, ["B", "T", "C"])
     return graph.build()
 
 

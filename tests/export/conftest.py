@@ -188,9 +188,9 @@ def tiny_translator(
             model.output_bias[translator.eos_id] = 16.0
         weights = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
         graphs = {
-            "encoder.onnx": build_encoder(weights, cell, model.config.encoder_layers, "fp32"),
-            "decoder.onnx": build_decoder(weights, cell, forbidden_ids, "fp32"),
-            "scorer.onnx": build_scorer(weights, cell, model.config.encoder_layers, "fp32"),
+            "encoder.onnx": build_encoder(weights, model.config, "fp32"),
+            "decoder.onnx": build_decoder(weights, model.config, forbidden_ids, "fp32"),
+            "scorer.onnx": build_scorer(weights, model.config, "fp32"),
         }
         save_graphs(graphs, translator.folder)
         return translator

@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 from export.graphs.networks import build_classifier
 from export.wrap import WrapOptions, wrap_classifier
 from loadtests.measuring.places import MODELS_DIR
+from models.config import ModelConfig
 from service.repository.manifest import TOKENIZER, Precision, read_manifest
 from service.repository.versions import newest_version
 from service.text.tokenizer import Tokenizer
 
 DONOR = "sentiment-en"
 EMBEDDING_SIZE = HIDDEN_SIZE = 256
+CONFIG = ModelConfig(cell="lstm", encoder_layers=1)
 LABELS = ("negative", "positive")
 SEED = 7
 
@@ -62,7 +64,7 @@ def make_shape(folder: Path, precision: Precision) -> ShapeModel:
     tokenizer, graph = folder / TOKENIZER, folder / "brought.onnx"
     shutil.copyfile(find_tokenizer(), tokenizer)
     weights = draw_weights(Tokenizer.load(tokenizer).vocab_size)
-    onnx.save(build_classifier(weights, "lstm", 1, precision), str(graph))
+    onnx.save(build_classifier(weights, CONFIG, precision), str(graph))
     models_dir = folder / "repository"
     version = wrap_classifier(
         WrapOptions(graph, tokenizer, LABELS, languages=("en",)), models_dir, "shape"

@@ -91,15 +91,9 @@ def mask_sentence(
         spelled: spelled-out numbers, which are masked, too; the translation gets their figures.
         render: makes the source of a tag from a mark.
     """
-    found = terms.find(sentence)
-    given = {each.start: each.translation for each in found}
-    named = [Placeable(each.start, each.end, "name") for each in found]
-    numbers = [each for each in spelled if is_free(each, named)]
-    given |= {each.start: each.figures for each in numbers}
-    named += [Placeable(each.start, each.end, "number") for each in numbers]
-    placeables = find_all(sentence, named, small_numbers=small_numbers)
+    placeables = find_all(sentence, terms, spelled, small_numbers=small_numbers)
     if not has_letters(sentence, placeables):
-        edits = [Edit(*each[:2], given[each.start]) for each in placeables if each.start in given]
+        edits = [Edit(*each[:2], text) for each, text in placeables.items()]
         return Masked("", edit(sentence, edits, 0, len(sentence))[0])
     if not placeables and is_even(sentence):
         return Masked(sentence, tags=tags)
@@ -132,10 +126,7 @@ def mask_sentence(
         text,
         sentence[:start],
         sentence[end:],
-        {
-            mask: given.get(each.start, sentence[each.start : each.end])
-            for each, mask in chosen.items()
-        },
+        {mask: placeables[each] for each, mask in chosen.items()},
         tuple(
             tag._replace(offset=places(tag.offset))
             for tag in sorted((*tags, *marks), key=lambda tag: tag.offset)
@@ -191,13 +182,22 @@ def carries_masks(text: str, masked: Masked) -> bool:
 
 
 def find_all(
-    sentence: str, given: Sequence[Placeable], *, small_numbers: bool = False
-) -> list[Placeable]:
-    """The placeables of a sentence, with those given in place of the ones they overlap."""
-    placeables = find_placeables(sentence, small_numbers=small_numbers)
-    if not given:
-        return placeables
-    return sorted([*given, *(each for each in placeables if is_free(each, given))])
+    sentence: str,
+    terms: Terms,
+    spelled: Sequence[SpelledNumber] = (),
+    *,
+    small_numbers: bool = False,
+) -> dict[Placeable, str]:
+    """The placeables of a sentence, in its order, and what its translation has in their place.
+
+    Terms stand in place of the spelled-out numbers that they overlap, and both of all others.
+    """
+    found = {Placeable(*each[:2], "name"): each.translation for each in terms.find(sentence)}
+    free = [each for each in spelled if is_free(each, found)]
+    found |= {Placeable(*each[:2], "number"): each.figures for each in free}
+    others = find_placeables(sentence, small_numbers=small_numbers)
+    found |= {each: sentence[each.start : each.end] for each in others if is_free(each, found)}
+    return dict(sorted(found.items()))
 
 
 def is_free(found: Placeable | SpelledNumber, others: Iterable[Placeable]) -> bool:
@@ -213,9 +213,7 @@ def cut_at_placeables(sentence: str, terms: Terms = NO_TERMS) -> list[tuple[str,
     """
     pairs: list[tuple[str, str]] = [("", "")]
     end = 0
-    given = [Placeable(each.start, each.end, "name") for each in terms.find(sentence)]
-    placeables = find_all(sentence, given)
-    for each in [*placeables, Placeable(len(sentence), len(sentence), "mark")]:
+    for each in [*find_all(sentence, terms), Placeable(len(sentence), len(sentence), "mark")]:
         before, body, after = strip_piece(sentence[end : each.start])
         pairs[-1] = (pairs[-1][0], pairs[-1][1] + before)
         end = each.end
@@ -328,7 +326,7 @@ def skip_back(text: str, end: int) -> int:
     return end
 
 
-def pair_marks(sentence: str, placeables: Sequence[Placeable]) -> dict[int, tuple[int, TagKind]]:
+def pair_marks(sentence: str, placeables: Iterable[Placeable]) -> dict[int, tuple[int, TagKind]]:
     """The element and kind of each mark that opens or closes one, by its offset."""
     opened: list[tuple[str, int]] = []
     elements: dict[int, tuple[int, TagKind]] = {}

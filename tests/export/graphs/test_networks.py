@@ -134,13 +134,11 @@ def test_decoder_row_does_not_depend_on_the_others(
 
 @pytest.mark.parametrize("sharpness", [76.0, -76.0, np.nan])
 def test_sharpness_that_would_overflow_is_rejected(sharpness: float, random_run: RunMaker) -> None:
-    weights = {
-        name: tensor.numpy()
-        for name, tensor in random_run("translation", "gru").model.state_dict().items()
-    }
+    run = random_run("translation", "gru")
+    weights = {name: tensor.numpy() for name, tensor in run.model.state_dict().items()}
     weights["decoder.attention.sharpness"] = np.array(sharpness, np.float32)
     with pytest.raises(ValueError, match="sharpness"):
-        build_decoder(weights, "gru", [0], "fp32")
+        build_decoder(weights, run.config.model, [0], "fp32")
 
 
 @pytest.mark.parametrize("sharpness", [-75.0, 75.0])
@@ -153,7 +151,8 @@ def test_sharpest_attention_is_finite(
     weights["decoder.attention.query.weight"] = np.ones_like(
         weights["decoder.attention.query.weight"]
     )
-    save_graphs({"decoder.onnx": build_decoder(weights, "gru", [0], "fp32")}, tmp_path)
+    decoder = build_decoder(weights, run.config.model, [0], "fp32")
+    save_graphs({"decoder.onnx": decoder}, tmp_path)
     attention_size = run.config.model.attention_size
     side = np.full((64, attention_size, 16), attention_size**-0.5, np.float32)
     outputs = OnnxSession(tmp_path / "decoder.onnx", CPU).run(

@@ -106,4 +106,4 @@ def test_refuses_an_attention_that_is_too_sharp(random_run: RunMaker) -> None:
     weights["decoder.attention.sharpness"] = np.array(MAX_SHARPNESS + 1, np.float32)
 
     with pytest.raises(ValueError, match="sharpness"):
-        build_scorer(weights, "lstm", run.config.model.encoder_layers, "fp32")
+        build_scorer(weights, run.config.model, "fp32")
