@@ -116,12 +116,13 @@ def pack_hypothesis(hypothesis: Hypothesis) -> Packed:
         hypothesis.defect,
         None if attention is None else pack_array(attention),
         hypothesis.read_back,
+        hypothesis.num_unknown,
     )
 
 
 def unpack_hypothesis(packed: Packed) -> Hypothesis:
-    token_ids, score, defect, attention, read_back = packed
-    return Hypothesis(token_ids, score, defect, attention and unpack_array(attention), read_back)
+    token_ids, score, defect, attention, *others = packed
+    return Hypothesis(token_ids, score, defect, attention and unpack_array(attention), *others)
 
 
 def pack_error(error: errors.ServingError) -> Packed:

@@ -89,7 +89,8 @@ def test_an_array_that_is_a_view_arrives_whole() -> None:
 def test_texts_and_hypotheses_arrive_as_they_are() -> None:
     generation = Generation([4, 5], [-0.5, -0.25, -0.125], "eos")
     assert unpack_result(send(pack_result(generation))) == generation
-    hypotheses = [Hypothesis([4], -0.5, read_back=-0.25), Hypothesis([], -1.0, "loop")]
+    read_back = Hypothesis([4], -0.5, read_back=-0.25, num_unknown=2)
+    hypotheses = [read_back, Hypothesis([], -1.0, "loop")]
     assert unpack_result(send(pack_result(list(hypotheses)))) == hypotheses
 
 
