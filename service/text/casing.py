@@ -14,6 +14,8 @@ NOUN_CAPITALS = frozenset({"de", "lb"})
 # A headline has at least this many words that are capitalised or longer than those that headlines
 # leave small ("in", "with"); nearly all of these, and most of all words, are capitalised.
 MIN_TITLE_WORDS = 4
+# With fewer it is a label of a page as often as a name.
+SHORT_TITLE_WORDS = range(2, MIN_TITLE_WORDS)
 SMALL_WORD_CHARS = 4
 MIN_CAPITALISED_OF_LONG, MIN_CAPITALISED = 0.9, 0.65
 MAX_LONE_WORDS = 2
@@ -74,9 +76,21 @@ def normalize_title(sentence: str, reads_lower: Callable[[str], bool]) -> str:
     """
     if sentence[1:].islower() or not is_title(WORD.findall(sentence)):  # nearly all are lower
         return sentence
+    return lower_title(sentence, reads_lower)
+
+
+def lower_title(sentence: str, reads_lower: Callable[[str], bool]) -> str:
+    """Lower-cases the words of a headline after the first, see `normalize_title`."""
     first = WORD.search(sentence)
     assert first is not None
     return sentence[: first.end()] + lower_words(sentence[first.end() :], reads_lower)
+
+
+def is_short_title(text: str) -> bool:
+    """Tells whether two or three words are in Title Case: a label ("My Orders"), or a name."""
+    words = WORD.findall(text)
+    is_short = len(words) in SHORT_TITLE_WORDS and not text.isupper()
+    return is_short and is_title(words, min(SHORT_TITLE_WORDS))
 
 
 def normalize_lone_words(text: str, knows_lower: Callable[[str], bool]) -> str:
@@ -119,13 +133,13 @@ def restore_capitals(sentence: str, knows_capital: Callable[[str], bool]) -> str
     return WORD.sub(capitalise, sentence)
 
 
-def is_title(words: Sequence[str]) -> bool:
+def is_title(words: Sequence[str], min_words: int = MIN_TITLE_WORDS) -> bool:
     """Tells whether the words are in Title Case: nearly all of some number are capitalised."""
     num_capitals = sum(word[0].isupper() for word in words)
     if num_capitals < MIN_CAPITALISED * len(words):  # nearly all sentences end here
         return False
     num_long = sum(word[0].isupper() or len(word) > SMALL_WORD_CHARS for word in words)
-    return num_long >= MIN_TITLE_WORDS and num_capitals >= MIN_CAPITALISED_OF_LONG * num_long
+    return num_long >= min_words and num_capitals >= MIN_CAPITALISED_OF_LONG * num_long
 
 
 def is_capitalised(word: str) -> bool:

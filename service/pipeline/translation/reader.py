@@ -16,7 +16,7 @@ from service.pipeline.translation.sentence import (
 from service.repository.manifest import Manifest, ScoreFit
 from service.repository.model import Model, check_length, new_token_limit
 from service.text.alignment import share_tags
-from service.text.casing import NOUN_CAPITALS
+from service.text.casing import NOUN_CAPITALS, is_short_title, lower_title
 from service.text.levels.speech_level import Level
 from service.text.markup import Node, Tag, escape_text
 from service.text.masking.masker import Masked, Masks, cut_at_placeables, mask_sentence
@@ -150,18 +150,28 @@ class Reader:
         if sentence.sequence is None or sentence.is_retry or sentence.is_plain:
             return False
         best = next(find_candidates(self.model, sentence, results), None)
-        return best is None or (self.has_other_spelling(sentence) and self.doubts(best.hypothesis))
+        if best is None:
+            return True
+        return self.respell(sentence) is not None and self.doubts(best.hypothesis)
 
-    def has_other_spelling(self, sentence: Sentence) -> bool:
-        """Whether it is a word alone that could be read otherwise.
+    def respell(self, sentence: Sentence) -> str | None:
+        """Another spelling of a label, if it could be read otherwise.
 
-        One with a capital could not if that is a noun's, or if the vocabulary has the word so.
+        A word in small letters may be an utterance. Capitals may be those of Title Case, but not if
+        nouns have them, or if the vocabulary has the word so.
         """
-        if not sentence.is_bare_word or sentence.spelled[0].islower():
-            return sentence.is_bare_word
-        return self.source not in NOUN_CAPITALS and not self.model.tokenizer.has_word(
-            sentence.spelled
-        )
+        spelled = sentence.spelled
+        first, rest = spelled[:1], spelled[1:]
+        if not sentence.is_label:
+            return None
+        if first.islower():
+            return f"{first.upper()}{rest}."
+        if self.source in NOUN_CAPITALS or self.model.tokenizer.has_word(spelled):
+            return None
+        if is_short_title(sentence.masked.text):
+            lowered = lower_title(spelled, self.model.reads_lower)
+            return None if lowered == spelled else lowered
+        return f"{first.lower()}{rest}"
 
     def doubts(self, hypothesis: Hypothesis) -> bool:
         fit = self.score_fit
@@ -172,12 +182,10 @@ class Reader:
     ) -> list[Sentence]:
         """A sentence read another way.
 
-        Its small and its spelled-out numbers are masked, or it is cut around its masks. A word
-        alone in small letters is read as an utterance, one with a capital in small letters.
+        Its small and its spelled-out numbers are masked, or it is cut around its masks. A label is
+        spelled otherwise.
         """
-        if self.has_other_spelling(sentence) and not sentence.numbers:
-            first, rest = sentence.spelled[0], sentence.spelled[1:]
-            spelled = f"{first.lower()}{rest}" if first.isupper() else f"{first.upper()}{rest}."
+        if (spelled := self.respell(sentence)) and not sentence.numbers:
             (input_ids,) = self.model.encode([spelled], self.start_id)
             sequence = self.make_sequence(input_ids, sentence)
             earlier = tuple(find_candidates(self.model, sentence, results))

@@ -14,7 +14,7 @@ import regex
 from service.engine.batch import Hypothesis, Result, TokenSequence
 from service.repository.model import Model
 from service.text.alignment import Source, place_tags, weigh_words
-from service.text.casing import is_in_capitals
+from service.text.casing import is_in_capitals, is_short_title
 from service.text.levels.speech_level import Level, level_of
 from service.text.markup import Tag
 from service.text.masking.fixed_spaces import has_fixed_spaces, keep_fixed_spaces
@@ -53,8 +53,8 @@ class Sentence(NamedTuple):
         space_tags: those before, within and after the white space.
         level: that its translation should have, if one was asked for.
         is_retry: whether it was read another way before.
-        earlier: the candidates of that reading: of a bare word they may be better, of others they
-            lack figures, and are taken if this one has none.
+        earlier: the candidates of that reading: of a label they may be better, of others they lack
+            figures, and are taken if this one has none.
     """
 
     text: str
@@ -86,13 +86,15 @@ class Sentence(NamedTuple):
         masked = self.masked
         has_numbers = bool(self.numbers) or DIGITS.search(masked.text)
         is_whole = not (self.level or masked.originals or masked.tags or has_numbers)
-        is_spelled_otherwise = self.is_bare_word or self.is_lowered
+        is_spelled_otherwise = self.is_label or self.is_lowered
         return is_whole and not (is_spelled_otherwise or has_fixed_spaces(self.text))
 
     @property
-    def is_bare_word(self) -> bool:
-        """Whether it is a word alone, not in capitals, which may be a whole utterance."""
-        return BARE_WORD.fullmatch(self.masked.text) is not None and not self.masked.tags
+    def is_label(self) -> bool:
+        """Whether it is a word alone, or a few in Title Case, which may be read otherwise."""
+        text = self.masked.text
+        is_label = BARE_WORD.fullmatch(text) is not None or is_short_title(text)
+        return is_label and not self.masked.tags
 
 
 @dataclass(frozen=True)
@@ -217,7 +219,7 @@ def list_candidates(
 ) -> list[Candidate]:
     """As `find_candidates`, with those of an earlier reading."""
     candidates = list(find_candidates(model, sentence, results))
-    if sentence.is_bare_word:
+    if sentence.is_label:
         readings = [each for each in (candidates, sentence.earlier) if each]
         readings.sort(
             key=lambda each: (each[0].hypothesis.is_complete, each[0].hypothesis.score),

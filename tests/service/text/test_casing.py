@@ -5,6 +5,8 @@ import pytest
 
 from service.text.casing import (
     is_in_capitals,
+    is_short_title,
+    lower_title,
     normalize_caps,
     normalize_lone_words,
     normalize_title,
@@ -161,3 +163,25 @@ def test_capitals_come_back_where_there_are_none(text: str, expected: str) -> No
 @pytest.mark.parametrize("text", ["ßig oﬃce", "ŉ ǰ ΐ", "ﬁsh"])
 def test_capitals_that_are_longer_do_not_come_back(text: str) -> None:
     assert len(restore_capitals(text, lambda _: True)) == len(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("My Orders", True),
+        ("Terms of Service", True),
+        ("Forgot Your Password?", True),
+        ("Orders", False),
+        ("My orders", False),
+        ("MY ORDERS", False),
+        ("We like New York", False),
+        ("All Our Opening Hours", False),
+        ("", False),
+    ],
+)
+def test_labels_of_two_or_three_words_in_title_case_are_told(text: str, expected: bool) -> None:
+    assert is_short_title(text) == expected
+
+
+def test_title_is_lowered_after_its_first_word() -> None:
+    assert lower_title("My Paris Orders", lambda word: word != "Paris") == "My Paris orders"

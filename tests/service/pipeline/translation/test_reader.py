@@ -436,6 +436,28 @@ async def test_word_alone_with_a_capital_is_read_in_small_letters_if_the_model_d
     assert list_texts(masked) == ["Onion", "onion", "Cat", "cat", "Dog"]
 
 
+async def test_a_few_words_in_title_case_are_read_in_small_letters_if_the_model_doubts_them(
+    start: MakeStand,
+) -> None:
+    scores = {"My P": -2.0, "My p": -0.1, "Go B C": -0.5, "Go b c": -9.0, "Do X": 3.0, "My Dog": -9}
+
+    def doubt(sequence: TokenSequence) -> Result:
+        text = read(sequence)
+        return [Hypothesis(TOKENIZER.encode(f"{text[:2]}-{text[2:]}"), scores[text])]
+
+    masked = await serve_masks(await start(translate=doubt), score_fits=(FIT,))
+
+    texts = ("My P", "Go B C", "Do X", "My Dog")
+    assert [await translate(masked, text) for text in texts] == [
+        "My- p",
+        "Go- B C",
+        "Do- X",
+        "My- Dog",
+    ]
+    # single letters are a token in either case, as names are not
+    assert list_texts(masked) == ["My P", "My p", "Go B C", "Go b c", "Do X", "My Dog"]
+
+
 async def test_noun_alone_is_read_as_it_is(start: MakeStand) -> None:
     fit = FIT.model_copy(update={"pair": "de-en"})
     masked = await serve_masks(

@@ -144,14 +144,14 @@ def test_finished_translation_has_final_marks_and_no_broken_characters(
 
 
 def test_no_break_space_returns_and_its_sentence_is_not_streamed() -> None:
-    model, text = make_model(make_manifest("translation")), "Herr\u00a0Ott"
+    model, text = make_model(make_manifest("translation")), "Herr\u00a0Ott kommt"
     masked = Masked(text.replace("\u00a0", " "))
     sentence = make_sentence(masked)._replace(text=text)
     assert sentence.sequence is not None
-    results = {sentence.sequence: [Hypothesis(TOKENIZER.encode("Mr. Ott"), 0.0)]}
+    results = {sentence.sequence: [Hypothesis(TOKENIZER.encode("Mr. Ott comes"), 0.0)]}
     choices = choose_candidates(model, [sentence], results)
 
-    assert translate_sentence(model, sentence, choices).text == "Mr.\u00a0Ott"
+    assert translate_sentence(model, sentence, choices).text == "Mr.\u00a0Ott comes"
     assert not sentence.is_plain
     assert make_sentence(masked).is_plain
 
