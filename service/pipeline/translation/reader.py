@@ -19,6 +19,7 @@ from service.text.alignment import share_tags
 from service.text.casing import NOUN_CAPITALS, is_short_title, lower_title
 from service.text.levels.speech_level import Level
 from service.text.markup import Node, Tag, escape_text
+from service.text.masking.clock_times import find_clock_times
 from service.text.masking.masker import Masked, Masks, cut_at_placeables, mask_sentence
 from service.text.masking.spelled import find_spelled
 from service.text.masking.terms import NO_TERMS, Terms
@@ -94,6 +95,7 @@ class Reader:
     def mask(
         self, sentence: Sentence, masks: Masks, *, small_numbers: bool = False
     ) -> Masked | None:
+        times = find_clock_times(sentence.text, self.source, self.target) if masks else ()
         spelled = find_spelled(sentence.text, self.source) if small_numbers else ()
         return mask_sentence(
             sentence.text,
@@ -101,7 +103,7 @@ class Reader:
             sentence.tags,
             terms=self.terms,
             small_numbers=small_numbers,
-            spelled=spelled,
+            given=[*times, *spelled],
             render=escape_text if self.text_format == "html" else str,
         )
 

@@ -17,6 +17,7 @@ import regex
 
 from service.text.korean.particles import choose_particle
 from service.text.markup import Tag
+from service.text.masking.clock_times import ClockTime, span_with_words
 from service.text.masking.placeables import Kind, Placeable, find_placeables
 from service.text.masking.spelled_numbers import SpelledNumber
 from service.text.masking.terms import NO_TERMS, Terms
@@ -39,6 +40,8 @@ ELEMENT = regex.compile(r"<(/?)([\w:-]+)[^>]*?(/?)>")
 FIRST_ELEMENT = 1_000_000
 
 
+Given = ClockTime | SpelledNumber
+"""A stretch of a text, and what its translation has in its place."""
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -57,6 +60,7 @@ class Masked(NamedTuple):
         text: to be translated; empty if nothing is.
         before, after: copied; the ends of the sentence.
         originals: what each mask in the text stands for.
+        times: the language of those of them that are times of day, whose words are with them.
         tags: those of the sentence and its marks, at their offsets in the text.
     """
 
@@ -64,6 +68,7 @@ class Masked(NamedTuple):
     before: str = ""
     after: str = ""
     originals: Mapping[str, str] = NOTHING
+    times: Mapping[str, str] = NOTHING
     tags: Sequence[Tag] = ()
 
 
@@ -74,7 +79,7 @@ def mask_sentence(
     *,
     terms: Terms = NO_TERMS,
     small_numbers: bool = False,
-    spelled: Sequence[SpelledNumber] = (),
+    given: Sequence[Given] = (),
     render: Callable[[str], str] = str,
 ) -> Masked | None:
     """Masks a sentence; None if it must be cut around its placeables instead.
@@ -88,10 +93,10 @@ def mask_sentence(
         tags: inline tags at their offsets in the sentence.
         terms: those whose translations are given.
         small_numbers: see `find_placeables`.
-        spelled: spelled-out numbers, which are masked, too; the translation gets their figures.
+        given: times of day and spelled-out numbers, which are masked, too; see `find_all`.
         render: makes the source of a tag from a mark.
     """
-    placeables = find_all(sentence, terms, spelled, small_numbers=small_numbers)
+    placeables = find_all(sentence, terms, given, small_numbers=small_numbers)
     if not has_letters(sentence, placeables):
         edits = [Edit(*each[:2], text) for each, text in placeables.items()]
         return Masked("", edit(sentence, edits, 0, len(sentence))[0])
@@ -127,6 +132,7 @@ def mask_sentence(
         sentence[:start],
         sentence[end:],
         {mask: placeables[each] for each, mask in chosen.items()},
+        find_time_masks(chosen, given),
         tuple(
             tag._replace(offset=places(tag.offset))
             for tag in sorted((*tags, *marks), key=lambda tag: tag.offset)
@@ -151,7 +157,7 @@ def unmask(text: str, tags: Sequence[Tag], masked: Masked) -> tuple[str, Sequenc
         each
         for place, character in enumerate(text)
         if character in masked.originals
-        for each in put_back(text, place, masked.originals[character])
+        for each in put_back(text, place, masked)
     ]
     unmasked, places = edit(text, edits, 0, len(text))
     shift = len(masked.before)
@@ -161,14 +167,17 @@ def unmask(text: str, tags: Sequence[Tag], masked: Masked) -> tuple[str, Sequenc
     )
 
 
-def put_back(text: str, place: int, original: str) -> list[Edit]:
+def put_back(text: str, place: int, masked: Masked) -> list[Edit]:
     """The edits that replace a mask, and a Korean particle behind it by the form that fits.
 
     A model cannot know how what is masked ends. What has no sound of its own, like a placeholder,
     leaves the particle as it is.
     """
-    edits = [Edit(place, place + 1, original)]
-    hangul = HANGUL.match(text, place + 1)
+    mask = text[place]
+    original, language = masked.originals[mask], masked.times.get(mask)
+    start, end = span_with_words(text, place, language) if language else (place, place + 1)
+    edits = [Edit(start, end, original)]
+    hangul = HANGUL.match(text, end)
     if hangul and original[-1:].isalnum():
         particle = choose_particle(original, hangul[0])
         if particle != hangul[0]:
@@ -182,25 +191,34 @@ def carries_masks(text: str, masked: Masked) -> bool:
 
 
 def find_all(
-    sentence: str,
-    terms: Terms,
-    spelled: Sequence[SpelledNumber] = (),
-    *,
-    small_numbers: bool = False,
+    sentence: str, terms: Terms, given: Sequence[Given] = (), *, small_numbers: bool = False
 ) -> dict[Placeable, str]:
     """The placeables of a sentence, in its order, and what its translation has in their place.
 
-    Terms stand in place of the spelled-out numbers that they overlap, and both of all others.
+    Terms stand in place of what is given that they overlap, and both of all others.
+
+    Args:
+        sentence: a sentence.
+        terms: those whose translations are given.
+        given: other stretches and what their translation is; the first of those that overlap.
+        small_numbers: see `find_placeables`.
     """
     found = {Placeable(*each[:2], "name"): each.translation for each in terms.find(sentence)}
-    free = [each for each in spelled if is_free(each, found)]
-    found |= {Placeable(*each[:2], "number"): each.figures for each in free}
+    for each in given:
+        if is_free(each, found):
+            found[Placeable(*each[:2], "number")] = each[2]
     others = find_placeables(sentence, small_numbers=small_numbers)
     found |= {each: sentence[each.start : each.end] for each in others if is_free(each, found)}
     return dict(sorted(found.items()))
 
 
-def is_free(found: Placeable | SpelledNumber, others: Iterable[Placeable]) -> bool:
+def find_time_masks(chosen: Mapping[Placeable, str], given: Sequence[Given]) -> dict[str, str]:
+    """The language of each time of day, by its mask."""
+    languages = {each[:2]: each.language for each in given if isinstance(each, ClockTime)}
+    return {mask: languages[each[:2]] for each, mask in chosen.items() if each[:2] in languages}
+
+
+def is_free(found: Placeable | Given, others: Iterable[Placeable]) -> bool:
     """Whether a stretch of a sentence overlaps none of the others."""
     return all(found.end <= each.start or each.end <= found.start for each in others)
 

@@ -213,6 +213,15 @@ async def test_number_in_words_alone_is_shown_in_figures(start: MakeStand) -> No
     assert await translate(masked, "dreihundertfünfzig", options) == "350"
 
 
+async def test_time_of_day_is_said_as_in_the_target_language(masked: Stand) -> None:
+    assert await translate(masked, "the train leaves at 6:45 pm") == "THE TRAIN LEAVES AT 18:45 Uhr"
+    assert list_texts(masked) == ["the train leaves at \ue000 pm"]
+
+
+async def test_model_without_masks_reads_times_as_they_are(stand: Stand) -> None:
+    assert await translate(stand, "at 3 pm") == "AT 3 PM"
+
+
 async def test_answer_without_letters_is_replaced_by_the_text(start: MakeStand) -> None:
     masked = await serve_masks(await start(translate=lambda _: answer(".", "", "!")))
 

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from service.text.markup import Tag, escape_text, render_plain, split_markup
+from service.text.masking.clock_times import find_clock_times
 from service.text.masking.masker import (
     INVISIBLE,
     Masked,
@@ -194,7 +195,7 @@ def test_numbers_in_words_give_way_to_terms() -> None:
     spelled = [SpelledNumber(0, 10, "21"), SpelledNumber(20, 30, "32")]
 
     masked = mask(
-        "twenty-one dogs and thirty-two cats", terms=Terms({"and thirty-two": "&"}), spelled=spelled
+        "twenty-one dogs and thirty-two cats", terms=Terms({"and thirty-two": "&"}), given=spelled
     )
 
     assert masked.text == "\ue000 dogs \ue008 cats"
@@ -307,3 +308,31 @@ def test_particle_behind_what_is_put_back_fits_its_sound(
     masked = Masked(translation, originals={translation[0]: original})
 
     assert unmask(translation, [], masked)[0] == expected
+
+
+@pytest.mark.parametrize(
+    ("sentence", "source", "target", "read", "translation", "expected"),
+    [
+        ("See you at 3 pm.", "en", "de", "See you at \ue000 pm.", "Bis \ue000 Uhr.", "Bis 15 Uhr."),
+        ("3 pm is fine", "en", "ko", "\ue000 pm is fine", "\ue000 괜찮아요", "오후 3시 괜찮아요"),
+        ("At 6:45 pm!", "en", "ko", "At \ue000 pm!", "오후 \ue000시에!", "오후 6시 45분에!"),
+        ("Um 15 Uhr.", "de", "en", "Um \ue000 Uhr.", "At \ue000 p.m.", "At 3 pm."),
+    ],
+)
+def test_times_of_day_are_said_in_the_target_language(
+    sentence: str, source: str, target: str, read: str, translation: str, expected: str
+) -> None:
+    times = tuple(find_clock_times(sentence, source, target))
+    masked = mask(sentence, given=times)
+
+    assert masked.text == read
+    assert unmask(translation, [], masked)[0] == expected
+
+
+def test_term_takes_the_place_of_a_time() -> None:
+    sentence = "Meet at 3 pm"
+    times = tuple(find_clock_times(sentence, "en", "de"))
+    masked = mask(sentence, given=times, terms=Terms({"3 pm": "Kaffeepause"}))
+
+    assert list(masked.originals.values()) == ["Kaffeepause"]
+    assert not masked.times

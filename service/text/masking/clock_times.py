@@ -1,0 +1,178 @@
+"""Times of day in figures: "3 pm", "15 Uhr", "오후 3시". Each language has its own clock.
+
+A model that has learnt to copy figures writes "3 Uhr" for "3 pm", and a train is missed by twelve
+hours. So the figures are masked, and what goes back is the time as the target language says it, in
+place of the words that the model wrote around the mask. Pure functions.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final, Literal, NamedTuple
+
+import regex
+
+Half = Literal["am", "pm", ""]
+"""Of the day; "" where a text does not tell, as German does not with hours up to twelve."""
+
+NOON = 12
+BEFORE = r"(?<![\d:.,/\p{Latin}–-])"
+CLOCK = r"(?<{0}>2[0-4]|[01]?\d)(?:[:.](?<{1}>[0-5]\d))?"
+FIRST, LAST = CLOCK.format("hour", "minute"), CLOCK.format("last_hour", "last_minute")
+HALF = r"(?:m\b|\.\s?m(?:\.|\b))"
+FIGURES = rf"{BEFORE}(?<figures>(?:{FIRST}(?:\s?(?<first_half>[ap]){HALF})?\s?[–-]\s?)?{LAST})"
+DAYTIME = "morgens|früh|vormittags|mittags|nachmittags|abends|nachts"
+
+# What says a time, or from when to when. The model sees the words beside the figures, unless these
+# go on behind them or are glued to them ("rest").
+PATTERNS: Final = {
+    "en": regex.compile(
+        rf"{FIGURES}(?:\s|(?<rest>))(?<half>[ap]){HALF}(?![\p{{L}}\d])", regex.IGNORECASE
+    ),
+    "de": regex.compile(
+        rf"{FIGURES}\s?Uhr\b(?<rest>\s(?<last_minute>[0-5]\d)\b)?(?!\s(?:{DAYTIME})\b)"
+    ),
+    "ko": regex.compile(
+        r"(?<half>오전|오후)\s?(?<figures>(?<last_hour>1[0-2]|0?\d))\s?시(?!간)"
+        r"(?<rest>\s?(?:(?<last_minute>[0-5]?\d)\s?분|(?<thirty>반)))?"
+    ),
+}
+
+# What a translation may have before and behind the mask of a time.
+PM = r"\s?(?:[ap]m\b|[ap]\.\s?m\.(?=\s*\S)|[ap]\.\s?m\b)"  # but not the end of the sentence
+AROUND: Final = {
+    language: (regex.compile(rf"(?:{before})?\Z"), regex.compile(behind, regex.IGNORECASE))
+    for language, before, behind in (
+        (
+            "en",
+            "",
+            rf"(?:\s?(?:o['’]clock|hours)\b|{PM})?"
+            r"(?:\s?(?:in the (?:morning|afternoon|evening)|at night)\b)?",
+        ),
+        ("de", "", rf"(?:\s?Uhr\b|{PM})?(?:\s(?:{DAYTIME})\b)?"),
+        ("ko", r"(?:오전|오후)\s?", rf"(?:\s?시(?!간)(?:\s?(?:반|\d{{1,2}}\s?분))?|{PM})?"),
+    )
+}
+
+
+class ClockTime(NamedTuple):
+    """A stretch of a text, `text[start:end]`, that says a time, and its translation.
+
+    Attributes:
+        language: of the translation.
+    """
+
+    start: int
+    end: int
+    text: str
+    language: str
+
+
+class Time(NamedTuple):
+    """A time on the clock of twelve hours, or of 24 if the half of the day is told."""
+
+    hour: int
+    minute: int
+    half: Half
+
+    @property
+    def on_12(self) -> int:
+        return self.hour % NOON or NOON
+
+    @property
+    def on_24(self) -> int:
+        if not self.half:
+            return self.hour
+        return self.hour % NOON + (NOON if self.half == "pm" else 0)
+
+
+def find_clock_times(text: str, source: str, target: str) -> Iterator[ClockTime]:
+    """The times of a text in the source language; none if either language is not known."""
+    if source not in PATTERNS or target not in RENDERERS or source == target:
+        return
+    for match in PATTERNS[source].finditer(text):
+        if times := READERS[source](match):
+            end = match.end("figures") if match["rest"] is None else match.end()
+            yield ClockTime(match.start("figures"), end, RENDERERS[target](times), target)
+
+
+def read_english(match: regex.Match[str]) -> list[Time]:
+    last = read_last(match, HALVES[match["half"].lower()])
+    times = [last]
+    if match["hour"]:
+        first = Time(int(match["hour"]), int(match["minute"] or 0), last.half)
+        if match["first_half"]:
+            first = first._replace(half=HALVES[match["first_half"].lower()])
+        elif first.hour % NOON > last.hour % NOON:  # from 10 to 2 pm
+            first = first._replace(half="am" if last.half == "pm" else "pm")
+        times.insert(0, first)
+    return times if all(1 <= time.hour <= NOON for time in times) else []
+
+
+def read_german(match: regex.Match[str]) -> list[Time]:
+    times = [read_last(match, "")]
+    if match["hour"]:
+        times.insert(0, Time(int(match["hour"]), int(match["minute"] or 0), ""))
+    if not any(time.hour > NOON or time.hour == 0 for time in times):
+        return times
+    return [
+        Time(time.hour % 24, time.minute, "pm" if NOON <= time.hour < 24 else "am")
+        for time in times
+    ]
+
+
+def read_korean(match: regex.Match[str]) -> list[Time]:
+    last = read_last(match, HALVES[match["half"]])
+    return [last._replace(minute=30) if match["thirty"] else last]
+
+
+def read_last(match: regex.Match[str], half: Half) -> Time:
+    return Time(int(match["last_hour"]), int(match["last_minute"] or 0), half)
+
+
+HALVES: Final[Mapping[str, Half]] = {"a": "am", "p": "pm", "오전": "am", "오후": "pm"}
+READERS: Final[Mapping[str, Callable[[regex.Match[str]], list[Time]]]] = {
+    "en": read_english,
+    "de": read_german,
+    "ko": read_korean,
+}
+
+
+def render_english(times: list[Time]) -> str:
+    last = times[-1]
+    mark = f" {last.half}" if last.half else "" if last.minute else " o'clock"
+    return "–".join(show_on_12(time, last.half) for time in times) + mark
+
+
+def show_on_12(time: Time, known_half: Half) -> str:
+    figures = f"{time.on_12}:{time.minute:02}" if time.minute else str(time.on_12)
+    return figures if time.half == known_half else f"{figures} {time.half}"
+
+
+def render_german(times: list[Time]) -> str:
+    return f"{'–'.join(show_on_24(time) for time in times)} Uhr"
+
+
+def show_on_24(time: Time) -> str:
+    return f"{time.on_24}:{time.minute:02}" if time.minute else str(time.on_24)
+
+
+def render_korean(times: list[Time]) -> str:
+    """The half of the day stands before the first time, and again where it is another one."""
+    said = []
+    half: Half = ""
+    for time in times:
+        before = "" if time.half == half else {"am": "오전 ", "pm": "오후 ", "": ""}[time.half]
+        said.append(f"{before}{time.on_12}시" + (f" {time.minute}분" if time.minute else ""))
+        half = time.half
+    return "–".join(said)
+
+
+RENDERERS: Final = {"en": render_english, "de": render_german, "ko": render_korean}
+
+
+def span_with_words(text: str, place: int, language: str) -> tuple[int, int]:
+    """A mask at a place of a translation, with the words of a time that stand around it."""
+    before, behind = AROUND[language]
+    first, last = before.search(text, 0, place), behind.match(text, place + 1)
+    assert first is not None
+    assert last is not None
+    return first.start(), last.end()
