@@ -21,6 +21,7 @@ from service.text.masking.fixed_spaces import has_fixed_spaces, keep_fixed_space
 from service.text.masking.masker import LETTER, Masked, carries_masks, unmask
 from service.text.masking.number_words import says_figure
 from service.text.masking.spelled import says_figures
+from service.text.ordinals import mend_ordinals
 from service.text.sentences.final_marks import match_final_marks
 
 DIGITS = regex.compile(r"\d+")
@@ -246,6 +247,8 @@ def translate_sentence(model: Model, sentence: Sentence, choices: Choices) -> Re
         words = weigh_words(text, ends, hypothesis.attention, len(source.spans))
         tags = place_tags(masked.tags, source, words)
     text, tags = unmask(*finish(text, tags, sentence), masked)
+    if sentence.target == "en" and not sentence.is_plain:  # else a stream has given it
+        text = mend_ordinals(text, sentence.text)
     return Rendered(keep_fixed_spaces(sentence.text, text), tags)
 
 

@@ -36,6 +36,19 @@ COUNTED = frozenset(
     )
 )
 
+# What stands before a German ordinal, which is a number with a full stop: "im 2. Stock".
+ORDINAL = re.compile(
+    r"(?:^|[^\w.])(?:im|am|vom|zum|zur|beim|ins|ans|de[rmns]|die|das|jede[rmns]?|diese[rmns]?"
+    r"|(?:mein|dein|sein|ihr|unser|eur)(?:e[rmns]?)?|ein(?:e[rmn])?|bis|seit|ab)\s\d{1,3}\.$",
+    re.IGNORECASE,
+)
+# Not what it counts, but a new sentence.
+STARTER = re.compile(
+    r"\s*(?:ich|du|er|sie|es|wir|ihr|man|der|die|das|den|dem|ein\w*|mein\w*|dein\w*|sein\w*|unser\w*"
+    r"|und|aber|oder|denn|dann|danach|da|dort|hier|also|auch|bitte|ja|nein|am|im|um|in|an|auf|bis|ab"
+    r"|was|wer|wie|wo|wann|warum|bist|ist|sind|war|hast|hat|haben|kann|kannst|können|passt|wenn|weil)\b",
+    re.IGNORECASE,
+)
 LAST_WORD = re.compile(r"(?:^|[^\w.])(?P<word>[^\W\d_]+)\.$")
 # Brackets around something other than a whole sentence: "[2004]", "(see there)".
 CITATION = re.compile(r"(?:\[[^\[\]]*[^\[\].!?]\]|\([^()]*[^().!?]\))$")
@@ -50,7 +63,7 @@ ASIDE = re.compile(
 TAIL_CHARS = 100
 
 
-def mend_segments(segments: Sequence[str]) -> list[str]:
+def mend_segments(segments: Sequence[str], language: str) -> list[str]:
     """Returns the segments of a line as sentences, with the white space that follows each."""
     mended: list[str] = []
     for segment in segments:
@@ -58,14 +71,14 @@ def mend_segments(segments: Sequence[str]) -> list[str]:
         if mended and (note := FOOTNOTE.match(segment)):
             mended[-1] += note[0]
             rest = segment[note.end() :]
-        if mended and rest and is_continued(mended[-1][-TAIL_CHARS:], rest):
+        if mended and rest and is_continued(mended[-1][-TAIL_CHARS:], rest, language):
             mended[-1] += rest
         elif rest:
             mended.append(rest)
     return [part for segment in mended for part in cut_asides(segment)]
 
 
-def is_continued(before: str, after: str) -> bool:
+def is_continued(before: str, after: str, language: str) -> bool:
     """Tells whether a sentence goes on behind a segment."""
     before, first = before.rstrip(), after.lstrip()[:1]
     word = LAST_WORD.search(before)
@@ -73,9 +86,15 @@ def is_continued(before: str, after: str) -> bool:
     return (
         abbreviation in NEVER_LAST
         or (abbreviation in COUNTED and first.isdigit())
+        or (language == "de" and first.isalpha() and counts(before, after))
         or (first.islower() and CITATION.search(before) is not None)
         or CLOSING.match(after) is not None
     )
+
+
+def counts(before: str, after: str) -> bool:
+    """Tells whether a number at an end is a German ordinal, and the noun that it counts follows."""
+    return ORDINAL.search(before) is not None and STARTER.match(after) is None
 
 
 def cut_asides(segment: str) -> list[str]:

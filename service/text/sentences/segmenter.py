@@ -128,7 +128,7 @@ def segment_window(window: str, language: str) -> list[str]:
         return [window]  # a poor sentence, but a lost character would be worse
     # Cut the window itself: the parts have lost what was substituted.
     bounds = accumulate(lengths, initial=0)
-    return mend_segments([window[start:end] for start, end in pairwise(bounds)])
+    return mend_segments([window[start:end] for start, end in pairwise(bounds)], language)
 
 
 def cut_words(window: str) -> str:

@@ -218,6 +218,12 @@ async def test_time_of_day_is_said_as_in_the_target_language(masked: Stand) -> N
     assert list_texts(masked) == ["the train leaves at \ue000 pm"]
 
 
+async def test_ordinals_in_english_get_their_endings(start: MakeStand) -> None:
+    stand = await start(translate=lambda _: [Hypothesis(TOKENIZER.encode("the 2th floor"), -0.1)])
+
+    assert await translate(stand, "im 2. Stock", TranslateOptions("de", "en")) == "the 2nd floor"
+
+
 async def test_model_without_masks_reads_times_as_they_are(stand: Stand) -> None:
     assert await translate(stand, "at 3 pm") == "AT 3 PM"
 

@@ -46,6 +46,28 @@ def test_sentences_end_with_their_marks_brackets_and_notes(sentences: list[str])
 
 
 @pytest.mark.parametrize(
+    "sentences",
+    [
+        ["Sie wohnt im 2. Stock.", "Ich auch."],
+        ["Die 3. Etage ist leer.", "Er kam am 5. Mai."],
+        ["Das ist mein 1. Versuch.", "Und unser 10. Jahrestag!"],
+        ["Wir kommen am 5.", "Dann gehen wir."],
+        ["Ich bin 30.", "Tom ist 20."],
+        ["Es waren die 3.", "Das passt."],
+    ],
+)
+def test_german_ordinal_does_not_end_a_sentence(sentences: list[str]) -> None:
+    assert [sentence for sentence, _ in split(" ".join(sentences), "de")] == sentences
+
+
+def test_english_number_ends_one() -> None:
+    assert [sentence for sentence, _ in split("I am 5. Tom is 6.", "en")] == [
+        "I am 5.",
+        "Tom is 6.",
+    ]
+
+
+@pytest.mark.parametrize(
     ("text", "sentences"),
     [
         ("(Two dogs play.) A man rides.", ["Two dogs play.", "A man rides."]),
@@ -61,7 +83,18 @@ def test_brackets_are_not_part_of_their_sentences(text: str, sentences: list[str
     assert "".join(map("".join, pairs)) == text
 
 
-PIECES = ["Dr. ", "et al. ", "[2004] ", "(Yes.) ", "(A dog ran. ", ".) ", "no ", "Two", "\u00b9 "]
+PIECES = [
+    "Dr. ",
+    "et al. ",
+    "[2004] ",
+    "(Yes.) ",
+    "(A dog ran. ",
+    ".) ",
+    "no ",
+    "Two",
+    "\u00b9 ",
+    "im 2. ",
+]
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -69,10 +102,10 @@ def test_segments_concatenated_are_the_line(seed: int) -> None:
     rng = random.Random(seed)
     for _ in range(100):
         segments = ["".join(rng.choices(PIECES, k=3)) for _ in range(rng.randrange(8))]
-        mended = mend_segments(segments)
+        mended = mend_segments(segments, rng.choice(("de", "en")))
         assert "".join(mended) == "".join(segments)
         assert "" not in mended
 
 
 def test_nothing_has_no_sentence() -> None:
-    assert mend_segments([]) == []
+    assert mend_segments([], "en") == []

@@ -1,0 +1,22 @@
+"""English ordinals in figures: a model that copies the figures often writes "21th"."""
+
+import regex
+
+ORDINAL = regex.compile(r"(?<![\p{L}\d.,-])(\d{1,9})(st|nd|rd|th)\b")
+ENDINGS = {1: "st", 2: "nd", 3: "rd"}
+
+
+def mend_ordinals(text: str, source: str) -> str:
+    """A text with the ending that fits each number, unless its source has the same one.
+
+    The length stays the same.
+    """
+
+    def mend(match: regex.Match[str]) -> str:
+        if match[0] in source:
+            return match[0]
+        number = int(match[1])
+        is_teen = number // 10 % 10 == 1
+        return match[1] + ("th" if is_teen else ENDINGS.get(number % 10, "th"))
+
+    return ORDINAL.sub(mend, text)

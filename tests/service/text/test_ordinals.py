@@ -1,0 +1,21 @@
+import pytest
+
+from service.text.ordinals import mend_ordinals
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("on the 2th floor", "on the 2nd floor"),
+        ("1th, 3th, 21th, 22th, 103th", "1st, 3rd, 21st, 22nd, 103rd"),
+        ("11st, 12nd, 13rd, 111st", "11th, 12th, 13th, 111th"),
+        ("the 4th and the 1st", "the 4th and the 1st"),
+        ("v2th, 1.2th, 2these, th 2", "v2th, 1.2th, 2these, th 2"),
+    ],
+)
+def test_ordinals_get_the_ending_of_their_number(text: str, expected: str) -> None:
+    assert mend_ordinals(text, "im 2. Stock") == expected
+
+
+def test_what_the_source_has_stays() -> None:
+    assert mend_ordinals("He wrote 2th, not 3th.", "Er schrieb 2th.") == "He wrote 2th, not 3rd."
