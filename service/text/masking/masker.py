@@ -8,7 +8,7 @@ is copied. Pure functions.
 import html
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from types import MappingProxyType
 from typing import Literal, NamedTuple
@@ -163,8 +163,17 @@ def unmask(text: str, tags: Sequence[Tag], masked: Masked) -> tuple[str, Sequenc
     shift = len(masked.before)
     return (
         f"{masked.before}{unmasked}{masked.after}",
-        [tag._replace(offset=shift + places(tag.offset)) for tag in tags],
+        [tag._replace(offset=shift + places(offset)) for tag, offset in leave(edits, tags)],
     )
+
+
+def leave(edits: Sequence[Edit], tags: Iterable[Tag]) -> Iterator[tuple[Tag, int]]:
+    """Tags with their offsets, behind the edit that one stands in if it closes an element."""
+    last = 0
+    for tag in tags:
+        ends = (each.end for each in edits if each.start < tag.offset < each.end)
+        last = max(last, next(ends, tag.offset) if tag.kind == "closing" else tag.offset)
+        yield tag, last
 
 
 def put_back(text: str, place: int, masked: Masked) -> list[Edit]:

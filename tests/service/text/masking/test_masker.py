@@ -329,6 +329,27 @@ def test_times_of_day_are_said_in_the_target_language(
     assert unmask(translation, [], masked)[0] == expected
 
 
+def test_time_stays_within_its_element() -> None:
+    masked = mask("to 5 pm", given=tuple(find_clock_times("to 5 pm", "en", "de")))
+    tags = [Tag(4, "<b>", "opening", 1), Tag(5, "</b>", "closing", 1)]
+
+    text, placed = unmask("bis \ue000 Uhr.", tags, masked)
+
+    assert render_plain(text, placed) == "bis <b>17 Uhr</b>."
+
+
+def test_elements_within_a_time_stay_in_order() -> None:
+    masked = mask("to 5:30 pm", given=tuple(find_clock_times("to 5:30 pm", "en", "de")))
+    tags = [
+        *(Tag(4, "<i>", "opening", 1), Tag(6, "</i>", "closing", 1)),
+        *(Tag(6, "<b>", "opening", 2), Tag(8, "</b>", "closing", 2)),
+    ]
+
+    text, placed = unmask("bis \ue000 Uhr.", tags, masked)
+
+    assert render_plain(text, placed) == "bis <i>17:30 Uhr</i><b></b>."
+
+
 def test_term_takes_the_place_of_a_time() -> None:
     sentence = "Meet at 3 pm"
     times = tuple(find_clock_times(sentence, "en", "de"))
