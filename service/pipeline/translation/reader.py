@@ -19,7 +19,7 @@ from service.text.alignment import share_tags
 from service.text.casing import NOUN_CAPITALS, is_short_title, lower_title
 from service.text.levels.speech_level import Level
 from service.text.markup import Node, Tag, escape_text
-from service.text.masking.clock_times import find_clock_times
+from service.text.masking.conversions import find_conversions
 from service.text.masking.masker import Masked, Masks, cut_at_placeables, mask_sentence
 from service.text.masking.spelled import find_spelled
 from service.text.masking.terms import NO_TERMS, Terms
@@ -95,7 +95,7 @@ class Reader:
     def mask(
         self, sentence: Sentence, masks: Masks, *, small_numbers: bool = False
     ) -> Masked | None:
-        times = find_clock_times(sentence.text, self.source, self.target) if masks else ()
+        converted = find_conversions(sentence.text, self.source, self.target) if masks else ()
         spelled = find_spelled(sentence.text, self.source) if small_numbers else ()
         return mask_sentence(
             sentence.text,
@@ -103,7 +103,7 @@ class Reader:
             sentence.tags,
             terms=self.terms,
             small_numbers=small_numbers,
-            given=[*times, *spelled],
+            given=[*converted, *spelled],
             render=escape_text if self.text_format == "html" else str,
         )
 
@@ -184,8 +184,8 @@ class Reader:
     ) -> list[Sentence]:
         """A sentence read another way.
 
-        Its small and its spelled-out numbers are masked, or it is cut around its masks. A label is
-        spelled otherwise.
+        Its small and its spelled-out numbers are masked, or it is cut around its masks, or in two.
+        A label is spelled otherwise.
         """
         if (spelled := self.respell(sentence)) and not sentence.numbers:
             (input_ids,) = self.model.encode([spelled], self.start_id)
@@ -202,11 +202,10 @@ class Reader:
             masked = self.mask(sentence, self.model.manifest.masks, small_numbers=True)
             found = find_candidates(self.model, sentence, results, may_drop_figures=True)
             sentence = sentence._replace(earlier=tuple(found))
-        again = (
-            [sentence._replace(masked=masked, sequence=None)]
-            if masked
-            else self.cut_around(sentence)
-        )
+        again = [sentence._replace(masked=masked, sequence=None)] if masked else []
+        again = again or self.cut_around(sentence)
+        if not masked and len(again) == 1 and sentence.masked.originals:  # nothing to cut at
+            again = self.cut_in_two(sentence)
         return [each._replace(is_retry=True) for each in chain.from_iterable(self.read(again))]
 
 

@@ -32,7 +32,7 @@ SUBSTITUTES = dict.fromkeys(range(0xD800, 0xE000), "\ufffd") | {
 # What begins a line of a list, a heading, a quotation or a comment is copied.
 LINE_BREAKS = dict.fromkeys(map(ord, "\n\r\t\v\f"), " ")
 LINE_MARK = regex.compile(
-    r"\s*(?:(?:[-*+•‣▪◦·–—>]|\#{1,6}|\d{1,3}[.)]|[a-z]\)|\[[ xX]\]|//+)\s+)+(?=\S)"
+    r"\s*(?:(?:[-*+•‣▪◦·–—>]|\#{1,6}|\d{1,3}[.)]|[a-z]\)|[A-Z]\d?:|\[[ xX]\]|//+)\s+)+(?=\S)"
 )
 BREAK = regex.compile(r"(?P<mark>[,;:–—…)]?)(?P<space>\s+)(?=\S)")
 # A bar alone separates the cells of a table and the items of a menu, and other signs do so between

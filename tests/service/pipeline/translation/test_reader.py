@@ -218,6 +218,20 @@ async def test_time_of_day_is_said_as_in_the_target_language(masked: Stand) -> N
     assert list_texts(masked) == ["the train leaves at \ue000 pm"]
 
 
+async def test_sentence_whose_times_all_hypotheses_lose_is_read_in_halves(start: MakeStand) -> None:
+    def lose(sequence: TokenSequence) -> Result:
+        text = read(sequence)
+        kept = text if text.count("\ue001") == 0 else text.replace("\ue001", "\ue000")
+        return [Hypothesis(TOKENIZER.encode(kept.upper()), -0.1)]
+
+    masked = await serve_masks(await start(translate=lose))
+
+    assert await translate(masked, "monday at 10 am, or friday at 3 pm") == (
+        "MONDAY AT 10 Uhr, OR FRIDAY AT 15 Uhr"
+    )
+    assert list_texts(masked)[1:] == ["monday at \ue000 am,", "or friday at \ue000 pm"]
+
+
 async def test_ordinals_in_english_get_their_endings(start: MakeStand) -> None:
     stand = await start(translate=lambda _: [Hypothesis(TOKENIZER.encode("the 2th floor"), -0.1)])
 

@@ -1,0 +1,13 @@
+"""What another language says in its own way: times of day, and large numbers."""
+
+from collections.abc import Iterator
+
+from service.text.masking.clock_times import ClockTime, find_clock_times
+from service.text.masking.large_numbers import find_large_numbers
+from service.text.masking.spelled_numbers import SpelledNumber
+
+
+def find_conversions(text: str, source: str, target: str) -> Iterator[ClockTime | SpelledNumber]:
+    """Stretches of a text, with what stands for them in a translation."""
+    yield from find_clock_times(text, source, target)
+    yield from find_large_numbers(text, source, target)
