@@ -17,6 +17,7 @@ from service.repository.manifest import Manifest, ScoreFit
 from service.repository.model import Model, check_length, new_token_limit
 from service.text.alignment import share_tags
 from service.text.casing import NOUN_CAPITALS, is_short_title, lower_title
+from service.text.dates import put_months_first
 from service.text.levels.speech_level import Level
 from service.text.markup import Node, Tag, escape_text
 from service.text.masking.conversions import find_conversions
@@ -118,6 +119,8 @@ class Reader:
         spelled = self.model.normalize_case(
             [sentence.masked.text for sentence in found], self.source
         )
+        if self.source == "en":
+            spelled = [put_months_first(text) for text in spelled]
         encoded = self.model.encode(spelled, self.start_id)
         read: list[list[Sentence]] = []
         for sentence, text, input_ids in zip(found, spelled, encoded, strict=True):
