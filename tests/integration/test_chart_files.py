@@ -188,7 +188,7 @@ def test_check_of_a_release_asks_every_task(tmp_path: Path) -> None:
     with run_server(MODELS_DIR, tmp_path / "log", "--api-keys", "first,second") as server:
         done = run_file("check_api.py", server.url, API_KEYS="first,second")
         refused = run_file("check_api.py", server.url, API_KEYS="third")
-        log = server.read_log()
+    log = (tmp_path / "log").read_text(encoding="utf-8")  # whole, now that the server has ended
 
     assert done.returncode == 0, done.stderr
     assert "translation-en-de" in done.stdout
