@@ -21,7 +21,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -95,23 +95,30 @@ def measure_workloads(
         names: of `WORKLOADS`.
         apart: the server has the first half of the processors, and the clients have the others.
     """
-    processors = sorted(os.sched_getaffinity(0))
-    half = len(processors) // 2
-    if apart and not half:
-        raise ValueError("client and server cannot be apart on a single processor")
+    for_server, for_clients = share_processors(apart=apart)
     found = {}
     for workload in make_workloads(context, names):
         print(f"  {workload.name}", flush=True)
         with ExitStack() as stack:
-            with on_processors({*processors[:half]}) if apart else nullcontext():
+            with on_processors(for_server):
                 server = start_ours(
                     workload.models_dir, workload.precision, context.folder, workload.name
                 )
-            if apart:
-                stack.enter_context(on_processors({*processors[half:]}))
+            stack.enter_context(on_processors(for_clients))
             enlist(server, stack).wait_ready()
             found[workload.name] = measure_overload(server, workload, context.plan)
     return found
+
+
+def share_processors(*, apart: bool) -> tuple[set[int], set[int]]:
+    """The processors of the server and those of its clients: halves, or all for both."""
+    processors = sorted(os.sched_getaffinity(0))
+    if not apart:
+        return {*processors}, {*processors}
+    half = len(processors) // 2
+    if not half:
+        raise ValueError("client and server cannot be apart on a single processor")
+    return {*processors[:half]}, {*processors[half:]}
 
 
 def measure_overload(server: Server, workload: Workload, plan: BenchPlan) -> dict[str, Any]:

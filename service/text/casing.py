@@ -88,8 +88,10 @@ def lower_title(sentence: str, reads_lower: Callable[[str], bool]) -> str:
 
 def is_short_title(text: str) -> bool:
     """Tells whether two or three words are in Title Case: a label ("My Orders"), or a name."""
+    if text[1:].islower() or text.isupper():  # nearly all are lower
+        return False
     words = WORD.findall(text)
-    is_short = len(words) in SHORT_TITLE_WORDS and not text.isupper()
+    is_short = len(words) in SHORT_TITLE_WORDS
     return is_short and is_title(words, min(SHORT_TITLE_WORDS))
 
 

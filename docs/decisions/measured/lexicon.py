@@ -4,8 +4,8 @@
 
 Of each source below the folder DATA, validation rows are translated both ways by the newest version
 of a model, and the hypotheses of its beam are ranked at several prices. Prints the report and
-writes lexicon.json: chrF, and the share of texts with a word that the model has neither learnt from
-nor copied, of the translations and of the hypotheses of whose texts all have one.
+writes lexicon.json: chrF, the share of translations with a word that the model has neither learnt
+from nor copied, and the share of texts all of whose hypotheses have such a word ("any").
 """
 
 import math

@@ -17,10 +17,10 @@ from service.repository.manifest import Manifest, ScoreFit
 from service.repository.model import Model, check_length, new_token_limit
 from service.text.alignment import share_tags
 from service.text.casing import NOUN_CAPITALS, is_short_title, lower_title
-from service.text.dates import put_months_first
 from service.text.levels.speech_level import Level
 from service.text.markup import Node, Tag, escape_text
 from service.text.masking.conversions import find_conversions
+from service.text.masking.dates import put_months_first
 from service.text.masking.masker import Masked, Masks, cut_at_placeables, mask_sentence
 from service.text.masking.spelled import find_spelled
 from service.text.masking.terms import NO_TERMS, Terms
@@ -205,10 +205,12 @@ class Reader:
             masked = self.mask(sentence, self.model.manifest.masks, small_numbers=True)
             found = find_candidates(self.model, sentence, results, may_drop_figures=True)
             sentence = sentence._replace(earlier=tuple(found))
-        again = [sentence._replace(masked=masked, sequence=None)] if masked else []
-        again = again or self.cut_around(sentence)
-        if not masked and len(again) == 1 and sentence.masked.originals:  # nothing to cut at
-            again = self.cut_in_two(sentence)
+        if masked:
+            again = [sentence._replace(masked=masked, sequence=None)]
+        else:
+            again = self.cut_around(sentence)
+            if len(again) == 1 and sentence.masked.originals:  # nothing to cut at
+                again = self.cut_in_two(sentence)
         return [each._replace(is_retry=True) for each in chain.from_iterable(self.read(again))]
 
 

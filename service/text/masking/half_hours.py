@@ -50,7 +50,7 @@ def find_half_hours(text: str, language: str) -> Iterator[SpelledNumber]:
 
 
 def says_half_hour(text: str, figures: str, language: str) -> bool:
-    """Whether a text gives a half hour, in words or in figures (2:30 or 14:30).
+    """Whether a text states a half hour, in words or in figures (2:30 or 14:30).
 
     True for a language whose words are not known.
     """

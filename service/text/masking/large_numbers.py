@@ -11,10 +11,9 @@ from typing import Final
 
 import regex
 
-from service.text.masking.spelled_numbers import COUNTERS_KO, SpelledNumber
+from service.text.masking.spelled_numbers import COUNTERS_KO, UNITS_KO, SpelledNumber
 
 SIZES_EN = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
-UNITS_KO = {"": 1, "십": 10, "백": 100, "천": 1000}
 SIZES_KO = {"조": 10**12, "억": 10**8, "만": 10**4, "": 1}
 CURRENCIES_KO = {"$": "달러", "€": "유로", "£": "파운드", "¥": "엔", "₩": "원", "": ""}
 LARGEST = 10**16
@@ -28,7 +27,7 @@ ENGLISH = regex.compile(
     regex.IGNORECASE,
 )
 PARTS = rf"(?:{FIGURES}[십백천]?){{1,4}}+"  # 2천5백
-MORE_COUNTERS = "엔|위안|파운드|부|점|표|인|가구|배|회|가지|종|곡|편|달|분|초|톤|통|채|척|km|kg|m|%"
+MORE_COUNTERS = "엔|위안|파운드|부|점|표|인|가구|배|가지|종|곡|편|달|분|초|톤|통|채|척|km|kg|m|%"
 REST = rf"(?:\s?{PARTS})?+"
 KOREAN = regex.compile(
     # 3만 may be "only three", unless something is counted
@@ -67,7 +66,7 @@ def find_korean(text: str) -> Iterator[SpelledNumber]:
 def read_group(match: regex.Match[str]) -> Decimal:
     """The value of what stands before one of 만, 억 and 조, or behind the last of them."""
     parts = (
-        read_decimal(each["figures"]) * UNITS_KO[each["unit"]]
+        read_decimal(each["figures"]) * UNITS_KO.get(each["unit"], 1)
         for each in EACH.finditer(match["parts"])
     )
     return sum(parts, Decimal()) * SIZES_KO[match["size"]]

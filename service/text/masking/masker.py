@@ -93,7 +93,7 @@ def mask_sentence(
         tags: inline tags at their offsets in the sentence.
         terms: those whose translations are given.
         small_numbers: see `find_placeables`.
-        given: times of day and spelled-out numbers, which are masked, too; see `find_all`.
+        given: times of day, large and spelled-out numbers, which are masked, too; see `find_all`.
         render: makes the source of a tag from a mark.
     """
     placeables = find_all(sentence, terms, given, small_numbers=small_numbers)
@@ -223,8 +223,12 @@ def find_all(
 
 def find_time_masks(chosen: Mapping[Placeable, str], given: Sequence[Given]) -> dict[str, str]:
     """The language of each time of day, by its mask."""
-    languages = {each[:2]: each.language for each in given if isinstance(each, ClockTime)}
-    return {mask: languages[each[:2]] for each, mask in chosen.items() if each[:2] in languages}
+    languages = {
+        Placeable(*each[:2], "number"): each.language
+        for each in given
+        if isinstance(each, ClockTime)
+    }
+    return {mask: languages[each] for each, mask in chosen.items() if each in languages}
 
 
 def is_free(found: Placeable | Given, others: Iterable[Placeable]) -> bool:

@@ -14,6 +14,6 @@ def find_spelled(text: str, language: str) -> list[SpelledNumber]:
 
 
 def says_figures(text: str, figures: str, language: str) -> bool:
-    """Whether a text gives what was spelled out, by its figures, in figures or in words."""
+    """Whether a text states what was spelled out, by these figures or in words."""
     says = says_half_hour if ":" in figures else says_number
     return says(text, figures, language)

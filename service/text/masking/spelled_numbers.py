@@ -225,7 +225,7 @@ def find_spelled_numbers(text: str, language: str) -> list[SpelledNumber]:
 
 
 def says_number(text: str, figures: str, language: str) -> bool:
-    """Whether a text gives a number, in figures or in words.
+    """Whether a text states a number, in figures or in words.
 
     True for a language whose words are not known.
     """

@@ -86,13 +86,13 @@ def is_continued(before: str, after: str, language: str) -> bool:
     return (
         abbreviation in NEVER_LAST
         or (abbreviation in COUNTED and first.isdigit())
-        or (language == "de" and first.isalpha() and counts(before, after))
+        or (language == "de" and first.isalpha() and is_ordinal(before, after))
         or (first.islower() and CITATION.search(before) is not None)
         or CLOSING.match(after) is not None
     )
 
 
-def counts(before: str, after: str) -> bool:
+def is_ordinal(before: str, after: str) -> bool:
     """Tells whether a number at an end is a German ordinal, and the noun that it counts follows."""
     return ORDINAL.search(before) is not None and STARTER.match(after) is None
 

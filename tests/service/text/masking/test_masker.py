@@ -350,10 +350,11 @@ def test_elements_within_a_time_stay_in_order() -> None:
     assert render_plain(text, placed) == "bis <i>17:30 Uhr</i><b></b>."
 
 
-def test_term_takes_the_place_of_a_time() -> None:
+@pytest.mark.parametrize("term", ["3 pm", "3"])
+def test_term_takes_the_place_of_a_time(term: str) -> None:
     sentence = "Meet at 3 pm"
     times = tuple(find_clock_times(sentence, "en", "de"))
-    masked = mask(sentence, given=times, terms=Terms({"3 pm": "Kaffeepause"}))
+    masked = mask(sentence, given=times, terms=Terms({term: "Kaffeepause"}))
 
     assert list(masked.originals.values()) == ["Kaffeepause"]
     assert not masked.times

@@ -2,13 +2,15 @@
 
 import regex
 
+from service.text.masking.masks import MASKS
+
 MONTHS = (
     "January|February|March|April|May|June|July|August|September|October|November|December"
     "|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec"
 )
 # A day in figures, or a mask in their place.
 DAY_FIRST = regex.compile(
-    rf"(?<![^\s(\"'“‘])(?<day>[12]?\d|3[01]|[\ue000-\ue007]) (?<month>{MONTHS})(?![\p{{L}}\d-])"
+    rf"(?<![^\s(\"'“‘])(?<day>[12]?\d|3[01]|[{MASKS['number']}]) (?<month>{MONTHS})(?![\p{{L}}\d-])"
 )
 
 
