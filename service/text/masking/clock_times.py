@@ -6,6 +6,7 @@ place of the words that the model wrote around the mask. Pure functions.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
 import regex
@@ -20,37 +21,8 @@ FIRST, LAST = CLOCK.format("hour", "minute"), CLOCK.format("last_hour", "last_mi
 HALF = r"(?:m\b|\.\s?m(?:\.|\b))"
 FIGURES = rf"{BEFORE}(?<figures>(?:{FIRST}(?:\s?(?<first_half>[ap]){HALF})?\s?[–-]\s?)?{LAST})"
 DAYTIME = "morgens|früh|vormittags|mittags|nachmittags|abends|nachts"
-
-# What says a time, or from when to when. The model sees the words beside the figures, unless these
-# go on behind them or are glued to them ("rest").
-PATTERNS: Final = {
-    "en": regex.compile(
-        rf"{FIGURES}(?:\s|(?<rest>))(?<half>[ap]){HALF}(?![\p{{L}}\d])", regex.IGNORECASE
-    ),
-    "de": regex.compile(
-        rf"{FIGURES}\s?Uhr\b(?<rest>\s(?<last_minute>[0-5]\d)\b)?(?!\s(?:{DAYTIME})\b)"
-    ),
-    "ko": regex.compile(
-        r"(?<half>오전|오후)\s?(?<figures>(?<last_hour>1[0-2]|0?\d))\s?시(?!간)"
-        r"(?<rest>\s?(?:(?<last_minute>[0-5]?\d)\s?분|(?<thirty>반)))?"
-    ),
-}
-
-# What a translation may have before and behind the mask of a time.
 PM = r"\s?(?:[ap]m\b|[ap]\.\s?m\.(?=\s*\S)|[ap]\.\s?m\b)"  # but not the end of the sentence
-AROUND: Final = {
-    language: (regex.compile(rf"(?:{before})?\Z"), regex.compile(behind, regex.IGNORECASE))
-    for language, before, behind in (
-        (
-            "en",
-            "",
-            rf"(?:\s?(?:o['’]clock|hours)\b|{PM})?"
-            r"(?:\s?(?:in the (?:morning|afternoon|evening)|at night)\b)?",
-        ),
-        ("de", "", rf"(?:\s?Uhr\b|{PM})?(?:\s(?:{DAYTIME})\b)?"),
-        ("ko", r"(?:오전|오후)\s?", rf"(?:\s?시(?!간)(?:\s?(?:반|\d{{1,2}}\s?분))?|{PM})?"),
-    )
-}
+HALVES: Final[Mapping[str, Half]] = {"a": "am", "p": "pm", "오전": "am", "오후": "pm"}
 
 
 class ClockTime(NamedTuple):
@@ -84,14 +56,43 @@ class Time(NamedTuple):
         return self.hour % NOON + (NOON if self.half == "pm" else 0)
 
 
+@dataclass(frozen=True)
+class Clock:
+    """How a language says times.
+
+    Attributes:
+        pattern: what says a time, or from when to when. The model sees the words beside the
+            figures, unless these go on behind them or are glued to them ("rest").
+        read: the times of a match; none if its figures are no times.
+        say: the times in this language.
+        before, behind: what a translation may have around the mask of a time.
+    """
+
+    pattern: regex.Pattern[str]
+    read: Callable[[regex.Match[str]], list[Time]]
+    say: Callable[[list[Time]], str]
+    before: regex.Pattern[str]
+    behind: regex.Pattern[str]
+
+
 def find_clock_times(text: str, source: str, target: str) -> Iterator[ClockTime]:
     """The times of a text in the source language; none if either language is not known."""
-    if source not in PATTERNS or target not in RENDERERS or source == target:
+    if source not in CLOCKS or target not in CLOCKS or source == target:
         return
-    for match in PATTERNS[source].finditer(text):
-        if times := READERS[source](match):
+    clock, say = CLOCKS[source], CLOCKS[target].say
+    for match in clock.pattern.finditer(text):
+        if times := clock.read(match):
             end = match.end("figures") if match["rest"] is None else match.end()
-            yield ClockTime(match.start("figures"), end, RENDERERS[target](times), target)
+            yield ClockTime(match.start("figures"), end, say(times), target)
+
+
+def span_with_words(text: str, place: int, language: str) -> tuple[int, int]:
+    """A mask at a place of a translation, with the words of a time that stand around it."""
+    clock = CLOCKS[language]
+    first, last = clock.before.search(text, 0, place), clock.behind.match(text, place + 1)
+    assert first is not None
+    assert last is not None
+    return first.start(), last.end()
 
 
 def read_english(match: regex.Match[str]) -> list[Time]:
@@ -128,15 +129,7 @@ def read_last(match: regex.Match[str], half: Half) -> Time:
     return Time(int(match["last_hour"]), int(match["last_minute"] or 0), half)
 
 
-HALVES: Final[Mapping[str, Half]] = {"a": "am", "p": "pm", "오전": "am", "오후": "pm"}
-READERS: Final[Mapping[str, Callable[[regex.Match[str]], list[Time]]]] = {
-    "en": read_english,
-    "de": read_german,
-    "ko": read_korean,
-}
-
-
-def render_english(times: list[Time]) -> str:
+def say_in_english(times: list[Time]) -> str:
     last = times[-1]
     mark = f" {last.half}" if last.half else "" if last.minute else " o'clock"
     return "–".join(show_on_12(time, last.half) for time in times) + mark
@@ -147,7 +140,7 @@ def show_on_12(time: Time, known_half: Half) -> str:
     return figures if time.half == known_half else f"{figures} {time.half}"
 
 
-def render_german(times: list[Time]) -> str:
+def say_in_german(times: list[Time]) -> str:
     return f"{'–'.join(show_on_24(time) for time in times)} Uhr"
 
 
@@ -155,7 +148,7 @@ def show_on_24(time: Time) -> str:
     return f"{time.on_24}:{time.minute:02}" if time.minute else str(time.on_24)
 
 
-def render_korean(times: list[Time]) -> str:
+def say_in_korean(times: list[Time]) -> str:
     """The half of the day stands before the first time, and again where it is another one."""
     said = []
     half: Half = ""
@@ -166,13 +159,39 @@ def render_korean(times: list[Time]) -> str:
     return "–".join(said)
 
 
-RENDERERS: Final = {"en": render_english, "de": render_german, "ko": render_korean}
-
-
-def span_with_words(text: str, place: int, language: str) -> tuple[int, int]:
-    """A mask at a place of a translation, with the words of a time that stand around it."""
-    before, behind = AROUND[language]
-    first, last = before.search(text, 0, place), behind.match(text, place + 1)
-    assert first is not None
-    assert last is not None
-    return first.start(), last.end()
+CLOCKS: Final[Mapping[str, Clock]] = {
+    "en": Clock(
+        regex.compile(
+            rf"{FIGURES}(?:\s|(?<rest>))(?<half>[ap]){HALF}(?![\p{{L}}\d])", regex.IGNORECASE
+        ),
+        read_english,
+        say_in_english,
+        before=regex.compile(r"\Z"),
+        behind=regex.compile(
+            rf"(?:\s?(?:o['’]clock|hours)\b|{PM})?"
+            r"(?:\s?(?:in the (?:morning|afternoon|evening)|at night)\b)?",
+            regex.IGNORECASE,
+        ),
+    ),
+    "de": Clock(
+        regex.compile(
+            rf"{FIGURES}\s?Uhr\b(?<rest>\s(?<last_minute>[0-5]\d)\b)?(?!\s(?:{DAYTIME})\b)"
+        ),
+        read_german,
+        say_in_german,
+        before=regex.compile(r"\Z"),
+        behind=regex.compile(rf"(?:\s?Uhr\b|{PM})?(?:\s(?:{DAYTIME})\b)?", regex.IGNORECASE),
+    ),
+    "ko": Clock(
+        regex.compile(
+            r"(?<half>오전|오후)\s?(?<figures>(?<last_hour>1[0-2]|0?\d))\s?시(?!간)"
+            r"(?<rest>\s?(?:(?<last_minute>[0-5]?\d)\s?분|(?<thirty>반)))?"
+        ),
+        read_korean,
+        say_in_korean,
+        before=regex.compile(r"(?:(?:오전|오후)\s?)?\Z"),
+        behind=regex.compile(
+            rf"(?:\s?시(?!간)(?:\s?(?:반|\d{{1,2}}\s?분))?|{PM})?", regex.IGNORECASE
+        ),
+    ),
+}
