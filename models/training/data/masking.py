@@ -7,9 +7,11 @@ order of the source.
 import random
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from itertools import chain
 from typing import NamedTuple
 
+from service.text.masking.korean_names import find_latin
 from service.text.masking.masks import ALL_MASKS, MASKS, MASKS_PER_KIND
 from service.text.masking.placeables import Kind, find_placeables
 
@@ -47,7 +49,8 @@ def mask_pair(source: str, target: str, rng: random.Random) -> tuple[str, str]:
     if any(mask in source for mask in ALL_MASKS):
         return source, target
     small_numbers = rng.random() < SMALL_NUMBERS_SHARE
-    found = [find_maskable(text, small_numbers) for text in (source, target)]
+    koreans = {each.translation for text in (source, target) for each in find_latin(text, "ko")}
+    found = [find_maskable(text, small_numbers, koreans) for text in (source, target)]
     if not all(found):
         return source, target
     counts = [Counter(each.key for each in side) for side in found]
@@ -56,19 +59,37 @@ def mask_pair(source: str, target: str, rng: random.Random) -> tuple[str, str]:
     return replace(source, found[0], masks), replace(target, found[1], masks)
 
 
-def find_maskable(text: str, small_numbers: bool) -> list[Found]:
-    """Placeables and words with a capital, in the order of the text; marks have no mask."""
-    found = [
+def find_maskable(text: str, small_numbers: bool, koreans: Collection[str] = ()) -> list[Found]:
+    """Names, placeables and words with a capital, in the order of the text; marks have no mask.
+
+    Args:
+        text: a side of a pair.
+        small_numbers: whether figures up to twenty are found.
+        koreans: in Hangul, the names of Koreans that the pair has in Latin letters.
+    """
+    found = list(find_koreans(text, koreans)) if koreans else []
+    placeables = (
         Found(*each, key_of(text[each.start : each.end], each.kind))
         for each in find_placeables(text, small_numbers=small_numbers)
         if each.kind in MASKS
-    ]
-    taken = [(each.start, each.end) for each in found]
-    for match in CAPITALIZED.finditer(text):
-        start, end = match.span()
-        if start and all(end <= first or last <= start for first, last in taken):
-            found.append(Found(start, end, "name", f"word {match[0]}"))
+    )
+    words = (
+        Found(*match.span(), "name", f"word {match[0]}")
+        for match in CAPITALIZED.finditer(text)
+        if match.start()
+    )
+    for each in chain(placeables, words):
+        if all(each.end <= other.start or other.end <= each.start for other in found):
+            found.append(each)
     return sorted(found)
+
+
+def find_koreans(text: str, names: Collection[str]) -> Iterator[Found]:
+    """The names of Koreans in a text, in Hangul or in Latin letters."""
+    for each in find_latin(text, "ko"):
+        yield Found(each.start, each.end, "name", f"name {each.translation}")
+    for match in re.finditer("|".join(sorted(names)), text):
+        yield Found(*match.span(), "name", f"name {match[0]}")
 
 
 def key_of(text: str, kind: Kind) -> str:

@@ -1,19 +1,24 @@
-"""What another language says in its own way: times of day, and large numbers."""
+"""What another language says in its own way: names of Koreans, times of day, large numbers."""
 
 from collections.abc import Iterator
 
 import regex
 
 from service.text.masking.clock_times import ClockTime, find_clock_times
+from service.text.masking.korean_names import find_korean_names
 from service.text.masking.large_numbers import find_large_numbers
 from service.text.masking.spelled_numbers import SpelledNumber
+from service.text.masking.terms import Term
 
 DIGIT = regex.compile(r"\d")
 
 
-def find_conversions(text: str, source: str, target: str) -> Iterator[ClockTime | SpelledNumber]:
+def find_conversions(
+    text: str, source: str, target: str
+) -> Iterator[ClockTime | SpelledNumber | Term]:
     """Stretches of a text, with what stands for them in a translation."""
-    if not DIGIT.search(text):  # most texts end here
+    yield from find_korean_names(text, source, target)
+    if not DIGIT.search(text):  # most texts
         return
     yield from find_clock_times(text, source, target)
     yield from find_large_numbers(text, source, target)

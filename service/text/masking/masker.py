@@ -20,7 +20,7 @@ from service.text.markup import Tag
 from service.text.masking.clock_times import ClockTime, span_with_words
 from service.text.masking.placeables import Kind, Placeable, find_placeables
 from service.text.masking.spelled_numbers import SpelledNumber
-from service.text.masking.terms import NO_TERMS, Terms
+from service.text.masking.terms import NO_TERMS, Term, Terms
 
 TagKind = Literal["opening", "closing", "void"]
 Masks = Mapping[Kind, str]
@@ -40,7 +40,7 @@ ELEMENT = regex.compile(r"<(/?)([\w:-]+)[^>]*?(/?)>")
 FIRST_ELEMENT = 1_000_000
 
 
-Given = ClockTime | SpelledNumber
+Given = ClockTime | SpelledNumber | Term
 """A stretch of a text, and what its translation has in its place."""
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -93,7 +93,8 @@ def mask_sentence(
         tags: inline tags at their offsets in the sentence.
         terms: those whose translations are given.
         small_numbers: see `find_placeables`.
-        given: times of day, large and spelled-out numbers, which are masked, too; see `find_all`.
+        given: names, times of day, large and spelled-out numbers, which are masked, too; see
+            `find_all`.
         render: makes the source of a tag from a mark.
     """
     placeables = find_all(sentence, terms, given, small_numbers=small_numbers)
@@ -215,7 +216,8 @@ def find_all(
     found = {Placeable(*each[:2], "name"): each.translation for each in terms.find(sentence)}
     for each in given:
         if is_free(each, found):
-            found[Placeable(*each[:2], "number")] = each[2]
+            kind: Kind = "name" if isinstance(each, Term) else "number"
+            found[Placeable(*each[:2], kind)] = each[2]
     others = find_placeables(sentence, small_numbers=small_numbers)
     found |= {each: sentence[each.start : each.end] for each in others if is_free(each, found)}
     return dict(sorted(found.items()))

@@ -1,4 +1,5 @@
 import random
+import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -127,3 +128,19 @@ def test_no_more_masks_are_given_than_there_are_of_a_kind() -> None:
 
     assert sum(count_masks(source).values()) == MASKS_PER_KIND
     assert count_masks(source) == count_masks(target)
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        ("I am Kim Min-su.", "저는 김민수예요."),
+        ("김민수는 의사예요.", "Kim Minsu is a doctor."),
+        ("Kim Min-su kommt.", "Kim Min-su is coming."),
+    ],
+)
+def test_names_of_koreans_are_the_same_in_both_scripts(source: str, target: str) -> None:
+    sides = mask_pair(source, target, random.Random(2))
+    masks = [re.findall("[\ue008-\ue00f]", side) for side in sides]
+    assert len(masks[0]) == 1
+    assert masks[0] == masks[1]
+    assert not any(name in side for side in sides for name in ("Kim", "김민수"))
