@@ -7,15 +7,18 @@ order of the source.
 import random
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Sequence
-from itertools import chain
+from collections.abc import Mapping, Sequence
+from itertools import chain, product
+from types import MappingProxyType
 from typing import NamedTuple
 
 from service.text.masking.korean_names import find_latin
+from service.text.masking.latin_names import find_latin_names
 from service.text.masking.masks import ALL_MASKS, MASKS, MASKS_PER_KIND
 from service.text.masking.placeables import Kind, find_placeables
 
 DIGIT = re.compile(r"\d")
+HANGUL = re.compile("[가-힣]")
 CAPITALIZED = re.compile(r"(?<![\w'’-])[A-ZÄÖÜ][\w'’-]*[a-zäöüß](?![\w'’-])")
 # Of the pairs with masks, those that do not begin with the first mask: all are learnt.
 SHIFT_SHARE = 0.3
@@ -49,8 +52,8 @@ def mask_pair(source: str, target: str, rng: random.Random) -> tuple[str, str]:
     if any(mask in source for mask in ALL_MASKS):
         return source, target
     small_numbers = rng.random() < SMALL_NUMBERS_SHARE
-    koreans = {each.translation for text in (source, target) for each in find_latin(text, "ko")}
-    found = [find_maskable(text, small_numbers, koreans) for text in (source, target)]
+    people = list_people(source, target)
+    found = [find_maskable(text, small_numbers, people) for text in (source, target)]
     if not all(found):
         return source, target
     counts = [Counter(each.key for each in side) for side in found]
@@ -59,15 +62,39 @@ def mask_pair(source: str, target: str, rng: random.Random) -> tuple[str, str]:
     return replace(source, found[0], masks), replace(target, found[1], masks)
 
 
-def find_maskable(text: str, small_numbers: bool, koreans: Collection[str] = ()) -> list[Found]:
+def list_people(source: str, target: str) -> dict[str, str]:
+    """The people that a pair names in Latin letters, by their names in those and in Hangul.
+
+    Those with names that are not Korean only if the other text is: others have them as they are.
+    """
+    people: dict[str, str] = {}
+    for text in (source, target):
+        for each in find_latin(text, "ko"):
+            people[text[each.start : each.end]] = people[each.translation] = each.translation
+    if HANGUL.search(source + target):
+        for text, language in product((source, target), ("en", "de")):
+            for each in find_latin_names(text, language, "ko"):
+                name = text[each.start : each.end]
+                if len(each.translation) > 1:  # 조 is Joe, but begins many words
+                    people[name] = people[each.translation] = people.get(name, name)
+    return people
+
+
+def find_maskable(
+    text: str, small_numbers: bool, people: Mapping[str, str] = MappingProxyType({})
+) -> list[Found]:
     """Names, placeables and words with a capital, in the order of the text; marks have no mask.
 
     Args:
         text: a side of a pair.
         small_numbers: whether figures up to twenty are found.
-        koreans: in Hangul, the names of Koreans that the pair has in Latin letters.
+        people: see `list_people`.
     """
-    found = list(find_koreans(text, koreans)) if koreans else []
+    names = rf"\b(?:{'|'.join(map(re.escape, sorted(people, key=len, reverse=True)))})"
+    found = [
+        Found(*match.span(), "name", f"name {people[match[0]]}")
+        for match in (re.finditer(names, text) if people else ())
+    ]
     placeables = (
         Found(*each, key_of(text[each.start : each.end], each.kind))
         for each in find_placeables(text, small_numbers=small_numbers)
@@ -82,14 +109,6 @@ def find_maskable(text: str, small_numbers: bool, koreans: Collection[str] = ())
         if all(each.end <= other.start or other.end <= each.start for other in found):
             found.append(each)
     return sorted(found)
-
-
-def find_koreans(text: str, names: Collection[str]) -> Iterator[Found]:
-    """The names of Koreans in a text, in Hangul or in Latin letters."""
-    for each in find_latin(text, "ko"):
-        yield Found(each.start, each.end, "name", f"name {each.translation}")
-    for match in re.finditer("|".join(sorted(names)), text):
-        yield Found(*match.span(), "name", f"name {match[0]}")
 
 
 def key_of(text: str, kind: Kind) -> str:

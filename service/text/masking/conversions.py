@@ -1,4 +1,4 @@
-"""What another language says in its own way: names of Koreans, times of day, large numbers."""
+"""What another language says in its own way: names, times of day and large numbers."""
 
 from collections.abc import Iterator
 
@@ -7,6 +7,7 @@ import regex
 from service.text.masking.clock_times import ClockTime, find_clock_times
 from service.text.masking.korean_names import find_korean_names
 from service.text.masking.large_numbers import find_large_numbers
+from service.text.masking.latin_names import find_latin_names
 from service.text.masking.spelled_numbers import SpelledNumber
 from service.text.masking.terms import Term
 
@@ -18,6 +19,7 @@ def find_conversions(
 ) -> Iterator[ClockTime | SpelledNumber | Term]:
     """Stretches of a text, with what stands for them in a translation."""
     yield from find_korean_names(text, source, target)
+    yield from find_latin_names(text, source, target)
     if not DIGIT.search(text):  # most texts
         return
     yield from find_clock_times(text, source, target)

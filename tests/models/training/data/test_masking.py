@@ -144,3 +144,14 @@ def test_names_of_koreans_are_the_same_in_both_scripts(source: str, target: str)
     assert len(masks[0]) == 1
     assert masks[0] == masks[1]
     assert not any(name in side for side in sides for name in ("Kim", "김민수"))
+
+
+def test_other_names_are_masked_where_they_are_spelled_in_hangul() -> None:
+    pair = ("Robert Miller knows Joe.", "로버트 밀러는 조를 조금 알아요.")
+    source, target = mask_pair(*pair, random.Random(3))
+    mask = source[0]
+    assert (source, target) == (f"{mask} knows Joe.", f"{mask}는 조를 조금 알아요.")
+    assert mask_pair("Robert kommt.", "Robert comes.", random.Random(3)) == (
+        "Robert kommt.",
+        "Robert comes.",
+    )
