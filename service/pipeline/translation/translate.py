@@ -46,6 +46,7 @@ from service.repository.registry import Leg, ServedModel
 from service.text.languages import detection
 from service.text.languages.names import display_name, match_code
 from service.text.markup import Node
+from service.text.masking.latin_names import find_latin_names
 from service.text.masking.terms import Terms
 
 AUTO = "auto"
@@ -80,6 +81,17 @@ class TranslationJob:
     deadline: float
     arrived_at: float
     encoded_at: float
+
+    def find_names(self) -> dict[str, str]:
+        """The names in the texts that go onward, as their own language says them in Hangul."""
+        return {
+            text[each.start : each.end]: each.translation
+            for text, document in (
+                (self.texts[index], self.documents[index]) for index in self.onward
+            )
+            if document.reader
+            for each in find_latin_names(text, document.reader.source, self.options.target)
+        }
 
     def select(self, deltas: Iterable[Delta]) -> list[Delta]:
         """Leaves out text in the pivot language."""
@@ -277,8 +289,8 @@ class TranslatePipeline(TaskPipeline):
             min_score=0.0,
             states=None,
         )
-        kept = Terms({given: given for given in job.terms.translations.values()})
-        return await self._open_texts(texts, options, kept, job.deadline)
+        kept = {given: given for given in job.terms.translations.values()}
+        return await self._open_texts(texts, options, Terms(job.find_names() | kept), job.deadline)
 
     async def _stream_onward(
         self,

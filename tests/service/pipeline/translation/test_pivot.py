@@ -240,6 +240,7 @@ def tell(
 
 
 FIRST: Table = {
+    "Michael Schmidt kommt.": [tell("Michael Schmidt is coming.", -0.1)],
     "Schloss.": [tell("lock.", -0.1, -1.0), tell("castle.", -0.2, -1.0), tell("lock.", -0.3, -1.0)],
     "Bank!": [tell("bank!", -0.1), tell("bench!", -0.2)],
     "Bauch.": [replace(tell("bauchal.", -0.1), num_unknown=1), tell("belly.", -0.2)],
@@ -344,6 +345,14 @@ async def test_word_that_the_first_half_makes_up_counts_where_it_is_copied_too(
 
     assert (await choice.translate("Bauch.")).text == "bae."
     assert choice.gone_on == ["bauchal.", "belly."]  # the first is likelier in both halves
+
+
+async def test_names_are_spelled_as_the_first_language_says_them(choose: MakeChoice) -> None:
+    choice = await choose()
+
+    translation = await choice.translate("Michael Schmidt kommt.")
+
+    assert translation.text == "미하엘 슈미트 IS COMING."  # not 마이클 슈밋
 
 
 async def test_each_sentence_of_a_text_goes_its_own_way(choose: MakeChoice) -> None:
