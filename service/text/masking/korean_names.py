@@ -40,6 +40,7 @@ HANGUL: Final = (
     regex.compile(rf"{NAMED}{NAME}(?={COPULA}|[.!]?$)"),
     # what may stand behind other words, too: 한국의 대통령
     regex.compile(rf"{START}{NAME}(?=\s(?:{TITLES})(?:님|{PARTICLE}))"),
+    regex.compile(rf"{START}(?=[김박]){NAME}(?={PARTICLE}|께서)"),  # no other word begins so
     regex.compile(rf"{SPEAKER}{NAME}(?={COPULA})"),
     regex.compile(rf"(?<=(?:^|[,.!?])\s?){NAME}(?=입니다|이에요|예요)"),
 )

@@ -22,6 +22,8 @@ def find(text: str, source: str, target: str) -> dict[str, str]:
         ("안녕하세요, 정우성입니다.", "Jung U-seong"),
         ("성함: 홍길동", "Hong Gil-dong"),
         ("감사합니다. 한소희 드림", "Han So-hui"),
+        ("어제 박진영이 왔어요.", "Park Jin-yeong"),
+        ("김남길, 여기!", "Kim Nam-gil"),
     ],
 )
 @pytest.mark.parametrize("target", ["en", "de"])
@@ -46,6 +48,7 @@ def test_names_in_hangul_are_romanized(text: str, name: str, target: str) -> Non
         "아저씨, 여기요!",
         "전문가예요.",
         "김치전 주세요.",
+        "이미지가 최고치를 박람회에서 박수도 쳤다.",
         "안녕하세요.",
         "최고의 선수입니다.",
     ],
