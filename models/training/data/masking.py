@@ -8,7 +8,7 @@ import random
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from itertools import chain, product
+from itertools import chain
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -63,20 +63,16 @@ def mask_pair(source: str, target: str, rng: random.Random) -> tuple[str, str]:
 
 
 def list_people(source: str, target: str) -> dict[str, str]:
-    """The people that a pair names in Latin letters, by their names in those and in Hangul.
-
-    Those with names that are not Korean only if the other text is: others have them as they are.
-    """
+    """The people that a pair names, by their names in Latin letters and in Hangul."""
     people: dict[str, str] = {}
+    into = "ko" if HANGUL.search(source + target) else "de"
     for text in (source, target):
         for each in find_latin(text, "ko"):
             people[text[each.start : each.end]] = people[each.translation] = each.translation
-    if HANGUL.search(source + target):
-        for text, language in product((source, target), ("en", "de")):
-            for each in find_latin_names(text, language, "ko"):
-                name = text[each.start : each.end]
-                if len(each.translation) > 1:  # 조 is Joe, but begins many words
-                    people[name] = people[each.translation] = people.get(name, name)
+        for each in chain.from_iterable(find_latin_names(text, of, into) for of in ("en", "de")):
+            name = text[each.start : each.end]
+            if len(each.translation) > 1:  # 조 is Joe, but begins many words
+                people[name] = people[each.translation] = people.get(name, name)
     return people
 
 

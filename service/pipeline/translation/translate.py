@@ -83,7 +83,7 @@ class TranslationJob:
     encoded_at: float
 
     def find_names(self) -> dict[str, str]:
-        """The names in the texts that go onward, as their own language says them in Hangul."""
+        """The names in the texts that go onward, as the target has them from their own language."""
         return {
             text[each.start : each.end]: each.translation
             for text, document in (

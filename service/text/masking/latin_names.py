@@ -1,8 +1,9 @@
-"""Names in Latin letters in texts that go into Korean: "Peter Klein" is 피터 클라인.
+"""Names in Latin letters: "Peter Klein" is 피터 클라인 in Korean, and Peter Klein in German.
 
-A small model spells names in Hangul that it has read often, and makes up others. So those of a
-table are masked. Of names that are words, too, and of those that models know, only full names are,
-and what follows a title. Pure functions.
+A small model spells names in Hangul that it has read often, and makes up others; between languages
+with Latin letters, it translates those that are words. So the names of a table are masked: full
+names and what follows a title, and into Korean any that is no other word and that models do not
+know. Pure functions.
 """
 
 from collections.abc import Iterator, Mapping
@@ -33,7 +34,7 @@ class LatinName(NamedTuple):
 
     Attributes:
         is_given, is_family: what it is.
-        is_alone: whether it is masked without another name before or behind it or a title, too.
+        is_alone: whether it is masked into Korean without a second name or a title, too.
         hangul: by the language of the text.
     """
 
@@ -62,23 +63,26 @@ def read_names() -> dict[str, LatinName]:
 
 
 def find_latin_names(text: str, source: str, target: str) -> Iterator[Term]:
-    """The names of a text in English or German, in Hangul; none for other languages than Korean."""
-    if target != "ko" or source not in ("en", "de"):
+    """The names of a text in English or German, in Hangul or as other languages have them."""
+    if source not in ("en", "de"):
         return
     names = read_names()
     for run in RUN.finditer(text):
         words = list(WORD.finditer(text, *run.span()))
         place = 0
         while place < len(words):
-            taken = take_name(text, words[place : place + 2], source)
+            taken = take_name(text, words[place : place + 2])
+            if not taken and target == "ko" and is_sure(words[place][0], source):
+                taken = [words[place]]
             if taken:
-                said = " ".join(names[word[0]].hangul[source] for word in taken)
-                yield Term(taken[0].start(), taken[-1].end(), said)
+                start, end = taken[0].start(), taken[-1].end()
+                said = [names[word[0]].hangul[source] for word in taken]
+                yield Term(start, end, " ".join(said) if target == "ko" else text[start:end])
             place += len(taken) or 1
 
 
-def take_name(text: str, words: list[regex.Match[str]], language: str) -> list[regex.Match[str]]:
-    """The words at the start of a run that are a name: two, one or none."""
+def take_name(text: str, words: list[regex.Match[str]]) -> list[regex.Match[str]]:
+    """The words at the start of a run that are a full name, or one that follows a title."""
     names = read_names()
     found = [names.get(word[0]) for word in words]
     first, second = found[0], found[1] if len(found) > 1 else None
@@ -86,14 +90,16 @@ def take_name(text: str, words: list[regex.Match[str]], language: str) -> list[r
         return []
     if second and first.is_given and second.is_family:
         return words
-    is_alone = first.is_alone and not (language == "de" and is_genitive(words[0][0]))
-    return words[:1] if is_alone or ends_in_title(text, words[0].start()) else []
+    return words[:1] if ends_in_title(text, words[0].start()) else []
 
 
-def is_genitive(name: str) -> bool:
-    """Whether a family name of German is rather the genitive of another name: Peters Haus."""
+def is_sure(word: str, language: str) -> bool:
+    """Whether a word alone can hardly be anything but a name that models do not know."""
     names = read_names()
-    return name.endswith("s") and name[:-1] in names and not names[name].is_given
+    if word not in names or not names[word].is_alone:
+        return False
+    is_genitive = language == "de" and word.endswith("s") and word[:-1] in names  # Peters Haus
+    return not is_genitive or names[word].is_given
 
 
 def ends_in_title(text: str, end: int) -> bool:

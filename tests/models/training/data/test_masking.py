@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from models.training.data.masking import Found, find_maskable, mask_pair
+from models.training.data.masking import Found, find_maskable, list_people, mask_pair
 from service.text.masking.masks import ALL_MASKS, MASKS, MASKS_PER_KIND
 
 # English, and German or Korean, that share what may be masked
@@ -151,7 +151,11 @@ def test_other_names_are_masked_where_they_are_spelled_in_hangul() -> None:
     source, target = mask_pair(*pair, random.Random(3))
     mask = source[0]
     assert (source, target) == (f"{mask} knows Joe.", f"{mask}는 조를 조금 알아요.")
-    assert mask_pair("Robert kommt.", "Robert comes.", random.Random(3)) == (
-        "Robert kommt.",
-        "Robert comes.",
-    )
+
+
+def test_full_names_are_masked_between_latin_letters() -> None:
+    assert list_people("Robert kommt.", "Robert comes.") == {}
+    assert list_people("Peter Klein kommt.", "Here is Mr. Bell.") == {
+        "Peter Klein": "Peter Klein",
+        "Bell": "Bell",
+    }

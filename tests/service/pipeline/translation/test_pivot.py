@@ -240,7 +240,7 @@ def tell(
 
 
 FIRST: Table = {
-    "Michael Schmidt kommt.": [tell("Michael Schmidt is coming.", -0.1)],
+    "\ue008 kommt.": [tell("\ue008 is coming.", -0.1)],
     "Schloss.": [tell("lock.", -0.1, -1.0), tell("castle.", -0.2, -1.0), tell("lock.", -0.3, -1.0)],
     "Bank!": [tell("bank!", -0.1), tell("bench!", -0.2)],
     "Bauch.": [replace(tell("bauchal.", -0.1), num_unknown=1), tell("belly.", -0.2)],

@@ -58,9 +58,23 @@ def test_other_words_stay(text: str) -> None:
     assert find(text, "en") == {}
 
 
-@pytest.mark.parametrize(("source", "target"), [("en", "de"), ("de", "en"), ("ko", "ko")])
-def test_only_texts_that_go_into_korean_are_looked_at(source: str, target: str) -> None:
-    assert find("Peter Klein", source, target) == {}
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("Peter Klein lives in Berlin.", ["Peter Klein"]),
+        ("Mr. Baker and Jessica called.", ["Baker"]),
+        ("Robert likes Rose.", []),
+    ],
+)
+def test_full_names_stay_as_they_are_between_english_and_german(
+    text: str, names: list[str]
+) -> None:
+    assert find(text, "en", "de") == {name: name for name in names}
+    assert find(text.replace("Mr.", "Herr"), "de", "en") == {name: name for name in names}
+
+
+def test_korean_has_no_latin_names() -> None:
+    assert find("Peter Klein", "ko", "en") == {}
 
 
 def test_table_is_in_hangul() -> None:
