@@ -64,6 +64,7 @@ def test_other_words_stay(text: str) -> None:
         ("Peter Klein lives in Berlin.", ["Peter Klein"]),
         ("Mr. Baker and Jessica called.", ["Baker"]),
         ("Robert likes Rose.", []),
+        ("Tom Miller's car is red.", []),
     ],
 )
 def test_full_names_stay_as_they_are_between_english_and_german(
