@@ -8,6 +8,9 @@ from service.text.sentences.final_marks import match_final_marks, without_final_
 @pytest.mark.parametrize(
     ("source", "translation", "expected"),
     [
+        ("Good morning, Mr. Smith!", "안녕하세요, 스미스님,", "안녕하세요, 스미스님!"),
+        ("Good morning, Mr. Smith!", "안녕하세요, 스미스님,!", "안녕하세요, 스미스님!"),
+        ("Dear Tom,", "톰에게,", "톰에게,"),
         ("Hello.", "Hallo.", "Hallo."),
         ("Hello", "Hallo.", "Hallo"),
         ("Hello!", "Hallo.", "Hallo!"),
@@ -42,7 +45,7 @@ def test_what_stands_before_the_marks_stays_whatever_follows(seed: int) -> None:
     rng = random.Random(seed)
     for _ in range(200):
         source, translation = (
-            "".join(rng.choice("ab 3.!?…“)。") for _ in range(rng.randrange(12))).strip()
+            "".join(rng.choice("ab 3,.!?…“)。") for _ in range(rng.randrange(12))).strip()
             for _ in range(2)
         )
         matched = match_final_marks(source, translation)
