@@ -12,7 +12,6 @@ import regex
 
 from service.text.korean.hangul import split_syllable
 from service.text.korean.romanization import (
-    FAMILY_BY_SPELLING,
     FAMILY_NAMES,
     SYLLABLES,
     read_name,
@@ -52,15 +51,10 @@ NO_NAMES: Final = regex.compile(
 # What a word ends in that is an adjective or has a particle: after a consonant, a vowel, or any.
 ENDINGS: Final = {"consonant": "은을이과", "vowel": "나라로와", "any": "가의도만고한인에해"}
 
-FAMILY: Final = rf"(?<family>{'|'.join(sorted(FAMILY_BY_SPELLING, key=len, reverse=True))})"
-HYPHENATED: Final = r"(?<given>\p{L}{1,6}-\p{L}{1,6})"
-JOINED: Final = r"(?<given>\p{L}{4,10})"
-LATIN: Final = regex.compile(
-    rf"(?<![\p{{L}}\p{{N}}_@./-])(?:{FAMILY}\s{HYPHENATED}|{HYPHENATED}\s{FAMILY}"
-    rf"|{FAMILY}\s{JOINED}|{JOINED}\s{FAMILY})(?![\p{{L}}\p{{N}}_@-])",
-    regex.IGNORECASE,
+PAIR: Final = regex.compile(
+    r"(?<![\p{L}\p{N}_@./-])(\p{Lu}[\p{L}-]+)\s(\p{Lu}[\p{L}-]+)(?![\p{L}\p{N}_@])"
 )
-CAPITALIZED: Final = regex.compile(r"\p{Lu}[\p{L}-]+\s\p{Lu}[\p{L}-]+")
+MIN_JOINED: Final = 4
 # These may be words of their own beside a given name without a hyphen: "Do Minsu and Jihye know?"
 WORDS: Final = regex.compile(
     "an|ban|chin|do|go|ha|im|in|jo|ma|min|moon|na|no|oh|pan|ro|sin|so|son|song|sun|u|um|wi|won|you"
@@ -98,13 +92,17 @@ def is_name(name: str) -> bool:
 def find_latin(text: str, target: str) -> Iterator[Term]:
     """Names in Latin letters, in Hangul for Korean and as they are for other languages."""
     end = 0
-    for match in LATIN.finditer(text, overlapped=True):
-        if match.start() < end or not CAPITALIZED.fullmatch(match[0]):
+    for match in PAIR.finditer(text, overlapped=True):
+        if match.start() < end:
             continue
-        family, given = match["family"], match["given"]
-        is_word = WORDS.fullmatch(family.lower()) and "-" not in given
-        hangul = None if is_word else read_name(family, given)
-        if hangul is None:
-            continue
-        end = match.end()
-        yield Term(*match.span(), hangul if target == "ko" else match[0])
+        first, second = match.groups()
+        hangul = read_pair(first, second) or read_pair(second, first)
+        if hangul:
+            end = match.end()
+            yield Term(*match.span(), hangul if target == "ko" else match[0])
+
+
+def read_pair(family: str, given: str) -> str | None:
+    """A family name and a given name in Hangul; None if they are none, or words of a sentence."""
+    is_word = "-" not in given and (len(given) < MIN_JOINED or WORDS.fullmatch(family.lower()))
+    return None if is_word else read_name(family, given)
