@@ -12,38 +12,31 @@ import asyncio
 import sys
 import time
 
-from prometheus_client import CollectorRegistry
-
 from docs.decisions.measured.report import write_report
-from docs.decisions.measured.translations import Sample, make_samples, read_rows
+from docs.decisions.measured.translations import (
+    Sample,
+    make_pipeline,
+    make_samples,
+    open_registry,
+    read_rows,
+    translate,
+)
 from service.answers import TranslateOptions
-from service.cli import find_deadline
-from service.pipeline.translation.translate import TranslatePipeline
 from service.repository.registry import Registry
-from service.settings import Settings
-from service.telemetry.metrics import Metrics
 
 NUM_CANDIDATES = (1, 2, 3, 4)
 NUM_ROWS = 400
-NUM_TEXTS = 10  # in a request
 LANGUAGES = ("ko", "de")
 
 
-async def compare(
-    registry: Registry, settings: Settings, sample: Sample
-) -> dict[str, dict[str, float]]:
+async def compare(registry: Registry, sample: Sample) -> dict[str, dict[str, float]]:
     """The figure by the number of translations that go on, and its milliseconds for each text."""
     options = TranslateOptions(sample.source, sample.target)
     found = {}
     for number in NUM_CANDIDATES:
-        asked = settings.model_copy(update={"pivot_candidates": number})
-        pipeline = TranslatePipeline(registry, asked, Metrics(CollectorRegistry()))
-        translations: list[str] = []
+        pipeline = make_pipeline(registry, pivot_candidates=number)
         started = time.process_time()
-        for start in range(0, len(sample.texts), NUM_TEXTS):
-            texts = sample.texts[start : start + NUM_TEXTS]
-            answer = await pipeline.translate(texts, options, find_deadline(settings))
-            translations += [each.text for each in answer.translations]
+        translations = await translate(pipeline, sample.texts, options)
         seconds = time.process_time() - started
         found[str(number)] = sample.describe(translations, seconds)
     return found
@@ -51,16 +44,12 @@ async def compare(
 
 async def measure(data: str, path: str) -> dict[str, object]:
     """Both directions, by what was translated."""
-    settings = Settings(workers=1, max_queue_wait_ms=60_000, max_standing_wait_ms=60_000)
     rows = read_rows(data, path, LANGUAGES, NUM_ROWS)
-    registry = Registry(settings, Metrics(CollectorRegistry()))
-    await registry.start()
-    report: dict[str, object] = {
-        sample.name: await compare(registry, settings, sample)
-        for sample in make_samples(path, rows, (LANGUAGES, LANGUAGES[::-1]))
-    }
-    await registry.stop()
-    return report
+    async with open_registry() as registry:
+        return {
+            sample.name: await compare(registry, sample)
+            for sample in make_samples(path, rows, (LANGUAGES, LANGUAGES[::-1]))
+        }
 
 
 if __name__ == "__main__":

@@ -1,19 +1,30 @@
 """Texts that the scripts on translation translate, and the figures of their translations."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from prometheus_client import CollectorRegistry
+
 from export.quality.everyday import has_words, read_direction
 from models.training.data.sources import Row, limit_rows, read_split
 from models.training.metrics import translation_figures
+from service.answers import TranslateOptions
+from service.cli import find_deadline
 from service.engine.runtime.device import Device
+from service.pipeline.translation.translate import TranslatePipeline
 from service.repository.loader import load_model
 from service.repository.model import LoadedModel
+from service.repository.registry import Registry
 from service.repository.versions import newest_version
+from service.settings import Settings
+from service.telemetry.metrics import Metrics
 
 REPOSITORY = Path("models/repository")
+SETTINGS = Settings(workers=1, max_queue_wait_ms=60_000, max_standing_wait_ms=60_000)
+NUM_TEXTS = 10  # in a request
 
 
 @dataclass(frozen=True)
@@ -66,6 +77,32 @@ def load_models(
 
 def read_rows(data: str, path: str, languages: Sequence[str], num_rows: int) -> list[Row]:
     return limit_rows(read_split(Path(data) / path, "valid", languages), num_rows)
+
+
+@asynccontextmanager
+async def open_registry() -> AsyncIterator[Registry]:
+    """The models of the repository, as the service has them."""
+    registry = Registry(SETTINGS, Metrics(CollectorRegistry()))
+    await registry.start()
+    yield registry
+    await registry.stop()
+
+
+def make_pipeline(registry: Registry, **settings: object) -> TranslatePipeline:
+    changed = SETTINGS.model_copy(update=settings)
+    return TranslatePipeline(registry, changed, Metrics(CollectorRegistry()))
+
+
+async def translate(
+    pipeline: TranslatePipeline, texts: Sequence[str], options: TranslateOptions
+) -> list[str]:
+    """The translations of texts, some of which are in a request together."""
+    translations: list[str] = []
+    for start in range(0, len(texts), NUM_TEXTS):
+        asked = texts[start : start + NUM_TEXTS]
+        answer = await pipeline.translate(asked, options, find_deadline(SETTINGS))
+        translations += [each.text for each in answer.translations]
+    return translations
 
 
 def find_chrf(references: Sequence[str], target: str, texts: Sequence[str]) -> float:

@@ -7,18 +7,19 @@ order of the source.
 import random
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from types import MappingProxyType
 from typing import NamedTuple
 
+from service.text.korean.hangul import is_syllable
 from service.text.masking.korean_names import find_latin
 from service.text.masking.latin_names import find_latin_names
+from service.text.masking.masker import is_free
 from service.text.masking.masks import ALL_MASKS, MASKS, MASKS_PER_KIND
 from service.text.masking.placeables import Kind, find_placeables
 
 DIGIT = re.compile(r"\d")
-HANGUL = re.compile("[가-힣]")
 CAPITALIZED = re.compile(r"(?<![\w'’-])[A-ZÄÖÜ][\w'’-]*[a-zäöüß](?![\w'’-])")
 # Of the pairs with masks, those that do not begin with the first mask: all are learnt.
 SHIFT_SHARE = 0.3
@@ -65,7 +66,7 @@ def mask_pair(source: str, target: str, rng: random.Random) -> tuple[str, str]:
 def list_people(source: str, target: str) -> dict[str, str]:
     """The people that a pair names, by their names in Latin letters and in Hangul."""
     people: dict[str, str] = {}
-    into = "ko" if HANGUL.search(source + target) else "de"
+    into = "ko" if any(map(is_syllable, source + target)) else "de"
     for text in (source, target):
         for each in find_latin(text, "ko"):
             people[text[each.start : each.end]] = people[each.translation] = each.translation
@@ -86,11 +87,7 @@ def find_maskable(
         small_numbers: whether figures up to twenty are found.
         people: see `list_people`.
     """
-    names = rf"\b(?:{'|'.join(map(re.escape, sorted(people, key=len, reverse=True)))})"
-    found = [
-        Found(*match.span(), "name", f"name {people[match[0]]}")
-        for match in (re.finditer(names, text) if people else ())
-    ]
+    found = list(find_people(text, people)) if people else []
     placeables = (
         Found(*each, key_of(text[each.start : each.end], each.kind))
         for each in find_placeables(text, small_numbers=small_numbers)
@@ -102,9 +99,15 @@ def find_maskable(
         if match.start()
     )
     for each in chain(placeables, words):
-        if all(each.end <= other.start or other.end <= each.start for other in found):
+        if is_free(each, found):
             found.append(each)
     return sorted(found)
+
+
+def find_people(text: str, people: Mapping[str, str]) -> Iterator[Found]:
+    names = "|".join(map(re.escape, sorted(people, key=len, reverse=True)))
+    for match in re.finditer(rf"\b(?:{names})", text):
+        yield Found(*match.span(), "name", f"name {people[match[0]]}")
 
 
 def key_of(text: str, kind: Kind) -> str:

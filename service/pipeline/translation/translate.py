@@ -83,14 +83,13 @@ class TranslationJob:
     encoded_at: float
 
     def find_names(self) -> dict[str, str]:
-        """The names in the texts that go onward, as the target has them from their own language."""
+        """Names in the texts that go onward, with their translations out of the first language."""
         return {
             text[each.start : each.end]: each.translation
-            for text, document in (
-                (self.texts[index], self.documents[index]) for index in self.onward
-            )
-            if document.reader
-            for each in find_latin_names(text, document.reader.source, self.options.target)
+            for index in self.onward
+            for text, reader in [(self.texts[index], self.documents[index].reader)]
+            if reader
+            for each in find_latin_names(text, reader.source, self.options.target)
         }
 
     def select(self, deltas: Iterable[Delta]) -> list[Delta]:
@@ -290,7 +289,8 @@ class TranslatePipeline(TaskPipeline):
             states=None,
         )
         kept = {given: given for given in job.terms.translations.values()}
-        return await self._open_texts(texts, options, Terms(job.find_names() | kept), job.deadline)
+        names = await offload(job.texts, job.find_names)
+        return await self._open_texts(texts, options, Terms(names | kept), job.deadline)
 
     async def _stream_onward(
         self,

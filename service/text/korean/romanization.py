@@ -58,17 +58,17 @@ FAMILY_SPELLINGS: Final = read_table(
     rhee=이 yi=이 pak=박 choe=최 jeong=정 chung=정 chong=정 gang=강 jo=조 yun=윤 chang=장 im=임
     rim=임 suh=서 sin=신 sheen=신 gwon=권 an=안 you=유 yu=유 ryoo=류 jun=전 chun=전 go=고 koh=고
     mun=문 sohn=손 pae=배 paik=백 paek=백 hur=허 huh=허 nahm=남 sim=심 ro=노 roh=노 no=노 gwak=곽
-    seong=성 ju=주 u=우 wu=우 gu=구 chin=진 chi=지 um=엄 weon=원 pang=방 kong=공 byeon=변 yuh=여
+    seong=성 ju=주 wu=우 gu=구 chin=진 chi=지 um=엄 weon=원 pang=방 kong=공 byeon=변 yuh=여
     chu=추 sok=석 seon=선 sol=설 kil=길 myeong=명 pan=반 yum=염
     """
 )
 GIVEN_SPELLINGS: Final = read_table(
     """
     young=영 yung=영 jung=정 joung=정 chung=정 sung=성 hyun=현 sun=선 soon=순 hee=희 woo=우 joo=주
-    soo=수 joon=준 june=준 hoon=훈 kyung=경 kyoung=경 kyu=규 geun=근 keun=근 yoon=윤 chul=철
-    myung=명 byung=병 suk=석 sook=숙 duk=덕 hyuk=혁 wook=욱 kook=국 guk=국 shin=신 shik=식 sup=섭
+    soo=수 joon=준 june=준 hoon=훈 kyung=경 kyoung=경 kyu=규 keun=근 yoon=윤 chul=철
+    myung=명 byung=병 suk=석 sook=숙 duk=덕 hyuk=혁 wook=욱 kook=국 shin=신 shik=식 sup=섭
     sub=섭 koo=구 doo=두 moon=문 moo=무 kwang=광 kwan=관 ki=기 kil=길 kang=강 kyo=교 kwon=권 keon=건
-    gun=건 eui=의 rin=린 lee=이 ryung=령 shi=시 ah=아 un=은 yul=율 oh=오 jee=지 jean=진 teak=택
+    gun=건 eui=의 rin=린 lee=이 ryung=령 shi=시 ah=아 un=은 oh=오 jee=지 jean=진 teak=택
     tai=태 weon=원 bum=범 bom=범 pil=필 hyung=형 pyo=표
     """
 )

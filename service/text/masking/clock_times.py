@@ -63,8 +63,8 @@ class Clock:
     Attributes:
         pattern: what says a time, or from when to when. The model sees the words beside the
             figures, unless these go on behind them or are glued to them ("rest").
-        read: the times of a match; none if its figures are no times.
-        say: the times in this language.
+        read: returns the times of a match, or an empty list if its figures are not times.
+        say: returns the times as this language says them.
         before, behind: what a translation may have around the mask of a time.
     """
 

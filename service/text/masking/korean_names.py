@@ -57,7 +57,7 @@ PAIR: Final = regex.compile(
 MIN_JOINED: Final = 4
 # These may be words of their own beside a given name without a hyphen: "Do Minsu and Jihye know?"
 WORDS: Final = regex.compile(
-    "an|ban|chin|do|go|ha|im|in|jo|ma|min|moon|na|no|oh|pan|ro|sin|so|son|song|sun|u|um|wi|won|you"
+    "an|ban|chin|do|go|ha|im|jo|min|moon|no|oh|pan|ro|sin|son|song|sun|um|wi|won|you"
 )
 
 

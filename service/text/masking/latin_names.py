@@ -1,13 +1,13 @@
 """Names in Latin letters: "Peter Klein" is 피터 클라인 in Korean, and Peter Klein in German.
 
-A small model spells names in Hangul that it has read often, and makes up others; between languages
-with Latin letters, it translates those that are words. So the names of a table are masked: full
-names and what follows a title, and into Korean any that is no other word and that models do not
-know. Pure functions.
+A small model can write a name in Hangul if it has often read it, and makes up the others. Between
+English and German, it translates names that are also words. So the names in a table are masked:
+full names and names after a title and, on the way into Korean, any other name that cannot be a
+common word and is too rare for a model to know. Pure functions.
 """
 
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from functools import cache
 from importlib import resources
 from typing import Final, NamedTuple
 
@@ -45,7 +45,7 @@ class LatinName(NamedTuple):
     hangul: Mapping[str, str]
 
 
-@lru_cache(1)
+@cache
 def read_names() -> dict[str, LatinName]:
     """The table of names."""
     text = resources.files("service.text.korean").joinpath(TABLE).read_text(encoding="utf-8")
@@ -86,8 +86,8 @@ def find_latin_names(text: str, source: str, target: str) -> Iterator[Term]:
 def take_name(text: str, words: list[regex.Match[str]]) -> list[regex.Match[str]]:
     """The words at the start of a run that are a full name, or one that follows a title."""
     names = read_names()
-    found = [names.get(word[0]) for word in words]
-    first, second = found[0], found[1] if len(found) > 1 else None
+    entries = [names.get(word[0]) for word in words]
+    first, second = (*entries, None)[:2]
     if first is None:
         return []
     if second and first.is_given and second.is_family:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from types import MappingProxyType
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 import regex
 
@@ -43,6 +43,15 @@ FIRST_ELEMENT = 1_000_000
 Given = ClockTime | SpelledNumber | Term
 """A stretch of a text, and what its translation has in its place."""
 NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+class Stretch(Protocol):
+    """What stands at `text[start:end]`."""
+
+    @property
+    def start(self) -> int: ...
+    @property
+    def end(self) -> int: ...
 
 
 class Edit(NamedTuple):
@@ -233,7 +242,7 @@ def find_time_masks(chosen: Mapping[Placeable, str], given: Sequence[Given]) -> 
     return {mask: languages[each] for each, mask in chosen.items() if each in languages}
 
 
-def is_free(found: Placeable | Given, others: Iterable[Placeable]) -> bool:
+def is_free(found: Stretch, others: Iterable[Stretch]) -> bool:
     """Whether a stretch of a sentence overlaps none of the others."""
     return all(found.end <= each.start or each.end <= found.start for each in others)
 

@@ -16,8 +16,8 @@ COMMAS = ",、"
 def match_final_marks(source: str, translation: str) -> str:
     """The translation with the final marks of its source, and with none if that has none.
 
-    A full stop that may belong to an abbreviation stays; a comma before a mark goes. Nothing else
-    changes if the source is in quotes or brackets on one side alone, where the mark may have moved.
+    A full stop that may belong to an abbreviation stays; a comma before a mark goes. Nothing
+    changes if one side alone is in quotes or brackets, where the mark may have moved.
     """
     _, wanted, closers = split_final_marks(source)
     stem, found, own_closers = split_final_marks(translation)

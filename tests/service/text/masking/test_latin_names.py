@@ -3,8 +3,6 @@ import pytest
 from service.text.korean.hangul import is_syllable
 from service.text.masking.latin_names import find_latin_names, read_names
 
-SCHMIDT = "미하엘 슈미트"
-
 
 def find(text: str, source: str, target: str = "ko") -> dict[str, str]:
     found = find_latin_names(text, source, target)
