@@ -246,7 +246,7 @@ def translate_sentence(model: Model, sentence: Sentence, choices: Choices) -> Re
         ends = model.ends(hypothesis.token_ids, in_capitals=sentence.is_in_capitals)
         words = weigh_words(text, ends, hypothesis.attention, len(source.spans))
         tags = place_tags(masked.tags, source, words)
-    text, tags = unmask(*finish(text, tags, sentence), masked)
+    text, tags = unmask(*finish(text, tags, sentence), masked, sentence.target)
     if sentence.target == "en" and not sentence.is_plain:  # else a stream has given it
         text = mend_ordinals(text, sentence.text)
     return Rendered(keep_fixed_spaces(sentence.text, text), tags)

@@ -2,7 +2,8 @@
 
 Many particles have two forms: after a consonant (책은, 책을) and after a vowel (차는, 차를).
 Text in Hangul shows its sounds. Digits are read as Sino-Korean numbers, capitals by the names of
-the letters, and words in Latin letters roughly as they are written in Hangul.
+the letters, and words in Latin letters roughly as they are written in Hangul. An amount ends in its
+currency, wherever the sign stands: "$50" is 오십 달러.
 """
 
 import re
@@ -30,17 +31,20 @@ _FORMS |= {
     for more in ("는", "도", "만", "부터", "서", "써", "의")
 }
 
-_SPOKEN = "%€$£"
+_SPOKEN = "%€$£¥₩"
 _BRACKETS = ")]"
 _ASIDE = re.compile(r"(?<=\S)\s*(?:\([^()]*\)|\[[^\[\]]*\])$")
 _NUMBER = re.compile(r"\d[\d,]*$", re.ASCII)
-_UNIT = re.compile(r"\d\s?([%€$£]|[a-zA-Z]{1,2})$", re.ASCII)
+_UNIT = re.compile(r"\d\s?([%€$£¥₩]|[a-zA-Z]{1,3})$", re.ASCII)
+_PRICE = re.compile(r"([€$£¥₩]|USD|EUR|GBP|KRW|JPY|CHF)\s?\d[\d,.]*$", re.ASCII)
 _WORD = re.compile(r"[A-Za-z']+$")
 
 _UNIT_SOUNDS = dict.fromkeys(["g", "kg", "mg"], CONSONANT)  # 그램
 _UNIT_SOUNDS |= dict.fromkeys(["m", "km", "cm", "mm"], VOWEL)  # 미터
 _UNIT_SOUNDS |= dict.fromkeys(["l", "L", "ml", "mL"], VOWEL)  # 리터
 _UNIT_SOUNDS |= dict.fromkeys(["%", "€", "$", "£"], VOWEL)  # 퍼센트, 유로, 달러, 파운드
+_UNIT_SOUNDS |= dict.fromkeys(["EUR", "USD", "GBP"], VOWEL)
+_UNIT_SOUNDS |= dict.fromkeys(["¥", "₩", "JPY", "KRW", "CHF"], CONSONANT)  # 엔, 원, 프랑
 _DIGIT_SOUNDS = {"1": RIEUL, "7": RIEUL, "8": RIEUL} | dict.fromkeys("036", CONSONANT)
 _TRILLIONS = range(12, 16)  # zeros of 조, the only power of ten that ends in a vowel
 _LETTER_SOUNDS = {"L": RIEUL, "R": RIEUL, "M": CONSONANT, "N": CONSONANT}  # 엘, 알, 엠, 엔
@@ -87,6 +91,8 @@ def find_last_sound(text: str) -> str | None:
         return None
     if (unit := _UNIT.search(text)) and unit[1] in _UNIT_SOUNDS:
         return _UNIT_SOUNDS[unit[1]]
+    if price := _PRICE.search(text):
+        return _UNIT_SOUNDS[price[1]]
     if number := _NUMBER.search(text):
         return _read_number(number[0].replace(",", ""))
     last = text[-1]

@@ -17,25 +17,25 @@ Half = Literal["am", "pm", ""]
 NOON = 12
 BEFORE = r"(?<![\d:.,/\p{Latin}–-])"
 CLOCK = r"(?<{0}>2[0-4]|[01]?\d)(?:[:.](?<{1}>[0-5]\d))?"
-FIRST, LAST = CLOCK.format("hour", "minute"), CLOCK.format("last_hour", "last_minute")
+FIRST, LAST = CLOCK.format("first_hour", "first_minute"), CLOCK.format("last_hour", "last_minute")
 HALF = r"(?:m\b|\.\s?m(?:\.|\b))"
+OTHER = CLOCK.format("other_hour", "other_minute")
 FIGURES = rf"{BEFORE}(?<figures>(?:{FIRST}(?:\s?(?<first_half>[ap]){HALF})?\s?[–-]\s?)?{LAST})"
+HOUR_12 = r"1[0-2]|0?\d"
+O_CLOCK = r"\s?시(?!간)"
+MINUTES = r"(?:\s?(?:(?<{0}_minute>[0-5]?\d)\s?분|(?<{0}_thirty>반)))"
+TO = rf"\s?[~\uff5e–-]\s?(?<last_hour>{HOUR_12}){O_CLOCK}"
 DAYTIME = "morgens|früh|vormittags|mittags|nachmittags|abends|nachts"
 PM = r"\s?(?:[ap]m\b|[ap]\.\s?m\.(?=\s*\S)|[ap]\.\s?m\b)"  # but not the end of the sentence
 HALVES: Final[Mapping[str, Half]] = {"a": "am", "p": "pm", "오전": "am", "오후": "pm"}
 
 
 class ClockTime(NamedTuple):
-    """A stretch of a text, `text[start:end]`, that says a time, and its translation.
-
-    Attributes:
-        language: of the translation.
-    """
+    """A stretch of a text, `text[start:end]`, that says a time, and its translation."""
 
     start: int
     end: int
     text: str
-    language: str
 
 
 class Time(NamedTuple):
@@ -62,8 +62,10 @@ class Clock:
 
     Attributes:
         pattern: what says a time, or from when to when. The model sees the words beside the
-            figures, unless these go on behind them or are glued to them ("rest").
-        read: returns the times of a match, or an empty list if its figures are not times.
+            figures, unless these go on behind them or are glued to them ("rest"). "Other" figures
+            are those of a time from or to which it lasts, in words: "from 2 to 3 pm".
+        read: returns the times of a match in their order, or an empty list if its figures are not
+            times.
         say: returns the times as this language says them.
         before, behind: what a translation may have around the mask of a time.
     """
@@ -81,9 +83,20 @@ def find_clock_times(text: str, source: str, target: str) -> Iterator[ClockTime]
         return
     clock, say = CLOCKS[source], CLOCKS[target].say
     for match in clock.pattern.finditer(text):
-        if times := clock.read(match):
-            end = match.end("figures") if match["rest"] is None else match.end()
-            yield ClockTime(match.start("figures"), end, say(times), target)
+        times = clock.read(match)
+        if not times:
+            continue
+        end = match.end("figures") if match["rest"] is None else match.end("rest")
+        start = match.start("figures")
+        if match["other"] is None:
+            yield ClockTime(start, end, say(times))
+            continue
+        is_first = match.start("other") < start
+        other = times.pop(0 if is_first else -1)
+        found = [ClockTime(start, end, say(times))]
+        if other.half:  # else its figures are as good as any
+            found.append(ClockTime(*match.span("other"), say([other])))
+        yield from sorted(found)
 
 
 def span_with_words(text: str, place: int, language: str) -> tuple[int, int]:
@@ -96,22 +109,22 @@ def span_with_words(text: str, place: int, language: str) -> tuple[int, int]:
 
 
 def read_english(match: regex.Match[str]) -> list[Time]:
-    last = read_last(match, HALVES[match["half"].lower()])
+    last = read_time(match, "last", HALVES[match["half"].lower()])
     times = [last]
-    if match["hour"]:
-        first = Time(int(match["hour"]), int(match["minute"] or 0), last.half)
-        if match["first_half"]:
-            first = first._replace(half=HALVES[match["first_half"].lower()])
-        elif first.hour % NOON > last.hour % NOON:  # from 10 to 2 pm
-            first = first._replace(half="am" if last.half == "pm" else "pm")
-        times.insert(0, first)
+    for name in ("first", "other"):
+        if match[f"{name}_hour"]:
+            first = read_time(match, name, last.half)
+            if name == "first" and match["first_half"]:
+                first = first._replace(half=HALVES[match["first_half"].lower()])
+            elif first.hour % NOON > last.hour % NOON:  # from 10 to 2 pm
+                first = first._replace(half=change(last.half))
+            times.insert(0, first)
     return times if all(1 <= time.hour <= NOON for time in times) else []
 
 
 def read_german(match: regex.Match[str]) -> list[Time]:
-    times = [read_last(match, "")]
-    if match["hour"]:
-        times.insert(0, Time(int(match["hour"]), int(match["minute"] or 0), ""))
+    names = [name for name in ("other", "first", "last") if match[f"{name}_hour"]]
+    times = [read_time(match, name, "") for name in names]
     if not any(time.hour > NOON or time.hour == 0 for time in times):
         return times
     return [
@@ -121,12 +134,25 @@ def read_german(match: regex.Match[str]) -> list[Time]:
 
 
 def read_korean(match: regex.Match[str]) -> list[Time]:
-    last = read_last(match, HALVES[match["half"]])
-    return [last._replace(minute=30) if match["thirty"] else last]
+    first = read_time(match, "first", HALVES[match["half"]])
+    times = [first]
+    for name in ("last", "other"):
+        if match[f"{name}_hour"]:
+            last = read_time(match, name, first.half)
+            if first.hour % NOON > last.hour % NOON:  # 오후 10시부터 2시까지
+                last = last._replace(half=change(first.half))
+            times.append(last)
+    return times
 
 
-def read_last(match: regex.Match[str], half: Half) -> Time:
-    return Time(int(match["last_hour"]), int(match["last_minute"] or 0), half)
+def change(half: Half) -> Half:
+    return "am" if half == "pm" else "pm"
+
+
+def read_time(match: regex.Match[str], name: str, half: Half) -> Time:
+    minute = match[f"{name}_minute"] or 0
+    is_half_past = f"{name}_thirty" in match.re.groupindex and match[f"{name}_thirty"]
+    return Time(int(match[f"{name}_hour"]), 30 if is_half_past else int(minute), half)
 
 
 def say_in_english(times: list[Time]) -> str:
@@ -162,7 +188,9 @@ def say_in_korean(times: list[Time]) -> str:
 CLOCKS: Final[Mapping[str, Clock]] = {
     "en": Clock(
         regex.compile(
-            rf"{FIGURES}(?:\s|(?<rest>))(?<half>[ap]){HALF}(?![\p{{L}}\d])", regex.IGNORECASE
+            rf"(?:\b(?:from|between)\s(?<other>{OTHER})\s(?:to|and|until|till)\s)?"
+            rf"{FIGURES}(?:\s(?<half>[ap]){HALF}|(?<rest>(?<half>[ap]){HALF}))(?![\p{{L}}\d])",
+            regex.IGNORECASE,
         ),
         read_english,
         say_in_english,
@@ -175,6 +203,7 @@ CLOCKS: Final[Mapping[str, Clock]] = {
     ),
     "de": Clock(
         regex.compile(
+            rf"(?:\b(?:[Vv]on|[Zz]wischen)\s(?<other>{OTHER})\s(?:Uhr\s)?(?:bis|und)\s)?"
             rf"{FIGURES}\s?Uhr\b(?<rest>\s(?<last_minute>[0-5]\d)\b)?(?!\s(?:{DAYTIME})\b)"
         ),
         read_german,
@@ -184,8 +213,12 @@ CLOCKS: Final[Mapping[str, Clock]] = {
     ),
     "ko": Clock(
         regex.compile(
-            r"(?<half>오전|오후)\s?(?<figures>(?<last_hour>1[0-2]|0?\d))\s?시(?!간)"
-            r"(?<rest>\s?(?:(?<last_minute>[0-5]?\d)\s?분|(?<thirty>반)))?"
+            rf"(?<half>오전|오후)\s?(?<figures>(?<first_hour>{HOUR_12}))"
+            rf"(?:{O_CLOCK}(?<rest>{MINUTES.format('first')}?{TO}{MINUTES.format('last')}?)"
+            rf"|(?<rest>{TO}{MINUTES.format('last')}?)"
+            rf"|{O_CLOCK}(?<rest>{MINUTES.format('first')})?)"
+            rf"(?:(?:부터|에서)\s(?:(?<other>(?<other_hour>{HOUR_12}){O_CLOCK}{MINUTES.format('other')})"
+            rf"|(?<other>(?<other_hour>{HOUR_12}))(?={O_CLOCK})))?"
         ),
         read_korean,
         say_in_korean,

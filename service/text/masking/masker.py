@@ -21,6 +21,7 @@ from service.text.masking.clock_times import ClockTime, span_with_words
 from service.text.masking.placeables import Kind, Placeable, find_placeables
 from service.text.masking.spelled_numbers import SpelledNumber
 from service.text.masking.terms import NO_TERMS, Term, Terms
+from service.text.masking.units import find_counter_end, is_measured
 
 TagKind = Literal["opening", "closing", "void"]
 Masks = Mapping[Kind, str]
@@ -69,7 +70,7 @@ class Masked(NamedTuple):
         text: to be translated; empty if nothing is.
         before, after: copied; the ends of the sentence.
         originals: what each mask in the text stands for.
-        times: the language of those of them that are times of day, whose words are with them.
+        times: the masks of times of day, whose originals have their words with them.
         tags: those of the sentence and its marks, at their offsets in the text.
     """
 
@@ -77,7 +78,7 @@ class Masked(NamedTuple):
     before: str = ""
     after: str = ""
     originals: Mapping[str, str] = NOTHING
-    times: Mapping[str, str] = NOTHING
+    times: frozenset[str] = frozenset()
     tags: Sequence[Tag] = ()
 
 
@@ -150,13 +151,16 @@ def mask_sentence(
     )
 
 
-def unmask(text: str, tags: Sequence[Tag], masked: Masked) -> tuple[str, Sequence[Tag]]:
+def unmask(
+    text: str, tags: Sequence[Tag], masked: Masked, language: str
+) -> tuple[str, Sequence[Tag]]:
     """Puts the originals back into a translation that has each mask once.
 
     Args:
         text: translation of `masked.text`.
         tags: at their offsets in the translation.
         masked: the sentence.
+        language: of the translation.
 
     Returns:
         The sentence's translation with what was copied at its ends, and its tags at their offsets.
@@ -167,7 +171,7 @@ def unmask(text: str, tags: Sequence[Tag], masked: Masked) -> tuple[str, Sequenc
         each
         for place, character in enumerate(text)
         if character in masked.originals
-        for each in put_back(text, place, masked)
+        for each in put_back(text, place, masked, language)
     ]
     unmasked, places = edit(text, edits, 0, len(text))
     shift = len(masked.before)
@@ -186,18 +190,21 @@ def leave(edits: Sequence[Edit], tags: Iterable[Tag]) -> Iterator[tuple[Tag, int
         yield tag, last
 
 
-def put_back(text: str, place: int, masked: Masked) -> list[Edit]:
+def put_back(text: str, place: int, masked: Masked, language: str) -> list[Edit]:
     """The edits that replace a mask, and a Korean particle behind it by the form that fits.
 
-    A model cannot know how what is masked ends. What has no sound of its own, like a placeholder,
-    leaves the particle as it is.
+    A model cannot know how what is masked ends: nor which particle fits, nor that what it counts
+    has its unit. What has no sound of its own, like a placeholder, leaves the particle as it is.
     """
-    mask = text[place]
-    original, language = masked.originals[mask], masked.times.get(mask)
-    start, end = span_with_words(text, place, language) if language else (place, place + 1)
+    original = masked.originals[text[place]]
+    start, end = place, place + 1
+    if text[place] in masked.times:
+        start, end = span_with_words(text, place, language)
+    elif is_measured(original):
+        end = find_counter_end(text, end, language)
     edits = [Edit(start, end, original)]
     hangul = HANGUL.match(text, end)
-    if hangul and original[-1:].isalnum():
+    if hangul and (original[-1:].isalnum() or is_measured(original)):
         particle = choose_particle(original, hangul[0])
         if particle != hangul[0]:
             edits.append(Edit(*hangul.span(), particle))
@@ -232,14 +239,10 @@ def find_all(
     return dict(sorted(found.items()))
 
 
-def find_time_masks(chosen: Mapping[Placeable, str], given: Sequence[Given]) -> dict[str, str]:
-    """The language of each time of day, by its mask."""
-    languages = {
-        Placeable(*each[:2], "number"): each.language
-        for each in given
-        if isinstance(each, ClockTime)
-    }
-    return {mask: languages[each] for each, mask in chosen.items() if each in languages}
+def find_time_masks(chosen: Mapping[Placeable, str], given: Iterable[Given]) -> frozenset[str]:
+    """The masks of times of day."""
+    times = {Placeable(*each[:2], "number") for each in given if isinstance(each, ClockTime)}
+    return frozenset(mask for each, mask in chosen.items() if each in times)
 
 
 def is_free(found: Stretch, others: Iterable[Stretch]) -> bool:

@@ -18,13 +18,22 @@ MASK = "\ue000"
         ("10–2 pm", [("10–2", "10–14 Uhr", "오전 10시–오후 2시")]),
         ("9 am-5 pm", [("9 am-5", "9–17 Uhr", "오전 9시–오후 5시")]),
         ("from 9 am to 5 pm", [("9", "9 Uhr", "오전 9시"), ("5", "17 Uhr", "오후 5시")]),
+        (
+            "from 2 to 3:30 pm",
+            [("2", "14 Uhr", "오후 2시"), ("3:30", "15:30 Uhr", "오후 3시 30분")],
+        ),
+        (
+            "between 10:30 and 2 pm",
+            [("10:30", "10:30 Uhr", "오전 10시 30분"), ("2", "14 Uhr", "오후 2시")],
+        ),
+        ("It is 10 to 3 pm", [("3", "15 Uhr", "오후 3시")]),
         ("13 pm, 3 pmol, v1.3 am, 3 apples, 1/3 pm, I am 3", []),
     ],
 )
 def test_english_times_are_given(text: str, expected: list[tuple[str, str, str]]) -> None:
     for column, target in enumerate(("de", "ko"), start=1):
         found = find_clock_times(text, "en", target)
-        assert [(text[start:end], given) for start, end, given, _ in found] == [
+        assert [(text[start:end], given) for start, end, given in found] == [
             (row[0], row[column]) for row in expected
         ]
 
@@ -40,6 +49,14 @@ def test_english_times_are_given(text: str, expected: list[tuple[str, str, str]]
         ("14-16 Uhr", "de", "en", [("14-16", "2–4 pm")]),
         ("0 Uhr, 24 Uhr", "de", "en", [("0", "12 am"), ("24", "12 am")]),
         ("um 12 Uhr", "de", "en", [("12", "12 o'clock")]),
+        ("von 14 bis 16 Uhr", "de", "en", [("14", "2 pm"), ("16", "4 pm")]),
+        (
+            "zwischen 9:30 Uhr und 17 Uhr",
+            "de",
+            "ko",
+            [("9:30", "오전 9시 30분"), ("17", "오후 5시")],
+        ),
+        ("von 9 bis 12 Uhr", "de", "en", [("12", "12 o'clock")]),
         ("um 8 Uhr abends", "de", "en", []),
         ("15 Uhren, 3 Stunden", "de", "en", []),
         ("um 15 Uhr", "de", "ko", [("15", "오후 3시")]),
@@ -47,6 +64,13 @@ def test_english_times_are_given(text: str, expected: list[tuple[str, str, str]]
         ("오후 6시 45분에", "ko", "en", [("6시 45분", "6:45 pm")]),
         ("오후 7시 반에", "ko", "de", [("7시 반", "19:30 Uhr")]),
         ("오후 3시간 동안, 3시에", "ko", "en", []),
+        ("오후 2시부터 3시 반까지", "ko", "en", [("2", "2 pm"), ("3시 반", "3:30 pm")]),
+        ("오후 2시 10분에서 3시까지", "ko", "de", [("2시 10분", "14:10 Uhr"), ("3", "15 Uhr")]),
+        ("오후 10시부터 2시까지", "ko", "en", [("10", "10 pm"), ("2", "2 am")]),
+        ("오전 9시부터 오후 6시까지", "ko", "en", [("9", "9 am"), ("6", "6 pm")]),
+        ("오후 2시부터 3시간", "ko", "en", [("2", "2 pm")]),
+        ("오후 7시~9시 반에", "ko", "en", [("7시~9시 반", "7–9:30 pm")]),
+        ("오전 11-1시", "ko", "de", [("11-1시", "11–13 Uhr")]),
         ("at 3 pm", "en", "en", []),
         ("at 3 pm", "en", "fr", []),
         ("à 3 pm", "fr", "en", []),
@@ -56,7 +80,7 @@ def test_times_are_said_as_in_the_target_language(
     text: str, source: str, target: str, expected: list[tuple[str, str]]
 ) -> None:
     found = find_clock_times(text, source, target)
-    assert [(text[start:end], given) for start, end, given, _ in found] == expected
+    assert [(text[start:end], given) for start, end, given in found] == expected
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def mask(sentence: str, **options: object) -> Masked:
 
 def put_back(masked: Masked) -> str:
     """The translation by a model that repeats what it reads."""
-    return render_plain(*unmask(masked.text, masked.tags, masked))
+    return render_plain(*unmask(masked.text, masked.tags, masked, ""))
 
 
 def collapse(text: str) -> str:
@@ -222,7 +222,7 @@ def test_offsets_of_tags_count_the_originals() -> None:
     masked = mask("👍 see https://a.org and {x}")
     tags = [Tag(1, "<b>", "opening", 1), Tag(3, "</b>", "closing", 1), Tag(4, "<i>", "void", 2)]
 
-    text, placed = unmask("\ue009 \ue008 b", tags, masked)
+    text, placed = unmask("\ue009 \ue008 b", tags, masked, "en")
 
     assert text == "👍 {x} https://a.org b"
     assert render_plain(text, placed) == "👍 {x}<b> https://a.org</b> <i>b"
@@ -231,7 +231,7 @@ def test_offsets_of_tags_count_the_originals() -> None:
 def test_tag_between_a_word_and_its_particle_stays_there() -> None:
     masked = Masked("\ue008가", originals={"\ue008": "Tom"})
 
-    text, tags = unmask("\ue008가", [Tag(1, "</b>", "closing", 1)], masked)
+    text, tags = unmask("\ue008가", [Tag(1, "</b>", "closing", 1)], masked, "ko")
 
     assert render_plain(text, tags) == "Tom</b>이"
 
@@ -300,6 +300,12 @@ def test_pieces_put_together_are_the_sentence(seed: int) -> None:
         ("\ue008를 열어요.", "{name}", "{name}를 열어요."),
         ("\ue008님은 와요.", "Tom", "Tom님은 와요."),
         ("\ue000예요.", "30", "30이에요."),
+        ("\ue000이에요.", "$30", "$30예요."),
+        ("\ue000를 내요.", "₩30", "₩30을 내요."),
+        ("\ue000을 내요.", "30 €", "30 €를 내요."),
+        ("\ue000이 넘어요.", "50%", "50%가 넘어요."),
+        ("\ue000년 이상", "$50", "$50 이상"),
+        ("\ue000원을 내요.", "$50", "$50를 내요."),
     ],
 )
 def test_particle_behind_what_is_put_back_fits_its_sound(
@@ -307,7 +313,7 @@ def test_particle_behind_what_is_put_back_fits_its_sound(
 ) -> None:
     masked = Masked(translation, originals={translation[0]: original})
 
-    assert unmask(translation, [], masked)[0] == expected
+    assert unmask(translation, [], masked, "ko")[0] == expected
 
 
 @pytest.mark.parametrize(
@@ -326,14 +332,14 @@ def test_times_of_day_are_said_in_the_target_language(
     masked = mask(sentence, given=times)
 
     assert masked.text == read
-    assert unmask(translation, [], masked)[0] == expected
+    assert unmask(translation, [], masked, target)[0] == expected
 
 
 def test_time_stays_within_its_element() -> None:
     masked = mask("to 5 pm", given=tuple(find_clock_times("to 5 pm", "en", "de")))
     tags = [Tag(4, "<b>", "opening", 1), Tag(5, "</b>", "closing", 1)]
 
-    text, placed = unmask("bis \ue000 Uhr.", tags, masked)
+    text, placed = unmask("bis \ue000 Uhr.", tags, masked, "de")
 
     assert render_plain(text, placed) == "bis <b>17 Uhr</b>."
 
@@ -345,7 +351,7 @@ def test_elements_within_a_time_stay_in_order() -> None:
         *(Tag(6, "<b>", "opening", 2), Tag(8, "</b>", "closing", 2)),
     ]
 
-    text, placed = unmask("bis \ue000 Uhr.", tags, masked)
+    text, placed = unmask("bis \ue000 Uhr.", tags, masked, "de")
 
     assert render_plain(text, placed) == "bis <i>17:30 Uhr</i><b></b>."
 
