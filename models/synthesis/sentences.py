@@ -4,7 +4,8 @@ Run it as `python -m models.synthesis.sentences --languages en ko --out FOLDER`.
 
 They were written one by one for words that parallel text has too few times. The files say each in
 all three languages, with particles, verbs and slots marked as in pairs.toml, whose lists they use.
-A pair with an everyday sentence (`models/everyday`) is not written.
+The set phrases of the service are among them. A pair with an everyday sentence (`models/everyday`)
+is not written.
 """
 
 import argparse
@@ -27,9 +28,10 @@ from models.synthesis.pairs import (
 from models.synthesis.slots import Value
 from models.training.data.held_out import HeldOut
 from models.training.data.sources import Row, write_split
+from service.text import set_phrases
 
 FOLDER = Path(__file__).with_name("sentences")
-FIELDS, WAYS = " | ", " / "
+SET_PHRASES = Path(set_phrases.__file__).with_name(set_phrases.TABLE)  # which are served, too
 POLITE_QUESTION = "시 ?>"  # 도와주실래요? has no familiar form
 
 
@@ -47,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     try:
         pairs = write_sentences(
-            [pattern for path in sorted(FOLDER.glob("*.toml")) for pattern in read_sentences(path)],
+            [pattern for path in list_files() for pattern in read_sentences(path)],
             read_grammar(PATTERNS).lists,
             arguments.languages,
             arguments.times,
@@ -57,6 +59,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     except (ValueError, OSError) as exc:
         raise SystemExit(f"models.synthesis.sentences: {exc}") from exc
     print(f"wrote {len(pairs)} pairs to {arguments.out}")
+
+
+def list_files() -> list[Path]:
+    """The files with sentences and set phrases."""
+    return [*sorted(FOLDER.glob("*.toml")), SET_PHRASES]
 
 
 def read_sentences(path: Path) -> list[Pattern]:
@@ -76,10 +83,13 @@ def read_line(line: str) -> Pattern:
     Raises:
         ValueError: a text is missing or empty.
     """
-    texts = [text.strip() for text in line.split(FIELDS)]
+    texts = [text.strip() for text in line.split(set_phrases.FIELDS)]
     if len(texts) != len(LANGUAGES) or not all(texts):
         raise ValueError(f"{line!r} does not have a text for each of {', '.join(LANGUAGES)}")
-    ways = {language: text.split(WAYS) for language, text in zip(LANGUAGES, texts, strict=True)}
+    ways = {
+        language: text.split(set_phrases.WAYS)
+        for language, text in zip(LANGUAGES, texts, strict=True)
+    }
     asks_politely = any(POLITE_QUESTION in way for way in ways["ko"])
     return read_pattern(ways | ({"levels": list(POLITE_LEVELS)} if asks_politely else {}))
 

@@ -17,7 +17,7 @@ from service.repository.manifest import Manifest, ScoreFit
 from service.repository.model import Model, check_length, new_token_limit
 from service.text.alignment import share_tags
 from service.text.casing import NOUN_CAPITALS, is_short_title, lower_title
-from service.text.levels.speech_level import Level
+from service.text.levels.speech_level import Level, level_of
 from service.text.markup import Node, Tag, escape_text
 from service.text.masking.conversions import find_conversions
 from service.text.masking.dates import put_months_first
@@ -25,6 +25,7 @@ from service.text.masking.masker import Masked, Masks, cut_at_placeables, mask_s
 from service.text.masking.spelled import find_spelled
 from service.text.masking.terms import NO_TERMS, Terms
 from service.text.sentences import segmenter
+from service.text.set_phrases import find_phrase
 
 # Below this score, a word alone is read in another way, too: "hello" as "Hello.".
 DOUBTFUL = 0.85
@@ -64,6 +65,11 @@ class Reader:
     like: TokenSequence
 
     @property
+    def masks(self) -> Masks:
+        """Those that the model knows."""
+        return self.model.manifest.masks
+
+    @property
     def max_tokens(self) -> int:
         """Of a sentence."""
         return self.model.manifest.limits.max_input_tokens
@@ -73,9 +79,19 @@ class Reader:
         pairs = segmenter.split(node.text, self.source, has_lines=node.has_lines)
         found: list[Sentence] = []
         for sentence in share(pairs, node.tags):
-            masked = self.mask(sentence, self.model.manifest.masks)
+            phrase = self.find_phrase(sentence)
+            masked = Masked("", phrase) if phrase else self.mask(sentence, self.masks)
             found += [sentence._replace(masked=masked)] if masked else self.cut_around(sentence)
         return found
+
+    def find_phrase(self, sentence: Sentence) -> str | None:
+        """The translation of a set phrase, at the level asked for; None for any other sentence."""
+        if sentence.tags or self.terms.find(sentence.text):
+            return None
+        for translation in find_phrase(sentence.text, self.source, self.target):
+            if not self.level or level_of(translation, self.target) in (None, self.level):
+                return translation
+        return None
 
     def cut_around(self, sentence: Sentence) -> list[Sentence]:
         """The placeables of a sentence and what is between them, each as a sentence."""
@@ -89,7 +105,7 @@ class Reader:
         """The halves of a sentence that is too long, as sentences."""
         found: list[Sentence] = []
         for half in split_sentence(sentence, segmenter.cut_in_two(sentence.text)):
-            masked = self.mask(half, self.model.manifest.masks)
+            masked = self.mask(half, self.masks)
             found += [half._replace(masked=masked)] if masked else self.cut_around(half)
         return found
 
@@ -202,7 +218,7 @@ class Reader:
         masked = None
         has_numbers = sentence.numbers or DIGITS.search(sentence.masked.text)
         if has_numbers and carries_some_masks(self.model, sentence, results):
-            masked = self.mask(sentence, self.model.manifest.masks, small_numbers=True)
+            masked = self.mask(sentence, self.masks, small_numbers=True)
             found = find_candidates(self.model, sentence, results, may_drop_figures=True)
             sentence = sentence._replace(earlier=tuple(found))
         if masked:

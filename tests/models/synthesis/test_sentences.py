@@ -6,11 +6,11 @@ import pytest
 
 from models.synthesis.inflection import inflect
 from models.synthesis.pairs import LANGUAGES, LEVELS, PATTERNS, fill_pattern, read_grammar
-from models.synthesis.sentences import FOLDER, main, read_line, read_sentences, write_sentences
+from models.synthesis.sentences import list_files, main, read_line, read_sentences, write_sentences
 from models.training.data.held_out import read_everyday
 from models.training.data.sources import read_split
 
-FILES = sorted(FOLDER.glob("*.toml"))
+FILES = list_files()
 LISTS = read_grammar(PATTERNS).lists
 SCRIPTS = {"en": re.compile(r"[가-힣ㄱ-ㅣäöüÄÖÜß]"), "de": re.compile(r"[가-힣ㄱ-ㅣ]")}
 MARKED = re.compile(r"[\[\]<>{}|~]")

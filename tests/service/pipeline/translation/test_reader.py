@@ -279,6 +279,31 @@ async def test_terms_are_given_or_kept(masked: Stand) -> None:
     assert await translate(masked, "dogs", options) == "DOGS"
 
 
+async def test_set_phrase_has_its_translation_beside_sentences_of_the_model(masked: Stand) -> None:
+    assert await translate(masked, "Sign in. hello.") == "Anmelden. HELLO."
+    assert await translate(masked, "<p>Sign in</p><p><b>Sign</b> in</p>", HTML) == (
+        "<p>Anmelden</p><p><b>SIGN</b> IN</p>"
+    )
+    options = replace(TO_GERMAN, terms={"sign": "Zeichen"})
+    assert await translate(masked, "Sign in", options) == "Zeichen IN"
+
+
+@pytest.mark.parametrize(
+    ("formality", "expected"),
+    [("more", "Sie haben einen neuen Follower."), ("less", "Du hast einen neuen Follower.")],
+)
+async def test_set_phrase_is_at_the_level_asked_for(
+    start: MakeStand, formality: str, expected: str
+) -> None:
+    ids = SpecialIds(
+        pad_id=PAD_ID, eos_id=EOS_ID, start_ids={"en": 3, "de": 4}, level_ids=LEVEL_IDS
+    )
+    stand = await serve_masks(await start(), ids=ids)
+    options = replace(TO_GERMAN, formality=formality)
+
+    assert await translate(stand, "You have a new follower.", options) == expected
+
+
 async def test_terms_hold_without_masks(stand: Stand) -> None:
     options = replace(TO_GERMAN, terms={"dog": "Mops"})
 
