@@ -1,4 +1,4 @@
-"""Set phrases: what apps, shops and signs say, and how letters begin and end.
+"""Set phrases: what apps, shops and signs say, how letters begin and end, turns of talk, sayings.
 
 Word by word they mean something else, and a small model translates them so: "Sign in" became
 "Unterschreiben". What is nothing but such a phrase has its translation in a table. Pure functions.
