@@ -85,13 +85,16 @@ class Reader:
         return found
 
     def find_phrase(self, sentence: Sentence) -> str | None:
-        """The translation of a set phrase, at the level asked for; None for any other sentence."""
+        """The translation of a set phrase, at the level asked for if there is one.
+
+        None for any other sentence, and where a term is given.
+        """
         if sentence.tags or self.terms.find(sentence.text):
             return None
-        for translation in find_phrase(sentence.text, self.source, self.target):
-            if not self.level or level_of(translation, self.target) in (None, self.level):
-                return translation
-        return None
+        found = find_phrase(sentence.text, self.source, self.target)
+        levels = (None, self.level)
+        fitting = (each for each in found if level_of(each, self.target) in levels)
+        return next(fitting if self.level else iter(found), found[0] if found else None)
 
     def cut_around(self, sentence: Sentence) -> list[Sentence]:
         """The placeables of a sentence and what is between them, each as a sentence."""

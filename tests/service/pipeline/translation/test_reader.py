@@ -289,11 +289,15 @@ async def test_set_phrase_has_its_translation_beside_sentences_of_the_model(mask
 
 
 @pytest.mark.parametrize(
-    ("formality", "expected"),
-    [("more", "Sie haben einen neuen Follower."), ("less", "Du hast einen neuen Follower.")],
+    ("text", "formality", "expected"),
+    [
+        ("You have a new follower.", "more", "Sie haben einen neuen Follower."),
+        ("You have a new follower.", "less", "Du hast einen neuen Follower."),
+        ("Your cart is empty.", "less", "Ihr Warenkorb ist leer."),  # there is no other way
+    ],
 )
 async def test_set_phrase_is_at_the_level_asked_for(
-    start: MakeStand, formality: str, expected: str
+    start: MakeStand, text: str, formality: str, expected: str
 ) -> None:
     ids = SpecialIds(
         pad_id=PAD_ID, eos_id=EOS_ID, start_ids={"en": 3, "de": 4}, level_ids=LEVEL_IDS
@@ -301,7 +305,7 @@ async def test_set_phrase_is_at_the_level_asked_for(
     stand = await serve_masks(await start(), ids=ids)
     options = replace(TO_GERMAN, formality=formality)
 
-    assert await translate(stand, "You have a new follower.", options) == expected
+    assert await translate(stand, text, options) == expected
 
 
 async def test_terms_hold_without_masks(stand: Stand) -> None:
