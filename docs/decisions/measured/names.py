@@ -12,42 +12,28 @@ import asyncio
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from random import Random
-from unittest.mock import patch
 
 from docs.decisions.measured.report import write_report
-from docs.decisions.measured.translations import (
-    find_chrf,
-    make_pipeline,
-    open_registry,
-    translate,
-)
+from docs.decisions.measured.rules import compare, find_rows
+from docs.decisions.measured.translations import make_pipeline, open_registry
 from models.synthesis.pairs import PATTERNS, read_grammar
 from models.synthesis.sentences import FOLDER, read_sentences, write_sentences
-from models.training.data.sources import Row, read_split
+from models.training.data.sources import Row
 from service.answers import TranslateOptions
-from service.pipeline.translation.translate import TranslatePipeline
-from service.text.masking import conversions
 from service.text.masking.korean_names import find_korean_names
 from service.text.masking.latin_names import find_latin_names
 
-SPLITS = ("valid", "test", "devtest")
+FINDERS = ("find_korean_names", "find_latin_names")
 WRITTEN = FOLDER / "names_and_recipes.toml"
 LANGUAGE_PAIRS = (("en", "ko"), ("en", "de"), ("ko", "de"))
 MAX_CHARACTERS = 250  # of a text, since news are long
 
 
-def find_rows(data: Path, sets: Sequence[str]) -> Iterator[tuple[str, str, str, Row]]:
+def list_rows(data: str, sets: Sequence[str]) -> Iterator[tuple[str, str, str, Row]]:
     """The kind of each row, its languages, and its texts."""
-    for each in sets:
-        path, language = each.split("=")
-        for split in SPLITS:
-            try:
-                rows = read_split(data / path, split, ("en", language))
-            except OSError:
-                continue
-            yield from (("held-out rows", "en", language, row) for row in rows)
+    for language, row in find_rows(data, sets):
+        yield ("held-out rows", "en", language, row)
     lists = read_grammar(PATTERNS).lists
     for pair in LANGUAGE_PAIRS:
         for row in write_sentences(read_sentences(WRITTEN), lists, pair, 1, Random(1)):
@@ -62,7 +48,7 @@ def has_names(text: str, source: str, target: str) -> bool:
 async def measure(data: str, *sets: str) -> dict[str, object]:
     """Each kind of texts in each direction."""
     found: dict[tuple[str, str, str], list[Row]] = defaultdict(list)
-    for kind, first, second, row in find_rows(Path(data), sets):
+    for kind, first, second, row in list_rows(data, sets):
         for source, target, pair in ((first, second, row), (second, first, row[::-1])):
             if len(pair[0]) <= MAX_CHARACTERS and has_names(pair[0], source, target):
                 found[kind, source, target].append(pair)
@@ -70,28 +56,10 @@ async def measure(data: str, *sets: str) -> dict[str, object]:
         pipeline = make_pipeline(registry)
         return {
             f"{kind} {source}-{target}": await compare(
-                pipeline, rows, TranslateOptions(source, target)
+                pipeline, rows, TranslateOptions(source, target), FINDERS
             )
             for (kind, source, target), rows in found.items()
         }
-
-
-async def compare(
-    pipeline: TranslatePipeline, rows: Sequence[Row], options: TranslateOptions
-) -> dict[str, float]:
-    """The number of rows, and chrF without and with the rules."""
-    texts, references = ([row[side] for row in rows] for side in (0, 1))
-    ruled = await translate(pipeline, texts, options)
-    with (
-        patch.object(conversions, "find_korean_names", lambda *_: ()),
-        patch.object(conversions, "find_latin_names", lambda *_: ()),
-    ):
-        alone = await translate(pipeline, texts, options)
-    return {
-        "texts": len(texts),
-        "without": round(find_chrf(references, options.target, alone), 1),
-        "with": round(find_chrf(references, options.target, ruled), 1),
-    }
 
 
 if __name__ == "__main__":

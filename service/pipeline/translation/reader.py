@@ -19,7 +19,7 @@ from service.text.alignment import share_tags
 from service.text.casing import NOUN_CAPITALS, is_short_title, lower_title
 from service.text.levels.speech_level import Level, level_of
 from service.text.markup import Node, Tag, escape_text
-from service.text.masking.conversions import find_conversions
+from service.text.masking.conversions import find_conversions, find_readings
 from service.text.masking.dates import put_months_first
 from service.text.masking.masker import Masked, Masks, cut_at_placeables, mask_sentence
 from service.text.masking.spelled import find_spelled
@@ -117,13 +117,14 @@ class Reader:
     ) -> Masked | None:
         converted = find_conversions(sentence.text, self.source, self.target) if masks else ()
         spelled = find_spelled(sentence.text, self.source) if small_numbers else ()
+        readings = find_readings(sentence.text, self.source)
         return mask_sentence(
             sentence.text,
             masks,
             sentence.tags,
             terms=self.terms,
             small_numbers=small_numbers,
-            given=[*converted, *spelled],
+            given=[*converted, *spelled, *readings],
             render=escape_text if self.text_format == "html" else str,
         )
 

@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple, Protocol
 
 import regex
 
+from service.text.abbreviations import Reading
 from service.text.korean.particles import choose_particle
 from service.text.markup import Tag
 from service.text.masking.clock_times import ClockTime, span_with_words
@@ -89,7 +90,7 @@ def mask_sentence(
     *,
     terms: Terms = NO_TERMS,
     small_numbers: bool = False,
-    given: Sequence[Given] = (),
+    given: Sequence[Given | Reading] = (),
     render: Callable[[str], str] = str,
 ) -> Masked | None:
     """Masks a sentence; None if it must be cut around its placeables instead.
@@ -103,15 +104,17 @@ def mask_sentence(
         tags: inline tags at their offsets in the sentence.
         terms: those whose translations are given.
         small_numbers: see `find_placeables`.
-        given: names, times of day, large and spelled-out numbers, which are masked, too; see
-            `find_all`.
+        given: names, times of day, large and spelled-out numbers, which are masked, too (see
+            `find_all`), and what the model reads otherwise.
         render: makes the source of a tag from a mark.
     """
+    readings = [each for each in given if isinstance(each, Reading)]
+    given = [each for each in given if not isinstance(each, Reading)]
     placeables = find_all(sentence, terms, given, small_numbers=small_numbers)
     if not has_letters(sentence, placeables):
         edits = [Edit(*each[:2], text) for each, text in placeables.items()]
         return Masked("", edit(sentence, edits, 0, len(sentence))[0])
-    if not placeables and is_even(sentence):
+    if not (placeables or readings) and is_even(sentence):
         return Masked(sentence, tags=tags)
     elements = pair_marks(sentence, placeables) if not tags else {}
     core = find_core(sentence, find_void(placeables, elements))
@@ -126,6 +129,7 @@ def mask_sentence(
         return None
     replaced = chosen | joined
     edits = [Edit(each.start, each.end, text) for each, text in replaced.items()]
+    edits += [Edit(*each) for each in readings if is_free(each, placeables)]
     edits += [Edit(*match.span(), "") for match in INVISIBLE.finditer(sentence)]
     edits += [Edit(*match.span(), " ") for match in SPACES.finditer(sentence)]
     marks: list[Tag] = []

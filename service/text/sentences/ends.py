@@ -6,6 +6,8 @@ Pure functions over segments of a line; together the segments stay the line.
 import re
 from collections.abc import Sequence
 
+from service.text.abbreviations import ends_unfinished
+
 # Abbreviations with which no sentence ends: most of them are titles, and names follow.
 NEVER_LAST = frozenset(
     (
@@ -85,6 +87,7 @@ def is_continued(before: str, after: str, language: str) -> bool:
     abbreviation = word["word"].lower() if word else ""
     return (
         abbreviation in NEVER_LAST
+        or ends_unfinished(before, language)
         or (abbreviation in COUNTED and first.isdigit())
         or (language == "de" and first.isalpha() and is_ordinal(before, after))
         or (first.islower() and CITATION.search(before) is not None)

@@ -279,6 +279,22 @@ async def test_terms_are_given_or_kept(masked: Stand) -> None:
     assert await translate(masked, "dogs", options) == "DOGS"
 
 
+@pytest.mark.parametrize(
+    ("text", "expected", "read"),
+    [
+        ("pls call u", "PLEASE CALL YOU", ["please call you"]),
+        ("<b>pls</b> go", "<b>PLEASE</b> GO", ["please go"]),
+        ("go to pls.org pls", "GO TO pls.org PLEASE", ["go to \ue008 please"]),
+        ("open Mon-Fri", "OPEN Mo-Fr", ["open \ue008"]),
+    ],
+)
+async def test_abbreviations_are_read_in_full(
+    masked: Stand, text: str, expected: str, read: list[str]
+) -> None:
+    assert await translate(masked, text, HTML) == expected
+    assert list_texts(masked) == read
+
+
 async def test_set_phrase_has_its_translation_beside_sentences_of_the_model(masked: Stand) -> None:
     assert await translate(masked, "Sign in. hello.") == "Anmelden. HELLO."
     assert await translate(masked, "<p>Sign in</p><p><b>Sign</b> in</p>", HTML) == (

@@ -45,6 +45,12 @@ def test_sentences_end_with_their_marks_brackets_and_notes(sentences: list[str])
     assert [sentence for sentence, _ in split(" ".join(sentences), "en")] == sentences
 
 
+def test_sentence_goes_on_behind_abbreviations_of_its_language() -> None:
+    text = "Der Preis ist inkl. MwSt. und zzgl. Versand. Tee usw."
+
+    assert [sentence for sentence, _ in split(text, "de")] == [text[:-9], "Tee usw."]
+
+
 @pytest.mark.parametrize(
     "sentences",
     [
