@@ -109,8 +109,8 @@ def mask_sentence(
         render: makes the source of a tag from a mark.
     """
     readings = [each for each in given if isinstance(each, Reading)]
-    given = [each for each in given if not isinstance(each, Reading)]
-    placeables = find_all(sentence, terms, given, small_numbers=small_numbers)
+    masked = [each for each in given if not isinstance(each, Reading)]
+    placeables = find_all(sentence, terms, masked, small_numbers=small_numbers)
     if not has_letters(sentence, placeables):
         edits = [Edit(*each[:2], text) for each, text in placeables.items()]
         return Masked("", edit(sentence, edits, 0, len(sentence))[0])
@@ -147,7 +147,7 @@ def mask_sentence(
         sentence[:start],
         sentence[end:],
         {mask: placeables[each] for each, mask in chosen.items()},
-        find_time_masks(chosen, given),
+        find_time_masks(chosen, masked),
         tuple(
             tag._replace(offset=places(tag.offset))
             for tag in sorted((*tags, *marks), key=lambda tag: tag.offset)
