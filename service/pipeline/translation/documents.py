@@ -3,6 +3,7 @@
 White space and markup come back as they were. Knows no queue: sequences go out, results come in.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,6 +23,7 @@ from service.pipeline.translation.sentence import (
 )
 from service.repository.manifest import ScoreFit
 from service.repository.model import Model
+from service.text.levels.speech_level import level_of, mixes_levels
 from service.text.markup import Node, Tag, render_plain, render_text, split_markup
 
 
@@ -68,14 +70,10 @@ class Document:
         Returns:
             The sentences that have taken its place; none if it stays.
         """
-        passage, sentence = self._places[sequence]
+        sentence = self.sentence(sequence)
         if self.reader is None or not self.reader.must_read_again(sentence, results):
             return []
-        again = self.reader.read_again(sentence, results)
-        place = next(index for index, one in enumerate(passage.sentences) if one is sentence)
-        passage.sentences[place : place + 1] = again
-        self._places.update({one.sequence: (passage, one) for one in again if one.sequence})
-        return again
+        return self._replace(sequence, self.reader.read_again(sentence, results))
 
     @property
     def was_read_again(self) -> bool:
@@ -89,6 +87,44 @@ class Document:
             for sentence in self.read_again(sequence, results)
             if sentence.sequence
         ]
+
+    def level_all(self, results: Mapping[TokenSequence, Result]) -> list[TokenSequence]:
+        """Has sentences read again that address the reader otherwise than most do.
+
+        Returns:
+            The sequences that are to be run for it.
+        """
+        reader = self.reader
+        if reader is None or not reader.levels or reader.suggested or len(self.sequences) < 2:
+            return []
+        texts = {sequence: one.text for sequence, one in self.choose(results).items() if one}
+        told = {sequence: level_of(text, reader.target) for sequence, text in texts.items()}
+        counts = Counter(level for level in told.values() if level and level in reader.levels)
+        if not counts:
+            return []
+        (usual, _), *_ = counts.most_common()  # the first of those as frequent
+        others = [
+            sequence
+            for sequence, text in texts.items()
+            if (told[sequence] in counts and told[sequence] != usual)
+            or mixes_levels(text, reader.target)
+        ]
+        return [
+            each.sequence
+            for sequence in others
+            for each in self._replace(
+                sequence, reader.read_at_level(self.sentence(sequence), usual, results)
+            )
+            if each.sequence
+        ]
+
+    def _replace(self, sequence: TokenSequence, again: list[Sentence]) -> list[Sentence]:
+        """Puts sentences in the place of the one with a sequence."""
+        passage, sentence = self._places[sequence]
+        place = next(index for index, one in enumerate(passage.sentences) if one is sentence)
+        passage.sentences[place : place + 1] = again
+        self._places.update({one.sequence: (passage, one) for one in again if one.sequence})
+        return again
 
     def choose(self, results: Mapping[TokenSequence, Result], rank: int = 0) -> Choices:
         """What each sequence's translation is made of, in the order of the text."""

@@ -1,7 +1,7 @@
 """Cuts a text into sentences as a translator reads them, with what must pass through masked."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 from service.answers import Formality, TranslateOptions
@@ -9,6 +9,7 @@ from service.engine.batch import Hypothesis, Result, SearchOptions, TokenSequenc
 from service.errors import InvalidInput
 from service.pipeline.translation.sentence import (
     DIGITS,
+    Candidate,
     Sentence,
     carries_some_masks,
     find_candidates,
@@ -17,7 +18,7 @@ from service.repository.manifest import Manifest, ScoreFit
 from service.repository.model import Model, check_length, new_token_limit
 from service.text.alignment import share_tags
 from service.text.casing import NOUN_CAPITALS, is_short_title, lower_title
-from service.text.levels.speech_level import Level, level_of
+from service.text.levels.speech_level import DEFAULT_LEVELS, Level, level_of, mixes_levels
 from service.text.markup import Node, Tag, escape_text
 from service.text.masking.conversions import find_conversions, find_readings
 from service.text.masking.dates import put_months_first
@@ -51,6 +52,7 @@ class Reader:
         source_start_id: of texts in the source language, if translations are to be reranked.
         score_fit: of the direction, if the model has one.
         like: its times and search options are those of the sentences' sequences.
+        suggested: the level that the text asks for, which counts if the request asks for none.
     """
 
     model: Model
@@ -63,6 +65,7 @@ class Reader:
     source_start_id: int | None
     score_fit: ScoreFit | None
     like: TokenSequence
+    suggested: Level | None = None
 
     @property
     def masks(self) -> Masks:
@@ -156,6 +159,7 @@ class Reader:
                     numbers=[each.figures for each in numbers],
                     target=self.target,
                     level=self.level,
+                    is_open=self.suggested in self.levels,
                 )
                 read.append([sentence])
         return read
@@ -175,7 +179,7 @@ class Reader:
         if sentence.sequence is None or sentence.is_retry or sentence.is_plain:
             return False
         best = next(find_candidates(self.model, sentence, results), None)
-        if best is None:
+        if best is None or self.is_off_level(best):
             return True
         return self.respell(sentence) is not None and self.doubts(best.hypothesis)
 
@@ -202,14 +206,40 @@ class Reader:
         fit = self.score_fit
         return fit is not None and fit.score(hypothesis.score) < DOUBTFUL
 
+    @property
+    def levels(self) -> Mapping[Level, int]:
+        """The start tokens of the levels among which a translation is free to choose."""
+        is_given = self.level is not None or self.target in DEFAULT_LEVELS
+        return {} if is_given else self.model.manifest.ids.level_ids.get(self.target, {})
+
+    def is_off_level(self, candidate: Candidate) -> bool:
+        """Whether a candidate is at another level than the text asks for."""
+        if self.suggested not in self.levels:
+            return False
+        level = level_of(candidate.text, self.target)
+        is_other = level in self.levels and level != self.suggested
+        return is_other or mixes_levels(candidate.text, self.target)
+
+    def read_at_level(
+        self, sentence: Sentence, level: Level, results: Mapping[TokenSequence, Result]
+    ) -> list[Sentence]:
+        """A sentence read once more, for a translation at a level."""
+        earlier = tuple(find_candidates(self.model, sentence, results))
+        reader = replace(self, start_id=self.levels[level], level=level)
+        (again,) = reader.read([sentence._replace(sequence=None)])
+        return [each._replace(is_retry=True, earlier=earlier) for each in again]
+
     def read_again(
         self, sentence: Sentence, results: Mapping[TokenSequence, Result]
     ) -> list[Sentence]:
         """A sentence read another way.
 
         Its small and its spelled-out numbers are masked, or it is cut around its masks, or in two.
-        A label is spelled otherwise.
+        A label is spelled otherwise. One at another level than the text asks for is read at that.
         """
+        best = next(find_candidates(self.model, sentence, results), None)
+        if best and self.suggested and self.is_off_level(best):
+            return self.read_at_level(sentence, self.suggested, results)
         if (spelled := self.respell(sentence)) and not sentence.numbers:
             (input_ids,) = self.model.encode([spelled], self.start_id)
             sequence = self.make_sequence(input_ids, sentence)
@@ -240,8 +270,17 @@ def make_reader(
     options: TranslateOptions,
     like: TokenSequence,
     terms: Terms = NO_TERMS,
+    suggested: Level | None = None,
 ) -> Reader:
     """The reader of texts in `source` for the target and the wishes of a request.
+
+    Args:
+        model: that of the direction.
+        source: language code.
+        options: of the request.
+        like: see `Reader`.
+        terms: those whose translations are given.
+        suggested: the level that a text asks for, if the request leaves it to the text.
 
     Raises:
         InvalidInput: see `choose_start` and `choose_source_start`.
@@ -257,6 +296,7 @@ def make_reader(
         choose_source_start(manifest, source, options),
         manifest.score_fit(source, options.target),
         like,
+        suggested,
     )
 
 

@@ -53,6 +53,7 @@ class Sentence(NamedTuple):
         target: the language of the translation.
         space_tags: those before, within and after the white space.
         level: that its translation should have, if one was asked for.
+        is_open: whether it may be read again for the level that its text asks for.
         is_retry: whether it was read another way before.
         earlier: the candidates of that reading: of a label they may be better, of others they lack
             figures, and are taken if this one has none.
@@ -67,6 +68,7 @@ class Sentence(NamedTuple):
     numbers: Sequence[str] = ()
     target: str = ""
     level: Level | None = None
+    is_open: bool = False
     space_tags: Sequence[Tag] = ()
     is_retry: bool = False
     earlier: Sequence[Candidate] = ()
@@ -86,7 +88,8 @@ class Sentence(NamedTuple):
         """Whether its first hypothesis is its translation, whatever that is."""
         masked = self.masked
         has_numbers = bool(self.numbers) or DIGITS.search(masked.text)
-        is_whole = not (self.level or masked.originals or masked.tags or has_numbers)
+        is_certain = not (self.level or self.is_open)
+        is_whole = is_certain and not (masked.originals or masked.tags or has_numbers)
         is_spelled_otherwise = self.is_label or self.is_lowered
         return is_whole and not (is_spelled_otherwise or has_fixed_spaces(self.text))
 

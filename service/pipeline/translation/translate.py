@@ -45,6 +45,8 @@ from service.pipeline.translation.streaming import GrowingTexts
 from service.repository.registry import Leg, ServedModel
 from service.text.languages import detection
 from service.text.languages.names import display_name, match_code
+from service.text.levels.speech_level import Level
+from service.text.levels.suggestions import suggest_level
 from service.text.markup import Node
 from service.text.masking.latin_names import find_latin_names
 from service.text.masking.terms import Terms
@@ -92,6 +94,14 @@ class TranslationJob:
             for each in find_latin_names(text, reader.source, self.options.target)
         }
 
+    def suggest_levels(self) -> dict[int, Level | None]:
+        """The levels that the texts that go onward ask for."""
+        return {
+            index: suggest_level(self.texts[index], reader.source)
+            for index in self.onward
+            if (reader := self.documents[index].reader)
+        }
+
     def select(self, deltas: Iterable[Delta]) -> list[Delta]:
         """Leaves out text in the pivot language."""
         return [delta for delta in deltas if delta.index not in self.onward]
@@ -135,7 +145,12 @@ class TranslatePipeline(TaskPipeline):
         return await self._open_texts(texts, options, self._find_terms(options), deadline)
 
     async def _open_texts(
-        self, texts: Sequence[str], options: TranslateOptions, terms: Terms, deadline: float
+        self,
+        texts: Sequence[str],
+        options: TranslateOptions,
+        terms: Terms,
+        deadline: float,
+        suggested: Sequence[Level | None] = (),
     ) -> TranslationJob:
         arrived_at = self._clock()
         like = TokenSequence([], arrived_at, deadline, self._choose_search(options))
@@ -145,8 +160,9 @@ class TranslatePipeline(TaskPipeline):
             detections = (
                 self._detect_sources(parsed) if options.source == AUTO else [None] * len(texts)
             )
+            levels = suggested or [None] * len(texts)
             opened = []
-            for index, each in enumerate(zip(texts, parsed, detections, strict=True)):
+            for index, each in enumerate(zip(texts, parsed, detections, levels, strict=True)):
                 try:
                     opened.append(self._open_document(*each, options, like, terms))
                 except InputTooLong as exc:
@@ -190,6 +206,9 @@ class TranslatePipeline(TaskPipeline):
             results = await submission.results()
             for document, served in zip(job.documents, job.served, strict=True):
                 submit_again(submission, served, document.read_all_again(results))
+            results = await submission.results()
+            for document, served in zip(job.documents, job.served, strict=True):
+                submit_again(submission, served, document.level_all(results))
             results = await submission.results()
         observe_tokens(submission.work, results, self._metrics)
         return results
@@ -281,7 +300,15 @@ class TranslatePipeline(TaskPipeline):
         self, job: TranslationJob, stretches: list[list[Stretch]]
     ) -> TranslationJob:
         """The job of all ways, by the same deadline."""
-        texts = [way.text for each in stretches for stretch in each for way in stretch.ways]
+        ways = [
+            (index, way)
+            for index, each in zip(job.onward, stretches, strict=True)
+            for stretch in each
+            for way in stretch.ways
+        ]
+        texts = [way.text for _, way in ways]
+        levels = job.suggest_levels()
+        suggested = [levels.get(index) for index, _ in ways]
         options = replace(
             job.options,
             source=self._settings.pivot_language,
@@ -290,7 +317,7 @@ class TranslatePipeline(TaskPipeline):
         )
         kept = {given: given for given in job.terms.translations.values()}
         names = await offload(job.texts, job.find_names)
-        return await self._open_texts(texts, options, Terms(names | kept), job.deadline)
+        return await self._open_texts(texts, options, Terms(names | kept), job.deadline, suggested)
 
     async def _stream_onward(
         self,
@@ -446,11 +473,15 @@ class TranslatePipeline(TaskPipeline):
         text: str,
         nodes: list[Node],
         detection: Detection | None,
+        level: Level | None,
         options: TranslateOptions,
         like: TokenSequence,
         terms: Terms,
     ) -> tuple[Document, list[Leg]]:
-        """Cuts a text into requests with the times and options of `like`, and finds its way."""
+        """Cuts a text into requests with the times and options of `like`, and finds its way.
+
+        It suggests a level itself if none is given.
+        """
         source = detection.language if detection else options.source
         if source == options.target and any(source in pair for pair in self._registry.pairs()):
             return Document(None, detection, [Passage(Node(text, False, text), [])]), []
@@ -458,7 +489,8 @@ class TranslatePipeline(TaskPipeline):
         first, *onward = legs
         if onward:  # what is asked of the translation is asked of the second half
             options = replace(options, target=first.target, formality="default")
-        reader = make_reader(first.served.model, source, options, like, terms)
+        level = level or suggest_level(text, source)
+        reader = make_reader(first.served.model, source, options, like, terms, level)
         return Document(reader, detection, segment(nodes, reader)), legs
 
     def _detect_sources(self, parsed: Sequence[Sequence[Node]]) -> list[Detection]:

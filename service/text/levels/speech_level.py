@@ -54,6 +54,11 @@ def level_of(text: str, language: str) -> Level | None:
     return judge(text) if judge else None
 
 
+def mixes_levels(text: str, language: str) -> bool:
+    """Whether a German text says both du and Sie."""
+    return language == "de" and all(find_german(text))
+
+
 def judge_korean(text: str) -> Level | None:
     body = END_MARKS.sub("", text)
     # a word or a title has no level; a sentence that ends in a verb has at least this much
@@ -66,11 +71,16 @@ def judge_korean(text: str) -> Level | None:
 
 
 def judge_german(text: str) -> Level | None:
-    is_formal = bool(GERMAN_FORMAL.search(text))
-    is_casual = bool(GERMAN_CASUAL.search(text)) or has_familiar_request(text)
+    is_formal, is_casual = find_german(text)
     if is_casual == is_formal:
         return None
     return "casual" if is_casual else "formal"
+
+
+def find_german(text: str) -> tuple[bool, bool]:
+    """Whether a text says Sie, and whether it says du."""
+    is_casual = bool(GERMAN_CASUAL.search(text)) or has_familiar_request(text)
+    return bool(GERMAN_FORMAL.search(text)), is_casual
 
 
 JUDGES: dict[str, Callable[[str], Level | None]] = {"ko": judge_korean, "de": judge_german}

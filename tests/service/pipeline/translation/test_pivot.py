@@ -40,6 +40,7 @@ from tests.service.pipeline.stand import MakeStand, Stand, count_pending, hiss, 
 
 TO_KOREAN = TranslateOptions("de", "ko")
 TOKENIZER = ByteTokenizer()
+FORMAL_ID, CASUAL_ID = 6, 7
 
 
 @dataclass
@@ -89,6 +90,29 @@ async def test_texts_of_an_array_go_their_own_ways(halves: Halves) -> None:
     assert [one.detected.language for one in answer.translations if one.detected] == [
         *("en", "de", "ko", "de"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("어디 있어요?", "Wo sind Sie?"), ("어디 있어?", "Wo bist du?")]
+)
+async def test_level_of_a_korean_text_is_that_of_the_second_half(
+    start: MakeStand, text: str, expected: str
+) -> None:
+    def address(sequence: TokenSequence) -> Result:
+        spoken = "Wo sind Sie?" if sequence.start_id == FORMAL_ID else "Wo bist du?"
+        return [Hypothesis(TOKENIZER.encode(spoken), -0.1)]
+
+    stand = (await open_halves(start)).stand
+    await stand.registry.find_model("words", "translation").batcher.stop(1.0)
+    levels = {"de": {"formal": FORMAL_ID, "casual": CASUAL_ID}}
+    ids = SpecialIds(pad_id=PAD_ID, eos_id=EOS_ID, start_ids={"en": 3, "de": 4}, level_ids=levels)
+    manifest = make_manifest("translation", "words", ids=ids)
+    stand.registry.serve(make_model(manifest, FakeRunner(address)))
+
+    options = TranslateOptions("ko", "de")
+    answer = await stand.translators.translate([text], options, soon())
+
+    assert answer.translations[0].text == expected
 
 
 async def test_markup_passes_through_both_halves(halves: Halves) -> None:

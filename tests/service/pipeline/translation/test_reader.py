@@ -415,6 +415,62 @@ async def test_hypotheses_at_the_level_asked_for_come_first(
     assert translation.alternatives == [each for each in found if each != expected]
 
 
+def address(sequence: TokenSequence) -> Result:
+    """A translation at the level that is asked for; without one, as the text says."""
+    text = read(sequence)
+    is_casual = sequence.start_id == 7 or (sequence.start_id != 6 and "buddy" in text)
+    return answer(("bist du da? " if is_casual else "sind Sie da? ") + text)
+
+
+async def serve_levels(start: MakeStand) -> Stand:
+    ids = SpecialIds(
+        pad_id=PAD_ID, eos_id=EOS_ID, start_ids={"en": 3, "de": 4}, level_ids=LEVEL_IDS
+    )
+    return await serve_masks(await start(translate=address), ids=ids)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "num_read"),
+    [
+        # most sentences say Sie
+        ("one. buddy! two.", "sind Sie da? one. sind Sie da? buddy! sind Sie da? two.", 4),
+        # the text asks for one of them
+        ("Hey! one. two.", "bist du da? Hey! bist du da? one. bist du da? two.", 6),
+        ("Dear Sir,\none buddy.", "sind Sie da? Dear Sir,\nsind Sie da? one buddy.", 3),
+        # there is nothing to choose
+        ("one. two.", "sind Sie da? one. sind Sie da? two.", 2),
+        ("one buddy.", "bist du da? one buddy.", 1),
+    ],
+)
+async def test_sentences_of_a_text_are_at_one_level(
+    start: MakeStand, text: str, expected: str, num_read: int
+) -> None:
+    stand = await serve_levels(start)
+
+    assert await translate(stand, text) == expected
+    assert len(list_texts(stand)) == num_read
+
+
+async def test_level_that_is_asked_for_counts_more_than_the_text(start: MakeStand) -> None:
+    stand = await serve_levels(start)
+    options = replace(TO_GERMAN, formality="less")
+
+    assert await translate(stand, "Dear Sir,\none.", options) == (
+        "bist du da? Dear Sir,\nbist du da? one."
+    )
+    assert len(list_texts(stand)) == 2
+
+
+async def test_stream_is_at_the_level_that_its_text_asks_for(start: MakeStand) -> None:
+    stand = await serve_levels(start)
+    job = await stand.translators.open_job(["Hey! one."], TO_GERMAN, soon())
+
+    items = [item async for item in stand.translators.stream_job(job)]
+
+    text = "".join(item.text for item in items if isinstance(item, Delta))
+    assert text == "bist du da? Hey! bist du da? one."
+
+
 async def test_formality_is_refused_where_a_language_has_none(stand: Stand) -> None:
     with pytest.raises(InvalidInput, match="formality is more, but model words"):
         await translate(stand, "hello", replace(TO_GERMAN, formality="more"))

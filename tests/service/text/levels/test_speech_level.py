@@ -1,6 +1,13 @@
 import pytest
 
-from service.text.levels.speech_level import DEFAULT_LEVELS, JUDGES, LEVELS, Level, level_of
+from service.text.levels.speech_level import (
+    DEFAULT_LEVELS,
+    JUDGES,
+    LEVELS,
+    Level,
+    level_of,
+    mixes_levels,
+)
 
 KOREAN: list[tuple[str, Level | None]] = [
     ("저는 학생입니다.", "formal"),
@@ -104,3 +111,17 @@ def test_other_languages_have_no_levels() -> None:
     assert level_of("You are kind.", "en") is None
     assert JUDGES.keys() == LEVELS.keys()
     assert all(level in LEVELS[language] for language, level in DEFAULT_LEVELS.items())
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "expected"),
+    [
+        ("Lösche das und besorgen Sie es.", "de", True),
+        ("Können Sie das?", "de", False),
+        ("Kannst du das?", "de", False),
+        ("Das geht.", "de", False),
+        ("저는 가요. 너는 가.", "ko", False),
+    ],
+)
+def test_german_text_may_mix_its_levels(text: str, language: str, expected: bool) -> None:
+    assert mixes_levels(text, language) == expected
