@@ -13,6 +13,9 @@ from service.text.masking.masker import Given
 from service.text.masking.weekdays import find_single_weekdays, find_weekdays
 
 DIGIT = regex.compile(r"\d")
+# Not between names: "Johnson & Johnson".
+AMPERSAND = regex.compile(r"(?<=(?<!\p{L})\p{Ll}+\s)&(?=\s\p{L})|(?<=\p{L}\s)&(?=\s\p{Ll})")
+AND = {"en": "and", "de": "und"}
 
 
 def find_conversions(text: str, source: str, target: str) -> Iterator[Given]:
@@ -27,6 +30,9 @@ def find_conversions(text: str, source: str, target: str) -> Iterator[Given]:
 
 
 def find_readings(text: str, source: str) -> Iterator[Reading]:
-    """Stretches of a text that are read in full: abbreviations, chat words and days."""
+    """Stretches of a text that are read in full: abbreviations, chat words, days and "&"."""
     yield from find_abbreviations(text, source)
     yield from find_single_weekdays(text, source)
+    if source in AND:
+        for match in AMPERSAND.finditer(text):
+            yield Reading(*match.span(), AND[source])

@@ -110,7 +110,11 @@ def mask_sentence(
     """
     readings = [each for each in given if isinstance(each, Reading)]
     masked = [each for each in given if not isinstance(each, Reading)]
-    placeables = find_all(sentence, terms, masked, small_numbers=small_numbers)
+    placeables = {
+        each: text
+        for each, text in find_all(sentence, terms, masked, small_numbers=small_numbers).items()
+        if each.kind != "mark" or is_free(each, readings)
+    }
     if not has_letters(sentence, placeables):
         edits = [Edit(*each[:2], text) for each, text in placeables.items()]
         return Masked("", edit(sentence, edits, 0, len(sentence))[0])

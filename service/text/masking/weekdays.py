@@ -18,15 +18,30 @@ DAYS: Final[Mapping[str, tuple[str, ...]]] = {
     "ko": ("월", "화", "수", "목", "금", "토", "일"),
 }
 LONGER: Final = {"Tues": "Tue", "Thurs": "Thu", "Thur": "Thu"}
-NAMES: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+NAMES: Final[Mapping[str, tuple[str, ...]]] = {
+    "en": ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
+    "de": ("Montag", "Dienstag", "Mittwoch", "Donnerstag", "Freitag", "Samstag", "Sonntag"),
+    "ko": tuple(f" {day}요일" for day in DAYS["ko"]),
+}
 JOINTS: Final[Mapping[str, str]] = {"en": "and|&", "de": "und|u\\.|&", "ko": "·|및|&"}
 BEFORE: Final = r"(?<![\p{L}\p{N}.@#_-])"
 AFTER: Final = r"(?![\p{L}\p{N}@_])"
 KOREAN_DATE: Final = regex.compile(r"(?<=\d\s?일)\s?\((?<day>[월화수목금토일])(?:요일)?\)")
-ENGLISH_DATE: Final = regex.compile(
-    rf"{BEFORE}(?<day>{'|'.join([*LONGER, *DAYS['en']])})\.?"
-    r"(?=,?\s(?:\d|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec))"
-)
+SINGLE: Final[Mapping[str, regex.Pattern[str]]] = {
+    "en": regex.compile(
+        rf"{BEFORE}(?<day>{'|'.join([*LONGER, *DAYS['en']])})\.?"
+        r"(?=,?\s(?:\d|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec))"
+        rf"|(?<=\b(?:on|this|next|last|every|until|by)\s)"
+        rf"(?<day>{'|'.join([*LONGER, *DAYS['en']])})(?:\.(?=\s\p{{Ll}}))?{AFTER}"
+    ),
+    "de": regex.compile(
+        rf"(?<=\b(?:[Aa]m|bis|ab|jeden|diesen|nächsten|letzten)\s)(?<day>{'|'.join(DAYS['de'])})"
+        rf"(?:\.(?=\s\p{{L}}))?{AFTER}"
+    ),
+    "ko": KOREAN_DATE,
+}
+# A day of opening hours that have others, too.
+CLOSED: Final = {"en": "closed", "de": "geschlossen|zu", "ko": "휴무|휴일"}
 
 
 def compile_days(language: str) -> "regex.Pattern[str]":
@@ -42,6 +57,12 @@ def compile_days(language: str) -> "regex.Pattern[str]":
 
 
 SEVERAL: Final = {language: compile_days(language) for language in DAYS}
+HOURS: Final = {
+    language: regex.compile(
+        rf"{BEFORE}(?:{'|'.join(DAYS[language])})(?=\.?:?\s(?:\d|{CLOSED[language]}))"
+    )
+    for language in DAYS
+}
 PART: Final = {
     language: regex.compile("|".join([*(LONGER if language == "en" else ()), *days]))
     for language, days in DAYS.items()
@@ -52,8 +73,16 @@ def find_weekdays(text: str, source: str, target: str) -> Iterator[Term]:
     """Several days in short, as the target language has them in short."""
     if source not in DAYS or target not in DAYS or source == target:
         return
-    for match in SEVERAL[source].finditer(text):
-        yield Term(*match.span(), say(match[0], source, target))
+    found = [match.span() for match in SEVERAL[source].finditer(text)]
+    single = [match.span() for match in HOURS[source].finditer(text)]
+    if found or len(single) > 1:
+        found += [
+            (start, end)
+            for start, end in single
+            if not any(a < end and start < b for a, b in found)
+        ]
+    for start, end in sorted(found):
+        yield Term(start, end, say(text[start:end], source, target))
 
 
 def say(days: str, source: str, target: str) -> str:
@@ -70,11 +99,8 @@ def say(days: str, source: str, target: str) -> str:
 
 
 def find_single_weekdays(text: str, source: str) -> Iterator[Reading]:
-    """A day in short beside a date, which is read in full."""
-    if source == "ko":
-        for match in KOREAN_DATE.finditer(text):
-            yield Reading(*match.span(), f" {match['day']}요일")
-    elif source == "en":
-        for match in ENGLISH_DATE.finditer(text):
-            day = LONGER.get(match["day"], match["day"])
-            yield Reading(*match.span(), NAMES[DAYS["en"].index(day)])
+    """A day in short beside a date or a word like "on", which is read in full."""
+    pattern = SINGLE.get(source)
+    for match in pattern.finditer(text) if pattern else ():
+        day = LONGER.get(match["day"], match["day"])
+        yield Reading(*match.span(), NAMES[source][DAYS[source].index(day)])

@@ -47,7 +47,7 @@ def test_english_abbreviations_are_read_in_full(text: str, expected: str) -> Non
         ("Tee usw. gibt es.", "Tee und so weiter gibt es."),
         ("Es gibt Tee usw. Der Kaffee ist aus.", "Es gibt Tee und so weiter. Der Kaffee ist aus."),
         ("Goethestr. 5 am Hbf.", "Goethestraße 5 am Hauptbahnhof."),
-        ("LG Anna", "Viele Grüße Anna"),
+        ("LG Anna", "Viele Grüße, Anna"),
         ("Mein LG Monitor ist neu.", "Mein LG Monitor ist neu."),
         ("20 grad, max, etwas", "20 grad, max, etwas"),
     ],

