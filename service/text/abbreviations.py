@@ -15,10 +15,12 @@ import regex
 
 TABLE: Final = "abbreviations.toml"
 WORDS: Final = ("words", "initials", "nouns")
+PARTS: Final = ("glued", "nouns")
 KINDS: Final = ("before_number", "behind_number", "dotted", "last", "glued", *WORDS)
 START: Final = r"(?<![\p{L}\p{N}@#/._&'’-])"
 WORD_END: Final = r"(?![\p{L}\p{N}@#/_&'’-]|\.\p{L})"
 PARTICLE: Final = r"(?=(?:에|엔|에는|은|는|이|가|도|만|의|부터|까지|로)?(?!\p{L}))"
+WORD: Final = regex.compile(r"\p{L}+")
 SHORT: Final = 2  # letters of initials that are names, too; words of the end of a letter
 SENTENCE_END: Final = regex.compile(r"[\s\"'”’“»«」』)\]]*$")
 
@@ -38,18 +40,27 @@ class Abbreviations:
     Attributes:
         pattern: finds each, by the group of its kind.
         full: what each stands for, by kind.
+        hints: words of which a text has one if it has an abbreviation that is a word of its own.
+        parts: those that are parts of words: ends, and nouns with a particle.
         unfinished: matches the end of a text with which no sentence ends.
     """
 
     pattern: regex.Pattern[str]
     full: Mapping[str, Mapping[str, str]]
+    hints: frozenset[str]
+    parts: tuple[str, ...]
     unfinished: regex.Pattern[str]
+
+    def may_be_in(self, text: str) -> bool:
+        """Whether a text could have an abbreviation; most have none, which is told fast."""
+        is_hinted = not self.hints.isdisjoint(WORD.findall(text.lower()))
+        return is_hinted or any(part in text for part in self.parts)
 
 
 def find_abbreviations(text: str, language: str) -> Iterator[Reading]:
     """The abbreviations of a text; none in a language without a table."""
     table = read_tables().get(language)
-    if table is None:
+    if table is None or not table.may_be_in(text):
         return
     for match in table.pattern.finditer(text):
         kind = match.lastgroup
@@ -108,8 +119,15 @@ def compile_table(kinds: Mapping[str, str]) -> Abbreviations:
     return Abbreviations(
         regex.compile("|".join(groups)),
         {kind: {squeeze(key, kind): full[kind][key] for key in full[kind]} for kind in KINDS},
+        frozenset(find_hint(key) for kind in KINDS if kind not in PARTS for key in full[kind]),
+        tuple(key for kind in PARTS for key in full[kind]),
         regex.compile(rf"{START}{match_any(full['dotted'], 'dotted')}\s*$"),
     )
+
+
+def find_hint(key: str) -> str:
+    """The longest word of an abbreviation, and of those as long the last."""
+    return max(reversed(WORD.findall(key.lower())), key=len)
 
 
 def squeeze(key: str, kind: str) -> str:
