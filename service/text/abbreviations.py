@@ -127,7 +127,8 @@ def compile_table(kinds: Mapping[str, str]) -> Abbreviations:
 
 def find_hint(key: str) -> str:
     """The longest word of an abbreviation, and of those as long the last."""
-    return max(reversed(WORD.findall(key.lower())), key=len)
+    words: list[str] = WORD.findall(key.lower())
+    return max(reversed(words), key=len)
 
 
 def squeeze(key: str, kind: str) -> str:

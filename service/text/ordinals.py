@@ -1,8 +1,12 @@
-"""English ordinals in figures: a model that copies the figures often writes "21th"."""
+"""English endings behind figures: a model that copies the figures writes "21th" and "1 hours"."""
 
 import regex
 
 ORDINAL = regex.compile(r"(?<![\p{L}\d.,-])(\d{1,9})(st|nd|rd|th)\b")
+SINGLE = regex.compile(
+    r"(?<![\p{L}\d.,:/-]|\d\s)1 (?P<unit>second|minute|hour|day|night|week|month|year|dollar|euro|kilometer"
+    r"|meter|mile|kilo|piece|cup|glass|bottle|ticket|page|point)(?:es|s)\b"
+)
 ENDINGS = {1: "st", 2: "nd", 3: "rd"}
 
 
@@ -20,3 +24,8 @@ def mend_ordinals(text: str, source: str) -> str:
         return match[1] + ("th" if is_teen else ENDINGS.get(number % 10, "th"))
 
     return ORDINAL.sub(mend, text)
+
+
+def mend_singulars(text: str) -> str:
+    """A text in which 1 counts one: "1 hours" is "1 hour"."""
+    return SINGLE.sub(r"1 \g<unit>", text)

@@ -21,7 +21,7 @@ from service.text.masking.fixed_spaces import has_fixed_spaces, keep_fixed_space
 from service.text.masking.masker import LETTER, Masked, carries_masks, unmask
 from service.text.masking.number_words import says_figure
 from service.text.masking.spelled import says_figures
-from service.text.ordinals import mend_ordinals
+from service.text.ordinals import mend_ordinals, mend_singulars
 from service.text.sentences.final_marks import match_final_marks
 
 DIGITS = regex.compile(r"\d+")
@@ -252,6 +252,7 @@ def translate_sentence(model: Model, sentence: Sentence, choices: Choices) -> Re
     text, tags = unmask(*finish(text, tags, sentence), masked, sentence.target)
     if sentence.target == "en" and not sentence.is_plain:  # else a stream has given it
         text = mend_ordinals(text, sentence.text)
+        text = text if tags else mend_singulars(text)
     return Rendered(keep_fixed_spaces(sentence.text, text), tags)
 
 
