@@ -4,8 +4,8 @@ import regex
 
 ORDINAL = regex.compile(r"(?<![\p{L}\d.,-])(\d{1,9})(st|nd|rd|th)\b")
 SINGLE = regex.compile(
-    r"(?<![\p{L}\d.,:/-]|\d\s)1 (?P<unit>second|minute|hour|day|night|week|month|year|dollar|euro|kilometer"
-    r"|meter|mile|kilo|piece|cup|glass|bottle|ticket|page|point)(?:es|s)\b"
+    r"(?<![\p{L}\d.,:/-]|\d\s)1 (?P<unit>second|minute|hour|day|night|week|month|year|dollar|euro"
+    r"|kilometer|meter|mile|kilo|piece|cup|glass|bottle|ticket|page|point)(?:es|s)\b"
 )
 ENDINGS = {1: "st", 2: "nd", 3: "rd"}
 
