@@ -207,8 +207,11 @@ class TranslatePipeline(TaskPipeline):
             for document, served in zip(job.documents, job.served, strict=True):
                 submit_again(submission, served, document.read_all_again(results))
             results = await submission.results()
-            for document, served in zip(job.documents, job.served, strict=True):
-                submit_again(submission, served, document.level_all(results))
+            levelled = await offload(
+                job.texts, lambda: [document.level_all(results) for document in job.documents]
+            )
+            for served, again in zip(job.served, levelled, strict=True):
+                submit_again(submission, served, again)
             results = await submission.results()
         observe_tokens(submission.work, results, self._metrics)
         return results
@@ -307,7 +310,7 @@ class TranslatePipeline(TaskPipeline):
             for way in stretch.ways
         ]
         texts = [way.text for _, way in ways]
-        levels = job.suggest_levels()
+        names, levels = await offload(job.texts, lambda: (job.find_names(), job.suggest_levels()))
         suggested = [levels.get(index) for index, _ in ways]
         options = replace(
             job.options,
@@ -316,7 +319,6 @@ class TranslatePipeline(TaskPipeline):
             states=None,
         )
         kept = {given: given for given in job.terms.translations.values()}
-        names = await offload(job.texts, job.find_names)
         return await self._open_texts(texts, options, Terms(names | kept), job.deadline, suggested)
 
     async def _stream_onward(

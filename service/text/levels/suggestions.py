@@ -10,21 +10,25 @@ from typing import Final
 
 from service.text.levels.speech_level import Level, judge_korean
 
+# Spaces, but no line breaks, so that no blank lines are read again and again.
+BLANK: Final = r"[^\S\n]*"
 FORMAL_ENGLISH: Final = re.compile(
-    r"^\s*(?:Dear\s(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Sir|Madam|Customer|customer|Valued|valued|Guest|guest"
-    r"|Applicant|Hiring)|To whom it may concern|Ladies and gentlemen)"
-    r"|^\s*(?:Yours (?:sincerely|faithfully)|Sincerely|(?:Best|Kind|Warm) regards|Regards),?\s*$",
+    rf"^{BLANK}(?:Dear\s(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Sir|Madam|[Cc]ustomer|[Vv]alued|[Gg]uest)\b"
+    r"|To whom it may concern|Ladies and gentlemen)"
+    rf"|^{BLANK}(?:Yours (?:sincerely|faithfully)|Sincerely|(?:(?:Best|Kind|Warm) r|R)egards)"
+    rf",?{BLANK}$",
     re.MULTILINE,
 )
 CASUAL_ENGLISH: Final = re.compile(
-    r"^\s*(?:Hey|Hiya|Yo|Heya)\b(?! there, welcome)"
-    r"|(?:^\s*|(?:Hi|Hello|Dear|Thanks|Thank you|Sorry|Bye|Love you),?\s|, )"
+    rf"^{BLANK}(?:Hey|Hiya|Yo)\b"
+    rf"|(?:^{BLANK}|(?:Hi|Hello|Dear|Thanks|Thank you|Sorry|Bye|Love you),?\s|, )"
     r"(?:[Mm]om|[Mm]ommy|[Mm]um|[Mm]ummy|[Dd]ad|[Dd]addy|[Gg]randma|[Gg]randpa|[Gg]ranny|dude|bro"
-    r"|buddy|honey|sweetie|darling|babe|my love|my dear friend)\b\s*[,.!?\n]"
-    r"|\b[Ll]ove (?:you|ya)\b(?! to)|\bxoxo\b|\bxx+\b\s*$|\blol\b|\bLOL\b",
+    r"|buddy|honey|sweetie|darling|babe|my love)\s?[,.!?\n]"
+    rf"|\b[Ll]ove (?:you|ya)\b(?! to)|\bxoxo\b|\bxx+{BLANK}$|\blol\b|\bLOL\b",
     re.MULTILINE,
 )
 SENTENCE_ENDS: Final = re.compile(r"[.!?~…\n]+")
+TAIL_CHARS: Final = 40  # of a Korean sentence, in which its ending is
 
 
 def suggest_level(text: str, language: str) -> Level | None:
@@ -42,7 +46,10 @@ def judge_english(text: str) -> Level | None:
 
 def judge_all_korean(text: str) -> Level | None:
     """Polite endings ask for Sie; where all are casual, for du."""
-    levels = {judge_korean(sentence) for sentence in SENTENCE_ENDS.split(text)} - {None, "plain"}
+    levels = {judge_korean(sentence[-TAIL_CHARS:]) for sentence in SENTENCE_ENDS.split(text)} - {
+        None,
+        "plain",
+    }
     if not levels:
         return None
     return "casual" if levels == {"casual"} else "formal"

@@ -32,6 +32,8 @@ def read_in_full(text: str, language: str) -> str:
         ("a U-turn, the UR, u.s., @u, you", "a U-turn, the UR, u.s., @u, you"),
         ("100 BC, MSG, the city of Ur", "100 BC, MSG, the city of Ur"),
         ("Thx, U2", "Thanks, U2"),
+        ("This is Max. In a min. The word is apt.", "This is Max. In a minute. The word is apt."),
+        ("Max. 5 people, Apt. 7", "Up to 5 people, apartment 7"),
     ],
 )
 def test_english_abbreviations_are_read_in_full(text: str, expected: str) -> None:
@@ -47,6 +49,7 @@ def test_english_abbreviations_are_read_in_full(text: str, expected: str) -> Non
         ("Tee usw. gibt es.", "Tee und so weiter gibt es."),
         ("Es gibt Tee usw. Der Kaffee ist aus.", "Es gibt Tee und so weiter. Der Kaffee ist aus."),
         ("Goethestr. 5 am Hbf.", "Goethestraße 5 am Hauptbahnhof."),
+        ("Das ist Max. Max. 5 Personen", "Das ist Max. bis zu 5 Personen"),
         ("LG Anna", "Viele Grüße, Anna"),
         ("Mein LG Monitor ist neu.", "Mein LG Monitor ist neu."),
         ("20 grad, max, etwas", "20 grad, max, etwas"),
@@ -62,7 +65,7 @@ def test_german_abbreviations_are_read_in_full(text: str, expected: str) -> None
         ("암튼 넘 좋아", "아무튼 너무 좋아"),
         ("담주에 봐", "다음 주에 봐"),
         ("넘어졌어, 십 년이 넘은 집", "넘어졌어, 십 년이 넘은 집"),
-        ("샘은 쌤이야", "선생님은 쌤이야"),
+        ("쌤은 샘이야", "선생님은 샘이야"),
     ],
 )
 def test_korean_chat_words_are_read_in_full(text: str, expected: str) -> None:
