@@ -7,8 +7,9 @@ import pytest
 from models.synthesis.inflection import inflect
 from models.synthesis.pairs import LANGUAGES, LEVELS, PATTERNS, fill_pattern, read_grammar
 from models.synthesis.sentences import list_files, main, read_line, read_sentences, write_sentences
-from models.training.data.held_out import read_everyday
+from models.training.data.held_out import HeldOut, read_everyday
 from models.training.data.sources import read_split
+from service.text.set_phrases import read_table
 
 FILES = list_files()
 LISTS = read_grammar(PATTERNS).lists
@@ -85,3 +86,10 @@ def test_the_command_writes_a_training_set(tmp_path: Path) -> None:
     assert read_split(tmp_path / "sentences", "train", ["en", "de"])
     with pytest.raises(SystemExit, match="not en twice"):
         main(["--languages", "en", "en", "--out", str(tmp_path)])
+
+
+def test_no_set_phrase_is_an_everyday_sentence() -> None:
+    held_out = HeldOut("translation")
+    for row in read_table():
+        for ways in row.values():
+            assert not any(held_out.find_sets((way,)) for way in ways)

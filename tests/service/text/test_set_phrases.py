@@ -1,6 +1,5 @@
 import pytest
 
-from models.training.data.held_out import HeldOut
 from service.text.set_phrases import LANGUAGES, find_phrase, read_table
 
 MARKUP = set("{}<>[]@~")
@@ -55,10 +54,3 @@ def test_each_phrase_is_found_in_each_language() -> None:
                     found = find_phrase(way, source, target)
                     assert found
                     assert all(each == each.strip() for each in found)
-
-
-def test_no_phrase_is_an_everyday_sentence() -> None:
-    held_out = HeldOut("translation")
-    for row in read_table():
-        for ways in row.values():
-            assert not any(held_out.find_sets((way,)) for way in ways)
