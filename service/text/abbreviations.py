@@ -21,7 +21,8 @@ START: Final = r"(?<![\p{L}\p{N}@#/._&'’-])"
 WORD_END: Final = r"(?![\p{L}\p{N}@#/_&'’-]|\.\p{L})"
 PARTICLE: Final = r"(?=(?:에|엔|에는|은|는|이|가|도|만|의|부터|까지|로)?(?!\p{L}))"
 WORD: Final = regex.compile(r"\p{L}+")
-SHORT: Final = 2  # letters of initials that are names, too; words of the end of a letter
+NAME_LETTERS: Final = 2  # of initials that may be a name
+CLOSING_WORDS: Final = 2  # of the end of a letter: "LG Anna"
 SENTENCE_END: Final = regex.compile(r"[\s\"'”’“»«」』)\]]*$")
 
 
@@ -84,12 +85,12 @@ def may_be_name(text: str, match: "regex.Match[str]", kind: str) -> bool:
     word, is_first = match[0], match.start() == 0
     if not word.isupper() or len(word) == 1:
         return word.lower() != word and not is_first
-    return kind != "initials" or (len(word) == SHORT and not is_alone(text, match))
+    return kind != "initials" or (len(word) == NAME_LETTERS and not is_alone(text, match))
 
 
 def is_alone(text: str, match: "regex.Match[str]") -> bool:
     """Whether a text is a word, or begins with it and has a single one behind it."""
-    return match.start() == 0 and len(text.split()) <= SHORT
+    return match.start() == 0 and len(text.split()) <= CLOSING_WORDS
 
 
 def final_stop(text: str, match: "regex.Match[str]", *, may_be_last: bool) -> str:

@@ -5,7 +5,7 @@ Word by word they mean something else, and a small model translates them so: "Si
 """
 
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
 from typing import Final, NamedTuple
@@ -52,10 +52,9 @@ def read_phrases(source: str, target: str) -> Mapping[str, Phrase]:
     """
     if source == target or not {source, target} <= set(LANGUAGES):
         return {}
-    rows = list(read_table())
     phrases: dict[str, Phrase] = {}
     for is_first in (True, False):
-        for row in rows:
+        for row in read_table():
             ways = row[source][:1] if is_first else row[source][1:]
             for way in ways:
                 key = without_final_marks(way).casefold()
@@ -63,13 +62,16 @@ def read_phrases(source: str, target: str) -> Mapping[str, Phrase]:
     return phrases
 
 
-def read_table() -> Iterator[dict[str, list[str]]]:
+@cache
+def read_table() -> Sequence[Mapping[str, Sequence[str]]]:
     """The ways of saying each phrase, by language."""
     text = resources.files("service.text").joinpath(TABLE).read_text(encoding="utf-8")
+    rows: list[dict[str, list[str]]] = []
     for lines in tomllib.loads(text).values():
         for line in lines:
             fields = [field.split(WAYS) for field in line.split(FIELDS)]
-            yield dict(zip(LANGUAGES, fields, strict=True))
+            rows.append(dict(zip(LANGUAGES, fields, strict=True)))
+    return rows
 
 
 def order(ways: Sequence[str]) -> list[str]:

@@ -23,7 +23,7 @@ from service.pipeline.translation.sentence import (
 )
 from service.repository.manifest import ScoreFit
 from service.repository.model import Model
-from service.text.levels.speech_level import level_of, mixes_levels
+from service.text.levels.speech_level import level_of
 from service.text.markup import Node, Tag, render_plain, render_text, split_markup
 
 
@@ -97,18 +97,13 @@ class Document:
         reader = self.reader
         if reader is None or not reader.levels or reader.suggested or len(self.sequences) < 2:
             return []
-        texts = {sequence: one.text for sequence, one in self.choose(results).items() if one}
-        told = {sequence: level_of(text, reader.target) for sequence, text in texts.items()}
-        counts = Counter(level for level in told.values() if level and level in reader.levels)
+        best = {sequence: one for sequence, one in self.choose(results).items() if one}
+        told = (level_of(one.text, reader.target) for one in best.values())
+        counts = Counter(level for level in told if level and level in reader.levels)
         if not counts:
             return []
         (usual, _), *_ = counts.most_common()  # the first of those as frequent
-        others = [
-            sequence
-            for sequence, text in texts.items()
-            if (told[sequence] in counts and told[sequence] != usual)
-            or mixes_levels(text, reader.target)
-        ]
+        others = [sequence for sequence, one in best.items() if reader.is_off_level(one, usual)]
         return [
             each.sequence
             for sequence in others

@@ -95,9 +95,10 @@ class Reader:
         if sentence.tags or self.terms.find(sentence.text):
             return None
         found = find_phrase(sentence.text, self.source, self.target)
-        levels = (None, self.level)
-        fitting = (each for each in found if level_of(each, self.target) in levels)
-        return next(fitting if self.level else iter(found), found[0] if found else None)
+        if self.level:
+            levels = (None, self.level)
+            found = [each for each in found if level_of(each, self.target) in levels] or found
+        return found[0] if found else None
 
     def cut_around(self, sentence: Sentence) -> list[Sentence]:
         """The placeables of a sentence and what is between them, each as a sentence."""
@@ -179,7 +180,7 @@ class Reader:
         if sentence.sequence is None or sentence.is_retry or sentence.is_plain:
             return False
         best = next(find_candidates(self.model, sentence, results), None)
-        if best is None or self.is_off_level(best):
+        if best is None or self.is_off_level(best, self.suggested):
             return True
         return self.respell(sentence) is not None and self.doubts(best.hypothesis)
 
@@ -212,12 +213,12 @@ class Reader:
         is_given = self.level is not None or self.target in DEFAULT_LEVELS
         return {} if is_given else self.model.manifest.ids.level_ids.get(self.target, {})
 
-    def is_off_level(self, candidate: Candidate) -> bool:
-        """Whether a candidate is at another level than the text asks for."""
-        if self.suggested not in self.levels:
+    def is_off_level(self, candidate: Candidate, wanted: Level | None) -> bool:
+        """Whether a candidate is at another level than is wanted, or at several."""
+        if wanted not in self.levels:
             return False
         level = level_of(candidate.text, self.target)
-        is_other = level in self.levels and level != self.suggested
+        is_other = level in self.levels and level != wanted
         return is_other or mixes_levels(candidate.text, self.target)
 
     def read_at_level(
@@ -238,7 +239,7 @@ class Reader:
         A label is spelled otherwise. One at another level than the text asks for is read at that.
         """
         best = next(find_candidates(self.model, sentence, results), None)
-        if best and self.suggested and self.is_off_level(best):
+        if best and self.suggested and self.is_off_level(best, self.suggested):
             return self.read_at_level(sentence, self.suggested, results)
         if (spelled := self.respell(sentence)) and not sentence.numbers:
             (input_ids,) = self.model.encode([spelled], self.start_id)

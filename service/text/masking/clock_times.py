@@ -62,8 +62,8 @@ class Clock:
 
     Attributes:
         pattern: what says a time, or from when to when. The model sees the words beside the
-            figures, unless these go on behind them or are glued to them ("rest"). "Other" figures
-            are those of a time from or to which it lasts, in words: "from 2 to 3 pm".
+            figures, unless these go on behind them or are glued to them ("rest"). The group
+            "other" has the figures at the other end of a range in words: "from 2 to 3 pm".
         read: returns the times of a match in their order, or an empty list if its figures are not
             times.
         say: returns the times as this language says them.

@@ -1,7 +1,7 @@
 """Days of the week in short, as opening hours have them: "Mon–Fri", "Mo-Fr", "월~금".
 
-They are masked, since models hardly know them, and so are their names alone in brackets behind a
-Korean date. Pure functions.
+Models hardly know them. Several days are masked; a single one beside a date or a word like "on" is
+read in full. Pure functions.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,6 +10,7 @@ from typing import Final
 import regex
 
 from service.text.abbreviations import PARTICLE, Reading
+from service.text.masking.masker import is_free
 from service.text.masking.terms import Term
 
 DAYS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -73,16 +74,15 @@ def find_weekdays(text: str, source: str, target: str) -> Iterator[Term]:
     """Several days in short, as the target language has them in short."""
     if source not in DAYS or target not in DAYS or source == target:
         return
-    found = [match.span() for match in SEVERAL[source].finditer(text)]
-    single = [match.span() for match in HOURS[source].finditer(text)]
+    found = find_terms(SEVERAL[source], text, source, target)
+    single = find_terms(HOURS[source], text, source, target)
     if found or len(single) > 1:
-        found += [
-            (start, end)
-            for start, end in single
-            if not any(a < end and start < b for a, b in found)
-        ]
-    for start, end in sorted(found):
-        yield Term(start, end, say(text[start:end], source, target))
+        found += [each for each in single if is_free(each, found)]
+    yield from sorted(found)
+
+
+def find_terms(pattern: "regex.Pattern[str]", text: str, source: str, target: str) -> list[Term]:
+    return [Term(*match.span(), say(match[0], source, target)) for match in pattern.finditer(text)]
 
 
 def say(days: str, source: str, target: str) -> str:

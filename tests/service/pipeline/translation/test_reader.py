@@ -309,7 +309,7 @@ async def test_set_phrase_has_its_translation_beside_sentences_of_the_model(mask
     [
         ("You have a new follower.", "more", "Sie haben einen neuen Follower."),
         ("You have a new follower.", "less", "Du hast einen neuen Follower."),
-        ("Your cart is empty.", "less", "Ihr Warenkorb ist leer."),  # there is no other way
+        ("Your cart is empty.", "less", "Ihr Warenkorb ist leer."),  # the table has this one alone
     ],
 )
 async def test_set_phrase_is_at_the_level_asked_for(
