@@ -17,7 +17,7 @@ from docs.decisions.measured.translations import make_pipeline, open_registry
 from models.training.data.sources import Row
 from service.answers import TranslateOptions
 from service.text.abbreviations import find_abbreviations
-from service.text.masking.weekdays import find_single_weekdays, find_weekdays
+from service.text.masking.times.weekdays import find_single_weekdays, find_weekdays
 
 FINDERS = ("find_abbreviations", "find_single_weekdays", "find_weekdays")
 MAX_CHARACTERS = 250  # of a text, since news are long

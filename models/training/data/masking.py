@@ -15,9 +15,9 @@ from typing import NamedTuple
 from service.text.korean.hangul import is_syllable
 from service.text.masking.korean_names import find_latin
 from service.text.masking.latin_names import find_latin_names
-from service.text.masking.masker import is_free
 from service.text.masking.masks import ALL_MASKS, MASKS, MASKS_PER_KIND
 from service.text.masking.placeables import Kind, find_placeables
+from service.text.masking.stretches import is_free
 
 DIGIT = re.compile(r"\d")
 CAPITALIZED = re.compile(r"(?<![\w'’-])[A-ZÄÖÜ][\w'’-]*[a-zäöüß](?![\w'’-])")

@@ -21,10 +21,10 @@ from service.text.casing import NOUN_CAPITALS, is_short_title, lower_title
 from service.text.levels.speech_level import DEFAULT_LEVELS, Level, level_of, mixes_levels
 from service.text.markup import Node, Tag, escape_text
 from service.text.masking.conversions import find_conversions, find_readings
-from service.text.masking.dates import put_months_first
 from service.text.masking.masker import Masked, Masks, cut_at_placeables, mask_sentence
 from service.text.masking.spelled import find_spelled
 from service.text.masking.terms import NO_TERMS, Terms
+from service.text.masking.times.dates import put_months_first
 from service.text.sentences import segmenter
 from service.text.set_phrases import find_phrase
 

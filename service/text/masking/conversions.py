@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import regex
 
 from service.text.abbreviations import Reading, find_abbreviations
-from service.text.masking.clock_times import find_clock_times
 from service.text.masking.korean_names import find_korean_names
 from service.text.masking.large_numbers import find_large_numbers
 from service.text.masking.latin_names import find_latin_names
 from service.text.masking.masker import Given
-from service.text.masking.weekdays import find_single_weekdays, find_weekdays
+from service.text.masking.times.clock_times import find_clock_times
+from service.text.masking.times.weekdays import find_single_weekdays, find_weekdays
 
 DIGIT = regex.compile(r"\d")
 # Not between names: "Johnson & Johnson".

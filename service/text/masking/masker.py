@@ -11,17 +11,18 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from types import MappingProxyType
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple
 
 import regex
 
 from service.text.abbreviations import Reading
 from service.text.korean.particles import choose_particle
 from service.text.markup import Tag
-from service.text.masking.clock_times import ClockTime, span_with_words
 from service.text.masking.placeables import Kind, Placeable, find_placeables
 from service.text.masking.spelled_numbers import SpelledNumber
+from service.text.masking.stretches import is_free
 from service.text.masking.terms import NO_TERMS, Term, Terms
+from service.text.masking.times.clock_times import ClockTime, span_with_words
 from service.text.masking.units import find_counter_end, is_measured
 
 TagKind = Literal["opening", "closing", "void"]
@@ -45,15 +46,6 @@ FIRST_ELEMENT = 1_000_000
 Given = ClockTime | SpelledNumber | Term
 """A stretch of a text, and what its translation has in its place."""
 NOTHING: Mapping[str, str] = MappingProxyType({})
-
-
-class Stretch(Protocol):
-    """What stands at `text[start:end]`."""
-
-    @property
-    def start(self) -> int: ...
-    @property
-    def end(self) -> int: ...
 
 
 class Edit(NamedTuple):
@@ -251,11 +243,6 @@ def find_time_masks(chosen: Mapping[Placeable, str], given: Iterable[Given]) -> 
     """The masks of times of day."""
     times = {Placeable(*each[:2], "number") for each in given if isinstance(each, ClockTime)}
     return frozenset(mask for each, mask in chosen.items() if each in times)
-
-
-def is_free(found: Stretch, others: Iterable[Stretch]) -> bool:
-    """Whether a stretch of a sentence overlaps none of the others."""
-    return all(found.end <= each.start or each.end <= found.start for each in others)
 
 
 def cut_at_placeables(sentence: str, terms: Terms = NO_TERMS) -> list[tuple[str, str]]:

@@ -1,11 +1,11 @@
 """What a text spells out and a translation must give: numbers, and half hours, in figures."""
 
-from service.text.masking.half_hours import find_half_hours, says_half_hour
 from service.text.masking.spelled_numbers import (
     SpelledNumber,
     find_spelled_numbers,
     says_number,
 )
+from service.text.masking.times.half_hours import find_half_hours, says_half_hour
 
 
 def find_spelled(text: str, language: str) -> list[SpelledNumber]:

@@ -5,7 +5,6 @@ import re
 import pytest
 
 from service.text.markup import Tag, escape_text, render_plain, split_markup
-from service.text.masking.clock_times import find_clock_times
 from service.text.masking.masker import (
     INVISIBLE,
     Masked,
@@ -17,6 +16,7 @@ from service.text.masking.masker import (
 from service.text.masking.masks import MASKS
 from service.text.masking.spelled_numbers import SpelledNumber
 from service.text.masking.terms import Terms
+from service.text.masking.times.clock_times import find_clock_times
 from tests.service.text.masking.placeables import ALL, PLAIN
 from tests.service.text.masking.test_placeables import NASTY
 

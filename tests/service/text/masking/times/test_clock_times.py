@@ -1,6 +1,6 @@
 import pytest
 
-from service.text.masking.clock_times import find_clock_times, span_with_words
+from service.text.masking.times.clock_times import find_clock_times, span_with_words
 
 MASK = "\ue000"
 

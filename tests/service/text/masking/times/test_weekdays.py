@@ -1,6 +1,6 @@
 import pytest
 
-from service.text.masking.weekdays import find_single_weekdays, find_weekdays
+from service.text.masking.times.weekdays import find_single_weekdays, find_weekdays
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 import pytest
 
-from service.text.masking.half_hours import find_half_hours, says_half_hour
+from service.text.masking.times.half_hours import find_half_hours, says_half_hour
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 import pytest
 
-from service.text.masking.dates import put_months_first
+from service.text.masking.times.dates import put_months_first
 
 
 @pytest.mark.parametrize(

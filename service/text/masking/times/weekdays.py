@@ -10,7 +10,7 @@ from typing import Final
 import regex
 
 from service.text.abbreviations import PARTICLE, Reading
-from service.text.masking.masker import is_free
+from service.text.masking.stretches import is_free
 from service.text.masking.terms import Term
 
 DAYS: Final[Mapping[str, tuple[str, ...]]] = {
